@@ -1,0 +1,1 @@
+//! The status socket: wire types, server and client.

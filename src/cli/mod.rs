@@ -1,0 +1,1 @@
+//! The commands people type; a file per command.

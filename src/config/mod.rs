@@ -1,0 +1,1 @@
+//! steadfast.toml and the watched directories of unit files.

@@ -1,0 +1,1 @@
+//! Wiring: builds the shells, runs the loop, tells systemd how we are.

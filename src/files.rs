@@ -1,0 +1,1 @@
+//! "This path changed", debounced, for config and release.

@@ -1,0 +1,19 @@
+//! Steadfast: a service supervisor for what does not crash.
+//! Modules in reading order; docs/ARCHITECTURE.md is the plan of the house.
+
+pub mod model;
+
+pub mod policy;
+
+pub mod runtime;
+
+pub mod config;
+pub mod files;
+pub mod probe;
+pub mod release;
+pub mod store;
+pub mod systemd;
+
+pub mod api;
+pub mod cli;
+pub mod daemon;

@@ -1,0 +1,73 @@
+//! Everything that we can do: the only output of the policy. Each outcome comes back as an observation.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::incident::Event;
+use super::operator::Answer;
+use super::probe::ProbeSpec;
+use super::unit::UnitName;
+
+/// An order to a shell, which tries it once within a limit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Follow exactly these units and patterns from now on; what is new is read at once.
+    WatchUnits {
+        units: BTreeSet<UnitName>,
+        patterns: BTreeSet<String>,
+    },
+    /// Read every watched unit again (slow steady period, after loss).
+    ReadAllUnits,
+    /// Ask the enablement of these units afresh.
+    ReadEnablement {
+        units: Vec<UnitName>,
+    },
+    /// Ask PID 1's engine what the next boot would start.
+    PredictBoot,
+    /// Watch whatever links lie on these paths, for this unit; replaces what was watched for it.
+    WatchLinks {
+        unit: UnitName,
+        paths: Vec<String>,
+    },
+    /// Look at each process of the unit's control group and at the links on its paths.
+    InspectProcesses {
+        unit: UnitName,
+        control_group: String,
+        paths: Vec<String>,
+    },
+    RunProbe {
+        unit: UnitName,
+        probe: ProbeSpec,
+    },
+    /// Run the command as the unit's user, in this directory (`None`: the unit's own), by systemd.
+    RunSmokeTest {
+        unit: UnitName,
+        order: u64,
+        command: Vec<String>,
+        directory: Option<String>,
+        timeout: Duration,
+    },
+    /// Start as a job in mode `fail`, and await its result this long.
+    StartUnit {
+        unit: UnitName,
+        order: u64,
+        limit: Duration,
+    },
+    /// Restart the whole unit as a job in mode `fail`, and await its result this long.
+    RestartUnit {
+        unit: UnitName,
+        order: u64,
+        limit: Duration,
+    },
+    /// Enable persistently.
+    EnableUnit {
+        unit: UnitName,
+        order: u64,
+    },
+    AnswerOperator {
+        request: u64,
+        answer: Answer,
+    },
+    /// One structured entry in the journal and in the event stream.
+    Record(Event),
+}

@@ -1,0 +1,70 @@
+//! What the next boot would start: readings of PID 1's own engine, and the verdict for one unit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::moment::Moment;
+use super::unit::UnitName;
+
+/// What PID 1's engine (`systemd --test`) computed as the initial transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BootReading {
+    /// Every unit with a start job.
+    pub starts: BTreeSet<UnitName>,
+    /// Members of ordering cycles, with the other members: which of them falls is not stable.
+    pub cycles: BTreeMap<UnitName, String>,
+    /// Pairs of started units that conflict: one of the two is dropped.
+    pub conflicts: BTreeMap<UnitName, UnitName>,
+    /// User instance: whether the user manager itself runs at boot (linger). `None` in the system instance.
+    pub lingers: Option<bool>,
+    /// Why there is no transaction to read; `None` when there is one.
+    pub failure: Option<String>,
+    pub read_at: Moment,
+}
+
+/// What decides about boot besides the transaction, for one unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitBootFacts {
+    /// The unit file (or its link's target) lives on this mount point, which comes later than PID 1 reads unit files.
+    pub late_mount: Option<String>,
+    /// The unit file or what enables it lives under `/run` and vanishes.
+    pub vanishes: Option<String>,
+    /// `Condition…=`/`Assert…=` that were unmet when last tried, as written (`ConditionPathExists=/x`).
+    pub unmet_conditions: Vec<String>,
+    /// Conditions that were never tried in this boot.
+    pub untried_conditions: Vec<String>,
+}
+
+/// What the next boot will do with a unit. `Unknown` rather than a definite verdict that a reboot could refute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootVerdict {
+    /// Boot starts it.
+    Starts,
+    /// Boot arms this socket, timer or path, which starts it.
+    Armed { by: UnitName },
+    /// Boot does not start it; one sentence why.
+    Unreachable { why: String },
+    /// It cannot be told; one sentence why.
+    Unknown { why: String },
+}
+
+impl BootVerdict {
+    /// `starts`, `armed`, `unreachable` or `unknown`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Starts => "starts",
+            Self::Armed { .. } => "armed",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// A stored prediction, to be compared with what the next boot really did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Prediction {
+    /// The boot in which it was made.
+    pub boot_id: String,
+    pub verdict: BootVerdict,
+    pub made_at: Moment,
+}

@@ -1,0 +1,21 @@
+//! The nouns: plain data that every room speaks. Standard library only, no I/O, no clock.
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing
+)]
+
+pub mod action;
+pub mod boot;
+pub mod finding;
+pub mod incident;
+pub mod moment;
+pub mod observation;
+pub mod operator;
+pub mod probe;
+pub mod release;
+pub mod snapshot;
+pub mod spec;
+pub mod state;
+pub mod unit;

@@ -1,0 +1,101 @@
+//! Everything that can happen: the only input of the policy.
+
+use std::collections::BTreeMap;
+
+use super::boot::BootReading;
+use super::operator::Request;
+use super::probe::{CommandOutcome, ProbeOutcome};
+use super::release::ProcessesReading;
+use super::spec::{Problem, Settings, Spec};
+use super::unit::{JobResult, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
+
+/// Something that happened, told by a shell. Readings replace earlier readings; hints only cause one.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Observation {
+    /// We started. First of all observations.
+    Started(Host),
+    /// The whole configuration, with what was wrong in it.
+    UnitFilesLoaded {
+        settings: Settings,
+        specs: Vec<Spec>,
+        problems: Vec<Problem>,
+    },
+    /// The service manager's own state changed, or it came or went.
+    ManagerChanged(ManagerState),
+    /// Units that match the watched patterns now.
+    UnitsMatched {
+        pattern: String,
+        units: Vec<UnitName>,
+    },
+    /// A reading of one unit. A unit that does not exist is read as `LoadState::NotFound`.
+    UnitChanged {
+        unit: UnitName,
+        reading: UnitReading,
+    },
+    /// What is configured for a unit; after each load of it.
+    UnitSettingsRead {
+        unit: UnitName,
+        settings: UnitSettings,
+    },
+    /// Hint: links or unit files changed on disk, by whatever hand. Empty: anything may have changed.
+    UnitFilesChanged { units: Vec<UnitName> },
+    /// Enablement, asked afresh.
+    EnablementRead {
+        unit: UnitName,
+        state: UnitFileState,
+    },
+    /// What the next boot would start.
+    BootPredicted(BootReading),
+    /// Hint: a release link of these units, or a directory on its way, changed.
+    ReleaseSwitched { units: Vec<UnitName> },
+    /// All processes of a unit and its links.
+    ProcessesInspected {
+        unit: UnitName,
+        reading: ProcessesReading,
+    },
+    /// A probe's answer.
+    ProbeFinished {
+        unit: UnitName,
+        probe: String,
+        outcome: ProbeOutcome,
+    },
+    /// The smoke test of an order ended.
+    SmokeTestFinished {
+        unit: UnitName,
+        order: u64,
+        outcome: CommandOutcome,
+    },
+    /// The job of an order ended.
+    JobFinished {
+        unit: UnitName,
+        order: u64,
+        result: JobResult,
+    },
+    /// The enabling that an order asked for ended: the links made, or why not.
+    EnableFinished {
+        unit: UnitName,
+        order: u64,
+        result: Result<Vec<String>, String>,
+    },
+    /// A person asks.
+    OperatorAsked(Request),
+    /// The durable state could not be saved; what was decided in that turn did not happen.
+    SaveFailed { why: String },
+    /// The time that `next_deadline` named has come.
+    DeadlineReached,
+}
+
+/// Where we run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    pub name: String,
+    /// `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Spreads timers over a fleet.
+    pub machine_id: String,
+    /// The user instance of the service manager.
+    pub user_instance: bool,
+}
+
+/// All that one unit's spec found matching, by pattern.
+pub type Matches = BTreeMap<String, Vec<UnitName>>;

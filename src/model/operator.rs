@@ -1,0 +1,98 @@
+//! What a person asks through the status socket, and what they are answered.
+
+use std::time::Duration;
+
+use super::unit::UnitName;
+
+/// A request that changes something. Who may ask was settled by the socket's peer credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Names the waiting caller.
+    pub id: u64,
+    pub unit: UnitName,
+    /// `root`, `anna (uid 1000)`.
+    pub who: String,
+    pub ask: Ask,
+}
+
+/// The operator's commands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// start + enable + endpoint check, now.
+    Recover,
+    /// Observe only, for this long.
+    Hold { length: Duration, reason: String },
+    /// End a hold or a quarantine.
+    Resume,
+}
+
+/// The answer; exactly one for each request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, with one line for each step.
+    Done { message: String, steps: Vec<Step> },
+    /// Tried, and it did not work.
+    Failed { message: String, steps: Vec<Step> },
+    /// Not tried: why.
+    Refused { message: String },
+    /// No such managed unit.
+    NotManaged,
+}
+
+/// One step of a recovery, reported by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub name: StepName,
+    pub result: StepResult,
+    /// One sentence.
+    pub message: String,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// The steps that a recovery can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepName {
+    SmokeTest,
+    Start,
+    Restart,
+    Enable,
+    /// Active, current, no survivor, stable.
+    Proof,
+    /// Every probe healthy.
+    EndpointCheck,
+}
+
+impl StepName {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SmokeTest => "smoke test",
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Enable => "enable",
+            Self::Proof => "proof",
+            Self::EndpointCheck => "endpoint check",
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StepResult {
+    Done,
+    Failed,
+    /// Nothing to do, or not asked for.
+    Skipped,
+}
+
+impl StepResult {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Probes: what is asked of a service, and one answer. Words are kubelet's.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::moment::Moment;
+
+/// One probe of a unit, as configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSpec {
+    pub name: String,
+    pub kind: ProbeKind,
+    pub period: Duration,
+    /// Always below the period.
+    pub timeout: Duration,
+    /// No verdict counts for this long after the unit became active.
+    pub initial_delay: Duration,
+    /// Unhealthy answers in a row that make the unit not serve.
+    pub failure_threshold: u32,
+    /// Healthy answers in a row that make it serve again.
+    pub success_threshold: u32,
+    pub on_failure: OnFailure,
+}
+
+/// What to do about a finding by ourselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    Restart,
+    Alert,
+}
+
+/// The question. A new kind costs a variant here, its keys in `config`, and one file in `probe/`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProbeKind {
+    Http(HttpProbe),
+    /// `host:port` accepts a connection.
+    Tcp {
+        address: String,
+    },
+    /// A stream socket at this path accepts a connection.
+    Unix {
+        path: String,
+    },
+    /// Exit status 0 healthy, 1 unhealthy, anything else unknown. Run by systemd as the unit's user.
+    Command {
+        argv: Vec<String>,
+    },
+}
+
+/// `GET` of a URL and what the answer must look like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HttpProbe {
+    pub url: String,
+    /// Inclusive range of statuses that are right.
+    pub status: (u16, u16),
+    /// The media type, without parameters.
+    pub content_type: Option<String>,
+    /// JSON pointer → expectation.
+    pub json: BTreeMap<String, Expected>,
+    pub max_latency: Option<Duration>,
+    pub follow_redirects: bool,
+}
+
+/// What a value in a JSON body must be.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expected {
+    Text(String),
+    Number(f64),
+    Boolean(bool),
+    Null,
+    Below(f64),
+    AtMost(f64),
+    Above(f64),
+    AtLeast(f64),
+    NotEqual(f64),
+}
+
+/// healthy, unhealthy, unknown. Unknown never restarts anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeStatus {
+    Healthy,
+    Unhealthy,
+    /// Right, but later than `max_latency`.
+    Slow,
+    Unknown,
+}
+
+impl ProbeStatus {
+    /// The word of the status JSON (a slow answer is unhealthy there).
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Unhealthy | Self::Slow => "unhealthy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeOutcome {
+    pub status: ProbeStatus,
+    /// One sentence: what was asked and what came.
+    pub message: String,
+    pub latency: Option<Duration>,
+}
+
+/// A probe's recent past, kept by the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProbeSeen {
+    pub last: Option<(Moment, ProbeOutcome)>,
+    /// The status that the thresholds confirmed; `Unknown` until then.
+    pub settled: ProbeStatus,
+    /// Since when it is settled.
+    pub settled_at: Moment,
+    /// Answers in a row of the last kind.
+    pub in_a_row: u32,
+    pub due: Moment,
+    /// Started and not answered; given up after this.
+    pub in_flight_until: Option<Moment>,
+}
+
+/// A command that systemd ran for us as a transient unit (smoke test, command probe, boot engine).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandOutcome {
+    /// `exited 0`, `exited 1`, `killed by signal 9`, `timed out after 30s`, or why it could not be run.
+    pub ended: CommandEnd,
+    /// The last lines it wrote, within the limit.
+    pub output: Vec<String>,
+    pub took: Duration,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommandEnd {
+    Exited(i32),
+    Signalled(i32),
+    TimedOut,
+    /// It was not run at all: the manager's reason.
+    NotRun(String),
+}

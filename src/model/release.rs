@@ -1,0 +1,131 @@
+//! Releases: the link that names the current one, and where each process of a unit lives. Facts only; `policy::releases` judges.
+
+use super::moment::Moment;
+
+/// Identity of a file or directory: device and inode, never its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    pub dev: u64,
+    pub ino: u64,
+}
+
+/// One reading of a release link such as `/srv/app/current`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkReading {
+    /// The link as the unit names it.
+    pub link: String,
+    /// Where it leads now; `None` while it is missing or dangling.
+    pub target: Option<Target>,
+    /// The last change (ctime) of any link met on the way.
+    pub switched_at: Moment,
+    /// Why it could not be resolved, where there is no target.
+    pub problem: Option<String>,
+}
+
+/// The directory to which a link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Canonical path, e.g. `/srv/app/releases/66`.
+    pub path: String,
+    pub id: FileId,
+    /// Identity of the directory that holds the release.
+    pub parent: FileId,
+}
+
+/// A target that a link had, kept so that a process can be placed in the release of its day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastTarget {
+    pub path: String,
+    pub id: FileId,
+    /// From when on the link led there.
+    pub from: Moment,
+}
+
+/// A directory or file that a process holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its path as the process sees it, without the kernel's ` (deleted)`.
+    pub path: String,
+    /// Proven to be gone: no link is left, or the path leads to nothing or to something else.
+    pub gone: bool,
+    pub id: Option<FileId>,
+    /// Identities of the directories above it, nearest first.
+    pub above: Vec<FileId>,
+}
+
+/// One process of a unit's control group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessReading {
+    pub pid: u32,
+    /// Start time on the boot clock, in milliseconds (from clock ticks: to 10 ms). With the pid, the identity of the process.
+    pub started_ms: i64,
+    /// The kernel's short name (`comm`).
+    pub name: String,
+    /// The command line mentions one of the unit's links.
+    pub names_link: bool,
+    pub cwd: Result<Place, String>,
+    pub exe: Result<Place, String>,
+    /// Open files in the neighbourhood of a link's target (PHP keeps its main script open).
+    pub files: Vec<Place>,
+    /// Executable mappings that were deleted or replaced on disk.
+    pub replaced: Vec<String>,
+}
+
+/// All processes of a unit, read at once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProcessesReading {
+    pub processes: Vec<ProcessReading>,
+    /// The unit's links, read in the same round.
+    pub links: Vec<LinkReading>,
+    /// Not all could be looked at within the limit; why.
+    pub incomplete: Option<String>,
+}
+
+/// Main process or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Main,
+    Worker,
+}
+
+impl Role {
+    /// The word of the status JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+/// Where a process lives, judged against the current release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Residence {
+    /// In the release that the link names now.
+    Current,
+    /// In another release that still exists, or started before the flip without a trace of its own.
+    Outdated {
+        release: String,
+        because: String,
+    },
+    /// In a release that was deleted.
+    Deleted {
+        release: String,
+    },
+    /// Elsewhere by design.
+    Elsewhere,
+    Unreadable {
+        why: String,
+    },
+}
+
+/// A process with its judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resident {
+    pub pid: u32,
+    pub started_ms: i64,
+    pub name: String,
+    pub role: Role,
+    pub residence: Residence,
+}

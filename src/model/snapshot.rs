@@ -1,0 +1,103 @@
+//! What everybody outside may read: the published picture of one moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::finding::{Condition, Finding, Severity};
+use super::incident::{Event, Incident};
+use super::moment::Moment;
+use super::observation::Host;
+use super::probe::ProbeSeen;
+use super::release::{LinkReading, Resident};
+use super::spec::{Mode, Problem, RecoverySpec};
+use super::state::{Hold, LastAction, Plan, Quarantine, Recovery};
+use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
+
+/// The whole picture. Cheap to clone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    pub at: Moment,
+    pub host: Host,
+    /// Every managed unit was read at least once.
+    pub ready: bool,
+    pub manager: Option<ManagerState>,
+    pub units: BTreeMap<UnitName, Arc<UnitStatus>>,
+    /// Host findings: configuration, manager, state.
+    pub findings: Vec<Finding>,
+    pub problems: Vec<Problem>,
+    pub incidents: Vec<Incident>,
+    /// The last events, oldest first.
+    pub events: Arc<[Event]>,
+    /// Members may change things, besides root.
+    pub admin_group: Option<String>,
+}
+
+/// The state of a unit: the worst of its conditions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UnitState {
+    Ok,
+    Disabled,
+    Held,
+    Recovering,
+    Unknown,
+    Degraded,
+    Quarantined,
+    Down,
+}
+
+impl UnitState {
+    /// All states in the order of the contract's summary.
+    pub const ALL: [Self; 8] = [
+        Self::Ok,
+        Self::Degraded,
+        Self::Down,
+        Self::Recovering,
+        Self::Held,
+        Self::Quarantined,
+        Self::Unknown,
+        Self::Disabled,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+            Self::Recovering => "recovering",
+            Self::Held => "held",
+            Self::Quarantined => "quarantined",
+            Self::Unknown => "unknown",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// The picture of one unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitStatus {
+    pub unit: UnitName,
+    pub state: UnitState,
+    pub mode: Mode,
+    pub severity: Severity,
+    /// The unit file of ours.
+    pub file: String,
+    pub owner: Option<String>,
+    pub runbook: Option<String>,
+    pub reading: Option<UnitReading>,
+    pub settings: Option<UnitSettings>,
+    pub enablement: Option<UnitFileState>,
+    pub conditions: Vec<Condition>,
+    pub links: Vec<LinkReading>,
+    pub residents: Vec<Resident>,
+    pub probes: BTreeMap<String, ProbeSeen>,
+    pub findings: Vec<Finding>,
+    pub incident: Option<u64>,
+    pub plan: Plan,
+    pub recovery: Option<Recovery>,
+    pub last_action: Option<LastAction>,
+    pub hold: Option<Hold>,
+    pub quarantine: Option<Quarantine>,
+    pub spent: usize,
+    pub budget: RecoverySpec,
+}

@@ -1,0 +1,144 @@
+//! What a person asks for: one unit file, and the settings.
+
+use std::time::Duration;
+
+use super::finding::Severity;
+use super::probe::ProbeSpec;
+use super::unit::UnitName;
+
+/// act, or only say what would be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Act,
+    Observe,
+}
+
+impl Mode {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Act => "act",
+            Self::Observe => "observe",
+        }
+    }
+}
+
+/// Which units a file manages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selector {
+    Unit(UnitName),
+    /// A shell pattern over unit names; a template `worker@.service` arrives as `worker@*.service`.
+    Pattern(String),
+}
+
+/// One unit file, complete with defaults.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    pub selector: Selector,
+    /// The file that says so.
+    pub file: String,
+    pub mode: Mode,
+    pub severity: Severity,
+    pub owner: Option<String>,
+    pub runbook: Option<String>,
+    /// Managed units that this one needs.
+    pub requires: Vec<UnitName>,
+    pub recovery: RecoverySpec,
+    pub release: ReleaseSpec,
+    pub smoke: Option<SmokeSpec>,
+    pub probes: Vec<ProbeSpec>,
+    pub disabled: Option<DisabledSpec>,
+}
+
+/// `[recovery]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecoverySpec {
+    pub start: bool,
+    pub enable: bool,
+    /// `None` is "never": a person's stop is only told.
+    pub after_manual_stop: Option<Duration>,
+    pub burst: u32,
+    pub interval: Duration,
+    pub delay: Duration,
+    pub max_delay: Duration,
+    pub verify_within: Duration,
+}
+
+/// What to do about a finding of `[release]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    Restart,
+    Alert,
+    Ignore,
+}
+
+/// `[release]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseSpec {
+    /// Declared link; others are found in the unit's own paths.
+    pub link: Option<String>,
+    pub on_stale: Reaction,
+    pub settle: Duration,
+    pub binaries: Reaction,
+}
+
+/// `[smoke]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmokeSpec {
+    pub command: Vec<String>,
+    pub directory: SmokeDirectory,
+    pub timeout: Duration,
+}
+
+/// Where the smoke test runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SmokeDirectory {
+    /// The target of the release link now; the unit's own directory where it has no link.
+    Release,
+    Unit,
+    Path(String),
+}
+
+/// `[disabled]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DisabledSpec {
+    pub reason: String,
+    /// Unix time in milliseconds.
+    pub until_ms: i64,
+}
+
+/// `steadfast.toml`, complete with defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Members may change things through the status socket, besides root.
+    pub admin_group: Option<String>,
+    /// The slow steady period at which everything is read again.
+    pub resync: Duration,
+    /// Nothing is acted on before this long after a start of ours within boot.
+    pub startup_hold: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            admin_group: None,
+            resync: Duration::from_secs(30),
+            startup_hold: Duration::from_secs(0),
+        }
+    }
+}
+
+/// A mistake in a file that a person wrote.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub file: String,
+    /// 1-based; 0 where the whole file is meant.
+    pub line: usize,
+    pub column: usize,
+    /// One sentence, "cannot X: cause".
+    pub message: String,
+    /// The same with source line, caret and suggestion, for a terminal without colour.
+    pub rendered: String,
+    /// The last good version of the file stays in force.
+    pub last_good_in_force: bool,
+}

@@ -1,0 +1,251 @@
+//! The two kinds of state: what survives our own crash, and what the first readings tell again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::boot::{BootReading, Prediction};
+use super::finding::{Code, Condition, ConditionKind, Finding};
+use super::incident::{Event, Incident};
+use super::moment::Moment;
+use super::observation::{Host, Matches};
+use super::operator::Step;
+use super::probe::ProbeSeen;
+use super::release::{FileId, PastTarget, ProcessesReading, Resident};
+use super::spec::{Problem, Settings, Spec};
+use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
+
+/// All that the policy knows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    pub durable: Durable,
+    pub seen: Seen,
+}
+
+/// Survives our own crash and reboot. Saved before anything that follows from it is done.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Durable {
+    pub meta: Meta,
+    pub units: BTreeMap<UnitName, UnitDurable>,
+    /// Open incidents, and the last closed ones within the limit.
+    pub incidents: BTreeMap<u64, Incident>,
+    /// Where each release link led, oldest first, within the limit.
+    pub links: BTreeMap<String, Vec<PastTarget>>,
+}
+
+/// Counters and the boot they belong to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// The boot in which this was last saved; another one shifts every stored moment.
+    pub boot_id: String,
+    /// The next order or incident.
+    pub next_id: u64,
+}
+
+/// What is remembered of one unit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitDurable {
+    pub hold: Option<Hold>,
+    /// The order in flight: at most one.
+    pub recovery: Option<Recovery>,
+    /// When restarts and starts were ordered, oldest first, within the budget's interval.
+    pub spent: Vec<Moment>,
+    pub quarantine: Option<Quarantine>,
+    pub prediction: Option<Prediction>,
+    /// The outcome of comparing the prediction with the last boot: the boot id, and what was wrong.
+    pub mismatch: Option<Mismatch>,
+    /// The last invocation that was seen active, to tell a stop that happened while we were away.
+    pub last_active: Option<String>,
+    pub last_action: Option<LastAction>,
+    pub smoke_failure: Option<SmokeFailure>,
+}
+
+/// Leave it alone until then.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub kind: HoldKind,
+    pub since: Moment,
+    /// `None` only for a manual stop with `after_manual_stop = "never"`: until it runs again.
+    pub until: Option<Moment>,
+}
+
+/// Why a unit is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldKind {
+    Operator {
+        who: String,
+        reason: String,
+    },
+    /// A person's clean stop is an implicit hold.
+    ManualStop,
+}
+
+/// The budget is spent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quarantine {
+    pub since: Moment,
+    /// One more try then; it fails: twice as long.
+    pub retry_at: Moment,
+    pub round: u32,
+    pub because: Code,
+}
+
+/// The prediction for the last boot was wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    pub boot_id: String,
+    pub message: String,
+    pub at: Moment,
+}
+
+/// The new code did not pass. Not tried again until the release or the unit changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SmokeFailure {
+    pub at: Moment,
+    /// The release that failed; `None` where the unit has no link.
+    pub release: Option<FileId>,
+    /// How it ended, and the line that says why.
+    pub message: String,
+    /// The last lines it wrote.
+    pub output: Vec<String>,
+}
+
+/// What we did last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastAction {
+    /// `start`, `restart`, `enable`, `check`.
+    pub action: OrderKind,
+    pub because: Option<Code>,
+    pub at: Moment,
+    /// `done`, `failed: …`.
+    pub outcome: String,
+    pub ok: bool,
+    pub steps: Vec<Step>,
+}
+
+/// What an order does to the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrderKind {
+    Start,
+    Restart,
+    /// Enable only.
+    Enable,
+    /// Nothing but enable (if needed) and the endpoint check: asked by a person for a unit that runs.
+    Check,
+}
+
+impl OrderKind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Restart => "restart",
+            Self::Enable => "enable",
+            Self::Check => "check",
+        }
+    }
+}
+
+/// An order in flight, written as an intent before its first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    pub order: u64,
+    pub kind: OrderKind,
+    /// The finding that asks for it; `None`: a person.
+    pub because: Option<Code>,
+    pub began_at: Moment,
+    pub phase: Phase,
+    pub phase_at: Moment,
+    /// The phase is given up then.
+    pub phase_due: Moment,
+    /// `InvocationID=` before the order; it must have changed afterwards.
+    pub invocation_before: String,
+    /// `NRestarts=` when the proof began; it must not rise.
+    pub n_restarts: u32,
+    /// Processes (pid, start) of the old run; none may be left.
+    pub old_processes: Vec<(u32, i64)>,
+    pub steps: Vec<Step>,
+}
+
+/// Where an order is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    SmokeTest,
+    /// Job ordered (or about to be: the intent is saved first), result awaited.
+    Job,
+    Enable,
+    /// Active, no survivor, every process current, probes healthy, stable.
+    Proof,
+}
+
+/// Told to us again by the first readings after a start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Seen {
+    pub host: Host,
+    pub started_at: Moment,
+    pub manager: Option<ManagerState>,
+    /// Since when the manager is in that state.
+    pub manager_since: Moment,
+    pub settings: Settings,
+    pub specs: Vec<Spec>,
+    pub problems: Vec<Problem>,
+    pub configured: bool,
+    pub matches: Matches,
+    pub units: BTreeMap<UnitName, UnitSeen>,
+    pub boot: Option<BootReading>,
+    /// When the boot is to be predicted (again); `None`: not wished.
+    pub boot_due: Option<Moment>,
+    pub boot_in_flight_until: Option<Moment>,
+    pub resync_due: Option<Moment>,
+    /// The whole enablement is read again then.
+    pub enablement_due: Option<Moment>,
+    pub save_failure: Option<(Moment, String)>,
+    /// The last events, within the limit.
+    pub events: VecDeque<Event>,
+    pub next_event: u64,
+}
+
+/// What is seen of one managed unit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitSeen {
+    pub spec: Spec,
+    /// When we began to manage it.
+    pub managed_since: Moment,
+    pub reading: Option<UnitReading>,
+    pub settings: Option<UnitSettings>,
+    pub enablement: Option<UnitFileState>,
+    pub processes: Option<ProcessesReading>,
+    /// When they were read.
+    pub inspected_at: Option<Moment>,
+    pub inspect_due: Option<Moment>,
+    pub inspect_in_flight_until: Option<Moment>,
+    /// The processes, judged.
+    pub residents: Vec<Resident>,
+    pub probes: BTreeMap<String, ProbeSeen>,
+    /// Since when `ActiveState` is what it is.
+    pub active_state_since: Moment,
+    /// Recent automatic restarts by systemd: (when, `NRestarts`), within the limit.
+    pub restarts_seen: VecDeque<(Moment, u32)>,
+    pub conditions: BTreeMap<ConditionKind, Condition>,
+    pub findings: Vec<Finding>,
+    /// Callers who wait for the order in flight.
+    pub asked: Vec<u64>,
+    /// What is to be done next and when, or why nothing is.
+    pub plan: Plan,
+}
+
+/// The decision on a unit as it stands now; `explain` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub next: Option<NextAction>,
+    /// Why it is not done now; one sentence.
+    pub blocked: Option<String>,
+    /// The required unit that explains the trouble.
+    pub explained_by: Option<UnitName>,
+}
+
+/// What will be done, unless something changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextAction {
+    pub action: OrderKind,
+    pub due_at: Moment,
+    pub because: Code,
+}

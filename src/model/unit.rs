@@ -1,0 +1,244 @@
+//! What systemd says of one unit. Names and values are systemd's own.
+
+use std::fmt;
+
+use super::moment::Moment;
+
+/// A unit's full name, such as `horizon.service`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UnitName(pub String);
+
+impl UnitName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part after the last dot (`service`, `socket`, `timer` …), empty when there is none.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.0.rsplit_once('.').map_or("", |(_, kind)| kind)
+    }
+
+    /// The template of an instance: `worker@.service` for `worker@a.service`.
+    #[must_use]
+    pub fn template(&self) -> Option<Self> {
+        let (prefix, rest) = self.0.split_once('@')?;
+        let (instance, kind) = rest.rsplit_once('.')?;
+        (!instance.is_empty()).then(|| Self(format!("{prefix}@.{kind}")))
+    }
+}
+
+impl fmt::Display for UnitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<&str> for UnitName {
+    fn from(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// `LoadState=`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LoadState {
+    /// The unit file was read.
+    Loaded,
+    /// There is no such unit file.
+    NotFound,
+    /// The unit file is masked.
+    Masked,
+    /// `bad-setting` or `error`: the unit file exists and cannot be used.
+    Bad(String),
+}
+
+/// `ActiveState=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActiveState {
+    Active,
+    Reloading,
+    Inactive,
+    Failed,
+    Activating,
+    Deactivating,
+    /// `maintenance`, `refreshing` and whatever a newer systemd adds.
+    Other,
+}
+
+impl ActiveState {
+    /// systemd's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Reloading => "reloading",
+            Self::Inactive => "inactive",
+            Self::Failed => "failed",
+            Self::Activating => "activating",
+            Self::Deactivating => "deactivating",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// What a job is to do, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    Start,
+    Stop,
+    Restart,
+    /// `reload`, `verify-active`, `nop` …, or a kind that was not told.
+    Other,
+}
+
+/// A job that is queued or running for a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Job {
+    pub id: u32,
+    pub kind: JobKind,
+}
+
+/// One reading of a unit; it replaces the reading before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitReading {
+    pub load: LoadState,
+    pub active: ActiveState,
+    /// `SubState=`, e.g. `running`, `auto-restart`, `exited`.
+    pub sub: String,
+    /// `Result=` of the unit's own interface; `success` where the type has none.
+    pub result: String,
+    pub job: Option<Job>,
+    /// `InvocationID=` in hexadecimal; empty when the unit has not run in this boot.
+    pub invocation: String,
+    pub main_pid: Option<u32>,
+    pub n_restarts: u32,
+    /// `ActiveEnterTimestamp=`.
+    pub active_since: Option<Moment>,
+    /// `InactiveEnterTimestamp=`.
+    pub inactive_since: Option<Moment>,
+    /// `StateChangeTimestampMonotonic=` in microseconds: orders readings of one unit.
+    pub changed_us: u64,
+    /// How the last main process ended (`exit code 1`, `signal 9 (KILL)`), where the type has one and it ended.
+    pub exit: Option<String>,
+    /// `StatusText=`: what the service says of itself.
+    pub status_text: String,
+}
+
+/// What is configured for a loaded unit. Read after each (re)load, not with each change of state.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UnitSettings {
+    /// `Names=`: every name of the unit, its `Id=` first.
+    pub names: Vec<UnitName>,
+    /// `FragmentPath=`; empty for a unit without one.
+    pub fragment: String,
+    /// `NeedDaemonReload=`: unit file or drop-in is newer than what the manager has loaded.
+    pub need_daemon_reload: bool,
+    /// Newest modification time of unit file and drop-ins.
+    pub modified_at: Option<Moment>,
+    /// `Type=` of a service, empty for other kinds of unit.
+    pub service_type: String,
+    pub remain_after_exit: bool,
+    /// `Restart=` is other than `no`.
+    pub restarts_itself: bool,
+    /// `CanStart=` and not `RefuseManualStart=`.
+    pub can_start: bool,
+    /// `CanStop=` and not `RefuseManualStop=`: together with `can_start`, a restart is possible.
+    pub can_stop: bool,
+    /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.
+    pub working_directory: String,
+    /// Path and arguments of every `ExecStart=` command.
+    pub exec_start: Vec<Vec<String>>,
+    /// Values of `Environment=` and paths of `EnvironmentFile=` that are absolute paths.
+    pub environment_paths: Vec<String>,
+    /// `ControlGroup=`, e.g. `/system.slice/horizon.service`; empty when not realised.
+    pub control_group: String,
+    /// `KillMode=`.
+    pub kill_mode: String,
+    /// `TimeoutStartUSec=` and `TimeoutStopUSec=` in milliseconds; `None` is infinity.
+    pub timeout_start_ms: Option<u64>,
+    pub timeout_stop_ms: Option<u64>,
+    /// `StartLimitBurst=`; 0 when there is no limit.
+    pub start_limit_burst: u32,
+    /// `StartLimitIntervalUSec=` in milliseconds; 0 when there is no limit.
+    pub start_limit_interval_ms: u64,
+    /// `TriggeredBy=`: sockets, timers, paths that start the unit.
+    pub triggered_by: Vec<UnitName>,
+    /// Unmet or untried `Condition…=`/`Assert…=` and where the unit file lives: what `Boot` needs besides PID 1's transaction.
+    pub boot: super::boot::UnitBootFacts,
+}
+
+/// `UnitFileState=`, asked afresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnitFileState {
+    Enabled,
+    EnabledRuntime,
+    Linked,
+    LinkedRuntime,
+    Alias,
+    Masked,
+    MaskedRuntime,
+    Static,
+    Disabled,
+    Indirect,
+    Generated,
+    Transient,
+    Bad,
+    NotFound,
+    /// The manager did not say, with its reason.
+    Unknown(String),
+}
+
+impl UnitFileState {
+    /// systemd's word for it; `unknown` where it did not say.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::EnabledRuntime => "enabled-runtime",
+            Self::Linked => "linked",
+            Self::LinkedRuntime => "linked-runtime",
+            Self::Alias => "alias",
+            Self::Masked => "masked",
+            Self::MaskedRuntime => "masked-runtime",
+            Self::Static => "static",
+            Self::Disabled => "disabled",
+            Self::Indirect => "indirect",
+            Self::Generated => "generated",
+            Self::Transient => "transient",
+            Self::Bad => "bad",
+            Self::NotFound => "not-found",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+/// The manager as a whole: `SystemState=`, and whether it can be spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ManagerState {
+    /// `initializing` or `starting`: boot is not finished.
+    Starting,
+    /// `running` or `degraded`.
+    Running,
+    /// `stopping`, or logind has announced a shutdown.
+    Stopping,
+    /// `maintenance`: rescue or emergency mode.
+    Maintenance,
+    /// The bus or the manager cannot be reached.
+    Unreachable,
+}
+
+/// How a job that we asked for ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobResult {
+    /// `done`: carried out, which is not the same as healthy.
+    Done,
+    /// `failed`, `timeout`, `dependency`, `canceled`, `skipped` …, systemd's word.
+    Ended(String),
+    /// The manager refused the order; the D-Bus error in words.
+    Refused(String),
+    /// No result came within the limit, or the bus was lost meanwhile.
+    Lost(String),
+}

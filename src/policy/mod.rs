@@ -1,0 +1,1 @@
+//! The verbs: pure functions on the model. `decide` routes, one file per concern decides.

@@ -1,0 +1,1 @@
+//! Run one probe once; a file per kind.

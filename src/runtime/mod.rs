@@ -1,0 +1,1 @@
+//! The loop: take an observation, decide, save, publish, act.

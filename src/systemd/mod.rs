@@ -1,0 +1,1 @@
+//! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
