@@ -7,6 +7,7 @@ pub mod policy;
 
 pub mod runtime;
 
+pub mod clock;
 pub mod config;
 pub mod files;
 pub mod probe;
