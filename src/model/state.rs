@@ -1,6 +1,6 @@
 //! The two kinds of state: what survives our own crash, and what the first readings tell again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::boot::{BootReading, Prediction};
 use super::finding::{Code, Condition, ConditionKind, Finding};
@@ -160,8 +160,6 @@ pub struct Recovery {
     pub invocation_before: String,
     /// `NRestarts=` when the proof began; it must not rise.
     pub n_restarts: u32,
-    /// Processes (pid, start) of the old run; none may be left.
-    pub old_processes: Vec<(u32, i64)>,
     pub steps: Vec<Step>,
 }
 
@@ -198,6 +196,8 @@ pub struct Seen {
     /// The whole enablement is read again then.
     pub enablement_due: Option<Moment>,
     pub save_failure: Option<(Moment, String)>,
+    /// Units whose picture changed since the last publication.
+    pub touched: BTreeSet<UnitName>,
     /// The last events, within the limit.
     pub events: VecDeque<Event>,
     pub next_event: u64,
@@ -228,8 +228,46 @@ pub struct UnitSeen {
     pub findings: Vec<Finding>,
     /// Callers who wait for the order in flight.
     pub asked: Vec<u64>,
+    /// The job with which somebody else stops the unit just now.
+    pub stop_job: Option<u32>,
+    /// An order of our earlier life is in flight and must be taken up with the first reading.
+    pub resume: bool,
+    /// The enablement is being asked; given up then.
+    pub enablement_in_flight_until: Option<Moment>,
+    /// When this unit must be looked at again, whatever happens.
+    pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
     pub plan: Plan,
+}
+
+impl UnitSeen {
+    /// A unit of which nothing is known yet. `resume`: an order of our earlier life is in flight.
+    #[must_use]
+    pub fn new(spec: Spec, now: Moment, resume: bool) -> Self {
+        Self {
+            spec,
+            managed_since: now,
+            reading: None,
+            settings: None,
+            enablement: None,
+            processes: None,
+            inspected_at: None,
+            inspect_due: None,
+            inspect_in_flight_until: None,
+            residents: Vec::new(),
+            probes: BTreeMap::new(),
+            active_state_since: now,
+            restarts_seen: VecDeque::new(),
+            conditions: BTreeMap::new(),
+            findings: Vec::new(),
+            asked: Vec::new(),
+            stop_job: None,
+            resume,
+            enablement_in_flight_until: None,
+            wake: None,
+            plan: Plan::default(),
+        }
+    }
 }
 
 /// The decision on a unit as it stands now; `explain` shows it.
