@@ -57,9 +57,6 @@ fn differences<'a, K: Ord + Clone, V: Clone + PartialEq>(
         .iter()
         .filter(|(key, value)| saved.get(*key) != Some(*value))
         .map(|(key, value)| (key.clone(), Some(value.clone())));
-    let deleted = saved
-        .keys()
-        .filter(|key| !now.contains_key(*key))
-        .map(|key| (key.clone(), None));
+    let deleted = saved.keys().filter(|key| !now.contains_key(*key)).map(|key| (key.clone(), None));
     written.chain(deleted)
 }
