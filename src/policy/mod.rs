@@ -1,1 +1,3 @@
 //! The verbs: pure functions on the model. `decide` routes, one file per concern decides.
+
+pub mod releases;
