@@ -4,9 +4,10 @@ use crate::model::boot::BootVerdict;
 use crate::model::finding::ConditionKind::{Active, Boot, Enabled, Loaded, Progressing, Release, Serving};
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity};
 use crate::model::moment::Moment;
+use crate::model::release::ProcessesReading;
 use crate::model::spec::Reaction;
 use crate::model::state::{State, UnitDurable, UnitSeen};
-use crate::model::unit::{ActiveState, LoadState, UnitName};
+use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
 use crate::policy::active::{self, Case};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::sooner;
@@ -102,43 +103,81 @@ fn release(state: &State, case: &Case<'_>) -> Judgement {
     let (Some(reading), Some(settings)) = (&seen.reading, &seen.settings) else {
         return Judgement::unknown("unread", "the unit was not read yet");
     };
-    let mut judgement = match &seen.processes {
-        _ if matches!(reading.active, ActiveState::Inactive | ActiveState::Failed) => {
-            Judgement::unknown("not-active", "nothing of it runs")
-        }
+    let running = !matches!(reading.active, ActiveState::Inactive | ActiveState::Failed);
+    let judgement = match &seen.processes {
+        _ if !running => Judgement::unknown("not-active", "nothing of it runs"),
         None => Judgement::unknown("unread", "its processes were not looked at yet"),
-        Some(processes) => {
-            releases::release(case.unit, reading, processes, &seen.residents, state.seen.host.user_instance)
-                .judgement(seen.spec.severity, case.now)
-        }
+        Some(processes) => residence(state, case, reading, settings, processes),
     };
-    if seen.spec.release.binaries == Reaction::Ignore {
-        judgement.findings.retain(|found| found.code != Code::BinaryOutdated);
+    let judgement = if running { unit_file(case, reading, settings, judgement) } else { judgement };
+    let Some(failure) = &case.durable.smoke_failure else {
+        return judgement;
+    };
+    let message = format!("the smoke test of {} {}", case.unit, failure.message);
+    let found = finding(Code::SmokeFailed, seen.spec.severity, message, failure.at);
+    judgement.and(proven(found, failure.output.clone(), None))
+}
+
+/// Where the processes live.
+fn residence(
+    state: &State,
+    case: &Case<'_>,
+    reading: &UnitReading,
+    settings: &UnitSettings,
+    processes: &ProcessesReading,
+) -> Judgement {
+    let verdict = releases::verdict(&case.seen.residents, processes);
+    let mut judgement = match (&verdict.unknown, &verdict.current) {
+        _ if processes.links.is_empty() => Judgement::good("no-link", "it runs from no release link"),
+        (Some(why), _) => Judgement::unknown("unreadable", why.clone()),
+        (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
+        (None, None) => Judgement::unknown("unreadable", "the release link leads nowhere"),
+    };
+    let found = |named: releases::Named, severity: Severity| {
+        let found = finding(named.code, severity, named.message, case.now);
+        proven(found, named.evidence, Some(format!("systemctl restart {}", case.unit)))
+    };
+    for named in verdict.named {
+        judgement = judgement.and(found(named, case.seen.spec.severity));
     }
-    let edited =
-        settings.modified_at.zip(reading.active_since).is_some_and(|(edit, run)| edit.wall_ms > run.wall_ms);
-    let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
-    if running && (settings.need_daemon_reload || edited) {
-        let unit = case.unit;
-        let (message, repair) = if settings.need_daemon_reload {
-            (
-                format!("the unit file of {unit} changed on disk and is not loaded"),
-                "systemctl daemon-reload".to_owned(),
-            )
-        } else {
-            (format!("the unit file of {unit} is newer than its run"), format!("systemctl restart {unit}"))
-        };
-        let found = finding(Code::UnitFileOutdated, Severity::Warning, message, case.now);
-        judgement = judgement.note(proven(found, vec![settings.fragment.clone()], Some(repair)));
+    if case.seen.spec.release.binaries != Reaction::Ignore
+        && let Some(named) = releases::binaries(processes, reading.main_pid, &state.durable.links)
+    {
+        judgement = judgement.note(found(named, Severity::Warning));
     }
-    match &case.durable.smoke_failure {
-        Some(failure) => {
-            let message = format!("the smoke test of {} {}", case.unit, failure.message);
-            let found = finding(Code::SmokeFailed, seen.spec.severity, message, failure.at);
-            judgement.and(proven(found, failure.output.clone(), None))
-        }
-        None => judgement,
+    let left: Vec<String> = releases::left_over(processes, reading.main_pid, settings)
+        .iter()
+        .map(|process| format!("{} ({})", process.pid, process.name))
+        .collect();
+    if left.is_empty() {
+        return judgement;
     }
+    let message =
+        format!("{} processes of an earlier run of {} are left: {}", left.len(), case.unit, left.join(", "));
+    let found = finding(Code::Survivors, case.seen.spec.severity, message, case.now);
+    judgement.and(proven(found, vec![format!("KillMode={}", settings.kill_mode)], None))
+}
+
+/// The unit file or a drop-in is newer than what is loaded, or than the run.
+fn unit_file(
+    case: &Case<'_>,
+    reading: &UnitReading,
+    settings: &UnitSettings,
+    judgement: Judgement,
+) -> Judgement {
+    let times = settings.modified_at.zip(reading.active_since);
+    let newer = times.is_some_and(|(edited, began)| edited.wall_ms > began.wall_ms);
+    let unit = case.unit;
+    let (message, repair) = if settings.need_daemon_reload {
+        let message = format!("the unit file of {unit} changed on disk and is not loaded");
+        (message, "systemctl daemon-reload".to_owned())
+    } else if newer {
+        (format!("the unit file of {unit} is newer than its run"), format!("systemctl restart {unit}"))
+    } else {
+        return judgement;
+    };
+    let found = finding(Code::UnitFileOutdated, Severity::Warning, message, case.now);
+    judgement.note(proven(found, vec![settings.fragment.clone()], Some(repair)))
 }
 
 /// What recovery itself has to tell: the budget, the last failure, the dependency that explains.

@@ -60,9 +60,8 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Saving is tried again after this long.
 pub const SAVE_RETRY: Duration = Duration::from_secs(5);
-/// Events, closed incidents, past targets that are kept.
+/// Events and closed incidents that are kept.
 pub const EVENTS: usize = 512;
 pub const INCIDENTS: usize = 500;
-pub const PAST_TARGETS: usize = 20;
 /// Lines of evidence in a finding, and characters in a line.
 pub const EVIDENCE_LINES: usize = 12;

@@ -143,16 +143,21 @@ pub fn release_switched(state: &mut State, units: &[UnitName], turn: &mut Turn) 
 }
 
 /// The processes and links of a unit were read.
-pub fn inspected(state: &mut State, unit: &UnitName, reading: ProcessesReading, turn: &mut Turn) {
+pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReading, turn: &mut Turn) {
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
     turn.touch(unit);
     seen.inspect_in_flight_until = None;
     seen.inspected_at = Some(turn.now);
-    releases::remember(&mut state.durable.links, &reading.links, turn.now);
-    let main = seen.reading.as_ref().and_then(|reading| reading.main_pid);
-    seen.residents = releases::judge(&reading, main, &state.durable.links);
+    if let Some(settings) = &seen.settings {
+        let history = &mut state.durable.links;
+        reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
+        releases::remember(history, &reading.links, turn.now);
+        let main_pid = seen.reading.as_ref().and_then(|reading| reading.main_pid);
+        let known = releases::Known { main_pid, history, settings, now: turn.now };
+        seen.residents = releases::judge(&reading, known);
+    }
     let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
     // A hint that came meanwhile stands.
     let due = seen.inspect_due.filter(|due| *due <= turn.now);
