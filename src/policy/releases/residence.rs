@@ -203,7 +203,7 @@ fn worst(place: &Place, held: Held, process: &ProcessReading, links: &[Yardstick
         .iter()
         .map(|link| match lies(place, held, process, link) {
             Lies::Current if link.outer || link.side => Lies::Elsewhere,
-            found => found,
+            found @ (Lies::Elsewhere | Lies::Current | Lies::Old(_) | Lies::Gone(_)) => found,
         })
         .max_by_key(rank)
         .unwrap_or(Lies::Elsewhere)
