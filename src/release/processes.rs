@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::model::release::{LinkReading, ProcessReading, ProcessesReading};
 use crate::model::unit::UnitName;
 
+use super::group::{self, PROCESSES};
 use super::links::read_links;
 use super::place::Chains;
 use super::process::{self, Listed, Neighbourhood};
@@ -18,11 +19,6 @@ use super::stuck::{self, Avoid, Where};
 
 /// Where control groups live.
 const CGROUPS: &str = "/sys/fs/cgroup";
-/// Processes of one unit that are looked at.
-const PROCESSES: usize = 4096;
-/// Sub-groups of one unit that are looked at, and how deep.
-const GROUPS: usize = 1024;
-const DEPTH: usize = 8;
 /// How long to wait for one of the threads.
 const QUEUE: Duration = Duration::from_secs(30);
 /// Readings that wait to be taken.
@@ -47,14 +43,14 @@ pub async fn inspect(
     inspect_below(Path::new(CGROUPS), unit, control_group, paths, limit).await
 }
 
-async fn inspect_below(
+pub(super) async fn inspect_below(
     root: &Path,
     unit: &UnitName,
     control_group: &str,
     paths: &[String],
     limit: Duration,
 ) -> ProcessesReading {
-    let mut round = Round::new(group_directory(root, control_group), paths, limit);
+    let mut round = Round::new(group::directory(root, control_group), paths, limit);
     let mut until = None;
     while round.goes_on() {
         let Some(mut avoid) = stuck::avoid(unit) else {
@@ -222,7 +218,7 @@ impl Round {
         let read = tokio::task::spawn_blocking(move || {
             let (listed, truncated) = match before {
                 Some(listed) => (listed, false),
-                None => list(group.as_deref()),
+                None => group::list(group.as_deref()),
             };
             let rest: Vec<(usize, Option<ProcessReading>)> = listed
                 .iter()
@@ -281,7 +277,7 @@ impl Job {
         let listed = match self.listed.take() {
             Some(listed) => listed,
             None => {
-                let (listed, truncated) = list(self.group.as_deref());
+                let (listed, truncated) = group::list(self.group.as_deref());
                 if !heard(Told::Listed(Arc::clone(&listed), truncated)) {
                     return;
                 }
@@ -371,54 +367,4 @@ fn file_systems(process: &Listed) -> Vec<(String, bool)> {
             ))
         })
         .collect()
-}
-
-/// The directory of a control group: of the unified hierarchy, or of systemd's own in the older layouts.
-fn group_directory(root: &Path, control_group: &str) -> Option<PathBuf> {
-    let inner = control_group
-        .strip_prefix('/')
-        .filter(|group| !group.is_empty())?;
-    let unified = root.join("cgroup.controllers").exists();
-    Some(if unified {
-        root.join(inner)
-    } else {
-        root.join("systemd").join(inner)
-    })
-}
-
-/// The processes of a group and its sub-groups, and whether there were too many.
-fn list(group: Option<&Path>) -> (Arc<[Listed]>, bool) {
-    let mut pids = BTreeSet::new();
-    let mut truncated = false;
-    let mut groups: Vec<(PathBuf, usize)> = group
-        .map(|group| (group.to_owned(), 0))
-        .into_iter()
-        .collect();
-    let mut seen = 0;
-    while let Some((group, depth)) = groups.pop() {
-        seen += 1;
-        let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        // 0 stands for a process that our own pid namespace does not know.
-        pids.extend(
-            text.lines()
-                .filter_map(|line| line.parse::<u32>().ok())
-                .filter(|pid| *pid > 0),
-        );
-        let below = std::fs::read_dir(&group).into_iter().flatten().flatten();
-        let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        for entry in below {
-            if depth >= DEPTH || seen + groups.len() >= GROUPS {
-                truncated = true;
-                break;
-            }
-            groups.push((entry.path(), depth + 1));
-        }
-    }
-    truncated |= pids.len() > PROCESSES;
-    let listed = pids
-        .into_iter()
-        .take(PROCESSES)
-        .filter_map(process::list)
-        .collect();
-    (listed, truncated)
 }
