@@ -1,7 +1,5 @@
 //! One process: when it started, what it is called, where it lives, which files of a release it holds.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -17,13 +15,13 @@ use super::identity;
 use super::place::{self, Chains};
 
 /// Bytes of a command line that are searched for a link.
-const COMMAND_LINE: u64 = 64 * 1024;
+const COMMAND_LINE: usize = 64 * 1024;
 /// Open files of a process that are looked at.
 const OPEN_FILES: usize = 256;
 /// Open files of a process that are told.
 const FILES: usize = 32;
 /// Bytes of a list of mappings that are read.
-const MAPPINGS: u64 = 4 * 1024 * 1024;
+const MAPPINGS: usize = 4 * 1024 * 1024;
 /// Replaced mappings of a process that are told.
 const REPLACED: usize = 32;
 /// Deleted on purpose by those who map them: no upgrade replaced them (needrestart's list).
@@ -38,6 +36,9 @@ const THROWN_AWAY: [&str; 9] = [
     "/anon_hugepage",
     "/i915",
 ];
+
+/// Bytes that are asked for at once; most files of /proc fit in.
+const CHUNK: usize = 8 * 1024;
 
 /// A process as the control group lists it; known without asking any file system.
 #[derive(Clone, Debug)]
@@ -94,7 +95,6 @@ pub(super) fn read(
     // Everything goes through this one descriptor: it stays with this process, whoever gets its number next.
     let process = open(known.pid).ok()?;
     let process = process.as_fd();
-    same(known, process)?;
     let cwd = place::read(process, Path::new("cwd"), chains);
     let exe = place::read(process, Path::new("exe"), chains);
     let reading = ProcessReading {
@@ -107,7 +107,7 @@ pub(super) fn read(
         files: files(process, around, chains),
         replaced: replaced(process),
     };
-    // It may have ended meanwhile, and then half of this is missing.
+    // It may have ended meanwhile, and then half of this is missing; or its number was another's all the time.
     same(known, process).map(|()| reading)
 }
 
@@ -142,7 +142,7 @@ fn open(pid: u32) -> Result<OwnedFd, Errno> {
 }
 
 fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
-    let stat = Stat::from_read(file(process, "stat").ok()?).ok()?;
+    let stat = Stat::from_read(content(process, "stat", CHUNK).ok()?.as_slice()).ok()?;
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
@@ -161,14 +161,26 @@ fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
     (listed(known.pid, process)?.started_ms == known.started_ms).then_some(())
 }
 
-fn file(process: BorrowedFd<'_>, name: &str) -> Result<File, Errno> {
+fn file(process: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     openat(
         process,
         name,
         OFlags::RDONLY | OFlags::CLOEXEC,
         Mode::empty(),
     )
-    .map(File::from)
+}
+
+/// The content of a file of `/proc/PID`, up to a limit.
+fn content(process: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>, Errno> {
+    let from = file(process, name)?;
+    let mut content = Vec::with_capacity(CHUNK);
+    while content.len() < limit {
+        content.reserve(CHUNK);
+        if rustix::io::read(&from, rustix::buffer::spare_capacity(&mut content))? == 0 {
+            break;
+        }
+    }
+    Ok(content)
 }
 
 fn cannot(what: &str, error: Errno) -> String {
@@ -176,10 +188,7 @@ fn cannot(what: &str, error: Errno) -> String {
 }
 
 fn names_link(process: BorrowedFd<'_>, around: &Neighbourhood) -> bool {
-    let mut line = Vec::new();
-    file(process, "cmdline").is_ok_and(|from| {
-        from.take(COMMAND_LINE).read_to_end(&mut line).is_ok() && around.mentioned(&line)
-    })
+    content(process, "cmdline", COMMAND_LINE).is_ok_and(|line| around.mentioned(&line))
 }
 
 /// The link's path occurs, and not as the beginning of a longer name.
@@ -199,7 +208,7 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -
     if around.holders.is_empty() {
         return Vec::new();
     }
-    let Ok(directory) = file(process, "fd").map(OwnedFd::from) else {
+    let Ok(directory) = file(process, "fd") else {
         return Vec::new();
     };
     let Ok(entries) = Dir::read_from(&directory) else {
@@ -220,12 +229,9 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -
 
 /// Executable mappings whose file was deleted or replaced.
 fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
-    let mut maps = Vec::new();
-    let read =
-        file(process, "maps").is_ok_and(|from| from.take(MAPPINGS).read_to_end(&mut maps).is_ok());
-    if !read {
+    let Ok(maps) = content(process, "maps", MAPPINGS) else {
         return Vec::new();
-    }
+    };
     let root = identity::handle(process, Path::new("root")).ok();
     let mut found: Vec<String> = Vec::new();
     for (ino, text) in maps

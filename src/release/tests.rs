@@ -1,5 +1,7 @@
 //! Real processes in real directories, read through a made-up control group.
 
+mod hung;
+
 use std::fs::{copy, create_dir, create_dir_all, remove_dir_all, remove_file, rename, write};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
@@ -52,7 +54,7 @@ impl World {
         let mut child = Command::new(program)
             .args(args)
             .current_dir(directory)
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a process");
@@ -75,15 +77,19 @@ impl World {
     }
 
     fn shell(&mut self, directory: &Path, line: &str) -> u32 {
-        let line = format!("{line}; echo; read -r never < /dev/ptmx");
+        let line = format!("{line}; echo; read -r never");
         self.start(directory, Path::new("/bin/sh"), &["-c", &line], "")
     }
 
     async fn inspect(&self) -> ProcessesReading {
+        self.inspect_within(LIMIT).await
+    }
+
+    async fn inspect_within(&self, limit: Duration) -> ProcessesReading {
         let paths = [self.app("current").to_str().expect("text").to_owned()];
         let groups = self.root.path().join("cgroup");
         let unit = UnitName::from("a.service");
-        inspect_below(&groups, &unit, "/system.slice/a.service", &paths, LIMIT).await
+        inspect_below(&groups, &unit, "/system.slice/a.service", &paths, limit).await
     }
 
     async fn only(&self) -> ProcessReading {

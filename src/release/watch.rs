@@ -364,7 +364,7 @@ mod tests {
         let (wish, wishes) = watch::channel(wished);
         let (send, receive) = mpsc::channel(16);
         let mut seen = Seen(receive);
-        let task = tokio::spawn(super::watch(wishes, send));
+        let task = tokio::spawn(watch(wishes, send));
         wait_until_watched(&mut seen, &app).await;
 
         // Other files beside the link and the releases, and a new release, are no switch.
