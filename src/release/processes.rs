@@ -93,7 +93,7 @@ struct Round {
 enum Told {
     Listed(Arc<[Listed]>, bool),
     Links(Result<Vec<LinkReading>, String>),
-    Process(usize, Option<ProcessReading>),
+    Process(usize, Option<Box<ProcessReading>>),
 }
 
 impl Round {
@@ -175,7 +175,7 @@ impl Round {
                 self.links_problem = Some(why);
             }
             Told::Process(at, reading) => {
-                self.read.insert(at, reading);
+                self.read.insert(at, reading.map(|reading| *reading));
             }
         }
     }
@@ -305,7 +305,7 @@ impl Job {
             } else {
                 process::read(process, &around, &mut chains)
             };
-            if !heard(Told::Process(at, reading)) {
+            if !heard(Told::Process(at, reading.map(Box::new))) {
                 return;
             }
         }

@@ -1,6 +1,7 @@
 //! Real processes in real directories, read through a made-up control group.
 
 mod hung;
+mod mounts;
 
 use std::fs::{copy, create_dir, create_dir_all, remove_dir_all, remove_file, rename, write};
 use std::os::unix::fs::{MetadataExt, symlink};
@@ -60,7 +61,7 @@ impl World {
             .expect("a process");
         // It runs its own program once it has said so.
         let mut ready = [0; 1];
-        if args.first() == Some(&"-c") {
+        if args.contains(&"-c") {
             let out = child.stdout.as_mut().expect("its output");
             std::io::Read::read_exact(out, &mut ready).expect("its word");
         }

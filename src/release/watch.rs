@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::files::{Changed, Changes, Watch};
 use crate::model::observation::Observation;
-use crate::model::release::FileId;
+use crate::model::release::Target;
 use crate::model::unit::UnitName;
 
 use super::links::{read_links, watch_directories};
@@ -77,12 +77,20 @@ async fn next(
     }
 }
 
+/// A link as it was seen. (A `LinkReading` differs with each look: its time is told on the boot clock as well.)
+#[derive(Debug, PartialEq, Eq)]
+struct Link {
+    name: String,
+    target: Option<Target>,
+    /// Unix time in milliseconds.
+    switched_ms: i64,
+}
+
 /// What was seen on the paths of one unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Picture {
     directories: BTreeSet<PathBuf>,
-    /// Link, where it leads, and when it was switched (Unix time in milliseconds).
-    links: Vec<(String, Option<(String, FileId)>, i64)>,
+    links: Vec<Link>,
     /// The directories beside the current release, by the directory that holds them.
     releases: BTreeMap<PathBuf, BTreeSet<OsString>>,
 }
@@ -90,16 +98,17 @@ struct Picture {
 impl Picture {
     /// Asks file systems, which may hang.
     fn read(paths: &[String]) -> Self {
-        let links: Vec<_> = read_links(paths)
+        let links: Vec<Link> = read_links(paths)
             .into_iter()
-            .map(|link| {
-                let target = link.target.map(|target| (target.path, target.id));
-                (link.link, target, link.switched_at.wall_ms)
+            .map(|link| Link {
+                name: link.link,
+                target: link.target,
+                switched_ms: link.switched_at.wall_ms,
             })
             .collect();
         let holders = links
             .iter()
-            .filter_map(|(_, target, _)| Path::new(&target.as_ref()?.0).parent());
+            .filter_map(|link| Path::new(&link.target.as_ref()?.path).parent());
         Self {
             releases: holders
                 .map(|holder| (holder.to_owned(), directories_in(holder)))
@@ -361,6 +370,7 @@ mod tests {
         let path = root.path().join("www/app/current/artisan");
         let wished =
             BTreeMap::from([(unit.clone(), vec![path.to_str().expect("text").to_owned()])]);
+        let wanted = std::slice::from_ref(&unit);
         let (wish, wishes) = watch::channel(wished);
         let (send, receive) = mpsc::channel(16);
         let mut seen = Seen(receive);
@@ -377,23 +387,23 @@ mod tests {
         );
 
         flip(&app, "releases/3");
-        assert_eq!(seen.next().await, [unit.clone()]);
+        assert_eq!(seen.next().await, wanted);
         std::fs::remove_file(app.join("current")).expect("a link");
-        assert_eq!(seen.next().await, [unit.clone()]);
+        assert_eq!(seen.next().await, wanted);
         symlink("releases/4", app.join("current")).expect("a link");
-        assert_eq!(seen.next().await, [unit.clone()]);
+        assert_eq!(seen.next().await, wanted);
         std::fs::remove_dir_all(app.join("releases/3")).expect("a deletion");
-        assert_eq!(seen.next().await, [unit.clone()]);
+        assert_eq!(seen.next().await, wanted);
         // The directory of the link is itself reached by a link, which is set anew.
         std::fs::create_dir_all(root.path().join("srv2/app/releases/9")).expect("a release");
         symlink("releases/9", root.path().join("srv2/app/current")).expect("a link");
         symlink("srv2", root.path().join("tmp")).expect("a link");
         std::fs::rename(root.path().join("tmp"), root.path().join("www")).expect("a flip");
-        assert_eq!(seen.next().await, [unit.clone()]);
+        assert_eq!(seen.next().await, wanted);
         // And from then on it is watched there.
         std::fs::create_dir(root.path().join("srv2/app/releases/10")).expect("a release");
         flip(&root.path().join("srv2/app"), "releases/10");
-        assert_eq!(seen.next().await, [unit]);
+        assert_eq!(seen.next().await, wanted);
         drop(wish);
         timeout(LIMIT, task).await.expect("it ends").expect("well");
     }

@@ -237,9 +237,10 @@ fn rank(lies: &Lies) -> u8 {
 fn worst(place: &Place, held: Held, process: &ProcessReading, links: &[Yardstick<'_>]) -> Lies {
     links
         .iter()
-        .map(|link| match lies(place, held, process, link) {
-            Lies::Current if link.outer || link.side => Lies::Elsewhere,
-            found => found,
+        .map(|link| {
+            let found = lies(place, held, process, link);
+            let says_little = found == Lies::Current && (link.outer || link.side);
+            if says_little { Lies::Elsewhere } else { found }
         })
         .max_by_key(rank)
         .unwrap_or(Lies::Elsewhere)

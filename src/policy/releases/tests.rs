@@ -161,10 +161,10 @@ fn main_at(cwd: Place, started_ms: i64) -> Residence {
 }
 
 fn old_release(residence: &Residence) -> &str {
-    match residence {
-        Residence::Outdated { release, .. } => release,
-        other => panic!("not outdated: {other:?}"),
-    }
+    let Residence::Outdated { release, .. } = residence else {
+        panic!("not outdated: {residence:?}");
+    };
+    release
 }
 
 #[test]
