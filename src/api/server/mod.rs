@@ -119,7 +119,7 @@ async fn converse(stream: UnixStream, router: Router) -> hyper::Result<()> {
         .await
 }
 
-/// One attempt to say why; the socket's buffer is empty, so that it does not wait.
+/// One attempt to say why, without waiting for anything.
 fn turn_away(stream: &UnixStream) {
     let body = r#"{"error":"cannot serve the request: too many connections"}"#;
     let answer = format!(
@@ -127,8 +127,9 @@ fn turn_away(stream: &UnixStream) {
          content-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()
     );
-    let written: io::Result<usize> = stream.try_write(answer.as_bytes());
-    if let Err(error) = written {
+    // To close a socket with something unread would take back what is written to it.
+    let unread: io::Result<usize> = stream.try_read(&mut [0; 4096]);
+    if let Err(error) = unread.and_then(|_| stream.try_write(answer.as_bytes())) {
         tracing::debug!(%error, "cannot turn a caller away in words");
     }
 }
