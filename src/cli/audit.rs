@@ -11,7 +11,7 @@ use crate::daemon;
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
     let snapshot = daemon::audit(options.user).await?;
     let status = Status::of(&snapshot);
-    let all: Vec<_> = findings(&status).cloned().collect();
+    let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
     let printed = if options.json {
         terminal.print_json(&status)
     } else {

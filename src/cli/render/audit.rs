@@ -13,7 +13,7 @@ const EVIDENCE: usize = 6;
 #[must_use]
 pub fn audit(look: &Look, status: &Status) -> String {
     let mut page = Page::new(look);
-    let all: Vec<&Finding> = findings(status).collect();
+    let all: Vec<(Option<&str>, &Finding)> = findings(status).collect();
     if all.is_empty() {
         let good = look.sign(look.of_state(crate::api::wire::State::Ok));
         let text = "nothing to report: what runs is enabled, and boot will bring it back.";
@@ -21,22 +21,22 @@ pub fn audit(look: &Look, status: &Status) -> String {
         return page.into_text();
     }
     for severity in [Severity::Critical, Severity::Warning] {
-        let some: Vec<&&Finding> = all.iter().filter(|f| f.severity == severity).collect();
-        if some.is_empty() {
+        let some: Vec<_> = all.iter().filter(|(_, f)| f.severity == severity).collect();
+        let Some(widest) = some.iter().map(|(_, f)| f.code.chars().count()).max() else {
             continue;
-        }
+        };
         page.heading(match severity {
             Severity::Critical => "CRITICAL",
             Severity::Warning => "WARNING",
         });
-        for finding in some {
-            self::finding(&mut page, finding);
+        for (unit, finding) in some {
+            self::finding(&mut page, *unit, finding, widest);
         }
     }
     page.gap();
     let critical = all
         .iter()
-        .filter(|f| f.severity == Severity::Critical)
+        .filter(|(_, f)| f.severity == Severity::Critical)
         .count();
     let summary = format!(
         "{}: {} critical, {}",
@@ -48,19 +48,26 @@ pub fn audit(look: &Look, status: &Status) -> String {
     page.into_text()
 }
 
-/// Of the host, then of each unit.
-pub fn findings(status: &Status) -> impl Iterator<Item = &Finding> {
-    let of_units = status.units.iter().flat_map(|unit| &unit.findings);
-    status.findings.iter().chain(of_units)
+/// Of the host, then of each unit, with the unit's name.
+pub fn findings(status: &Status) -> impl Iterator<Item = (Option<&str>, &Finding)> {
+    let of_host = status.findings.iter().map(|finding| (None, finding));
+    let of_units = status.units.iter().flat_map(|unit| {
+        let findings = unit.findings.iter();
+        findings.map(|finding| (Some(unit.unit.as_str()), finding))
+    });
+    of_host.chain(of_units)
 }
 
-fn finding(page: &mut Page<'_>, finding: &Finding) {
+fn finding(page: &mut Page<'_>, unit: Option<&str>, finding: &Finding, widest: usize) {
     let look = page.look;
     let sign = look.sign(look.of_severity(finding.severity));
-    let code = look.paint(STRONG, &finding.code);
+    let code = look.paint(STRONG, &format!("{:<widest$}", finding.code));
     let label = format!("  {sign} {code}  ");
-    let long = finding.code.chars().count() + 6;
-    page.labelled(&label, long, &finding.message);
+    let text = match unit {
+        Some(unit) => format!("{unit}: {}", finding.message),
+        None => finding.message.clone(),
+    };
+    page.labelled(&label, widest + 6, &text);
     for line in finding.evidence.iter().take(EVIDENCE) {
         page.faint(6, line);
     }

@@ -152,7 +152,8 @@ fn plans(page: &mut Page<'_>, unit: &Unit) {
         let text = format!("{} {due}, because {}", next.action, next.because);
         fact(page, "Next", &text);
     }
-    if let Some(blocked) = &unit.blocked {
+    // A hold says it already.
+    if let Some(blocked) = unit.blocked.as_ref().filter(|_| unit.hold.is_none()) {
         fact(page, "Not now", blocked);
     }
 }
@@ -209,8 +210,8 @@ pub fn release(look: &Look, release: &Release) -> Vec<String> {
     }
     if current > 0 {
         let sign = look.sign(look.of_truth(Truth::True));
-        let processes = super::text::count(current, "process").replace("processs", "processes");
-        lines.push(format!("{sign} {processes} where they belong"));
+        let plural = if current == 1 { "" } else { "es" };
+        lines.push(format!("{sign} {current} process{plural} in place"));
     }
     lines
 }

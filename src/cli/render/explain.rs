@@ -12,6 +12,8 @@ use crate::api::wire::{Event, State, Truth, Unit};
 
 /// Lines of the timeline.
 const EVENTS: usize = 12;
+/// Evidence stands under the message of its condition.
+const EVIDENCE_INDENT: usize = 24;
 /// Lines of evidence of one finding.
 const EVIDENCE: usize = 12;
 
@@ -32,58 +34,63 @@ pub fn explain(look: &Look, unit: &Unit) -> String {
     page.into_text()
 }
 
-/// Conditions that do not hold first, each with the evidence of its finding.
+/// What does not hold first, with its evidence; then the rest of the conditions, then the facts.
 fn reasons(page: &mut Page<'_>, unit: &Unit) {
     page.heading("WHY");
-    let rank = |truth: Truth| match truth {
-        Truth::False => 0,
-        Truth::Unknown => 1,
-        Truth::True => 2,
-    };
-    let mut conditions: Vec<_> = unit.conditions.iter().collect();
-    conditions.sort_by_key(|condition| rank(condition.status));
+    let of_truth = |truth: Truth| unit.conditions.iter().filter(move |c| c.status == truth);
     let mut told = BTreeSet::new();
-    for one in conditions {
+    for one in of_truth(Truth::False) {
         condition(page, one);
-        if one.status != Truth::True {
-            let finding = unit.findings.iter().find(|f| f.code == one.reason);
-            if let Some(finding) = finding.filter(|f| told.insert(f.code.clone())) {
-                evidence(page, &finding.evidence);
-            }
+        let finding = unit
+            .findings
+            .iter()
+            .find(|finding| finding.code == one.reason);
+        if let Some(finding) = finding.filter(|finding| told.insert(&finding.code)) {
+            evidence(page, &finding.evidence);
         }
     }
-    let untold = unit.findings.iter().filter(|f| !told.contains(&f.code));
+    let untold = unit
+        .findings
+        .iter()
+        .filter(|finding| !told.contains(&finding.code));
     for finding in untold {
-        let sign = page.look.sign(page.look.of_severity(finding.severity));
+        let look = page.look;
+        let sign = look.sign(look.of_severity(finding.severity));
+        let age = format!("{:>6}", look.age(finding.since));
+        let label = format!("  {sign} {:<11} {}  ", "", look.paint(FAINT, &age));
         let text = format!("{}: {}", finding.code, finding.message);
-        page.labelled(&format!("  {sign} "), 4, &text);
+        page.labelled(&label, EVIDENCE_INDENT, &text);
         evidence(page, &finding.evidence);
     }
+    for one in of_truth(Truth::Unknown).chain(of_truth(Truth::True)) {
+        condition(page, one);
+    }
     let look = page.look;
-    let mut facts: Vec<String> = unit.probes.iter().map(|p| probe(look, p)).collect();
-    facts.extend(unit.release.iter().flat_map(|r| release(look, r)));
+    let mut facts: Vec<String> = unit.probes.iter().map(|one| probe(look, one)).collect();
+    facts.extend(unit.release.iter().flat_map(|one| release(look, one)));
+    facts.extend(
+        unit.explained_by.as_ref().map(|cause| {
+            format!("explained by {cause}, which this unit needs and which is not well")
+        }),
+    );
     if !facts.is_empty() {
         page.gap();
     }
     for fact in facts {
         page.labelled("  ", 2, &fact);
     }
-    if let Some(cause) = &unit.explained_by {
-        let text = format!(
-            "explained by {cause}, which this unit needs: {} explain {cause}",
-            look.program()
-        );
-        page.labelled("  ", 2, &text);
-    }
 }
 
 fn evidence(page: &mut Page<'_>, lines: &[String]) {
     for line in lines.iter().take(EVIDENCE) {
-        page.faint(24, line);
+        page.faint(EVIDENCE_INDENT, line);
     }
     let more = lines.len().saturating_sub(EVIDENCE);
     if more > 0 {
-        page.faint(24, &format!("{} and {more} more", page.look.ellipsis()));
+        page.faint(
+            EVIDENCE_INDENT,
+            &format!("{} and {more} more", page.look.ellipsis()),
+        );
     }
 }
 
@@ -197,7 +204,9 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             next.because
         ));
     }
-    lines.extend(unit.blocked.as_ref().map(|why| format!("not now: {why}")));
+    // A hold says it already.
+    let blocked = unit.blocked.as_ref().filter(|_| unit.hold.is_none());
+    lines.extend(blocked.map(|why| format!("not now: {why}")));
     if lines.is_empty() {
         lines.push(idle(unit).to_owned());
     }
@@ -254,7 +263,7 @@ fn to_try(page: &mut Page<'_>, unit: &Unit) {
         State::Recovering => add(format!("{program} status {name} --watch")),
         State::Unknown => add(format!("{program} check {name}")),
     }
-    if unit.state != State::Ok {
+    if ![State::Ok, State::Disabled].contains(&unit.state) {
         let user = if page.look.user { " --user" } else { "" };
         add(format!("journalctl{user} -u {name} -n 50"));
     }

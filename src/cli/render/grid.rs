@@ -11,7 +11,9 @@ const INDENT: u16 = 2;
 /// Characters between two columns.
 const GAP: u16 = 2;
 /// The last column is worth at least so many characters; others give way to it.
-const LAST_MIN: u16 = 28;
+const LAST_MIN: u16 = 40;
+/// Cleaned text never has it: the last column is cut anywhere, not before a word.
+const NO_DELIMITER: char = '\u{1}';
 /// No other column takes more of the terminal than this part.
 const SHARE_MAX: u16 = 3;
 
@@ -41,6 +43,7 @@ pub fn grid(look: &Look, columns: &[Column], lines: &[Line]) -> Vec<String> {
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, GAP));
+        column.set_delimiter(NO_DELIMITER);
     }
     hide_empty(&mut table, lines);
     match look.size {

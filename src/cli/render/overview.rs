@@ -71,12 +71,19 @@ fn header(page: &mut Page<'_>, status: &Status) {
         .collect();
     states.sort_by_key(|(state, _)| Reverse(state.rank()));
     let mut left = look.paint(STRONG, &status.host);
-    let mut long = status.host.chars().count();
+    let indent = status.host.chars().count();
+    let mut long = indent;
     for (state, number) in states {
         let sign = look.of_state(*state);
         let text = format!("{number} {}", state.as_str());
+        let more = 5 + text.chars().count();
+        if look.width().is_some_and(|width| long + more > width) {
+            page.line(&left);
+            left = " ".repeat(indent);
+            long = indent;
+        }
         left.push_str(&format!("   {} {text}", look.sign(sign)));
-        long += 5 + text.chars().count();
+        long += more;
     }
     let mut notes = Vec::new();
     if !status.ready {
@@ -91,7 +98,14 @@ fn header(page: &mut Page<'_>, status: &Status) {
     if status.problems.is_empty() {
         notes.push("config ok".to_owned());
     }
-    page.ends(&left, long, &notes.join(look.dot()));
+    let notes = notes.join(look.dot());
+    let fits = |width: usize| long + 3 + notes.chars().count() <= width;
+    if look.width().is_none_or(fits) {
+        page.ends(&left, long, &notes);
+    } else {
+        page.line(&left);
+        page.faint(indent + 3, &notes);
+    }
 }
 
 /// Rejected files, and findings of the host that are not about them.
