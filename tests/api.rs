@@ -1,6 +1,7 @@
 //! The status socket: the real server on a real socket, spoken to by the real client.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+#[expect(dead_code, reason = "the tests of the commands use the rest")]
 mod pictures;
 
 use std::fs::{self, Permissions};

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use super::terminal::SeenEnough;
 use crate::api::client;
 use crate::api::wire::{Finding, Severity, State, Status, Unit};
 
@@ -75,6 +76,9 @@ impl Exit {
 
     /// An error that a command could not get over.
     pub fn of_error(error: &anyhow::Error) -> Self {
+        if error.is::<SeenEnough>() {
+            return Self::Ok;
+        }
         match error.downcast_ref() {
             Some(client::Error::Denied(_) | client::Error::Refused(_)) => Self::Warning,
             Some(

@@ -73,7 +73,8 @@ impl FromStr for Wanted {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A duration as people write it on the command line.
+pub fn duration(text: &str) -> Result<Duration, String> {
     let parsed: SignedDuration = text
         .parse()
         .map_err(|error: jiff::Error| error.to_string())?;

@@ -1,9 +1,5 @@
 //! Made-up snapshots for the tests of the socket and of the commands.
-#![allow(
-    dead_code,
-    clippy::allow_attributes,
-    reason = "each test program uses its part"
-)]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

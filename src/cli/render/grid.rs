@@ -10,19 +10,17 @@ use super::style::FAINT;
 const INDENT: u16 = 2;
 /// Characters between two columns.
 const GAP: u16 = 2;
-/// The last column is worth at least so many characters; others give way to it.
-const LAST_MIN: u16 = 40;
 /// Cleaned text never has it: the last column is cut anywhere, not before a word.
 const NO_DELIMITER: char = '\u{1}';
 /// No other column takes more of the terminal than this part.
 const SHARE_MAX: u16 = 3;
 
-/// A column's title, and when it gives way.
+/// A column's title, and what it is worth.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
     pub title: &'static str,
-    /// 0 stays; of the others the highest gives way first.
-    pub gives_way: u8,
+    /// It is left out where the last column would have fewer characters than this; 0 always stays.
+    pub worth: u16,
 }
 
 /// A row's texts, and what to paint of them, in the order in which it stands in the row.
@@ -80,7 +78,7 @@ fn hide_empty(table: &mut Table, lines: &[Line]) {
     }
 }
 
-/// Every column but the last gets what its content needs; where that leaves too little, columns give way.
+/// Every column but the last gets what its content needs; where that leaves the last too little, columns give way.
 fn fit(table: &mut Table, columns: &[Column], width: u16) {
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_width(width);
@@ -96,11 +94,11 @@ fn fit(table: &mut Table, columns: &[Column], width: u16) {
     loop {
         let shown = (0..last).filter(|index| visible(table, *index));
         let taken: u16 = shown.filter_map(|i| wanted.get(i)).map(|w| w + GAP).sum();
-        let candidates = columns.iter().enumerate().filter(|(index, column)| {
-            *index != last && column.gives_way > 0 && visible(table, *index)
-        });
-        let first = candidates.max_by_key(|(_, column)| column.gives_way);
-        let Some((index, _)) = first.filter(|_| taken + LAST_MIN > width) else {
+        let left = width.saturating_sub(taken);
+        let columns = columns.iter().enumerate().take(last);
+        let squeezing =
+            columns.filter(|(index, column)| column.worth > left && visible(table, *index));
+        let Some((index, _)) = squeezing.max_by_key(|(_, column)| column.worth) else {
             break;
         };
         if let Some(column) = table.column_mut(index) {

@@ -20,15 +20,15 @@ const COLUMNS: [Column; 8] = [
     column("", 0),
     column("UNIT", 0),
     column("STATE", 0),
-    column("FOR", 2),
-    column("NEXT", 1),
-    column("RESTARTS", 4),
-    column("PROBES", 3),
+    column("FOR", 28),
+    column("NEXT", 32),
+    column("RESTARTS", 44),
+    column("PROBES", 36),
     column("WHY", 0),
 ];
 
-const fn column(title: &'static str, gives_way: u8) -> Column {
-    Column { title, gives_way }
+const fn column(title: &'static str, worth: u16) -> Column {
+    Column { title, worth }
 }
 
 /// The whole host. `all`: also the units that are well, where they do not fit the terminal.

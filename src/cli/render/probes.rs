@@ -10,13 +10,13 @@ const COLUMNS: [Column; 6] = [
     column("", 0),
     column("PROBE", 0),
     column("STATUS", 0),
-    column("LATENCY", 1),
+    column("LATENCY", 28),
     column("UNIT", 0),
     column("ANSWER", 0),
 ];
 
-const fn column(title: &'static str, gives_way: u8) -> Column {
-    Column { title, gives_way }
+const fn column(title: &'static str, worth: u16) -> Column {
+    Column { title, worth }
 }
 
 /// A line for each probe; empty where there is none.
