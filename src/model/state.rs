@@ -33,6 +33,10 @@ pub struct Durable {
 
 /// One record that is not as it was last saved: the unit of storage. `None` deletes it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few live for one save; the usual one is the large one"
+)]
 pub enum Change {
     Meta(Meta),
     Unit(UnitName, Option<UnitDurable>),
