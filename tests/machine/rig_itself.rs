@@ -1,0 +1,228 @@
+//! Does the rig keep its promises? What every other machine test takes for granted is shown here.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::rig::Machine;
+
+const SOON: Duration = Duration::from_secs(20);
+
+#[test]
+fn boots_and_reboots() {
+    let mut machine = Machine::boot("first");
+    assert_eq!(machine.state(), "running");
+    assert_eq!(machine.sh("systemctl --failed --no-legend"), "");
+    assert_eq!(machine.sh("cat /proc/1/comm; hostname"), "systemd\nfirst");
+    assert_eq!(machine.sh("stat -f -c %T /sys/fs/cgroup"), "cgroup2fs");
+    assert_eq!(machine.sh("journalctl -b -p warning -q --no-pager"), "");
+    assert_eq!(
+        machine.sh("ip -br -4 address"),
+        "lo               UNKNOWN        127.0.0.1/8"
+    );
+    let identity = machine.read("/etc/machine-id");
+
+    machine.write("/srv/app/note", "kept\n");
+    machine.write("/run/note", "not kept\n");
+    machine.write(
+        "/etc/systemd/system/late.service",
+        "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=true\n[Install]\nWantedBy=multi-user.target\n",
+    );
+    machine.sh("systemctl enable late.service");
+    let took = machine.reboot();
+    println!("rebooted in {took:?}");
+
+    assert_eq!(machine.state(), "running");
+    assert_eq!(machine.read("/srv/app/note"), "kept");
+    assert_eq!(machine.read("/etc/machine-id"), identity);
+    assert!(
+        !machine.run(&["test", "-e", "/run/note"]).ok(),
+        "/run is new at each boot"
+    );
+    assert_eq!(machine.sh("systemctl is-active late.service"), "active");
+    let boots = machine.sh("journalctl --list-boots --no-pager");
+    assert_eq!(
+        boots.lines().count(),
+        2,
+        "the journal knows both boots:\n{boots}"
+    );
+}
+
+#[test]
+fn user_manager_with_linger() {
+    let mut machine = Machine::boot("linger");
+    machine.add_user("joe");
+    assert!(
+        !machine
+            .try_sh_as("joe", "systemctl --user is-system-running")
+            .ok()
+    );
+    machine.enable_linger("joe");
+    assert_eq!(
+        machine.sh_as("joe", "systemctl --user is-system-running"),
+        "running"
+    );
+    assert_eq!(machine.sh_as("joe", "id -un; pwd"), "joe\n/home/joe");
+    machine.sh_as("joe", "systemd-run --user --unit=nap sleep infinity");
+    assert_eq!(
+        machine.sh_as("joe", "systemctl --user is-active nap"),
+        "active"
+    );
+    machine.reboot();
+    machine.wait_until("joe's manager runs again", SOON, || {
+        machine
+            .try_sh_as("joe", "systemctl --user is-system-running")
+            .ok()
+    });
+    assert!(
+        !machine
+            .try_sh_as("joe", "systemctl --user is-active nap")
+            .ok()
+    );
+}
+
+#[test]
+fn two_machines_side_by_side() {
+    let (left, right) = std::thread::scope(|scope| {
+        let left = scope.spawn(|| Machine::boot("left"));
+        let right = scope.spawn(|| Machine::boot("right"));
+        (
+            left.join().expect("left boots"),
+            right.join().expect("right boots"),
+        )
+    });
+    // the same port, the same unit, and neither knows of the other
+    let serve = "systemd-run --quiet --unit=web python3 -m http.server --directory /srv 80";
+    for machine in [&left, &right] {
+        machine.sh(serve);
+        machine.sh("hostname >/srv/name");
+    }
+    for machine in [&left, &right] {
+        machine.wait_until("the port answers", SOON, || {
+            machine.try_sh("curl -sf http://127.0.0.1/name").stdout == machine.sh("hostname")
+        });
+    }
+    let root = right.root().to_owned();
+    drop(right);
+    assert!(!root.exists(), "nothing stays of a machine that is gone");
+    assert_eq!(left.state(), "running");
+    assert_eq!(left.sh("systemctl is-active web"), "active");
+    assert_ne!(left.boot_id(), "");
+}
+
+#[test]
+fn a_power_cut_kills_at_once_and_keeps_the_disk() {
+    let mut machine = Machine::boot("cut");
+    machine.write_program(
+        "/srv/stubborn",
+        "#!/bin/bash\ntrap 'echo asked >/srv/asked' TERM\necho up >/srv/up\nwhile :; do sleep 1; done\n",
+    );
+    machine.sh("systemd-run --quiet --unit=stubborn /srv/stubborn");
+    machine.wait_until("the service is up", SOON, || {
+        machine.on_disk("/srv/up").exists()
+    });
+    let before = machine.boot_id();
+    machine.power_cut();
+    assert_eq!(machine.read("/srv/up"), "up");
+    assert!(
+        !machine.on_disk("/srv/asked").exists(),
+        "nobody is asked when the power fails"
+    );
+    machine.write("/etc/motd", "written while it was off\n");
+    machine.start();
+    assert_ne!(machine.boot_id(), before);
+    assert_eq!(machine.read("/etc/motd"), "written while it was off");
+    machine.power_off();
+    machine.start();
+    assert_eq!(machine.state(), "running");
+}
+
+#[test]
+fn a_hung_file_system_does_not_outlive_its_machine() {
+    let machine = Machine::boot("hung");
+    machine.write_program("/srv/hang.py", HANGING_FILE_SYSTEM);
+    machine.sh("mkdir /mnt/hung && systemd-run --quiet --unit=hang /srv/hang.py /mnt/hung");
+    machine.wait_until("it is mounted", SOON, || {
+        machine.run(&["mountpoint", "-q", "/mnt/hung"]).ok()
+    });
+    machine.sh(
+        "systemd-run --quiet --unit=victim bash -c 'echo $$ >/srv/victim; exec cat /mnt/hung/file'",
+    );
+    machine.wait_until("somebody hangs in it", SOON, || {
+        machine
+            .try_sh("grep -q '^State:.D' /proc/$(cat /srv/victim)/status")
+            .ok()
+    });
+    let root = machine.root().to_owned();
+    drop(machine);
+    assert!(!root.exists());
+}
+
+/// A FUSE file system whose one file answers nobody who opens it.
+const HANGING_FILE_SYSTEM: &str = r#"#!/usr/bin/python3
+import errno, stat, sys, time
+import fusepy
+
+class Hang(fusepy.Operations):
+    def getattr(self, path, fh=None):
+        if path == "/":
+            return {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2}
+        if path == "/file":
+            return {"st_mode": stat.S_IFREG | 0o644, "st_nlink": 1, "st_size": 1}
+        raise fusepy.FuseOSError(errno.ENOENT)
+
+    def open(self, path, flags):
+        time.sleep(10**9)
+
+fusepy.FUSE(Hang(), sys.argv[1], foreground=True, allow_other=True)
+"#;
+
+#[test]
+fn a_failed_command_tells_all() {
+    let machine = Machine::boot("told");
+    let output = machine.try_sh("echo out; echo err >&2; exit 7");
+    assert_eq!(
+        (output.code, output.stdout.as_str(), output.stderr.as_str()),
+        (Some(7), "out", "err")
+    );
+    let panic = std::panic::catch_unwind(|| machine.sh("echo one >&2; exit 3"))
+        .expect_err("a failing script fails the test");
+    let message = panic.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(
+        message.contains("status Some(3)") && message.contains("one"),
+        "{message}"
+    );
+    // a script may leave a process behind, and does not wait for it
+    machine.sh("sleep infinity &");
+}
+
+#[test]
+fn a_program_and_its_units_are_put_in_place() {
+    let scratch = tempfile::tempdir().expect("a folder");
+    let units = scratch.path().join("units");
+    std::fs::create_dir_all(units.join("user")).expect("a folder");
+    let unit =
+        "[Service]\nExecStart=/usr/bin/steadfast infinity\n[Install]\nWantedBy=multi-user.target\n";
+    for (name, content) in [
+        ("steadfast.service", unit),
+        ("user/steadfast.service", unit),
+        ("steadfast.sysusers", "u steadfast - \"Steadfast\"\n"),
+        (
+            "steadfast.tmpfiles",
+            "d /var/lib/steadfast 0750 steadfast steadfast\n",
+        ),
+    ] {
+        std::fs::write(units.join(name), content).expect("a file");
+    }
+    let mut machine = Machine::switched_off("install");
+    machine.place_steadfast(Path::new("/usr/bin/sleep"), &units);
+    machine.start();
+    machine.sh("systemctl enable --now steadfast.service");
+    // the second time over a running program
+    machine.place_steadfast(Path::new("/usr/bin/sleep"), &units);
+    assert_eq!(
+        machine.sh("stat -c %U /var/lib/steadfast; systemctl is-active steadfast"),
+        "steadfast\nactive"
+    );
+    machine.reboot();
+    assert_eq!(machine.sh("systemctl is-active steadfast"), "active");
+}
