@@ -14,7 +14,7 @@ fn boots_and_reboots() {
     assert_eq!(machine.sh("systemctl --failed --no-legend"), "");
     assert_eq!(machine.sh("cat /proc/1/comm; hostname"), "systemd\nfirst");
     assert_eq!(machine.sh("stat -f -c %T /sys/fs/cgroup"), "cgroup2fs");
-    assert_eq!(machine.sh("journalctl -b -p warning -q --no-pager"), "");
+    assert_eq!(machine.sh("journalctl -b -p err -q --no-pager"), "");
     assert_eq!(
         machine.sh("ip -br -4 address"),
         "lo               UNKNOWN        127.0.0.1/8"
@@ -39,11 +39,10 @@ fn boots_and_reboots() {
         "/run is new at each boot"
     );
     assert_eq!(machine.sh("systemctl is-active late.service"), "active");
-    let boots = machine.sh("journalctl --list-boots --no-pager");
-    assert_eq!(
-        boots.lines().count(),
-        2,
-        "the journal knows both boots:\n{boots}"
+    assert_ne!(
+        machine.sh("journalctl -b -1 -n 1 -q --no-pager"),
+        "",
+        "the journal knows the boot before"
     );
 }
 
@@ -139,42 +138,32 @@ fn a_power_cut_kills_at_once_and_keeps_the_disk() {
 #[test]
 fn a_hung_file_system_does_not_outlive_its_machine() {
     let machine = Machine::boot("hung");
-    machine.write_program("/srv/hang.py", HANGING_FILE_SYSTEM);
-    machine.sh("mkdir /mnt/hung && systemd-run --quiet --unit=hang /srv/hang.py /mnt/hung");
-    machine.wait_until("it is mounted", SOON, || {
-        machine.run(&["mountpoint", "-q", "/mnt/hung"]).ok()
-    });
-    machine.sh(
-        "systemd-run --quiet --unit=victim bash -c 'echo $$ >/srv/victim; exec cat /mnt/hung/file'",
+    machine.write("/srv/real/file", "content\n");
+    machine.mount_slow("/srv/real", "/srv/slow");
+    assert_eq!(machine.read("/srv/slow/file"), "content");
+    machine.sh("systemd-run --quiet --unit=holder -p WorkingDirectory=/srv/slow sleep infinity");
+
+    machine.hang_slow_mounts(true);
+    let stuck = machine.try_sh("timeout --signal=KILL 0.5 cat /srv/slow/file");
+    assert!(!stuck.ok(), "it hangs: {stuck:?}");
+    machine.hang_slow_mounts(false);
+    assert_eq!(
+        machine.read("/srv/slow/file"),
+        "content",
+        "it answers again"
     );
+
+    machine.hang_slow_mounts(true);
+    machine.sh("systemd-run --quiet --unit=victim cat /srv/slow/file");
     machine.wait_until("somebody hangs in it", SOON, || {
-        machine
-            .try_sh("grep -q '^State:.D' /proc/$(cat /srv/victim)/status")
-            .ok()
+        let wchan = "cat /proc/$(systemctl show -P MainPID victim)/wchan";
+        machine.try_sh(wchan).stdout.contains("fuse")
+            || machine.try_sh(wchan).stdout.contains("request")
     });
     let root = machine.root().to_owned();
     drop(machine);
     assert!(!root.exists());
 }
-
-/// A FUSE file system whose one file answers nobody who opens it.
-const HANGING_FILE_SYSTEM: &str = r#"#!/usr/bin/python3
-import errno, stat, sys, time
-import fusepy
-
-class Hang(fusepy.Operations):
-    def getattr(self, path, fh=None):
-        if path == "/":
-            return {"st_mode": stat.S_IFDIR | 0o755, "st_nlink": 2}
-        if path == "/file":
-            return {"st_mode": stat.S_IFREG | 0o644, "st_nlink": 1, "st_size": 1}
-        raise fusepy.FuseOSError(errno.ENOENT)
-
-    def open(self, path, flags):
-        time.sleep(10**9)
-
-fusepy.FUSE(Hang(), sys.argv[1], foreground=True, allow_other=True)
-"#;
 
 #[test]
 fn a_failed_command_tells_all() {

@@ -14,7 +14,7 @@ const BOOT_LIMIT: Duration = Duration::from_secs(120);
 const REAP_LIMIT: Duration = Duration::from_secs(10);
 /// What the machine is asked when a test fails.
 const LAST_WORDS: &str =
-    "systemctl --failed --no-legend --plain; journalctl -b --no-pager -n 60 -o short-monotonic";
+    "systemctl --failed --no-legend --plain; journalctl -b --no-pager -n 40 -o short-monotonic";
 
 /// A throw-away machine with a real systemd. Dropping it removes it, in whatever state it is.
 #[derive(Debug)]

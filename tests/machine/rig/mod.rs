@@ -16,6 +16,7 @@ mod machine;
 mod power;
 mod run;
 mod scratch;
+mod slowfs;
 mod wait;
 
 pub use machine::Machine;
