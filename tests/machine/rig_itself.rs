@@ -166,6 +166,21 @@ fn a_hung_file_system_does_not_outlive_its_machine() {
 }
 
 #[test]
+fn a_boot_that_never_finishes_can_be_watched() {
+    let mut machine = Machine::switched_off("stuck");
+    let unit = "[Service]\nType=oneshot\nTimeoutStartSec=infinity\nExecStart=sleep infinity\n";
+    machine.write("/etc/systemd/system/stuck.service", unit);
+    let wants = machine.on_disk("/etc/systemd/system/multi-user.target.wants/stuck.service");
+    std::os::unix::fs::symlink("/etc/systemd/system/stuck.service", wants).expect("a link");
+    machine.start_unfinished();
+    machine.wait_until("it is stuck", SOON, || {
+        machine.try_sh("systemctl is-active stuck").stdout == "activating"
+    });
+    assert_eq!(machine.state(), "starting");
+    machine.power_off();
+}
+
+#[test]
 fn a_failed_command_tells_all() {
     let machine = Machine::boot("told");
     let output = machine.try_sh("echo out; echo err >&2; exit 7");

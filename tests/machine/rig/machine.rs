@@ -50,9 +50,8 @@ impl Machine {
     /// Boots a machine that is off; returns when the boot has finished (see [`Machine::state`]), with the time that it took.
     #[track_caller]
     pub fn start(&mut self) -> Duration {
-        assert!(self.run.is_none(), "machine {} is on", self.hostname);
         let start = Instant::now();
-        self.run = Some(Run::start(self.scratch(), &self.hostname, BOOT_LIMIT));
+        self.switch_on(true);
         let state = self.run(&["systemctl", "is-system-running", "--wait"]);
         assert!(
             matches!(state.stdout.as_str(), "running" | "degraded"),
@@ -60,6 +59,13 @@ impl Machine {
             self.hostname
         );
         start.elapsed()
+    }
+
+    /// Boots a machine that is off; returns as soon as its systemd answers. For a boot that never finishes, or to watch one.
+    #[track_caller]
+    pub fn start_unfinished(&mut self) {
+        self.switch_on(false);
+        self.wait_until("systemd answers", BOOT_LIMIT, || !self.state().is_empty());
     }
 
     /// Reboots the way that a person would, and returns when the next boot has finished.
@@ -137,6 +143,13 @@ impl Machine {
     /// Whether it is switched on.
     pub(super) fn is_on(&self) -> bool {
         self.run.is_some()
+    }
+
+    #[track_caller]
+    fn switch_on(&mut self, finished: bool) {
+        assert!(!self.is_on(), "machine {} is on", self.hostname);
+        let run = Run::start(self.scratch(), &self.hostname, BOOT_LIMIT, finished);
+        self.run = Some(run);
     }
 
     #[track_caller]

@@ -35,8 +35,9 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Boots the machine, and returns when its PID 1 says that all jobs of the boot are done.
-    pub fn start(scratch: &Scratch, hostname: &str, limit: Duration) -> Self {
+    /// Boots the machine, and returns when its PID 1 says that all jobs of the boot are done; or, unless `finished` is asked
+    /// for, as soon as there is a PID 1.
+    pub fn start(scratch: &Scratch, hostname: &str, limit: Duration, finished: bool) -> Self {
         scratch.renew_cgroups();
         let notify = notify_socket(&scratch.id);
         let console = scratch.folder.join("console.log");
@@ -47,7 +48,7 @@ impl Run {
             leader: 0,
         };
         let deadline = Instant::now() + limit;
-        let mut ready = false;
+        let mut ready = !finished;
         while !(ready && run.leader != 0) {
             for line in next_message(&notify).lines() {
                 if let Some(pid) = line.strip_prefix("X_NSPAWN_LEADER_PID=") {
