@@ -1,1 +1,11 @@
 //! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
+
+mod bus;
+mod proxies;
+
+pub mod command;
+pub mod orders;
+mod output;
+
+pub use bus::{BusError, Instance};
+pub use output::OutputLimit;
