@@ -1,1 +1,69 @@
-//! Run one probe once; a file per kind.
+//! Run one probe once; a file per kind. A shell: it asks within the probe's timeout, says what came, and never asks again.
+//!
+//! kubelet's rules: what refuses, hangs or answers wrongly is unhealthy. Only what could not even be tried, for a reason
+//! on our own side, is unknown.
+
+mod blocking;
+mod command;
+mod failure;
+mod http;
+mod http_answer;
+mod json;
+mod names;
+mod tcp;
+mod unix;
+mod words;
+
+use tokio::time::Instant;
+
+use crate::model::probe::{ProbeKind, ProbeOutcome, ProbeSpec};
+use failure::Failure;
+
+pub use command::judge_command;
+
+/// Chooses the cryptography that TLS uses in the whole process. Once, before the first probe; again does nothing.
+pub fn init() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost only against another first call, which chose the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
+
+/// Asks once, and answers within the probe's timeout.
+pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
+    let limit = Limit::new(probe.timeout);
+    match &probe.kind {
+        ProbeKind::Http(http) => http::run(http, limit).await,
+        ProbeKind::Tcp { address } => tcp::run(address, limit).await,
+        ProbeKind::Unix { path } => unix::run(path, limit).await,
+        ProbeKind::Command { .. } => {
+            Failure::unknown("it is run by the service manager").of("command probe")
+        }
+    }
+}
+
+/// How long a probe may take, and until when that is.
+#[derive(Clone, Copy, Debug)]
+struct Limit {
+    timeout: std::time::Duration,
+    deadline: Instant,
+}
+
+impl Limit {
+    fn new(timeout: std::time::Duration) -> Self {
+        Self {
+            timeout,
+            deadline: Instant::now() + timeout,
+        }
+    }
+
+    /// The future's output, or `None` when the limit came first.
+    async fn within<F: Future>(self, future: F) -> Option<F::Output> {
+        tokio::time::timeout_at(self.deadline, future).await.ok()
+    }
+
+    /// `3 s`
+    fn shown(self) -> String {
+        words::figure(self.timeout)
+    }
+}

@@ -1,7 +1,5 @@
 //! One process: when it started, what it is called, where it lives, which files of a release it holds.
 
-use std::fs::File;
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
@@ -17,18 +15,30 @@ use super::identity;
 use super::place::{self, Chains};
 
 /// Bytes of a command line that are searched for a link.
-const COMMAND_LINE: u64 = 64 * 1024;
+const COMMAND_LINE: usize = 64 * 1024;
 /// Open files of a process that are looked at.
 const OPEN_FILES: usize = 256;
 /// Open files of a process that are told.
 const FILES: usize = 32;
 /// Bytes of a list of mappings that are read.
-const MAPPINGS: u64 = 4 * 1024 * 1024;
+const MAPPINGS: usize = 4 * 1024 * 1024;
 /// Replaced mappings of a process that are told.
 const REPLACED: usize = 32;
 /// Deleted on purpose by those who map them: no upgrade replaced them (needrestart's list).
-const THROWN_AWAY: [&str; 9] =
-    ["/memfd:", "/dev/", "/SYSV", "/[aio]", "/tmp/", "/var/tmp/", "/run/", "/anon_hugepage", "/i915"];
+const THROWN_AWAY: [&str; 9] = [
+    "/memfd:",
+    "/dev/",
+    "/SYSV",
+    "/[aio]",
+    "/tmp/",
+    "/var/tmp/",
+    "/run/",
+    "/anon_hugepage",
+    "/i915",
+];
+
+/// Bytes that are asked for at once; most files of /proc fit in.
+const CHUNK: usize = 8 * 1024;
 
 /// A process as the control group lists it; known without asking any file system.
 #[derive(Clone, Debug)]
@@ -49,7 +59,10 @@ impl Neighbourhood {
     pub(super) fn of(links: &[LinkReading]) -> Self {
         let targets = links.iter().filter_map(|link| link.target.as_ref());
         Self {
-            links: links.iter().map(|link| link.link.clone().into_bytes()).collect(),
+            links: links
+                .iter()
+                .map(|link| link.link.clone().into_bytes())
+                .collect(),
             holders: targets
                 .filter_map(|target| Path::new(&target.path).parent())
                 .filter(|holder| *holder != Path::new("/"))
@@ -74,11 +87,14 @@ pub(super) fn list(pid: u32) -> Option<Listed> {
 }
 
 /// Reads a process whole. Asks file systems, which may hang. `None` when it is gone, or its number belongs to another.
-pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) -> Option<ProcessReading> {
+pub(super) fn read(
+    known: &Listed,
+    around: &Neighbourhood,
+    chains: &mut Chains,
+) -> Option<ProcessReading> {
     // Everything goes through this one descriptor: it stays with this process, whoever gets its number next.
     let process = open(known.pid).ok()?;
     let process = process.as_fd();
-    same(known, process)?;
     let cwd = place::read(process, Path::new("cwd"), chains);
     let exe = place::read(process, Path::new("exe"), chains);
     let reading = ProcessReading {
@@ -91,7 +107,7 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
         files: files(process, around, chains),
         replaced: replaced(process),
     };
-    // It may have ended meanwhile, and then half of this is missing.
+    // It may have ended meanwhile, and then half of this is missing; or its number was another's all the time.
     same(known, process).map(|()| reading)
 }
 
@@ -117,25 +133,54 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
 
 /// A handle on `/proc/PID`.
 fn open(pid: u32) -> Result<OwnedFd, Errno> {
-    openat(CWD, format!("/proc/{pid}"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    openat(
+        CWD,
+        format!("/proc/{pid}"),
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
-    let stat = Stat::from_read(file(process, "stat").ok()?).ok()?;
+    let stat = Stat::from_read(content(process, "stat", CHUNK).ok()?.as_slice()).ok()?;
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
-    let ticks = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
+    let ticks = i64::try_from(procfs::ticks_per_second())
+        .unwrap_or(100)
+        .max(1);
     let started = i64::try_from(stat.starttime).unwrap_or(i64::MAX / 1000);
-    Some(Listed { pid, started_ms: started.saturating_mul(1000) / ticks, name: stat.comm })
+    Some(Listed {
+        pid,
+        started_ms: started.saturating_mul(1000) / ticks,
+        name: stat.comm,
+    })
 }
 
 fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
     (listed(known.pid, process)?.started_ms == known.started_ms).then_some(())
 }
 
-fn file(process: BorrowedFd<'_>, name: &str) -> Result<File, Errno> {
-    openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map(File::from)
+fn file(process: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    openat(
+        process,
+        name,
+        OFlags::RDONLY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )
+}
+
+/// The content of a file of `/proc/PID`, up to a limit.
+fn content(process: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>, Errno> {
+    let from = file(process, name)?;
+    let mut content = Vec::with_capacity(CHUNK);
+    while content.len() < limit {
+        content.reserve(CHUNK);
+        if rustix::io::read(&from, rustix::buffer::spare_capacity(&mut content))? == 0 {
+            break;
+        }
+    }
+    Ok(content)
 }
 
 fn cannot(what: &str, error: Errno) -> String {
@@ -143,9 +188,7 @@ fn cannot(what: &str, error: Errno) -> String {
 }
 
 fn names_link(process: BorrowedFd<'_>, around: &Neighbourhood) -> bool {
-    let mut line = Vec::new();
-    file(process, "cmdline")
-        .is_ok_and(|from| from.take(COMMAND_LINE).read_to_end(&mut line).is_ok() && around.mentioned(&line))
+    content(process, "cmdline", COMMAND_LINE).is_ok_and(|line| around.mentioned(&line))
 }
 
 /// The link's path occurs, and not as the beginning of a longer name.
@@ -155,7 +198,8 @@ fn mentions(line: &[u8], link: &[u8]) -> bool {
     }
     line.windows(link.len()).enumerate().any(|(at, found)| {
         let next = line.get(at + link.len()).copied();
-        found == link && !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        found == link
+            && !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     })
 }
 
@@ -164,7 +208,7 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -
     if around.holders.is_empty() {
         return Vec::new();
     }
-    let Ok(directory) = file(process, "fd").map(OwnedFd::from) else {
+    let Ok(directory) = file(process, "fd") else {
         return Vec::new();
     };
     let Ok(entries) = Dir::read_from(&directory) else {
@@ -185,16 +229,20 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -
 
 /// Executable mappings whose file was deleted or replaced.
 fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
-    let mut maps = Vec::new();
-    let read = file(process, "maps").is_ok_and(|from| from.take(MAPPINGS).read_to_end(&mut maps).is_ok());
-    if !read {
+    let Ok(maps) = content(process, "maps", MAPPINGS) else {
         return Vec::new();
-    }
+    };
     let root = identity::handle(process, Path::new("root")).ok();
     let mut found: Vec<String> = Vec::new();
-    for (ino, text) in maps.split(|byte| *byte == b'\n').filter_map(gone_executable) {
+    for (ino, text) in maps
+        .split(|byte| *byte == b'\n')
+        .filter_map(gone_executable)
+    {
         let path = place::bare(&text).to_string_lossy().into_owned();
-        if found.len() < REPLACED && !found.contains(&path) && !place::is_literal(&text, ino, root.as_ref()) {
+        if found.len() < REPLACED
+            && !found.contains(&path)
+            && !place::is_literal(&text, ino, root.as_ref())
+        {
             found.push(path);
         }
     }
@@ -213,6 +261,14 @@ fn gone_executable(line: &[u8]) -> Option<(u64, PathBuf)> {
     }
     let ino = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
     let path = fields.next()?.trim_ascii_start();
-    let kept = path.starts_with(b"/") && !THROWN_AWAY.iter().any(|place| path.starts_with(place.as_bytes()));
-    kept.then(|| (ino, PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))))
+    let kept = path.starts_with(b"/")
+        && !THROWN_AWAY
+            .iter()
+            .any(|place| path.starts_with(place.as_bytes()));
+    kept.then(|| {
+        (
+            ino,
+            PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())),
+        )
+    })
 }

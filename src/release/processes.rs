@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::model::release::{LinkReading, ProcessReading, ProcessesReading};
 use crate::model::unit::UnitName;
 
+use super::group::{self, PROCESSES};
 use super::links::read_links;
 use super::place::Chains;
 use super::process::{self, Listed, Neighbourhood};
@@ -18,18 +19,15 @@ use super::stuck::{self, Avoid, Where};
 
 /// Where control groups live.
 const CGROUPS: &str = "/sys/fs/cgroup";
-/// Processes of one unit that are looked at.
-const PROCESSES: usize = 4096;
-/// Sub-groups of one unit that are looked at, and how deep.
-const GROUPS: usize = 1024;
-const DEPTH: usize = 8;
 /// How long to wait for one of the threads.
 const QUEUE: Duration = Duration::from_secs(30);
 /// Readings that wait to be taken.
 const READINGS: usize = 64;
 /// File systems that are on this machine and answer for themselves.
-const LOCAL: [&str; 12] =
-    ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "squashfs", "proc", "ramfs"];
+const LOCAL: [&str; 12] = [
+    "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "squashfs", "proc",
+    "ramfs",
+];
 
 /// Reads every process of a control group (`ControlGroup=`, sub-groups included) and the links on these paths.
 ///
@@ -45,14 +43,14 @@ pub async fn inspect(
     inspect_below(Path::new(CGROUPS), unit, control_group, paths, limit).await
 }
 
-async fn inspect_below(
+pub(super) async fn inspect_below(
     root: &Path,
     unit: &UnitName,
     control_group: &str,
     paths: &[String],
     limit: Duration,
 ) -> ProcessesReading {
-    let mut round = Round::new(group_directory(root, control_group), paths, limit);
+    let mut round = Round::new(group::directory(root, control_group), paths, limit);
     let mut until = None;
     while round.goes_on() {
         let Some(mut avoid) = stuck::avoid(unit) else {
@@ -95,7 +93,7 @@ struct Round {
 enum Told {
     Listed(Arc<[Listed]>, bool),
     Links(Result<Vec<LinkReading>, String>),
-    Process(usize, Option<ProcessReading>),
+    Process(usize, Option<Box<ProcessReading>>),
 }
 
 impl Round {
@@ -114,7 +112,10 @@ impl Round {
     }
 
     fn goes_on(&self) -> bool {
-        let all = self.listed.as_ref().is_some_and(|listed| self.read.len() >= listed.len());
+        let all = self
+            .listed
+            .as_ref()
+            .is_some_and(|listed| self.read.len() >= listed.len());
         !(all && self.links.is_some())
     }
 
@@ -139,10 +140,12 @@ impl Round {
             why: silence(self.patience),
             avoid,
         };
-        let started = std::thread::Builder::new().name("inspect".to_owned()).spawn(move || {
-            job.run(&tell);
-            drop((alive, permit));
-        });
+        let started = std::thread::Builder::new()
+            .name("inspect".to_owned())
+            .spawn(move || {
+                job.run(&tell);
+                drop((alive, permit));
+            });
         if let Err(error) = started {
             self.links.get_or_insert_default();
             self.links_problem = Some(format!("cannot start a thread: {error}"));
@@ -172,7 +175,7 @@ impl Round {
                 self.links_problem = Some(why);
             }
             Told::Process(at, reading) => {
-                self.read.insert(at, reading);
+                self.read.insert(at, reading.map(|reading| *reading));
             }
         }
     }
@@ -186,7 +189,8 @@ impl Round {
                 let stuck = next.and_then(|at| listed.get(at).map(|process| (at, process)));
                 match stuck {
                     Some((position, process)) => {
-                        self.read.insert(position, process::read_text(process, &why));
+                        self.read
+                            .insert(position, process::read_text(process, &why));
                         whereabouts(process)
                     }
                     None => Where::Links(unit.clone()),
@@ -214,7 +218,7 @@ impl Round {
         let read = tokio::task::spawn_blocking(move || {
             let (listed, truncated) = match before {
                 Some(listed) => (listed, false),
-                None => list(group.as_deref()),
+                None => group::list(group.as_deref()),
             };
             let rest: Vec<(usize, Option<ProcessReading>)> = listed
                 .iter()
@@ -233,8 +237,14 @@ impl Round {
 
     fn reading(self, problem: Option<String>) -> ProcessesReading {
         let many = format!("more than {PROCESSES} processes: the rest was not looked at");
-        let unread = self.links.is_none().then(|| "its links were not read".to_owned());
-        let incomplete = problem.or(self.links_problem).or(unread).or(self.truncated.then_some(many));
+        let unread = self
+            .links
+            .is_none()
+            .then(|| "its links were not read".to_owned());
+        let incomplete = problem
+            .or(self.links_problem)
+            .or(unread)
+            .or(self.truncated.then_some(many));
         ProcessesReading {
             processes: self.read.into_values().flatten().collect(),
             links: self.links.unwrap_or_default(),
@@ -267,7 +277,7 @@ impl Job {
         let listed = match self.listed.take() {
             Some(listed) => listed,
             None => {
-                let (listed, truncated) = list(self.group.as_deref());
+                let (listed, truncated) = group::list(self.group.as_deref());
                 if !heard(Told::Listed(Arc::clone(&listed), truncated)) {
                     return;
                 }
@@ -295,7 +305,7 @@ impl Job {
             } else {
                 process::read(process, &around, &mut chains)
             };
-            if !heard(Told::Process(at, reading)) {
+            if !heard(Told::Process(at, reading.map(Box::new))) {
                 return;
             }
         }
@@ -310,7 +320,10 @@ impl Job {
 
     fn avoids(&self, process: &Listed) -> bool {
         !self.avoid.0.is_empty()
-            && (self.avoid.0.contains(&Where::Process(process.pid, process.started_ms))
+            && (self
+                .avoid
+                .0
+                .contains(&Where::Process(process.pid, process.started_ms))
                 || file_systems(process)
                     .iter()
                     .any(|(id, _)| self.avoid.0.contains(&Where::FileSystem(id.clone()))))
@@ -322,7 +335,10 @@ fn whereabouts(process: &Listed) -> Where {
     file_systems(process)
         .into_iter()
         .find(|(_, local)| !local)
-        .map_or(Where::Process(process.pid, process.started_ms), |(id, _)| Where::FileSystem(id))
+        .map_or(
+            Where::Process(process.pid, process.started_ms),
+            |(id, _)| Where::FileSystem(id),
+        )
 }
 
 /// `major:minor` of the file systems of a process's directory and executable, and whether each is local; by their paths
@@ -345,40 +361,10 @@ fn file_systems(process: &Listed) -> Vec<(String, bool)> {
                 .iter()
                 .filter(|mount| path.starts_with(&mount.mount_point))
                 .max_by_key(|mount| mount.mount_point.components().count())?;
-            Some((mount.majmin.clone(), LOCAL.contains(&mount.fs_type.as_str())))
+            Some((
+                mount.majmin.clone(),
+                LOCAL.contains(&mount.fs_type.as_str()),
+            ))
         })
         .collect()
-}
-
-/// The directory of a control group: of the unified hierarchy, or of systemd's own in the older layouts.
-fn group_directory(root: &Path, control_group: &str) -> Option<PathBuf> {
-    let inner = control_group.strip_prefix('/').filter(|group| !group.is_empty())?;
-    let unified = root.join("cgroup.controllers").exists();
-    Some(if unified { root.join(inner) } else { root.join("systemd").join(inner) })
-}
-
-/// The processes of a group and its sub-groups, and whether there were too many.
-fn list(group: Option<&Path>) -> (Arc<[Listed]>, bool) {
-    let mut pids = BTreeSet::new();
-    let mut truncated = false;
-    let mut groups: Vec<(PathBuf, usize)> = group.map(|group| (group.to_owned(), 0)).into_iter().collect();
-    let mut seen = 0;
-    while let Some((group, depth)) = groups.pop() {
-        seen += 1;
-        let text = std::fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        // 0 stands for a process that our own pid namespace does not know.
-        pids.extend(text.lines().filter_map(|line| line.parse::<u32>().ok()).filter(|pid| *pid > 0));
-        let below = std::fs::read_dir(&group).into_iter().flatten().flatten();
-        let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        for entry in below {
-            if depth >= DEPTH || seen + groups.len() >= GROUPS {
-                truncated = true;
-                break;
-            }
-            groups.push((entry.path(), depth + 1));
-        }
-    }
-    truncated |= pids.len() > PROCESSES;
-    let listed = pids.into_iter().take(PROCESSES).filter_map(process::list).collect();
-    (listed, truncated)
 }

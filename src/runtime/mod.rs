@@ -64,6 +64,12 @@ impl<O: Outside> Loop<O> {
         &mut self.outside
     }
 
+    /// Ends the loop and gives the world back.
+    #[must_use]
+    pub fn into_outside(self) -> O {
+        self.outside
+    }
+
     /// Turns until every sender of the inbox is gone.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>) {
         loop {

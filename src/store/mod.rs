@@ -1,1 +1,122 @@
-//! Durable state in an embedded SQLite database.
+//! Durable state in an embedded SQLite database. One thread owns the connection; a save is one synced transaction.
+
+mod database;
+mod record;
+mod records;
+mod schema;
+mod set_aside;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::model::state::{Change, Durable};
+use database::Database;
+
+/// Saves that may wait; the loop has one in flight, so this is never reached.
+const QUEUE: usize = 16;
+/// How long a save may take, waiting included.
+const SAVE_LIMIT: Duration = Duration::from_secs(10);
+
+/// The way to the thread that owns the database.
+#[derive(Debug)]
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// One save.
+#[derive(Debug)]
+struct Job {
+    changes: Vec<Change>,
+    done: oneshot::Sender<Result<(), StoreError>>,
+}
+
+/// Why the state cannot be opened or saved.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory of the database cannot be made or written to.
+    #[error("cannot use the state directory {path}: {source}")]
+    Directory { path: PathBuf, source: io::Error },
+    /// Another daemon works with this state; two would both act.
+    #[error("cannot use the state {path}: another steadfast daemon holds it")]
+    InUse { path: PathBuf },
+    /// It is no fault of the file: disk full, read only, no permission, locked.
+    #[error("cannot open the state {path}: {source}")]
+    Open {
+        path: PathBuf,
+        source: rusqlite::Error,
+    },
+    /// The file is broken and cannot be renamed either.
+    #[error("cannot set the broken state {path} aside: {source}")]
+    SetAside { path: PathBuf, source: io::Error },
+    #[error("cannot start the thread that saves the state: {0}")]
+    Thread(io::Error),
+    /// Nothing of this save was stored.
+    #[error("cannot save the state: {0}")]
+    Save(#[from] rusqlite::Error),
+    /// Given up. Nothing of this save is stored, unless it was being synced in this very moment.
+    #[error("cannot save the state: not done within {} s", SAVE_LIMIT.as_secs())]
+    TimedOut,
+    #[error("cannot save the state: its thread has ended")]
+    Gone,
+}
+
+impl Store {
+    /// Opens the database, or begins one, and reads all of it. Blocks.
+    ///
+    /// A file that is broken, or of a newer version, is set aside and a new one begun: a supervisor without memory is
+    /// better than none. The notes say so, and name records that could not be read.
+    ///
+    /// # Errors
+    /// When the directory or the disk cannot be used, or another daemon holds the state.
+    pub fn open(path: &Path) -> Result<(Self, Durable, Vec<String>), StoreError> {
+        let (database, durable, notes) = database::open(path)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || work(database, queue))
+            .map_err(StoreError::Thread)?;
+        Ok((Self { jobs, thread }, durable, notes))
+    }
+
+    /// Saves all of the changes or none, synced to disk.
+    ///
+    /// # Errors
+    /// When they are not stored: the disk's reason, or the limit of 10 s.
+    pub async fn save(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (done, outcome) = oneshot::channel();
+        let saved = async {
+            let job = Job { changes, done };
+            self.jobs.send(job).await.map_err(|_| StoreError::Gone)?;
+            outcome.await.map_err(|_| StoreError::Gone)?
+        };
+        timeout(SAVE_LIMIT, saved)
+            .await
+            .unwrap_or(Err(StoreError::TimedOut))
+    }
+
+    /// Waits for what was ordered and closes the database. Blocks.
+    pub fn close(self) {
+        drop(self.jobs);
+        // The thread does not panic; and if it did, there would be nothing left to close.
+        self.thread.join().unwrap_or_default();
+    }
+}
+
+fn work(mut database: Database, mut queue: mpsc::Receiver<Job>) {
+    while let Some(Job { changes, done }) = queue.blocking_recv() {
+        // A caller who gave up counts the save as failed: then it must not happen.
+        let outcome = database.save(&changes, || done.is_closed());
+        // It gave up just now: told to nobody.
+        drop(done.send(outcome.map_err(StoreError::Save)));
+    }
+}

@@ -1,17 +1,20 @@
 //! Connections to the bus of a service manager: which bus, within which limit, and its errors in words.
 
-use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::try_join_all;
 use tokio::time::timeout;
+use zbus::DBusError as _;
 use zbus::fdo::DBusProxy;
 use zbus::message::Message;
 use zbus::{
     Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant,
 };
+
+use super::values::Values;
 
 /// The well-known name of the service manager, on either bus.
 pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -174,51 +177,35 @@ where
     T::try_from(value).map_err(Into::into)
 }
 
-/// Property values as a message carries them.
-pub(super) type Values<'m> = HashMap<&'m str, Variant<'m>>;
-
-/// A text among property values.
-pub(super) fn text<'v>(values: &'v Values<'_>, name: &str) -> Option<&'v str> {
-    match values.get(name)? {
-        Variant::Str(text) => Some(text.as_str()),
-        _ => None,
-    }
-}
-
-/// A number of any width among property values; `None` for a negative one too.
-pub(super) fn number(values: &Values<'_>, name: &str) -> Option<u64> {
-    match values.get(name)? {
-        Variant::U64(number) => Some(*number),
-        Variant::U32(number) => Some(u64::from(*number)),
-        Variant::I32(number) => u64::try_from(*number).ok(),
-        Variant::I64(number) => u64::try_from(*number).ok(),
-        _ => None,
-    }
-}
-
-/// The id of the `Job` among the values of a unit; `None` when no job is queued.
-pub(super) fn job_id(values: &Values<'_>) -> Option<u32> {
-    let Variant::Structure(job) = values.get("Job")? else {
-        return None;
-    };
-    match job.fields().first()? {
-        Variant::U32(id) if *id != 0 => Some(*id),
-        _ => None,
-    }
-}
-
 /// What a person reads of an error: systemd's own sentence where there is one.
 pub(super) fn words(error: &zbus::Error) -> String {
     match error {
         zbus::Error::MethodError(_, Some(text), _) if !text.is_empty() => text.clone(),
         zbus::Error::MethodError(name, _, _) => name.as_str().to_owned(),
-        zbus::Error::FDO(error) => error.to_string(),
+        zbus::Error::FDO(error) => match error.description() {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => error.name().as_str().to_owned(),
+        },
         zbus::Error::InputOutput(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             format!("no answer within {}s", CALL_LIMIT.as_secs())
         }
         zbus::Error::InputOutput(error) => error.to_string(),
         other => other.to_string(),
     }
+}
+
+/// Reads some properties at once; each is a call of its own, and all are on their way together.
+pub(super) async fn properties(
+    connection: &Connection,
+    path: &ObjectPath<'_>,
+    interface: &str,
+    names: &[&'static str],
+) -> zbus::Result<Values<'static>> {
+    let reads = names.iter().map(|name| async move {
+        let value: OwnedVariant = property(connection, path, interface, name).await?;
+        Ok::<_, zbus::Error>((*name, Variant::from(value)))
+    });
+    Ok(try_join_all(reads).await?.into_iter().collect())
 }
 
 #[cfg(test)]

@@ -11,10 +11,11 @@ use tokio::time::{Instant, timeout};
 use zbus::message::Message;
 use zbus::{Connection, Fd, MatchRule, OwnedVariant, Variant};
 
-use super::bus::{self, PROPERTIES, SYSTEMD, Signals, UNIT, Values, words};
+use super::bus::{self, PROPERTIES, SYSTEMD, Signals, UNIT, words};
 use super::orders::Orders;
 use super::output::{Output, OutputLimit};
 use super::proxies::{ManagerProxy, Setting};
+use super::values::{self, Values};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 
 /// What a command's end may take beyond its own timeout: being queued, started, terminated, killed and told of.
@@ -319,15 +320,15 @@ fn end(started: Option<&str>, seen: &Seen, command: &Command) -> CommandEnd {
 
 impl Seen {
     /// Each change is told in two signals, `Service` first, then `Unit`, each with the whole new state.
-    fn take(&mut self, interface: &str, values: &Values<'_>) {
+    fn take(&mut self, interface: &str, told: &Values<'_>) {
         if interface == UNIT {
-            let active = bus::text(values, "ActiveState");
+            let active = values::text(told, "ActiveState");
             self.over =
-                matches!(active, Some("inactive" | "failed")) && bus::job_id(values).is_none();
-        } else if let Some(result) = bus::text(values, "Result") {
+                matches!(active, Some("inactive" | "failed")) && values::job_id(told).is_none();
+        } else if let Some(result) = values::text(told, "Result") {
             result.clone_into(&mut self.result);
-            self.code = bus::number(values, "ExecMainCode").unwrap_or(0);
-            self.status = bus::number(values, "ExecMainStatus")
+            self.code = values::number(told, "ExecMainCode").unwrap_or(0);
+            self.status = values::number(told, "ExecMainStatus")
                 .and_then(|status| i32::try_from(status).ok())
                 .unwrap_or(0);
         }
@@ -356,7 +357,7 @@ fn not_executed(status: i32, command: &Command) -> String {
             "cannot change to its working directory {}",
             command.directory.as_deref().unwrap_or_default()
         ),
-        203 => format!("cannot execute {program}: missing or not executable"),
+        203 => format!("cannot execute {program}: missing or not executable (status 203)"),
         216 => format!(
             "unknown group {}",
             command.group.as_deref().unwrap_or_default()
@@ -391,7 +392,9 @@ mod tests {
         assert_eq!(ended("done", "exit-code", 1, 203), CommandEnd::Exited(203));
         assert_eq!(
             ended("failed", "exit-code", 1, 203),
-            CommandEnd::NotRun("cannot execute /bin/x: missing or not executable".to_owned())
+            CommandEnd::NotRun(
+                "cannot execute /bin/x: missing or not executable (status 203)".to_owned()
+            )
         );
         assert_eq!(ended("done", "timeout", 2, 15), CommandEnd::TimedOut);
         assert_eq!(ended("done", "signal", 2, 9), CommandEnd::Signalled(9));

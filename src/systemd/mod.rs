@@ -2,6 +2,7 @@
 
 mod bus;
 mod proxies;
+mod values;
 
 pub mod command;
 pub mod orders;

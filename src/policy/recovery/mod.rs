@@ -3,8 +3,10 @@
 
 mod budget;
 mod gates;
+mod outcome;
 mod phases;
 mod proof;
+mod resume;
 mod wants;
 
 use crate::model::action::Action;

@@ -3,20 +3,21 @@
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::finding::{Code, ConditionKind, Truth};
-use crate::model::incident::EventKind;
-use crate::model::moment::{Moment, millis};
-use crate::model::operator::{Answer, Step, StepName, StepResult};
+use crate::model::finding::{ConditionKind, Truth};
+use crate::model::moment::Moment;
+use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::release::FileId;
 use crate::model::spec::SmokeDirectory;
-use crate::model::state::{LastAction, OrderKind, Phase, Recovery, SmokeFailure, State, UnitSeen};
-use crate::model::unit::{ActiveState, JobResult, UnitName};
+use crate::model::state::{OrderKind, Phase, Recovery, SmokeFailure, State, UnitSeen};
+use crate::model::unit::{JobResult, UnitName};
 use crate::policy::health;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
 
-use super::{Want, answer, budget, gates, in_flight, proof};
+use super::outcome::{abandon, fail, step, succeed};
+use super::resume::{carried_out, resumed};
+use super::{Want, gates, in_flight, proof};
 
 /// The identity of the release that would run now.
 pub fn release_now(seen: &UnitSeen) -> Option<FileId> {
@@ -45,7 +46,7 @@ pub fn advance(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
         return;
     };
     if phase == Phase::Proof {
-        prove(state, unit, turn, wake);
+        proof::prove(state, unit, turn, wake);
         return;
     }
     if due > turn.now {
@@ -79,11 +80,16 @@ fn enter(
     }
 }
 
-fn recovery_mut<'a>(state: &'a mut State, unit: &UnitName) -> Option<&'a mut Recovery> {
+pub(super) fn recovery_mut<'a>(state: &'a mut State, unit: &UnitName) -> Option<&'a mut Recovery> {
     state.durable.units.get_mut(unit)?.recovery.as_mut()
 }
 
-fn enter_smoke_test(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+pub(super) fn enter_smoke_test(
+    state: &mut State,
+    unit: &UnitName,
+    turn: &mut Turn,
+    wake: &mut Option<Moment>,
+) {
     let Some(seen) = state.seen.units.get(unit) else {
         return;
     };
@@ -182,7 +188,7 @@ fn enter_job(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Opt
     order_job(state, unit, turn, wake);
 }
 
-fn order_job(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+pub(super) fn order_job(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
     let Some((order, kind)) = in_flight(state, unit).map(|known| (known.order, known.kind)) else {
         return;
     };
@@ -219,7 +225,7 @@ pub fn job_finished(state: &mut State, unit: &UnitName, order: u64, result: &Job
     }
 }
 
-fn job_over(
+pub(super) fn job_over(
     state: &mut State,
     unit: &UnitName,
     result: &JobResult,
@@ -247,21 +253,7 @@ fn job_over(
     }
 }
 
-/// By the readings: a new invocation that lives.
-fn carried_out(state: &State, unit: &UnitName) -> bool {
-    let (Some(recovery), Some(reading)) =
-        (in_flight(state, unit), state.seen.units.get(unit).and_then(|seen| seen.reading.as_ref()))
-    else {
-        return false;
-    };
-    let lives = match reading.active {
-        ActiveState::Active | ActiveState::Reloading | ActiveState::Activating => true,
-        ActiveState::Inactive | ActiveState::Failed | ActiveState::Deactivating | ActiveState::Other => false,
-    };
-    lives && reading.invocation != recovery.invocation_before
-}
-
-fn enter_enable(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+pub(super) fn enter_enable(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
     let Some(recovery) = in_flight(state, unit).cloned() else {
         return;
     };
@@ -330,7 +322,7 @@ pub fn enable_finished(
     }
 }
 
-fn enter_proof(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+pub(super) fn enter_proof(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
@@ -344,180 +336,6 @@ fn enter_proof(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
     }
 }
 
-fn prove(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
-    let (Some(seen), Some(recovery)) = (state.seen.units.get(unit), in_flight(state, unit)) else {
-        return;
-    };
-    let over = recovery.phase_due <= turn.now;
-    let due = recovery.phase_due;
-    let checked = recovery.steps.iter().any(|step| step.name == StepName::EndpointCheck);
-    let endpoints = health::all_healthy(seen);
-    let none = seen.spec.probes.is_empty();
-    let found = proof::weigh(seen, recovery, turn.now, wake);
-    match (&endpoints, checked) {
-        (Ok(message), false) if found.runs => {
-            let (result, message) = if none {
-                (StepResult::Skipped, "no probe is configured".to_owned())
-            } else {
-                (StepResult::Done, message.clone())
-            };
-            step(state, unit, StepName::EndpointCheck, result, message, turn);
-        }
-        _ => {}
-    }
-    if let Some(why) = found.broken {
-        fail(state, unit, StepName::Proof, &why, turn);
-    } else if let (true, Err(why)) = (over, endpoints.as_ref()) {
-        fail(state, unit, StepName::EndpointCheck, why, turn);
-    } else if let Some(why) = found.lacking.filter(|_| over) {
-        fail(state, unit, StepName::Proof, &why, turn);
-    } else if found.proven && endpoints.is_ok() {
-        step(state, unit, StepName::Proof, StepResult::Done, found.message, turn);
-        succeed(state, unit, turn);
-    } else {
-        sooner(wake, due);
-        let again = turn.now.plus(limits::SECOND_LOOK);
-        if let Some(seen) = state.seen.units.get_mut(unit).filter(|_| found.look_again) {
-            sooner(&mut seen.inspect_due, again);
-        }
-    }
-}
-
-/// Takes up an order of our earlier life, once the unit was read.
-pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
-    let (Some(recovery), Some(seen)) = (in_flight(state, unit).cloned(), state.seen.units.get_mut(unit))
-    else {
-        return;
-    };
-    let (Some(reading), Some(_), Some(_)) = (seen.reading.clone(), &seen.settings, &seen.enablement) else {
-        return;
-    };
-    if reading.job.is_some() && recovery.phase == Phase::Job {
-        // Ours, most likely: its end is the next reading.
-        return;
-    }
-    if gates::closed_for_people(state, unit, recovery.kind, turn.now).is_some() {
-        return;
-    }
-    if let Some(seen) = state.seen.units.get_mut(unit) {
-        seen.resume = false;
-    }
-    turn.record(
-        state,
-        Some(unit),
-        EventKind::Decided,
-        recovery.because,
-        format!("takes up the {} of {unit} that was in flight when Steadfast ended", recovery.kind.as_str()),
-    );
-    match recovery.phase {
-        Phase::SmokeTest => enter_smoke_test(state, unit, turn, wake),
-        Phase::Enable => enter_enable(state, unit, turn, wake),
-        Phase::Proof => enter_proof(state, unit, turn, wake),
-        Phase::Job if reading.invocation == recovery.invocation_before => order_job(state, unit, turn, wake),
-        Phase::Job => {
-            let lost = JobResult::Lost("its result came while Steadfast was away".to_owned());
-            job_over(state, unit, &lost, turn, wake);
-        }
-    }
-}
-
 fn awaits(state: &State, unit: &UnitName, order: u64, phase: Phase) -> bool {
     in_flight(state, unit).is_some_and(|known| known.order == order && known.phase == phase)
-}
-
-fn step(
-    state: &mut State,
-    unit: &UnitName,
-    name: StepName,
-    result: StepResult,
-    message: String,
-    turn: &mut Turn,
-) {
-    add_step(state, unit, name, result, &message, turn.now);
-    let because = in_flight(state, unit).and_then(|recovery| recovery.because);
-    let text = format!("{} of {unit}: {}: {message}", name.as_str(), result.as_str());
-    turn.record(state, Some(unit), EventKind::Outcome, because, text);
-}
-
-fn add_step(
-    state: &mut State,
-    unit: &UnitName,
-    name: StepName,
-    result: StepResult,
-    message: &str,
-    now: Moment,
-) {
-    if let Some(recovery) = recovery_mut(state, unit) {
-        let took_ms = u64::try_from(millis(now.since(recovery.phase_at))).unwrap_or(0);
-        recovery.steps.push(Step { name, result, message: message.to_owned(), took_ms });
-    }
-}
-
-/// The order is over and what it was for is proven.
-fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
-    let Some(durable) = state.durable.units.get_mut(unit) else {
-        return;
-    };
-    let Some(recovery) = durable.recovery.take() else {
-        return;
-    };
-    durable.quarantine = None;
-    durable.smoke_failure = None;
-    let deploy = matches!(
-        recovery.because,
-        Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart)
-    );
-    if deploy || recovery.because.is_none() {
-        // A deploy that was followed, or a person's order, is no sign of an unstable unit.
-        durable.spent.pop();
-    }
-    let seconds = seconds(turn.now.since(recovery.began_at));
-    let message = format!("{} of {unit} is proven after {seconds}", recovery.kind.as_str());
-    durable.last_action = Some(last_action(&recovery, "done".to_owned(), true, turn.now));
-    turn.record(state, Some(unit), EventKind::Outcome, recovery.because, message.clone());
-    answer(state, unit, &Answer::Done { message, steps: recovery.steps }, turn);
-}
-
-/// The order is over and failed at this step.
-fn fail(state: &mut State, unit: &UnitName, name: StepName, why: &str, turn: &mut Turn) {
-    add_step(state, unit, name, StepResult::Failed, why, turn.now);
-    let Some(durable) = state.durable.units.get_mut(unit) else {
-        return;
-    };
-    let Some(recovery) = durable.recovery.take() else {
-        return;
-    };
-    if let Some(quarantine) = &mut durable.quarantine {
-        budget::prolong(quarantine, turn.now);
-    }
-    let outcome = format!("failed: {}: {why}", name.as_str());
-    let message = format!("{} of {unit} failed: {}: {why}", recovery.kind.as_str(), name.as_str());
-    durable.last_action = Some(last_action(&recovery, outcome, false, turn.now));
-    turn.record(state, Some(unit), EventKind::Outcome, Some(Code::RecoveryFailed), message.clone());
-    answer(state, unit, &Answer::Failed { message, steps: recovery.steps }, turn);
-}
-
-/// The order is given up before it did anything.
-fn abandon(state: &mut State, unit: &UnitName, why: &str, turn: &mut Turn) {
-    let Some(recovery) = state.durable.units.get_mut(unit).and_then(|durable| durable.recovery.take()) else {
-        return;
-    };
-    let message = format!("{} of {unit} is not carried out: {why}", recovery.kind.as_str());
-    turn.record(state, Some(unit), EventKind::Decided, recovery.because, message.clone());
-    answer(state, unit, &Answer::Refused { message }, turn);
-}
-
-fn last_action(recovery: &Recovery, outcome: String, ok: bool, now: Moment) -> LastAction {
-    LastAction {
-        action: recovery.kind,
-        because: recovery.because,
-        at: now,
-        outcome,
-        ok,
-        steps: recovery.steps.clone(),
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    format!("{}.{} s", duration.as_secs(), duration.subsec_millis() / 100)
 }

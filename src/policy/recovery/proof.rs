@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use crate::model::moment::Moment;
+use crate::model::operator::{StepName, StepResult};
 use crate::model::release::Residence;
-use crate::model::state::{OrderKind, Recovery, UnitSeen};
-use crate::model::unit::ActiveState;
+use crate::model::state::{OrderKind, Recovery, State, UnitSeen};
+use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::{done, passing};
-use crate::policy::limits;
-use crate::policy::turn::sooner;
+use crate::policy::turn::{Turn, sooner};
+use crate::policy::{health, limits};
+
+use super::in_flight;
+use super::outcome::{fail, step, succeed};
 
 /// Start times are told in clock ticks.
 const TICK_MS: i64 = 20;
@@ -137,4 +141,44 @@ fn steady_at(seen: &UnitSeen, recovery: &Recovery) -> Moment {
     let steady: Duration = limits::STEADY.min(half);
     let since = recovery.phase_at.max(seen.active_state_since);
     if recovery.kind == OrderKind::Check { recovery.phase_at } else { since.plus(steady) }
+}
+
+/// Looks whether what the order was for is proven by now, or cannot be any more.
+pub fn prove(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let (Some(seen), Some(recovery)) = (state.seen.units.get(unit), in_flight(state, unit)) else {
+        return;
+    };
+    let over = recovery.phase_due <= turn.now;
+    let due = recovery.phase_due;
+    let checked = recovery.steps.iter().any(|step| step.name == StepName::EndpointCheck);
+    let endpoints = health::all_healthy(seen);
+    let none = seen.spec.probes.is_empty();
+    let found = weigh(seen, recovery, turn.now, wake);
+    match (&endpoints, checked) {
+        (Ok(message), false) if found.runs => {
+            let (result, message) = if none {
+                (StepResult::Skipped, "no probe is configured".to_owned())
+            } else {
+                (StepResult::Done, message.clone())
+            };
+            step(state, unit, StepName::EndpointCheck, result, message, turn);
+        }
+        _ => {}
+    }
+    if let Some(why) = found.broken {
+        fail(state, unit, StepName::Proof, &why, turn);
+    } else if let (true, Err(why)) = (over, endpoints.as_ref()) {
+        fail(state, unit, StepName::EndpointCheck, why, turn);
+    } else if let Some(why) = found.lacking.filter(|_| over) {
+        fail(state, unit, StepName::Proof, &why, turn);
+    } else if found.proven && endpoints.is_ok() {
+        step(state, unit, StepName::Proof, StepResult::Done, found.message, turn);
+        succeed(state, unit, turn);
+    } else {
+        sooner(wake, due);
+        let again = turn.now.plus(limits::SECOND_LOOK);
+        if let Some(seen) = state.seen.units.get_mut(unit).filter(|_| found.look_again) {
+            sooner(&mut seen.inspect_due, again);
+        }
+    }
 }

@@ -1,0 +1,134 @@
+//! A probe that got no answer: whose fault it is, and a clause that says so.
+
+use std::error::Error;
+use std::io;
+
+use nix::errno::Errno;
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
+
+use super::Limit;
+use super::words;
+
+/// Errors looked at on the way down to a root cause.
+const DEPTH: usize = 16;
+
+/// Why there is no answer to judge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    status: ProbeStatus,
+    clause: String,
+}
+
+impl Failure {
+    /// The service's fault: it counts against the unit.
+    pub fn unhealthy(clause: impl Into<String>) -> Self {
+        Self {
+            status: ProbeStatus::Unhealthy,
+            clause: clause.into(),
+        }
+    }
+
+    /// Our own fault: nothing is known of the service.
+    pub fn unknown(clause: impl Into<String>) -> Self {
+        Self {
+            status: ProbeStatus::Unknown,
+            clause: clause.into(),
+        }
+    }
+
+    /// Nothing came within the limit.
+    pub fn late(what: &str, limit: Limit) -> Self {
+        Self::unhealthy(format!("{what} within {}", limit.shown()))
+    }
+
+    /// What the kernel said about a connection.
+    pub fn connection(error: &io::Error) -> Self {
+        let Some(errno) = error.raw_os_error().map(Errno::from_raw) else {
+            return Self::unhealthy(match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the connection was closed too early".to_owned(),
+                _ => error.to_string(),
+            });
+        };
+        match errno {
+            Errno::ECONNREFUSED => Self::unhealthy("connection refused, nothing listens there"),
+            Errno::ECONNRESET | Errno::EPIPE | Errno::ECONNABORTED => {
+                Self::unhealthy("the connection was reset")
+            }
+            Errno::ETIMEDOUT => Self::unhealthy("the connection timed out"),
+            Errno::EHOSTUNREACH => Self::unhealthy("the host cannot be reached"),
+            Errno::EMFILE | Errno::ENFILE => Self::unknown("steadfast has no file descriptor left"),
+            Errno::ENOMEM | Errno::ENOBUFS => Self::unknown("steadfast has no memory left"),
+            Errno::EADDRNOTAVAIL => Self::unknown("this host has no local address or port left"),
+            Errno::ENETUNREACH | Errno::ENETDOWN => Self::unknown("this host has no route there"),
+            Errno::EAFNOSUPPORT | Errno::EACCES | Errno::EPERM => {
+                Self::unknown(format!("steadfast may not connect ({})", errno.desc()))
+            }
+            other => Self::unhealthy(other.desc()),
+        }
+    }
+
+    /// The outcome: who was asked, and why no answer came.
+    pub fn of(self, asked: &str) -> ProbeOutcome {
+        ProbeOutcome {
+            status: self.status,
+            message: words::sentence(&format!("{asked}: {}", self.clause)),
+            latency: None,
+        }
+    }
+}
+
+/// An error and its causes, outermost first. Unlike `source`, it does not skip what an `io::Error` wraps.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&error| cause(error))
+        .take(DEPTH)
+        .collect()
+}
+
+fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref)
+    {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_side_is_unknown() {
+        let judged = |errno: Errno| Failure::connection(&io::Error::from(errno)).status;
+        for errno in [
+            Errno::ECONNREFUSED,
+            Errno::ECONNRESET,
+            Errno::ETIMEDOUT,
+            Errno::EHOSTUNREACH,
+            Errno::EPROTO,
+        ] {
+            assert_eq!(judged(errno), ProbeStatus::Unhealthy, "{errno}");
+        }
+        for errno in [
+            Errno::EMFILE,
+            Errno::ENFILE,
+            Errno::ENOMEM,
+            Errno::EADDRNOTAVAIL,
+            Errno::ENETUNREACH,
+            Errno::EACCES,
+        ] {
+            assert_eq!(judged(errno), ProbeStatus::Unknown, "{errno}");
+        }
+    }
+
+    #[test]
+    fn causes_include_what_an_io_error_wraps() {
+        let inner = rustls::Error::DecryptError;
+        let error = io::Error::other(io::Error::other(inner));
+        let found = causes(&error);
+        assert_eq!(found.len(), 3);
+        assert!(found.last().is_some_and(|last| last.is::<rustls::Error>()));
+    }
+}

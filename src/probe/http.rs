@@ -1,0 +1,178 @@
+//! `http`: one GET, and the answer as it came. `http_answer` judges it.
+
+use std::error::Error;
+use std::net::SocketAddr;
+
+use reqwest::{Client, Response, Url, redirect};
+use tokio::time::Instant;
+
+use crate::model::probe::{HttpProbe, ProbeOutcome};
+
+use super::blocking::{self, Stuck};
+use super::failure::{Failure, causes};
+use super::http_answer::{Answer, Body, judge};
+use super::{Limit, names, words};
+
+/// Longest body that is read.
+const BODY: usize = 1 << 20;
+/// Redirects followed, where the probe follows them.
+const REDIRECTS: usize = 5;
+const USER_AGENT: &str = concat!("steadfast/", env!("CARGO_PKG_VERSION"));
+
+pub async fn run(probe: &HttpProbe, limit: Limit) -> ProbeOutcome {
+    let url = match Url::parse(&probe.url) {
+        Ok(url) => url,
+        Err(error) => {
+            let asked = format!("GET {}", words::name(&probe.url));
+            return Failure::unknown(format!("it is no URL ({error})")).of(&asked);
+        }
+    };
+    let asked = format!("GET {}", words::name(shown(&url).as_str()));
+    match fetch(probe, url, limit).await {
+        Ok(answer) => judge(probe, &asked, &answer),
+        Err(failure) => failure.of(&asked),
+    }
+}
+
+/// The URL without a password in it.
+fn shown(url: &Url) -> Url {
+    let mut shown = url.clone();
+    if shown.password().is_some() {
+        // Refused only by a URL that cannot have one.
+        shown.set_password(Some("***")).unwrap_or_default();
+    }
+    shown
+}
+
+/// A client for this one request: no connection, address or certificate outlives a probe and colours the next one.
+async fn fetch(probe: &HttpProbe, url: Url, limit: Limit) -> Result<Answer, Failure> {
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let port = url.port_or_known_default().unwrap_or_default();
+    let addresses = names::resolve(bare, port, limit).await?;
+    let client = client(probe, url.scheme(), host, addresses, limit).await?;
+    let began = Instant::now();
+    let response = limit
+        .within(client.get(url).send())
+        .await
+        .ok_or_else(|| Failure::late("no answer", limit))?
+        .map_err(|error| unanswered(&error))?;
+    let status = response.status().as_u16();
+    let content_type = response
+        .headers()
+        .get(reqwest::header::CONTENT_TYPE)
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let body = limit.within(read(response)).await.ok_or_else(|| {
+        Failure::late(
+            &format!("answered {status}, but its body did not end"),
+            limit,
+        )
+    })?;
+    let body = body.map_err(|error| {
+        Failure::unhealthy(format!(
+            "answered {status}, but its body broke off ({})",
+            root_cause(&error)
+        ))
+    })?;
+    Ok(Answer {
+        status,
+        content_type,
+        body,
+        latency: began.elapsed(),
+    })
+}
+
+async fn client(
+    probe: &HttpProbe,
+    scheme: &str,
+    host: String,
+    addresses: Vec<SocketAddr>,
+    limit: Limit,
+) -> Result<Client, Failure> {
+    let follow = probe.follow_redirects;
+    let build = move |certificates: bool| {
+        super::init();
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .no_proxy()
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .redirect(if follow {
+                redirect::Policy::limited(REDIRECTS)
+            } else {
+                redirect::Policy::none()
+            })
+            .resolve_to_addrs(&host, &addresses);
+        if certificates {
+            builder.build()
+        } else {
+            builder.tls_certs_only([]).build()
+        }
+    };
+    // The system's certificates are read from disk: not on this thread, and not where no TLS can come.
+    let built = if scheme == "http" && !follow {
+        build(false)
+    } else {
+        blocking::call(limit, move || build(true))
+            .await
+            .map_err(|stuck| match stuck {
+                Stuck::Late => Failure::unknown("the system's certificates were not read in time"),
+                Stuck::NoSlot => Failure::unknown("earlier probes still hang"),
+            })?
+    };
+    built.map_err(|error| {
+        Failure::unknown(format!(
+            "cannot prepare the request: {}",
+            root_cause(&error)
+        ))
+    })
+}
+
+async fn read(mut response: Response) -> reqwest::Result<Body> {
+    let mut read = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        let room = BODY.saturating_sub(read.len());
+        read.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() > room {
+            return Ok(Body::Longer(read));
+        }
+    }
+    Ok(Body::Whole(read))
+}
+
+/// Why a request got no answer.
+fn unanswered(error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        return Failure::unknown(format!("cannot ask ({})", root_cause(error)));
+    }
+    if error.is_redirect() {
+        return Failure::unhealthy(format!("redirected in a circle or over {REDIRECTS} times"));
+    }
+    let chain = causes(error);
+    let tls = chain.iter().find_map(|cause| cause.downcast_ref());
+    if let Some(tls) = tls {
+        let tls: &rustls::Error = tls;
+        return Failure::unhealthy(format!("TLS failed, {tls}"));
+    }
+    let kernel = chain
+        .iter()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .find(|io| io.raw_os_error().is_some());
+    match kernel {
+        Some(io) => Failure::connection(io),
+        None if error.is_connect() => {
+            Failure::unhealthy(format!("cannot connect ({})", root_cause(error)))
+        }
+        None => Failure::unhealthy(format!("no valid HTTP answer ({})", root_cause(error))),
+    }
+}
+
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let chain = causes(error);
+    let text = chain.last().map(ToString::to_string).unwrap_or_default();
+    words::name(&text)
+}
+
+#[cfg(test)]
+#[path = "http_tests.rs"]
+mod tests;

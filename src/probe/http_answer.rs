@@ -1,0 +1,119 @@
+//! Judges an HTTP answer: status, then body, content type, JSON, latency; the first that is wrong is told.
+
+use std::time::Duration;
+
+use crate::model::probe::{HttpProbe, ProbeOutcome, ProbeStatus};
+
+use super::{json, words};
+
+/// An answer as it came.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub content_type: Option<String>,
+    pub body: Body,
+    /// From the first attempt to connect to the last byte of the body.
+    pub latency: Duration,
+}
+
+/// What was read of a body.
+#[derive(Debug)]
+pub enum Body {
+    Whole(Vec<u8>),
+    /// It goes on beyond the limit.
+    Longer(Vec<u8>),
+}
+
+impl Body {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Whole(bytes) | Self::Longer(bytes) => bytes,
+        }
+    }
+
+    /// ` with an empty body`, or ` "what it said"`.
+    fn shown(&self) -> String {
+        if self.bytes().is_empty() {
+            " with an empty body".to_owned()
+        } else {
+            format!(" {}", words::quoted(self.bytes()))
+        }
+    }
+}
+
+/// The outcome of `asked`, such as `GET http://127.0.0.1:8080/health`.
+pub fn judge(probe: &HttpProbe, asked: &str, answer: &Answer) -> ProbeOutcome {
+    let status = answer.status;
+    let outcome = |status, sentence: String| ProbeOutcome {
+        status,
+        message: words::sentence(&format!("{asked} {sentence}")),
+        latency: Some(answer.latency),
+    };
+    if let Err(sentence) = wrong(probe, answer) {
+        return outcome(ProbeStatus::Unhealthy, sentence);
+    }
+    let took = words::figure(answer.latency);
+    match probe.max_latency {
+        Some(most) if answer.latency > most => {
+            let most = words::figure(most);
+            let sentence = format!("answered {status} in {took}; expected within {most}");
+            outcome(ProbeStatus::Slow, sentence)
+        }
+        Some(_) | None => outcome(ProbeStatus::Healthy, format!("answered {status} in {took}")),
+    }
+}
+
+fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
+    let status = answer.status;
+    let (low, high) = probe.status;
+    if !(low..=high).contains(&status) {
+        let body = answer.body.shown();
+        let expected = if low == high {
+            low.to_string()
+        } else {
+            format!("{low}-{high}")
+        };
+        return Err(format!("answered {status}{body}; expected {expected}"));
+    }
+    if probe.content_type.is_none() && probe.json.is_empty() {
+        return Ok(());
+    }
+    let wanted = probe.content_type.as_deref().unwrap_or("JSON");
+    if answer.body.bytes().is_empty() {
+        return Err(format!(
+            "answered {status} with an empty body; expected {wanted}"
+        ));
+    }
+    if let Some(wanted) = &probe.content_type {
+        check_type(answer.content_type.as_deref(), wanted)
+            .map_err(|why| format!("answered {status} {why}; expected {wanted}"))?;
+    }
+    if probe.json.is_empty() {
+        return Ok(());
+    }
+    match &answer.body {
+        Body::Whole(bytes) => {
+            json::check(bytes, &probe.json).map_err(|why| format!("answered {status}, but {why}"))
+        }
+        Body::Longer(bytes) => Err(format!(
+            "answered {status} with more than {} MiB; expected JSON",
+            bytes.len() >> 20
+        )),
+    }
+}
+
+/// Compares media types, without their parameters.
+fn check_type(got: Option<&str>, wanted: &str) -> Result<(), String> {
+    let Some(got) = got else {
+        return Err("without a content type".to_owned());
+    };
+    let media = got.split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case(wanted) {
+        Ok(())
+    } else {
+        Err(format!(
+            "with content type {}",
+            words::quoted(got.as_bytes())
+        ))
+    }
+}

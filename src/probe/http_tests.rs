@@ -1,0 +1,359 @@
+//! The http probe against a small real server on loopback: every answer and every way to get none.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::*;
+use crate::model::probe::{Expected, ProbeStatus};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A server for the length of one test.
+struct Server {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    (listener, address)
+}
+
+async fn application() -> Server {
+    let json = |text: &'static str| async move {
+        (
+            [(header::CONTENT_TYPE, "application/json; charset=utf-8")],
+            text,
+        )
+    };
+    let app = Router::new()
+        .route("/ok", get(move || json(r#"{"status": "ok", "depth": 7}"#)))
+        .route("/plain", get(|| async { "all is well" }))
+        .route("/empty", get(|| async {}))
+        .route("/gone", get(|| async { StatusCode::NOT_FOUND }))
+        .route(
+            "/error",
+            get(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "no \u{1b} database") }),
+        )
+        .route("/moved", get(|| async { Redirect::temporary("/ok") }))
+        .route("/circle", get(|| async { Redirect::temporary("/circle") }))
+        .route("/hang", get(|| async { pending::<()>().await }))
+        .route(
+            "/big",
+            get(|| async { vec![b'x'; BODY + 1].into_response() }),
+        )
+        .route("/just", get(|| async { vec![b'x'; BODY].into_response() }));
+    let (listener, address) = listener().await;
+    let task = tokio::spawn(async move {
+        axum::serve(listener, app).await.expect("it serves");
+    });
+    Server { address, task }
+}
+
+/// Reads the request of each connection, answers these bytes, then does as `after` says.
+async fn raw(answer: &'static [u8], after: After) -> Server {
+    let (listener, address) = listener().await;
+    let task = tokio::spawn(async move {
+        let mut kept: Vec<TcpStream> = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0_u8; 4096];
+            drop(stream.read(&mut request).await);
+            drop(stream.write_all(answer).await);
+            match after {
+                After::Close => {}
+                After::Keep => kept.push(stream),
+                After::Reset => stream.set_zero_linger().expect("linger"),
+            }
+        }
+    });
+    Server { address, task }
+}
+
+#[derive(Clone, Copy)]
+enum After {
+    Close,
+    Keep,
+    Reset,
+}
+
+fn get_of(server: &Server, path: &str) -> HttpProbe {
+    HttpProbe {
+        url: format!("http://{}{path}", server.address),
+        status: (200, 200),
+        content_type: None,
+        json: BTreeMap::new(),
+        max_latency: None,
+        follow_redirects: false,
+    }
+}
+
+/// Status and message, with the URL as `URL` and the last figure of a right answer as `TIME`.
+async fn told(probe: &HttpProbe, timeout: Duration) -> (ProbeStatus, String) {
+    let outcome = run(probe, Limit::new(timeout)).await;
+    let message = outcome.message.replace(&probe.url, "URL");
+    let message = match message.split_once(" in ") {
+        Some((start, _)) if outcome.status == ProbeStatus::Healthy => format!("{start} in TIME"),
+        _ => message,
+    };
+    (outcome.status, message)
+}
+
+fn healthy(message: &str) -> (ProbeStatus, String) {
+    (ProbeStatus::Healthy, message.to_owned())
+}
+
+fn unhealthy(message: &str) -> (ProbeStatus, String) {
+    (ProbeStatus::Unhealthy, message.to_owned())
+}
+
+#[tokio::test]
+async fn right_answers() {
+    let server = application().await;
+    let plain = get_of(&server, "/plain");
+    let outcome = run(&plain, Limit::new(LIMIT)).await;
+    assert_eq!(outcome.status, ProbeStatus::Healthy);
+    assert!(outcome.latency.is_some_and(|latency| latency < LIMIT));
+
+    let mut full = get_of(&server, "/ok");
+    full.content_type = Some("application/JSON".to_owned());
+    full.json = BTreeMap::from([
+        ("/status".to_owned(), Expected::Text("ok".to_owned())),
+        ("/depth".to_owned(), Expected::Below(100.0)),
+    ]);
+    full.max_latency = Some(LIMIT);
+    let fine = healthy("GET URL answered 200 in TIME");
+    assert_eq!(told(&full, LIMIT).await, fine);
+    full.url = full.url.replace("127.0.0.1", "localhost");
+    assert_eq!(told(&full, LIMIT).await, fine);
+
+    assert_eq!(told(&get_of(&server, "/empty"), LIMIT).await, fine);
+    assert_eq!(told(&get_of(&server, "/big"), LIMIT).await, fine);
+
+    let mut gone = get_of(&server, "/gone");
+    gone.status = (200, 499);
+    assert_eq!(
+        told(&gone, LIMIT).await,
+        healthy("GET URL answered 404 in TIME")
+    );
+}
+
+#[tokio::test]
+async fn wrong_answers_each_have_their_sentence() {
+    let server = application().await;
+    let of = |path, content_type: Option<&str>, pointer: Option<&str>| {
+        let mut probe = get_of(&server, path);
+        probe.content_type = content_type.map(str::to_owned);
+        let expect = |pointer: &str| (pointer.to_owned(), Expected::Text("up".to_owned()));
+        probe.json = pointer.map(expect).into_iter().collect();
+        probe
+    };
+    let json = Some("application/json");
+    let cases = [
+        (
+            of("/gone", json, None),
+            "answered 404 with an empty body; expected 200",
+        ),
+        (
+            of("/error", None, None),
+            "answered 500 \"no \\u{1b} database\"; expected 200",
+        ),
+        (
+            of("/empty", json, None),
+            "answered 200 with an empty body; expected application/json",
+        ),
+        (
+            of("/empty", None, Some("/status")),
+            "answered 200 with an empty body; expected JSON",
+        ),
+        (
+            of("/plain", json, None),
+            "answered 200 with content type \"text/plain; charset=utf-8\"; expected application/json",
+        ),
+        (
+            of("/plain", None, Some("/status")),
+            "answered 200, but its body is not JSON: \"all is well\"",
+        ),
+        (
+            of("/ok", json, Some("/queue")),
+            "answered 200, but its JSON has no /queue; expected \"up\"",
+        ),
+        (
+            of("/ok", json, Some("/status")),
+            "answered 200, but its /status is \"ok\"; expected \"up\"",
+        ),
+        (
+            of("/big", None, Some("/x")),
+            "answered 200 with more than 1 MiB; expected JSON",
+        ),
+        (
+            of("/moved", None, None),
+            "answered 307 with an empty body; expected 200",
+        ),
+    ];
+    for (probe, sentence) in cases {
+        let wanted = unhealthy(&format!("GET URL {sentence}"));
+        assert_eq!(told(&probe, LIMIT).await, wanted);
+    }
+    let just = told(&of("/just", None, Some("/x")), LIMIT).await;
+    assert!(just.1.contains("is not JSON"), "{}", just.1);
+}
+
+#[tokio::test]
+async fn ranges_and_missing_content_types_are_named() {
+    let server = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
+        After::Close,
+    )
+    .await;
+    let mut probe = get_of(&server, "/");
+    probe.content_type = Some("application/json".to_owned());
+    let wanted = "GET URL answered 200 without a content type; expected application/json";
+    assert_eq!(told(&probe, LIMIT).await, unhealthy(wanted));
+    probe.status = (300, 399);
+    let wanted = "GET URL answered 200 \"{}\"; expected 300-399";
+    assert_eq!(told(&probe, LIMIT).await, unhealthy(wanted));
+}
+
+#[tokio::test]
+async fn redirects_are_followed_only_where_asked() {
+    let server = application().await;
+    let mut moved = get_of(&server, "/moved");
+    moved.status = (307, 307);
+    assert_eq!(
+        told(&moved, LIMIT).await,
+        healthy("GET URL answered 307 in TIME")
+    );
+    moved.status = (200, 200);
+    moved.follow_redirects = true;
+    assert_eq!(
+        told(&moved, LIMIT).await,
+        healthy("GET URL answered 200 in TIME")
+    );
+    let mut circle = get_of(&server, "/circle");
+    circle.follow_redirects = true;
+    let wanted = "GET URL: redirected in a circle or over 5 times";
+    assert_eq!(told(&circle, LIMIT).await, unhealthy(wanted));
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_told_with_both_figures() {
+    let server = application().await;
+    let mut probe = get_of(&server, "/plain");
+    probe.max_latency = Some(Duration::ZERO);
+    let (status, message) = told(&probe, LIMIT).await;
+    assert_eq!(status, ProbeStatus::Slow);
+    assert!(message.starts_with("GET URL answered 200 in "), "{message}");
+    assert!(
+        message.ends_with(" ms; expected within 0.0 ms"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn no_answer_in_time() {
+    let short = Duration::from_millis(200);
+    let server = application().await;
+    let wanted = unhealthy("GET URL: no answer within 200 ms");
+    assert_eq!(told(&get_of(&server, "/hang"), short).await, wanted);
+
+    let server = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
+        After::Keep,
+    )
+    .await;
+    let wanted = unhealthy("GET URL: answered 200, but its body did not end within 200 ms");
+    assert_eq!(told(&get_of(&server, "/"), short).await, wanted);
+}
+
+#[tokio::test]
+async fn no_answer_at_all() {
+    let server = raw(b"", After::Reset).await;
+    let wanted = unhealthy("GET URL: the connection was reset");
+    assert_eq!(told(&get_of(&server, "/"), LIMIT).await, wanted);
+
+    let server = raw(b"", After::Close).await;
+    let closed = "GET URL: no valid HTTP answer (connection closed before message completed)";
+    assert_eq!(told(&get_of(&server, "/"), LIMIT).await, unhealthy(closed));
+
+    let server = raw(b"220 mail.example.org ESMTP\r\n", After::Close).await;
+    let (status, message) = told(&get_of(&server, "/"), LIMIT).await;
+    assert_eq!(status, ProbeStatus::Unhealthy);
+    assert!(
+        message.starts_with("GET URL: no valid HTTP answer ("),
+        "{message}"
+    );
+
+    let server = raw(
+        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
+        After::Close,
+    )
+    .await;
+    let (status, message) = told(&get_of(&server, "/"), LIMIT).await;
+    assert_eq!(status, ProbeStatus::Unhealthy);
+    let start = "GET URL: answered 200, but its body broke off (";
+    assert!(message.starts_with(start), "{message}");
+
+    let (nobody, address) = listener().await;
+    drop(nobody);
+    let mut probe = get_of(&server, "/");
+    probe.url = format!("http://{address}/");
+    let refused = "GET URL: connection refused, nothing listens there";
+    assert_eq!(told(&probe, LIMIT).await, unhealthy(refused));
+}
+
+#[tokio::test]
+async fn tls_that_is_none() {
+    let server = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", After::Close).await;
+    let mut probe = get_of(&server, "/");
+    probe.url = format!("https://{}/", server.address);
+    let (status, message) = told(&probe, LIMIT).await;
+    assert_eq!(status, ProbeStatus::Unhealthy);
+    assert!(message.starts_with("GET URL: TLS failed, "), "{message}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_unknown_and_passwords_stay_at_home() {
+    let mut probe = get_of(&application().await, "/");
+    probe.url = "no url".to_owned();
+    assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unknown);
+    probe.url = "ftp://127.0.0.1/".to_owned();
+    assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unknown);
+
+    let (nobody, address) = listener().await;
+    drop(nobody);
+    probe.url = format!("http://joe:hunter2@{address}/");
+    let (_, message) = told(&probe, LIMIT).await;
+    assert!(message.starts_with("GET http://joe:***@"), "{message}");
+}
+
+#[tokio::test]
+async fn a_message_is_never_longer_than_its_bound() {
+    let server = application().await;
+    let mut probe = get_of(&server, &format!("/error?{}", "x".repeat(2000)));
+    let key = "/x".repeat(400);
+    probe.status = (500, 500);
+    probe.json = BTreeMap::from([(key, Expected::Text("\u{1b}".repeat(400)))]);
+    for url in [probe.url.clone(), probe.url.replace("/error?", "/ok?")] {
+        probe.url = url;
+        let outcome = run(&probe, Limit::new(LIMIT)).await;
+        assert_eq!(outcome.status, ProbeStatus::Unhealthy);
+        assert!(outcome.message.chars().count() <= words::MESSAGE);
+        assert!(!outcome.message.contains(char::is_control));
+    }
+}

@@ -1,0 +1,172 @@
+//! Expectations on a JSON body: JSON pointer (RFC 6901) → value or comparison.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::model::probe::Expected;
+
+use super::words;
+
+/// Checks every expectation; the first that is not met is told, as a clause such as `/status is "down"; expected "ok"`.
+pub fn check(body: &[u8], expectations: &BTreeMap<String, Expected>) -> Result<(), String> {
+    let document: Value = serde_json::from_slice(body)
+        .map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
+    for (pointer, expected) in expectations {
+        let shown = words::name(pointer);
+        let wanted = wanted(expected);
+        match document.pointer(pointer) {
+            None => return Err(format!("its JSON has no {shown}; expected {wanted}")),
+            Some(value) if !meets(value, expected) => {
+                return Err(format!(
+                    "its {shown} is {}; expected {wanted}",
+                    found(value)
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn meets(value: &Value, expected: &Expected) -> bool {
+    let number = |holds: &dyn Fn(f64) -> bool| value.as_f64().is_some_and(holds);
+    match expected {
+        Expected::Text(text) => value.as_str() == Some(text),
+        Expected::Boolean(truth) => value.as_bool() == Some(*truth),
+        Expected::Null => value.is_null(),
+        Expected::Number(wanted) => number(&|got| got == *wanted),
+        Expected::Below(bound) => number(&|got| got < *bound),
+        Expected::AtMost(bound) => number(&|got| got <= *bound),
+        Expected::Above(bound) => number(&|got| got > *bound),
+        Expected::AtLeast(bound) => number(&|got| got >= *bound),
+        Expected::NotEqual(other) => number(&|got| got != *other),
+    }
+}
+
+fn wanted(expected: &Expected) -> String {
+    match expected {
+        Expected::Text(text) => words::quoted(text.as_bytes()),
+        Expected::Boolean(truth) => truth.to_string(),
+        Expected::Null => "null".to_owned(),
+        Expected::Number(number) => number.to_string(),
+        Expected::Below(bound) => format!("< {bound}"),
+        Expected::AtMost(bound) => format!("<= {bound}"),
+        Expected::Above(bound) => format!("> {bound}"),
+        Expected::AtLeast(bound) => format!(">= {bound}"),
+        Expected::NotEqual(other) => format!("!= {other}"),
+    }
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => words::name(&number.to_string()),
+        Value::String(text) => words::quoted(text.as_bytes()),
+        Value::Array(items) => format!("a list of {}", items.len()),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{"status": "ok", "up": true, "none": null, "list": [1, 2],
+        "queue": {"depth": 7, "rate": 0.5}, "a/b": 1}"#;
+
+    fn clause(pointer: &str, expected: Expected) -> Result<(), String> {
+        let expectations = BTreeMap::from([(pointer.to_owned(), expected)]);
+        check(BODY.as_bytes(), &expectations)
+    }
+
+    #[test]
+    fn expectations_that_are_met() {
+        use Expected::*;
+        let met = [
+            ("/status", Text("ok".to_owned())),
+            ("/up", Boolean(true)),
+            ("/none", Null),
+            ("/list/1", Number(2.0)),
+            ("/a~1b", Number(1.0)),
+            ("/queue/rate", Number(0.5)),
+            ("/queue/depth", Below(8.0)),
+            ("/queue/depth", AtMost(7.0)),
+            ("/queue/depth", Above(6.0)),
+            ("/queue/depth", AtLeast(7.0)),
+            ("/queue/depth", NotEqual(8.0)),
+        ];
+        for (pointer, expected) in met {
+            assert_eq!(
+                clause(pointer, expected.clone()),
+                Ok(()),
+                "{pointer} {expected:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn expectations_that_are_not_met_name_both_sides() {
+        use Expected::*;
+        let not_met = [
+            (
+                "/status",
+                Text("up".to_owned()),
+                r#"its /status is "ok"; expected "up""#,
+            ),
+            ("/up", Boolean(false), "its /up is true; expected false"),
+            ("/up", Null, "its /up is true; expected null"),
+            ("/none", Number(0.0), "its /none is null; expected 0"),
+            ("/list", Number(0.0), "its /list is a list of 2; expected 0"),
+            ("/queue", Null, "its /queue is an object; expected null"),
+            (
+                "/queue/depth",
+                Below(7.0),
+                "its /queue/depth is 7; expected < 7",
+            ),
+            (
+                "/queue/depth",
+                AtMost(6.5),
+                "its /queue/depth is 7; expected <= 6.5",
+            ),
+            (
+                "/queue/depth",
+                Above(7.0),
+                "its /queue/depth is 7; expected > 7",
+            ),
+            (
+                "/queue/depth",
+                AtLeast(8.0),
+                "its /queue/depth is 7; expected >= 8",
+            ),
+            (
+                "/queue/depth",
+                NotEqual(7.0),
+                "its /queue/depth is 7; expected != 7",
+            ),
+            (
+                "/status",
+                NotEqual(7.0),
+                r#"its /status is "ok"; expected != 7"#,
+            ),
+            (
+                "/queue/age",
+                Below(7.0),
+                "its JSON has no /queue/age; expected < 7",
+            ),
+        ];
+        for (pointer, expected, wanted) in not_met {
+            assert_eq!(clause(pointer, expected), Err(wanted.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_is_quoted() {
+        let any = BTreeMap::from([("/x".to_owned(), Expected::Null)]);
+        let wanted = r#"its body is not JSON: "<html>\u{7}""#.to_owned();
+        assert_eq!(check(b"<html>\x07", &any), Err(wanted));
+        let deep = vec![b'['; 100_000];
+        assert!(check(&deep, &any).is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Host and port to addresses. A name that does not exist is the service's fault, a resolver that is silent is ours.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+
+use super::blocking::{self, Stuck};
+use super::failure::Failure;
+use super::{Limit, words};
+
+/// Addresses tried for one name.
+const ADDRESSES: usize = 8;
+
+/// The addresses of a host, never none.
+pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAddr>, Failure> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // RFC 6761: always loopback. A dead name server must not hide a local service.
+    if host.eq_ignore_ascii_case("localhost") {
+        let both = [
+            IpAddr::from(Ipv4Addr::LOCALHOST),
+            IpAddr::from(Ipv6Addr::LOCALHOST),
+        ];
+        return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    }
+    let asked = host.to_owned();
+    let found = blocking::call(limit, move || {
+        (asked.as_str(), port)
+            .to_socket_addrs()
+            .map(|addresses| addresses.take(ADDRESSES).collect::<Vec<_>>())
+    });
+    let shown = words::name(host);
+    match found.await {
+        Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
+        Ok(Ok(_)) => Err(Failure::unhealthy(format!(
+            "the name {shown} has no address"
+        ))),
+        Ok(Err(error)) => Err(unresolved(&shown, &error)),
+        Err(Stuck::Late) => Err(Failure::unknown(format!(
+            "the name {shown} was not resolved within {}",
+            limit.shown()
+        ))),
+        Err(Stuck::NoSlot) => Err(Failure::unknown(format!(
+            "the name {shown} was not looked up, earlier lookups still hang"
+        ))),
+    }
+}
+
+fn unresolved(host: &str, error: &io::Error) -> Failure {
+    let text = error.to_string();
+    let reason = text.rsplit(": ").next().unwrap_or_default();
+    // The C library's codes are not passed on, its words are: EAI_AGAIN (glibc, musl) is a resolver out of reach.
+    let ours = error.raw_os_error().is_some()
+        || reason.contains("Temporary failure")
+        || reason.contains("Try again");
+    if ours {
+        Failure::unknown(format!("the name {host} cannot be looked up ({reason})"))
+    } else {
+        Failure::unhealthy(format!("the name {host} does not resolve ({reason})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::probe::ProbeStatus;
+
+    fn status(failure: Failure) -> ProbeStatus {
+        failure.of("x").status
+    }
+
+    #[test]
+    fn a_silent_resolver_is_our_own_trouble() {
+        let said = |text: &str| {
+            let error = io::Error::other(format!("failed to lookup address information: {text}"));
+            status(unresolved("x", &error))
+        };
+        assert_eq!(said("Name or service not known"), ProbeStatus::Unhealthy);
+        assert_eq!(
+            said("Temporary failure in name resolution"),
+            ProbeStatus::Unknown
+        );
+        assert_eq!(
+            status(unresolved("x", &io::Error::from_raw_os_error(24))),
+            ProbeStatus::Unknown
+        );
+    }
+
+    #[tokio::test]
+    async fn literals_and_localhost_need_no_resolver() {
+        let limit = Limit::new(Duration::from_secs(5));
+        let of = async |host| resolve(host, 80, limit).await.expect("addresses");
+        assert_eq!(of("::1").await, ["[::1]:80".parse().expect("an address")]);
+        assert_eq!(of("localhost").await.len(), 2);
+    }
+}

@@ -1,0 +1,122 @@
+//! `tcp`: a `host:port` accepts a connection.
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
+
+use super::failure::Failure;
+use super::{Limit, names, words};
+
+pub async fn run(address: &str, limit: Limit) -> ProbeOutcome {
+    let asked = format!("connecting to {}", words::name(address));
+    match connect(address, limit).await {
+        Ok(latency) => ProbeOutcome {
+            status: ProbeStatus::Healthy,
+            message: words::sentence(&format!(
+                "{} accepted a connection in {}",
+                words::name(address),
+                words::figure(latency)
+            )),
+            latency: Some(latency),
+        },
+        Err(failure) => failure.of(&asked),
+    }
+}
+
+async fn connect(address: &str, limit: Limit) -> Result<std::time::Duration, Failure> {
+    let (host, port) = split(address)?;
+    let addresses = names::resolve(host, port, limit).await?;
+    let began = Instant::now();
+    let connected = limit.within(TcpStream::connect(addresses.as_slice())).await;
+    let latency = began.elapsed();
+    let stream = connected
+        .ok_or_else(|| Failure::late("no connection", limit))?
+        .map_err(|error| Failure::connection(&error))?;
+    if meets_itself(&stream) {
+        return Err(Failure::unhealthy(
+            "connection refused, nothing listens there",
+        ));
+    }
+    Ok(latency)
+}
+
+fn split(address: &str) -> Result<(&str, u16), Failure> {
+    let parts = address
+        .rsplit_once(':')
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let (host, port) = parts.ok_or_else(|| Failure::unknown("it is no host:port"))?;
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    Ok((bare.unwrap_or(host), port))
+}
+
+/// A connection to a local port in the ephemeral range on which nothing listens can meet its own other end.
+fn meets_itself(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(local), Ok(peer)) if local == peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    async fn probe(address: &str) -> ProbeOutcome {
+        run(address, Limit::new(LIMIT)).await
+    }
+
+    #[tokio::test]
+    async fn a_listener_is_healthy_and_its_absence_is_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a listener");
+        let address = listener.local_addr().expect("an address").to_string();
+        let outcome = probe(&address).await;
+        assert_eq!(outcome.status, ProbeStatus::Healthy);
+        assert!(outcome.latency.is_some());
+        let start = format!("{address} accepted a connection in ");
+        assert!(outcome.message.starts_with(&start), "{}", outcome.message);
+
+        let by_name = address.replace("127.0.0.1", "localhost");
+        assert_eq!(probe(&by_name).await.status, ProbeStatus::Healthy);
+
+        drop(listener);
+        let outcome = probe(&address).await;
+        assert_eq!(outcome.status, ProbeStatus::Unhealthy);
+        let wanted = format!("connecting to {address}: connection refused, nothing listens there");
+        assert_eq!(outcome.message, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_full_backlog_is_unhealthy_at_the_timeout() {
+        let server = tokio::net::TcpSocket::new_v4().expect("a socket");
+        server
+            .bind("127.0.0.1:0".parse().expect("an address"))
+            .expect("a port");
+        let server = server.listen(0).expect("a listener");
+        let address = server.local_addr().expect("an address").to_string();
+        let _fills_it = std::net::TcpStream::connect(&address).expect("the only place");
+        let outcome = run(&address, Limit::new(Duration::from_millis(200))).await;
+        assert_eq!(outcome.status, ProbeStatus::Unhealthy);
+        let wanted = format!("connecting to {address}: no connection within 200 ms");
+        assert_eq!(outcome.message, wanted);
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_exist_and_an_address_that_is_none() {
+        let outcome = probe("nowhere.invalid:80").await;
+        // Without a resolver nothing is known of the name.
+        assert_ne!(outcome.status, ProbeStatus::Healthy);
+        assert!(
+            outcome.message.contains("nowhere.invalid"),
+            "{}",
+            outcome.message
+        );
+        assert_eq!(probe("5672").await.status, ProbeStatus::Unknown);
+        assert_eq!(split("[::1]:80"), Ok(("::1", 80)));
+    }
+}

@@ -1,0 +1,142 @@
+//! `unix`: a stream socket at a path accepts a connection.
+
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileTypeExt;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
+
+use super::blocking::{self, Stuck};
+use super::failure::Failure;
+use super::{Limit, words};
+
+pub async fn run(path: &str, limit: Limit) -> ProbeOutcome {
+    let asked = format!("connecting to {}", words::name(path));
+    let target = path.to_owned();
+    // Not blocking is not enough: looking up the path can hang where its file system does.
+    let tried = blocking::call(limit, move || try_connect(&target)).await;
+    let failure = match tried {
+        Ok(Ok(latency)) => {
+            return ProbeOutcome {
+                status: ProbeStatus::Healthy,
+                message: words::sentence(&format!(
+                    "{} accepted a connection in {}",
+                    words::name(path),
+                    words::figure(latency)
+                )),
+                latency: Some(latency),
+            };
+        }
+        Ok(Err(failure)) => failure,
+        Err(Stuck::Late) => Failure::unknown(format!(
+            "the path was not looked up within {}, its file system hangs",
+            limit.shown()
+        )),
+        Err(Stuck::NoSlot) => Failure::unknown("earlier probes still hang on their paths"),
+    };
+    failure.of(&asked)
+}
+
+fn try_connect(path: &str) -> Result<Duration, Failure> {
+    let began = Instant::now();
+    let address = UnixAddr::new(path)
+        .map_err(|errno| Failure::unknown(format!("it is no socket path ({})", errno.desc())))?;
+    let end = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .map_err(|errno| Failure::connection(&errno.into()))?;
+    match connect(end.as_raw_fd(), &address) {
+        Ok(()) => Ok(began.elapsed()),
+        Err(errno) => Err(judge(path, errno)),
+    }
+}
+
+fn judge(path: &str, errno: Errno) -> Failure {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => Failure::unhealthy("there is no such socket"),
+        Errno::ECONNREFUSED if !is_socket(path) => Failure::unhealthy("it is not a socket"),
+        Errno::ECONNREFUSED => Failure::unhealthy("connection refused, nothing listens on it"),
+        Errno::EAGAIN => Failure::unhealthy("its backlog is full, nothing accepts"),
+        Errno::EPROTOTYPE => Failure::unhealthy("it is not a stream socket"),
+        other => Failure::connection(&other.into()),
+    }
+}
+
+fn is_socket(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|seen| seen.file_type().is_socket())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::{UnixDatagram, UnixListener};
+
+    use super::*;
+
+    async fn probe(path: &std::path::Path) -> (ProbeStatus, String) {
+        let path = path.to_str().expect("a path in UTF-8");
+        let outcome = run(path, Limit::new(Duration::from_secs(5))).await;
+        let clause = outcome.message.replace(path, "PATH");
+        (outcome.status, clause)
+    }
+
+    fn unhealthy(clause: &str) -> (ProbeStatus, String) {
+        let message = format!("connecting to PATH: {clause}");
+        (ProbeStatus::Unhealthy, message)
+    }
+
+    #[tokio::test]
+    async fn what_a_path_can_be() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let path = dir.path().join("s");
+        assert_eq!(probe(&path).await, unhealthy("there is no such socket"));
+
+        std::fs::write(&path, "").expect("a file");
+        assert_eq!(probe(&path).await, unhealthy("it is not a socket"));
+
+        std::fs::remove_file(&path).expect("no file");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let (status, message) = probe(&path).await;
+        assert_eq!(status, ProbeStatus::Healthy);
+        assert!(
+            message.starts_with("PATH accepted a connection in "),
+            "{message}"
+        );
+
+        drop(listener);
+        let refused = unhealthy("connection refused, nothing listens on it");
+        assert_eq!(probe(&path).await, refused);
+
+        std::fs::remove_file(&path).expect("no socket");
+        let _datagrams = UnixDatagram::bind(&path).expect("a socket");
+        assert_eq!(probe(&path).await, unhealthy("it is not a stream socket"));
+
+        let long = dir.path().join("x".repeat(200));
+        assert_eq!(probe(&long).await.0, ProbeStatus::Unknown);
+    }
+
+    #[tokio::test]
+    async fn a_full_backlog_is_told_at_once() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let path = dir.path().join("s");
+        let server = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::empty(),
+            None,
+        )
+        .expect("a socket");
+        let at = UnixAddr::new(&path).expect("an address");
+        nix::sys::socket::bind(server.as_raw_fd(), &at).expect("a path");
+        let none = nix::sys::socket::Backlog::new(0).expect("a backlog");
+        nix::sys::socket::listen(&server, none).expect("a listener");
+        let _fills_it = std::os::unix::net::UnixStream::connect(&path).expect("the only place");
+        let full = unhealthy("its backlog is full, nothing accepts");
+        assert_eq!(probe(&path).await, full);
+    }
+}

@@ -1,0 +1,195 @@
+//! Each noun of the durable state as JSON. The words stored here are a format: they change only with a migration.
+
+use serde_json::Value;
+
+use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::finding::Code;
+use crate::model::incident::Incident;
+use crate::model::moment::Moment;
+use crate::model::operator::{Step, StepName, StepResult};
+use crate::model::release::{FileId, PastTarget};
+use crate::model::state::{
+    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
+    SmokeFailure, UnitDurable,
+};
+use crate::model::unit::UnitName;
+
+use super::record::{Record, field, object, record, unlike, words};
+
+record!(Moment { boot_ms, wall_ms });
+record!(Meta { boot_id, next_id });
+record!(UnitDurable {
+    hold,
+    recovery,
+    spent,
+    quarantine,
+    prediction,
+    mismatch,
+    last_active,
+    last_action,
+    smoke_failure,
+});
+record!(Hold { kind, since, until });
+record!(Quarantine {
+    since,
+    retry_at,
+    round,
+    because,
+});
+record!(Prediction {
+    boot_id,
+    verdict,
+    made_at,
+});
+record!(Mismatch {
+    boot_id,
+    message,
+    at,
+});
+record!(LastAction {
+    action,
+    because,
+    at,
+    outcome,
+    ok,
+    steps,
+});
+record!(SmokeFailure {
+    at,
+    release,
+    message,
+    output,
+});
+record!(Recovery {
+    order,
+    kind,
+    because,
+    began_at,
+    phase,
+    phase_at,
+    phase_due,
+    invocation_before,
+    n_restarts,
+    old_processes,
+    steps,
+});
+record!(Step {
+    name,
+    result,
+    message,
+    took_ms,
+});
+record!(FileId { dev, ino });
+record!(Incident {
+    id,
+    unit,
+    cause,
+    opened_at,
+    resolved_at,
+});
+record!(PastTarget { path, id, from });
+
+words!(OrderKind {
+    Start = "start",
+    Restart = "restart",
+    Enable = "enable",
+    Check = "check",
+});
+words!(Phase {
+    SmokeTest = "smoke-test",
+    Job = "job",
+    Enable = "enable",
+    Proof = "proof",
+});
+words!(StepName {
+    SmokeTest = "smoke-test",
+    Start = "start",
+    Restart = "restart",
+    Enable = "enable",
+    Proof = "proof",
+    EndpointCheck = "endpoint-check",
+});
+words!(StepResult {
+    Done = "done",
+    Failed = "failed",
+    Skipped = "skipped",
+});
+
+impl Record for Code {
+    fn write(&self) -> Value {
+        Value::from(self.as_str())
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        let code = String::read(stored)?;
+        let known = Self::ALL.iter().find(|known| known.as_str() == code);
+        known
+            .copied()
+            .ok_or_else(|| format!("unknown code `{code}`"))
+    }
+}
+
+impl Record for UnitName {
+    fn write(&self) -> Value {
+        self.0.write()
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        String::read(stored).map(Self)
+    }
+}
+
+impl Record for HoldKind {
+    fn write(&self) -> Value {
+        match self {
+            Self::Operator { who, reason } => object([
+                ("kind", Value::from("operator")),
+                ("who", who.write()),
+                ("reason", reason.write()),
+            ]),
+            Self::ManualStop => object([("kind", Value::from("manual-stop"))]),
+        }
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        match field::<String>(stored, "kind")?.as_str() {
+            "operator" => Ok(Self::Operator {
+                who: field(stored, "who")?,
+                reason: field(stored, "reason")?,
+            }),
+            "manual-stop" => Ok(Self::ManualStop),
+            other => Err(format!("unknown hold `{other}`")),
+        }
+    }
+}
+
+impl Record for BootVerdict {
+    fn write(&self) -> Value {
+        let verdict = |word, key, value| object([("verdict", Value::from(word)), (key, value)]);
+        match self {
+            Self::Starts => object([("verdict", Value::from("starts"))]),
+            Self::Armed { by } => verdict("armed", "by", by.write()),
+            Self::Unreachable { why } => verdict("unreachable", "why", why.write()),
+            Self::Unknown { why } => verdict("unknown", "why", why.write()),
+        }
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        match field::<String>(stored, "verdict")?.as_str() {
+            "starts" => Ok(Self::Starts),
+            "armed" => field(stored, "by").map(|by| Self::Armed { by }),
+            "unreachable" => field(stored, "why").map(|why| Self::Unreachable { why }),
+            "unknown" => field(stored, "why").map(|why| Self::Unknown { why }),
+            other => Err(format!("unknown verdict `{other}`")),
+        }
+    }
+}
+
+/// Text of a body, read as a record.
+pub fn parse<T: Record>(body: &str) -> Result<T, String> {
+    let stored: Value = serde_json::from_str(body).map_err(|error| error.to_string())?;
+    if stored.is_null() {
+        return Err(unlike("a record", &stored));
+    }
+    T::read(&stored)
+}

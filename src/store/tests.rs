@@ -1,0 +1,528 @@
+//! The store against real files: what is saved is loaded, and nothing keeps it from opening.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::finding::Code;
+use crate::model::incident::Incident;
+use crate::model::moment::Moment;
+use crate::model::operator::{Step, StepName, StepResult};
+use crate::model::release::{FileId, PastTarget};
+use crate::model::state::{
+    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
+    SmokeFailure, UnitDurable,
+};
+use crate::model::unit::UnitName;
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,8}"
+}
+
+fn moment() -> impl Strategy<Value = Moment> {
+    any::<(i64, i64)>().prop_map(|(boot_ms, wall_ms)| Moment { boot_ms, wall_ms })
+}
+
+fn code() -> impl Strategy<Value = Code> {
+    select(Code::ALL)
+}
+
+fn kind() -> impl Strategy<Value = OrderKind> {
+    use OrderKind::*;
+    select(vec![Start, Restart, Enable, Check])
+}
+
+fn file() -> impl Strategy<Value = FileId> {
+    any::<(u64, u64)>().prop_map(|(dev, ino)| FileId { dev, ino })
+}
+
+fn hold() -> impl Strategy<Value = Hold> {
+    let by = (text(), text()).prop_map(|(who, reason)| HoldKind::Operator { who, reason });
+    let kind = prop_oneof![by, Just(HoldKind::ManualStop)];
+    let parts = (kind, moment(), option::of(moment()));
+    parts.prop_map(|(kind, since, until)| Hold { kind, since, until })
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    use StepName::*;
+    let name = select(vec![
+        SmokeTest,
+        Start,
+        Restart,
+        Enable,
+        Proof,
+        EndpointCheck,
+    ]);
+    let result = select(vec![
+        StepResult::Done,
+        StepResult::Failed,
+        StepResult::Skipped,
+    ]);
+    (name, result, text(), any::<u64>()).prop_map(|(name, result, message, took_ms)| Step {
+        name,
+        result,
+        message,
+        took_ms,
+    })
+}
+
+fn recovery() -> impl Strategy<Value = Recovery> {
+    use Phase::*;
+    let phase = select(vec![SmokeTest, Job, Enable, Proof]);
+    let times = (moment(), moment(), moment());
+    let numbers = any::<(u64, u32)>();
+    let processes = vec(any::<(u32, i64)>(), 0..3);
+    let rest = (text(), processes, vec(step(), 0..3));
+    (kind(), option::of(code()), phase, times, numbers, rest).prop_map(
+        |(kind, because, phase, times, (order, n_restarts), rest)| Recovery {
+            order,
+            kind,
+            because,
+            began_at: times.0,
+            phase,
+            phase_at: times.1,
+            phase_due: times.2,
+            invocation_before: rest.0,
+            n_restarts,
+            old_processes: rest.1,
+            steps: rest.2,
+        },
+    )
+}
+
+fn quarantine() -> impl Strategy<Value = Quarantine> {
+    (moment(), moment(), any::<u32>(), code()).prop_map(|(since, retry_at, round, because)| {
+        Quarantine {
+            since,
+            retry_at,
+            round,
+            because,
+        }
+    })
+}
+
+fn prediction() -> impl Strategy<Value = Prediction> {
+    let verdict = prop_oneof![
+        Just(BootVerdict::Starts),
+        text().prop_map(|by| BootVerdict::Armed { by: UnitName(by) }),
+        text().prop_map(|why| BootVerdict::Unreachable { why }),
+        text().prop_map(|why| BootVerdict::Unknown { why }),
+    ];
+    (text(), verdict, moment()).prop_map(|(boot_id, verdict, made_at)| Prediction {
+        boot_id,
+        verdict,
+        made_at,
+    })
+}
+
+fn mismatch() -> impl Strategy<Value = Mismatch> {
+    (text(), text(), moment()).prop_map(|(boot_id, message, at)| Mismatch {
+        boot_id,
+        message,
+        at,
+    })
+}
+
+fn last_action() -> impl Strategy<Value = LastAction> {
+    let parts = (
+        kind(),
+        option::of(code()),
+        moment(),
+        text(),
+        any::<bool>(),
+        vec(step(), 0..3),
+    );
+    parts.prop_map(|(action, because, at, outcome, ok, steps)| LastAction {
+        action,
+        because,
+        at,
+        outcome,
+        ok,
+        steps,
+    })
+}
+
+fn smoke_failure() -> impl Strategy<Value = SmokeFailure> {
+    let parts = (moment(), option::of(file()), text(), vec(text(), 0..3));
+    parts.prop_map(|(at, release, message, output)| SmokeFailure {
+        at,
+        release,
+        message,
+        output,
+    })
+}
+
+fn unit() -> impl Strategy<Value = UnitDurable> {
+    let first = (
+        option::of(hold()),
+        option::of(recovery()),
+        vec(moment(), 0..4),
+    );
+    let second = (
+        option::of(quarantine()),
+        option::of(prediction()),
+        option::of(mismatch()),
+    );
+    let third = (
+        option::of(text()),
+        option::of(last_action()),
+        option::of(smoke_failure()),
+    );
+    (first, second, third).prop_map(|(first, second, third)| UnitDurable {
+        hold: first.0,
+        recovery: first.1,
+        spent: first.2,
+        quarantine: second.0,
+        prediction: second.1,
+        mismatch: second.2,
+        last_active: third.0,
+        last_action: third.1,
+        smoke_failure: third.2,
+    })
+}
+
+fn incident() -> impl Strategy<Value = Incident> {
+    let parts = (any::<u64>(), text(), code(), moment(), option::of(moment()));
+    parts.prop_map(|(id, unit, cause, opened_at, resolved_at)| Incident {
+        id,
+        unit: UnitName(unit),
+        cause,
+        opened_at,
+        resolved_at,
+    })
+}
+
+fn past_target() -> impl Strategy<Value = PastTarget> {
+    (text(), file(), moment()).prop_map(|(path, id, from)| PastTarget { path, id, from })
+}
+
+/// Few keys, so that one state after another changes and deletes what was there.
+fn durable() -> impl Strategy<Value = Durable> {
+    let meta = ("[0-9a-f]{8}", any::<u64>());
+    let unit_name = select(vec!["a.service", "b@1.service", "ü.timer"]).prop_map(UnitName::from);
+    let id = prop_oneof![0_u64..3, Just(u64::MAX)];
+    let link = select(vec!["/srv/app/current", "/srv/b/c"]).prop_map(str::to_owned);
+    (
+        meta,
+        btree_map(unit_name, unit(), 0..3),
+        btree_map(id, incident(), 0..3),
+        btree_map(link, vec(past_target(), 0..3), 0..3),
+    )
+        .prop_map(|((boot_id, next_id), units, incidents, links)| Durable {
+            meta: Meta { boot_id, next_id },
+            units,
+            incidents,
+            links,
+        })
+}
+
+/// A database in a directory that is yet to be made.
+struct Scratch {
+    _root: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Scratch {
+    fn new() -> Self {
+        let root = tempfile::tempdir().expect("a scratch directory");
+        let path = root.path().join("lib/steadfast/steadfast.db");
+        Self { _root: root, path }
+    }
+
+    fn open(&self) -> (Store, Durable, Vec<String>) {
+        Store::open(&self.path).expect("it opens")
+    }
+
+    fn sql(&self, order: &str) {
+        let admin = rusqlite::Connection::open(&self.path).expect("it opens");
+        admin.execute_batch(order).expect("it obeys");
+    }
+
+    /// Names in the directory, the time of a file set aside as `TIME`.
+    fn files(&self) -> Vec<String> {
+        let directory = self.path.parent().expect("a directory");
+        let entries = std::fs::read_dir(directory).expect("it is readable");
+        let name = |name: String| match name
+            .rsplit_once(".db.")
+            .and_then(|(_, rest)| rest.split_once('-'))
+        {
+            Some((word, time)) if !time.is_empty() => format!("steadfast.db.{word}-TIME"),
+            _ => name,
+        };
+        let names = entries.map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<String> = names
+            .map(|found| name(found.into_string().expect("UTF-8")))
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+fn sample() -> Durable {
+    let at = Moment {
+        boot_ms: 5,
+        wall_ms: 1_795_168_800_000,
+    };
+    let incident = Incident {
+        id: 4,
+        unit: UnitName::from("horizon.service"),
+        cause: Code::ReleaseDeleted,
+        opened_at: at,
+        resolved_at: None,
+    };
+    Durable {
+        meta: Meta {
+            boot_id: "b".to_owned(),
+            next_id: 5,
+        },
+        units: BTreeMap::from([(UnitName::from("horizon.service"), UnitDurable::default())]),
+        incidents: BTreeMap::from([(4, incident)]),
+        links: BTreeMap::new(),
+    }
+}
+
+fn save(store: &Store, now: &Durable, before: &Durable) {
+    block_on(store.save(now.changes_since(before))).expect("it is saved");
+}
+
+/// A database with the sample in it, closed.
+fn saved() -> Scratch {
+    let scratch = Scratch::new();
+    let (store, empty, _) = scratch.open();
+    save(&store, &sample(), &empty);
+    store.close();
+    scratch
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 64,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn what_is_saved_step_by_step_is_loaded(states in vec(durable(), 1..4)) {
+        let scratch = Scratch::new();
+        let (store, mut last, notes) = scratch.open();
+        prop_assert_eq!(&last, &Durable::default());
+        prop_assert_eq!(notes, Vec::<String>::new());
+        for state in states {
+            save(&store, &state, &last);
+            last = state;
+        }
+        store.close();
+        let (store, loaded, notes) = scratch.open();
+        store.close();
+        prop_assert_eq!(loaded, last);
+        prop_assert_eq!(notes, Vec::<String>::new());
+    }
+
+    #[test]
+    fn applied_changes_give_the_state(now in durable(), saved in durable()) {
+        let mut applied = saved.clone();
+        for change in now.changes_since(&saved) {
+            applied.apply(&change);
+        }
+        prop_assert_eq!(&applied, &now);
+        prop_assert_eq!(now.changes_since(&applied), Vec::new());
+    }
+}
+
+#[test]
+fn files_are_private_and_a_person_can_query_them() {
+    let scratch = Scratch::new();
+    let (store, empty, _) = scratch.open();
+    save(&store, &sample(), &empty);
+    let mode = |path: &Path| {
+        std::fs::metadata(path)
+            .expect("it is there")
+            .permissions()
+            .mode()
+            & 0o777
+    };
+    assert_eq!(mode(scratch.path.parent().expect("a directory")), 0o700);
+    assert_eq!(mode(&scratch.path), 0o600);
+    assert_eq!(mode(&scratch.path.with_extension("db-wal")), 0o600);
+    let admin = rusqlite::Connection::open(&scratch.path).expect("it opens");
+    let row: (i64, String, String, String, Option<String>) = admin
+        .query_row("SELECT * FROM incident", [], |row| {
+            Ok((
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+            ))
+        })
+        .expect("a row");
+    let (unit, cause) = ("horizon.service".to_owned(), "release-deleted".to_owned());
+    assert_eq!(
+        row,
+        (4, unit, cause, "2026-11-20T10:00:00.000Z".to_owned(), None)
+    );
+    admin
+        .query_row("SELECT * FROM unit", [], |_| Ok(()))
+        .expect("a row");
+    drop(admin);
+    store.close();
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    let scratch = saved();
+    std::fs::write(&scratch.path, "x".repeat(5000)).expect("it is written");
+    let (store, durable, notes) = scratch.open();
+    assert_eq!(durable, Durable::default());
+    assert_eq!(notes.len(), 1, "{notes:?}");
+    assert!(
+        notes[0].contains("cannot be read (file is not a database)"),
+        "{}",
+        notes[0]
+    );
+    save(&store, &sample(), &durable);
+    store.close();
+    assert_eq!(
+        scratch.files(),
+        [
+            "steadfast.db",
+            "steadfast.db.corrupt-TIME",
+            "steadfast.lock"
+        ]
+    );
+    let (store, durable, notes) = scratch.open();
+    assert_eq!((durable, notes), (sample(), vec![]));
+    store.close();
+}
+
+#[test]
+fn damage_inside_is_noticed_at_the_start() {
+    let scratch = saved();
+    let mut bytes = std::fs::read(&scratch.path).expect("it is readable");
+    bytes[4096..].fill(0xa5);
+    std::fs::write(&scratch.path, bytes).expect("it is written");
+    let (store, durable, notes) = scratch.open();
+    store.close();
+    assert_eq!(durable, Durable::default());
+    assert_eq!(notes.len(), 1, "{notes:?}");
+}
+
+#[test]
+fn another_schema_is_set_aside() {
+    let scratch = saved();
+    scratch.sql("PRAGMA user_version = 99");
+    let (store, _, notes) = scratch.open();
+    store.close();
+    assert!(
+        notes[0].contains("has version 99, newer than 1: set aside as "),
+        "{}",
+        notes[0]
+    );
+    assert_eq!(
+        scratch.files(),
+        ["steadfast.db", "steadfast.db.newer-TIME", "steadfast.lock"]
+    );
+
+    scratch.sql("DROP TABLE unit");
+    let (store, _, notes) = scratch.open();
+    store.close();
+    assert!(notes[0].contains("no such table"), "{}", notes[0]);
+}
+
+#[test]
+fn only_the_last_files_set_aside_are_kept() {
+    let scratch = saved();
+    for _ in 0..8 {
+        std::fs::remove_file(&scratch.path).unwrap_or_default();
+        std::fs::write(&scratch.path, "x".repeat(5000)).expect("it is written");
+        scratch.open().0.close();
+    }
+    let aside = scratch
+        .files()
+        .iter()
+        .filter(|name| name.ends_with("TIME"))
+        .count();
+    assert!((1..=5).contains(&aside), "{aside}");
+}
+
+#[test]
+fn a_record_of_a_newer_version_loses_nothing_else() {
+    let scratch = saved();
+    scratch.sql(
+        r#"UPDATE incident SET body = json_replace(body, '$.cause', 'moon-full');
+           INSERT INTO link (link, body) VALUES ('/a', '[{"path": 3}]');"#,
+    );
+    let (store, durable, notes) = scratch.open();
+    store.close();
+    assert_eq!(durable.units, sample().units);
+    assert_eq!(durable.incidents, BTreeMap::new());
+    let wanted = [
+        "ignoring the stored incident 4: cause: unknown code `moon-full`",
+        "ignoring the stored link /a: path: a text expected, another number found",
+    ];
+    assert_eq!(notes, wanted);
+}
+
+#[test]
+fn a_lost_counter_does_not_give_an_id_twice() {
+    let scratch = saved();
+    scratch.sql("UPDATE meta SET body = '{}'");
+    let (store, durable, notes) = scratch.open();
+    store.close();
+    assert_eq!(durable.meta.next_id, 5);
+    assert_eq!(notes.len(), 1, "{notes:?}");
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let scratch = saved();
+    let (store, _, _) = scratch.open();
+    let refused = Store::open(&scratch.path).map(|_| ());
+    assert!(
+        matches!(refused, Err(StoreError::InUse { .. })),
+        "{refused:?}"
+    );
+    store.close();
+    scratch.open().0.close();
+}
+
+#[test]
+fn a_save_that_was_given_up_does_not_happen() {
+    let scratch = saved();
+    let (mut database, _, _) = database::open(&scratch.path).expect("it opens");
+    let late = [Change::Incident(4, None)];
+    let asked = std::cell::Cell::new(0);
+    let given_up = || asked.replace(asked.get() + 1) > 0;
+    database.save(&late, given_up).expect("nothing fails");
+    drop(database);
+    let (store, durable, _) = scratch.open();
+    store.close();
+    assert_eq!(durable, sample());
+}
+
+#[test]
+fn a_disk_that_refuses_is_no_reason_to_set_aside() {
+    let root = tempfile::tempdir().expect("a scratch directory");
+    let file = root.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let refused = Store::open(&file.join("steadfast.db")).map(|_| ());
+    assert!(
+        matches!(refused, Err(StoreError::Directory { .. })),
+        "{refused:?}"
+    );
+}
