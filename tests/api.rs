@@ -48,12 +48,7 @@ impl Served {
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(1);
         let server = tokio::spawn(serve(listener, receiver, ask));
-        Self {
-            directory,
-            snapshots,
-            questions: Some(questions),
-            server,
-        }
+        Self { directory, snapshots, questions: Some(questions), server }
     }
 
     fn socket(&self) -> PathBuf {
@@ -130,9 +125,7 @@ fn assert_speaks(wanted: &Value, found: &Value, at: &str) {
     match (wanted, found) {
         (Value::Object(wanted), Value::Object(found)) => {
             for (name, wanted) in wanted {
-                let found = found
-                    .get(name)
-                    .unwrap_or_else(|| panic!("{at}/{name} is missing"));
+                let found = found.get(name).unwrap_or_else(|| panic!("{at}/{name} is missing"));
                 assert_speaks(wanted, found, &format!("{at}/{name}"));
             }
         }
@@ -159,10 +152,7 @@ async fn the_status_is_the_contract_to_the_letter() {
     assert_speaks(&serde_json::from_str(EXAMPLE).unwrap(), &body, "");
     insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap());
     // The client reads back what the server wrote.
-    assert_eq!(
-        served.client().status().await.unwrap(),
-        Status::of(&contract())
-    );
+    assert_eq!(served.client().status().await.unwrap(), Status::of(&contract()));
 }
 
 #[tokio::test]
@@ -207,27 +197,17 @@ async fn errors_are_sentences() {
     assert_eq!((status, body), (405, json!({ "error": sentence })));
     let (status, body) = served.ask("GET", "/v1/units/%ff", "").await;
     assert_eq!(status, 400);
-    assert!(
-        body["error"]
-            .as_str()
-            .unwrap()
-            .starts_with("cannot read the unit's name")
-    );
+    assert!(body["error"].as_str().unwrap().starts_with("cannot read the unit's name"));
 }
 
 #[tokio::test]
 async fn health_is_told_of_steadfast_itself() {
     let served = Served::new(contract());
     assert_eq!(served.ask("GET", "/healthz", "").await.0, 200);
-    served
-        .snapshots
-        .send_modify(|snapshot| snapshot.ready = false);
+    served.snapshots.send_modify(|snapshot| snapshot.ready = false);
     let (status, body) = served.ask("GET", "/healthz", "").await;
     assert_eq!(status, 503);
-    assert_eq!(
-        body["reasons"][0],
-        "not every managed unit has been read yet"
-    );
+    assert_eq!(body["reasons"][0], "not every managed unit has been read yet");
 }
 
 #[tokio::test]
@@ -276,24 +256,14 @@ async fn a_failure_and_a_refusal_are_told_apart() {
 #[tokio::test]
 async fn a_hold_needs_a_length_and_a_reason() {
     let mut served = Served::new(contract());
-    let mut told = served.answer_with(Answer::Done {
-        message: "held".to_owned(),
-        steps: Vec::new(),
-    });
+    let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
     let path = "/v1/units/horizon.service/hold";
     for body in ["", "{}", r#"{"for":"30m"}"#, r#"{"for":"2d","reason":"x"}"#] {
         let (status, answer) = served.ask("POST", path, body).await;
         assert_eq!(status, 400, "{body}: {answer}");
-        assert!(
-            answer["error"].as_str().unwrap().starts_with("cannot "),
-            "{answer}"
-        );
+        assert!(answer["error"].as_str().unwrap().starts_with("cannot "), "{answer}");
     }
-    served
-        .client()
-        .hold("horizon", "30m", "upgrade")
-        .await
-        .unwrap();
+    served.client().hold("horizon", "30m", "upgrade").await.unwrap();
     let length = Duration::from_secs(1800);
     let reason = "upgrade".to_owned();
     assert_eq!(told.recv().await.unwrap().2, Ask::Hold { length, reason });
@@ -346,42 +316,30 @@ async fn strangers_may_read_and_only_the_admin_group_may_change() {
         return;
     }
     let mut served = Served::new(contract());
-    let mut told = served.answer_with(Answer::Done {
-        message: "horizon.service is released".to_owned(),
-        steps: Vec::new(),
-    });
+    let mut told = served
+        .answer_with(Answer::Done { message: "horizon.service is released".to_owned(), steps: Vec::new() });
     // Where nobody may execute it, whatever the rights on the way to our build are.
     let program = served.directory.path().join("steadfast");
     fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).unwrap();
     let runtime = served.directory.path().to_owned();
     let run = async |arguments: &'static [&'static str]| {
         let (program, runtime) = (program.clone(), runtime.clone());
-        spawn_blocking(move || as_nobody(&program, arguments, &runtime))
-            .await
-            .unwrap()
+        spawn_blocking(move || as_nobody(&program, arguments, &runtime)).await.unwrap()
     };
 
     assert_eq!(run(&["status"]).await.status.code(), Some(2));
     let denied = run(&["resume", "horizon"]).await;
     let sentence = String::from_utf8(denied.stderr).unwrap();
-    assert!(
-        sentence.contains("only root may, as no admin_group is set"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("only root may, as no admin_group is set"), "{sentence}");
     assert!(told.try_recv().is_err());
 
     let set_group = |group: &str| {
         let group = Some(group.to_owned());
-        served
-            .snapshots
-            .send_modify(|snapshot| snapshot.admin_group = group);
+        served.snapshots.send_modify(|snapshot| snapshot.admin_group = group);
     };
     set_group("adm");
     let denied = String::from_utf8(run(&["resume", "horizon"]).await.stderr).unwrap();
-    assert!(
-        denied.contains("only root and members of group adm may"),
-        "{denied}"
-    );
+    assert!(denied.contains("only root and members of group adm may"), "{denied}");
     set_group("no-such-group-7");
     let denied = String::from_utf8(run(&["resume", "horizon"]).await.stderr).unwrap();
     assert!(denied.contains("no such group"), "{denied}");
@@ -408,11 +366,7 @@ fn say(snapshots: &watch::Sender<Snapshot>, id: u64, unit: &str) {
 }
 
 async fn next(events: &mut Events) -> Event {
-    timeout(SOON, events.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap()
+    timeout(SOON, events.next()).await.unwrap().unwrap().unwrap()
 }
 
 #[tokio::test]
@@ -453,17 +407,11 @@ async fn what_is_no_longer_kept_is_said() {
     let mut heard = String::new();
     while !heard.contains("id: 41") {
         let mut buffer = [0; 4096];
-        let length = timeout(SOON, stream.read(&mut buffer))
-            .await
-            .unwrap()
-            .unwrap();
+        let length = timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
         assert!(length > 0, "{heard}");
         heard.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
     }
-    assert!(
-        heard.contains(": events 4 to 40 are no longer kept"),
-        "{heard}"
-    );
+    assert!(heard.contains(": events 4 to 40 are no longer kept"), "{heard}");
     assert!(heard.contains("event: notice"), "{heard}");
 }
 
@@ -505,15 +453,9 @@ async fn a_daemon_that_is_not_there_is_told_with_the_next_step() {
     assert!(served.server.await.unwrap_err().is_cancelled());
     let error = client.status().await.unwrap_err();
     assert!(matches!(error, Error::Unreachable(_)));
-    assert!(
-        error.to_string().contains("systemctl start steadfast"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("systemctl start steadfast"), "{error}");
     let nowhere = Client::new("/nonexistent/steadfast.sock".into(), true);
     let error = nowhere.status().await.unwrap_err().to_string();
     assert!(error.contains("not installed"), "{error}");
-    assert!(
-        error.contains("systemctl --user start steadfast"),
-        "{error}"
-    );
+    assert!(error.contains("systemctl --user start steadfast"), "{error}");
 }

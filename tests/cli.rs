@@ -51,11 +51,7 @@ impl Served {
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(8);
         tokio::spawn(serve(listener, receiver, ask));
-        Self {
-            directory,
-            snapshots,
-            questions: Some(questions),
-        }
+        Self { directory, snapshots, questions: Some(questions) }
     }
 
     fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<Ask> {
@@ -72,9 +68,7 @@ impl Served {
 
     async fn run(&self, arguments: &'static [&'static str]) -> Output {
         let mut command = command(self.directory.path(), arguments);
-        spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap()
+        spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
 }
 
@@ -93,17 +87,12 @@ fn blotted(text: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let is = |pattern: &str| {
             rest.len() >= pattern.len()
-                && rest
-                    .bytes()
-                    .zip(pattern.bytes())
-                    .all(|(byte, wanted)| match wanted {
-                        b'0' => byte.is_ascii_digit(),
-                        other => byte == other,
-                    })
+                && rest.bytes().zip(pattern.bytes()).all(|(byte, wanted)| match wanted {
+                    b'0' => byte.is_ascii_digit(),
+                    other => byte == other,
+                })
         };
-        let long = ["0000-00-00 00:00:00", "00:00:00"]
-            .into_iter()
-            .find(|pattern| is(pattern));
+        let long = ["0000-00-00 00:00:00", "00:00:00"].into_iter().find(|pattern| is(pattern));
         if let Some(pattern) = long {
             blotted.push_str("HH:MM:SS");
             rest = &rest[pattern.len()..];
@@ -138,14 +127,8 @@ async fn what_a_service_writes_cannot_steer_the_terminal() {
     let served = Served::new(pictures::zoo(clock::now()));
     let output = served.run(&["explain", "transcode@eu-west.service"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        !text.chars().any(|c| c.is_control() && c != '\n'),
-        "{text:?}"
-    );
-    assert!(
-        text.contains(r"error: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"),
-        "{text}"
-    );
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    assert!(text.contains(r"error: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
 }
 
 #[tokio::test]
@@ -203,10 +186,7 @@ fn without_a_daemon_the_next_step_is_told() {
     let mut user = command(Path::new(""), &["--user", "status"]);
     let output = user.env_remove("STEADFAST_RUNTIME_DIR").output().unwrap();
     let sentence = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        sentence.contains("XDG_RUNTIME_DIR is not set"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("XDG_RUNTIME_DIR is not set"), "{sentence}");
     assert_eq!(output.status.code(), Some(3));
 }
 
@@ -219,10 +199,7 @@ async fn json_is_what_the_socket_says() {
     assert_eq!(status, Status::of(&snapshot));
     let output = served.run(&["explain", "horizon", "--json"]).await;
     let unit: Unit = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (unit.unit.as_str(), unit.events.len()),
-        ("horizon.service", 7)
-    );
+    assert_eq!((unit.unit.as_str(), unit.events.len()), ("horizon.service", 7));
     let output = served.run(&["status", "--json", "nginx", "horizon"]).await;
     let status: Status = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> = status.units.iter().map(|unit| unit.unit.as_str()).collect();
@@ -234,19 +211,10 @@ async fn a_reader_who_has_seen_enough_is_no_trouble() {
     let served = Served::new(pictures::forty(clock::now()));
     let mut command = command(served.directory.path(), &["status"]);
     let output = spawn_blocking(move || {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         drop(child.stdout.take());
         let mut complaints = String::new();
-        child
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut complaints)
-            .unwrap();
+        child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
         (child.wait().unwrap().code(), complaints)
     });
     assert_eq!(output.await.unwrap(), (Some(2), String::new()));
@@ -254,21 +222,12 @@ async fn a_reader_who_has_seen_enough_is_no_trouble() {
 
 #[tokio::test]
 async fn recover_reports_each_step() {
-    let step = |name, result, message: &str, took_ms| Step {
-        name,
-        result,
-        message: message.to_owned(),
-        took_ms,
-    };
+    let step =
+        |name, result, message: &str, took_ms| Step { name, result, message: message.to_owned(), took_ms };
     let steps = vec![
         step(StepName::Start, StepResult::Done, "job done", 840),
         step(StepName::Enable, StepResult::Skipped, "already enabled", 0),
-        step(
-            StepName::EndpointCheck,
-            StepResult::Failed,
-            "inbox: HTTP status 503",
-            60_000,
-        ),
+        step(StepName::EndpointCheck, StepResult::Failed, "inbox: HTTP status 503", 60_000),
     ];
     let mut served = Served::new(pictures::zoo(clock::now()));
     let mut told = served.answer_with(Answer::Failed {
@@ -282,26 +241,19 @@ async fn recover_reports_each_step() {
 #[tokio::test]
 async fn hold_and_resume_say_what_was_done() {
     let mut served = Served::new(pictures::zoo(clock::now()));
-    let mut told = served.answer_with(Answer::Done {
-        message: "horizon.service is held".to_owned(),
-        steps: Vec::new(),
-    });
+    let mut told =
+        served.answer_with(Answer::Done { message: "horizon.service is held".to_owned(), steps: Vec::new() });
     let arguments = &["hold", "horizon", "--for", "30m", "--reason", "upgrade"];
     let output = served.run(arguments).await;
     assert_eq!(output.stdout, b"horizon.service is held\n");
     assert_eq!(output.status.code(), Some(0));
     let (length, reason) = (Duration::from_secs(1800), "upgrade".to_owned());
     assert_eq!(told.recv().await, Some(Ask::Hold { length, reason }));
-    let output = served
-        .run(&["hold", "horizon", "--for", "25h", "--reason", "upgrade"])
-        .await;
+    let output = served.run(&["hold", "horizon", "--for", "25h", "--reason", "upgrade"]).await;
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert!(sentence.contains("may be at most 24h"), "{sentence}");
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(
-        served.run(&["resume", "horizon"]).await.status.code(),
-        Some(0)
-    );
+    assert_eq!(served.run(&["resume", "horizon"]).await.status.code(), Some(0));
     assert_eq!(told.recv().await, Some(Ask::Resume));
 }
 
@@ -320,65 +272,37 @@ async fn wait_returns_as_soon_as_the_conditions_hold() {
     let mend = async {
         // Before or after the command asks for the first time: either way it returns well before its timeout.
         served.snapshots.send_modify(|snapshot| {
-            snapshot
-                .units
-                .insert(well.unit.clone(), well.clone().into());
+            snapshot.units.insert(well.unit.clone(), well.clone().into());
         });
     };
     let (output, ()) = tokio::join!(waiting, mend);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        text.starts_with("horizon.service: Active, Release as wanted after "),
-        "{text}"
-    );
+    assert!(text.starts_with("horizon.service: Active, Release as wanted after "), "{text}");
     assert_eq!(output.status.code(), Some(0));
     // By default all of them; Progressing is not checked for this unit.
-    assert_eq!(
-        served.run(&["wait", "horizon"]).await.status.code(),
-        Some(0)
-    );
+    assert_eq!(served.run(&["wait", "horizon"]).await.status.code(), Some(0));
 }
 
 #[tokio::test]
 async fn wait_says_which_condition_does_not_hold() {
     let now = clock::now();
-    let served = Served::new(pictures::of(
-        vec![pictures::outdated(now), pictures::unknown(now)],
-        now,
-    ));
-    let output = served
-        .run(&["wait", "horizon", "--for=Active,Release", "--timeout=0s"])
-        .await;
+    let served = Served::new(pictures::of(vec![pictures::outdated(now), pictures::unknown(now)], now));
+    let output = served.run(&["wait", "horizon", "--for=Active,Release", "--timeout=0s"]).await;
     let sentence = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        sentence.contains("Release is false for 3h: release-outdated: main process 4242"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("Release is false for 3h: release-outdated: main process 4242"), "{sentence}");
     assert_eq!(output.status.code(), Some(2));
     let code = async |arguments| served.run(arguments).await.status.code();
-    assert_eq!(
-        code(&["wait", "billing", "--for=Active", "--timeout=0s"]).await,
-        Some(3)
-    );
-    assert_eq!(
-        code(&["wait", "horizon", "--for=Release=false"]).await,
-        Some(0)
-    );
+    assert_eq!(code(&["wait", "billing", "--for=Active", "--timeout=0s"]).await, Some(3));
+    assert_eq!(code(&["wait", "horizon", "--for=Release=false"]).await, Some(0));
     assert_eq!(code(&["wait", "nope", "--timeout=0s"]).await, Some(3));
 }
 
 #[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
-        let output = command(Path::new("/nonexistent"), &["completions", shell])
-            .output()
-            .unwrap();
+        let output = command(Path::new("/nonexistent"), &["completions", shell]).output().unwrap();
         assert!(output.status.success());
-        assert!(
-            String::from_utf8(output.stdout)
-                .unwrap()
-                .contains("steadfast")
-        );
+        assert!(String::from_utf8(output.stdout).unwrap().contains("steadfast"));
     }
 }
 
@@ -404,10 +328,7 @@ fn the_table_fits_the_terminal() {
     for width in [140, 100, 80, 50] {
         let page = overview(&look(width, 40), &zoo(), false);
         for line in page.lines() {
-            assert!(
-                line.chars().count() <= usize::from(width),
-                "{width}: {line}"
-            );
+            assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
         }
         pages.push_str(&format!("---- {width} characters\n{page}"));
     }
@@ -420,12 +341,7 @@ fn units_that_are_well_are_folded_where_the_terminal_is_low() {
     let page = overview(&look(100, 20), &forty, false);
     assert!(page.lines().count() < 20, "{page}");
     insta::assert_snapshot!(page);
-    assert_eq!(
-        overview(&look(100, 20), &forty, true)
-            .matches(".service  ")
-            .count(),
-        39
-    );
+    assert_eq!(overview(&look(100, 20), &forty, true).matches(".service  ").count(), 39);
 }
 
 #[test]

@@ -96,10 +96,7 @@ impl Client {
     /// # Errors
     /// See [`Error`].
     pub async fn hold(&self, unit: &str, length: &str, reason: &str) -> Result<Reply, Error> {
-        let body = HoldBody {
-            length: length.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let body = HoldBody { length: length.to_owned(), reason: reason.to_owned() };
         let body = serde_json::to_vec(&body).map_err(|error| self.broken(error))?;
         self.change(unit, "hold", Body::from(body)).await
     }
@@ -118,8 +115,7 @@ impl Client {
     /// See [`Error`].
     pub async fn events(&self, unit: Option<&str>, after: Option<u64>) -> Result<Events, Error> {
         let query = unit.map_or(String::new(), |unit| format!("?unit={}", encoded(unit)));
-        let mut request =
-            self.request(Method::GET, &format!("/v1/events{query}"), Body::empty())?;
+        let mut request = self.request(Method::GET, &format!("/v1/events{query}"), Body::empty())?;
         if let Some(after) = after {
             request.headers_mut().insert("last-event-id", after.into());
         }
@@ -151,8 +147,7 @@ impl Client {
         body: Body,
         limit: Duration,
     ) -> Result<Response<Incoming>, Error> {
-        self.exchange(self.request(method, path, body)?, limit)
-            .await
+        self.exchange(self.request(method, path, body)?, limit).await
     }
 
     fn request(&self, method: Method, path: &str, body: Body) -> Result<Request<Body>, Error> {
@@ -165,11 +160,7 @@ impl Client {
             .map_err(|error| self.broken(error))
     }
 
-    async fn exchange(
-        &self,
-        request: Request<Body>,
-        limit: Duration,
-    ) -> Result<Response<Incoming>, Error> {
+    async fn exchange(&self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Error> {
         let connecting = timeout(CONNECT_TIME, UnixStream::connect(&self.socket));
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
@@ -189,8 +180,7 @@ impl Client {
         // Ends by itself when the response is read or dropped.
         tokio::spawn(connection);
         let answer = timeout(limit, sender.send_request(request)).await;
-        let answer =
-            answer.map_err(|_| self.broken(format!("none within {} s", limit.as_secs())))?;
+        let answer = answer.map_err(|_| self.broken(format!("none within {} s", limit.as_secs())))?;
         answer.map_err(|error| self.broken(error))
     }
 
@@ -225,18 +215,11 @@ impl Client {
     }
 
     fn broken(&self, cause: impl ToString) -> Error {
-        Error::Broken {
-            socket: self.socket.display().to_string(),
-            cause: cause.to_string(),
-        }
+        Error::Broken { socket: self.socket.display().to_string(), cause: cause.to_string() }
     }
 
     fn systemctl(&self) -> &'static str {
-        if self.user {
-            "systemctl --user"
-        } else {
-            "systemctl"
-        }
+        if self.user { "systemctl --user" } else { "systemctl" }
     }
 
     /// What to do about a socket that does not take us in.
@@ -246,20 +229,15 @@ impl Client {
                 "it is not running, or not installed (start it with: {} start steadfast)",
                 self.systemctl()
             ),
-            io::ErrorKind::ConnectionRefused => format!(
-                "it is not running (start it with: {} start steadfast)",
-                self.systemctl()
-            ),
+            io::ErrorKind::ConnectionRefused => {
+                format!("it is not running (start it with: {} start steadfast)", self.systemctl())
+            }
             io::ErrorKind::PermissionDenied => {
-                "permission denied (be root, or a member of the socket's group, such as steadfast)"
-                    .to_owned()
+                "permission denied (be root, or a member of the socket's group, such as steadfast)".to_owned()
             }
             _ => error.to_string(),
         };
-        format!(
-            "cannot reach the supervisor at {}: {next}",
-            self.socket.display()
-        )
+        format!("cannot reach the supervisor at {}: {next}", self.socket.display())
     }
 
     /// The socket that it speaks to.

@@ -21,10 +21,7 @@ pub fn socket_path(user: bool) -> Result<PathBuf, String> {
     socket_path_from(user, |name| env::var_os(name))
 }
 
-fn socket_path_from(
-    user: bool,
-    variable: impl Fn(&str) -> Option<OsString>,
-) -> Result<PathBuf, String> {
+fn socket_path_from(user: bool, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, String> {
     let set = |name: &str| variable(name).filter(|value| !value.is_empty());
     let directory = if let Some(directory) = set("STEADFAST_RUNTIME_DIR") {
         PathBuf::from(directory)
@@ -60,18 +57,9 @@ mod tests {
         let xdg = ("XDG_RUNTIME_DIR", "/run/user/7");
         let at = |text: &str| Ok(PathBuf::from(text));
         assert_eq!(path(false, &[xdg]), at("/run/steadfast/steadfast.sock"));
-        assert_eq!(
-            path(true, &[xdg]),
-            at("/run/user/7/steadfast/steadfast.sock")
-        );
-        assert_eq!(
-            path(false, &[("RUNTIME_DIRECTORY", "/run/a:/run/b")]),
-            at("/run/a/steadfast.sock")
-        );
-        let both = [
-            ("RUNTIME_DIRECTORY", "/run/a"),
-            ("STEADFAST_RUNTIME_DIR", "/tmp/x"),
-        ];
+        assert_eq!(path(true, &[xdg]), at("/run/user/7/steadfast/steadfast.sock"));
+        assert_eq!(path(false, &[("RUNTIME_DIRECTORY", "/run/a:/run/b")]), at("/run/a/steadfast.sock"));
+        let both = [("RUNTIME_DIRECTORY", "/run/a"), ("STEADFAST_RUNTIME_DIR", "/tmp/x")];
         assert_eq!(path(true, &both), at("/tmp/x/steadfast.sock"));
         assert!(path(true, &[]).is_err());
     }

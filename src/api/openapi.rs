@@ -27,8 +27,7 @@ pub fn document() -> Value {
 }
 
 fn paths(schemas: &mut SchemaGenerator) -> Value {
-    let unit =
-        json!({"name": "unit", "in": "path", "required": true, "schema": {"type": "string"}});
+    let unit = json!({"name": "unit", "in": "path", "required": true, "schema": {"type": "string"}});
     let of_unit = |mut operation: Value| {
         if let Some(fields) = operation.as_object_mut() {
             fields.insert("parameters".to_owned(), json!([unit]));

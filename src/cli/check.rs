@@ -17,11 +17,7 @@ pub struct Arguments {
     nagios: bool,
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let snapshot = daemon::check(options.user, &arguments.units).await?;
     let status = Status::of(&snapshot);
     let exit = Exit::of_status(&status);

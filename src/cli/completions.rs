@@ -15,12 +15,7 @@ pub struct Arguments {
 
 pub fn run(terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    clap_complete::generate(
-        arguments.shell,
-        &mut Line::command(),
-        "steadfast",
-        &mut script,
-    );
+    clap_complete::generate(arguments.shell, &mut Line::command(), "steadfast", &mut script);
     terminal.print(&String::from_utf8(script)?)?;
     Ok(Exit::Ok)
 }

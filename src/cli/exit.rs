@@ -40,11 +40,7 @@ impl Exit {
     /// The worst of the units and of the host's findings.
     pub fn of_status(status: &Status) -> Self {
         let host = Self::of_findings(&status.findings);
-        let unready = if status.ready {
-            Self::Ok
-        } else {
-            Self::Unknown
-        };
+        let unready = if status.ready { Self::Ok } else { Self::Unknown };
         let units = status.units.iter().map(Self::of_unit);
         units.fold(host.worse(unready), Self::worse)
     }
@@ -82,9 +78,7 @@ impl Exit {
         match error.downcast_ref() {
             Some(client::Error::Denied(_) | client::Error::Refused(_)) => Self::Warning,
             Some(
-                client::Error::Unreachable(_)
-                | client::Error::Broken { .. }
-                | client::Error::NotManaged(_),
+                client::Error::Unreachable(_) | client::Error::Broken { .. } | client::Error::NotManaged(_),
             )
             | None => Self::Unknown,
         }
@@ -108,10 +102,6 @@ impl Exit {
             Self::Critical => 3,
             Self::Usage | Self::Config => 4,
         };
-        if rank(other) > rank(self) {
-            other
-        } else {
-            self
-        }
+        if rank(other) > rank(self) { other } else { self }
     }
 }

@@ -12,11 +12,7 @@ pub struct Arguments {
     unit: String,
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let unit = options.client()?.unit(&arguments.unit).await?;
     if options.json {
         terminal.print_json(&unit)?;

@@ -23,11 +23,7 @@ fn checked(text: &str) -> Result<String, String> {
     duration(text).map(|_| text.to_owned())
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
     let reply = client.hold(&arguments.unit, &arguments.length, &arguments.reason);
     tell(options, terminal, &reply.await?)

@@ -95,18 +95,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // `--help` and `--version` are no errors. A closed pipe is nothing to complain about.
             let _printed = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
             return exit.into();
         }
     };
     let terminal = Terminal::of(&line.options);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
         Err(error) => Err(anyhow::anyhow!("cannot start the runtime: {error}")),

@@ -13,11 +13,7 @@ pub struct Arguments {
     unit: String,
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     if terminal.is_interactive() && !options.json {
         terminal.remark(&format!("recovering {} ...", arguments.unit));
     }

@@ -11,11 +11,7 @@ pub struct Arguments {
     unit: String,
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let reply = options.client()?.resume(&arguments.unit).await?;
     tell(options, terminal, &reply)
 }

@@ -34,11 +34,7 @@ enum Picture {
     Many(Box<Status>),
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
     if arguments.watch {
         let interrupted = tokio::signal::ctrl_c();
@@ -119,10 +115,7 @@ async fn watch(
         };
         if page != drawn {
             let printed = terminal.print(&frame(terminal, options, &page));
-            if printed
-                .as_ref()
-                .is_err_and(|error| error.is::<SeenEnough>())
-            {
+            if printed.as_ref().is_err_and(|error| error.is::<SeenEnough>()) {
                 return Ok(Exit::Ok);
             }
             printed?;
@@ -137,10 +130,7 @@ fn frame(terminal: &Terminal, options: &Options, page: &str) -> String {
     if !terminal.is_interactive() || options.json {
         return page.to_owned();
     }
-    let height = terminal
-        .look()
-        .size
-        .map_or(24, |(_, height)| usize::from(height));
+    let height = terminal.look().size.map_or(24, |(_, height)| usize::from(height));
     let mut frame = String::from("\x1b[H");
     for (number, line) in page.lines().take(height.saturating_sub(1)).enumerate() {
         if number > 0 {

@@ -64,9 +64,7 @@ impl Terminal {
     /// It cannot be written, for any other reason than a reader who has seen enough.
     pub fn print(&self, text: &str) -> anyhow::Result<()> {
         let mut stdout = io::stdout().lock();
-        let written = stdout
-            .write_all(text.as_bytes())
-            .and_then(|()| stdout.flush());
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(SeenEnough.into()),
             Err(error) => Err(anyhow::anyhow!("cannot write to standard output: {error}")),

@@ -16,20 +16,11 @@ pub struct Arguments {
 }
 
 pub fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let problems: Vec<Problem> = config::verify(options.user, &arguments.files)
-        .iter()
-        .map(Into::into)
-        .collect();
-    let exit = if problems.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Config
-    };
-    let printed = if options.json {
-        terminal.print_json(&problems)
-    } else {
-        terminal.print(&page(&problems))
-    };
+    let problems: Vec<Problem> =
+        config::verify(options.user, &arguments.files).iter().map(Into::into).collect();
+    let exit = if problems.is_empty() { Exit::Ok } else { Exit::Config };
+    let printed =
+        if options.json { terminal.print_json(&problems) } else { terminal.print(&page(&problems)) };
     SeenEnough::forgive(printed, exit)
 }
 
@@ -46,9 +37,6 @@ fn page(problems: &[Problem]) -> String {
         }
         text.push('\n');
     }
-    text.push_str(&format!(
-        "{} to correct\n",
-        count(problems.len(), "problem")
-    ));
+    text.push_str(&format!("{} to correct\n", count(problems.len(), "problem")));
     text
 }

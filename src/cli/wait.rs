@@ -18,15 +18,7 @@ const PERIOD: Duration = Duration::from_millis(200);
 /// A unit file that was just dropped in is in force within this time; a name that is none is told after it.
 const APPEARS_WITHIN: Duration = Duration::from_secs(5);
 /// The conditions of the contract.
-const KINDS: [&str; 7] = [
-    "Loaded",
-    "Active",
-    "Enabled",
-    "Boot",
-    "Release",
-    "Serving",
-    "Progressing",
-];
+const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -54,63 +46,43 @@ impl FromStr for Wanted {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (kind, truth) = text.split_once('=').unwrap_or((text, "true"));
-        let known = KINDS
-            .into_iter()
-            .find(|known| known.eq_ignore_ascii_case(kind.trim()));
-        let kind =
-            known.ok_or_else(|| format!("no such condition; there are {}", KINDS.join(", ")))?;
+        let known = KINDS.into_iter().find(|known| known.eq_ignore_ascii_case(kind.trim()));
+        let kind = known.ok_or_else(|| format!("no such condition; there are {}", KINDS.join(", ")))?;
         let truth = match truth.trim() {
             "true" => Truth::True,
             "false" => Truth::False,
             "unknown" => Truth::Unknown,
             _ => return Err("a condition is true, false or unknown".to_owned()),
         };
-        Ok(Self {
-            kind,
-            truth,
-            or_unknown: false,
-        })
+        Ok(Self { kind, truth, or_unknown: false })
     }
 }
 
 /// A duration as people write it on the command line.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text
-        .parse()
-        .map_err(|error: jiff::Error| error.to_string())?;
+    let parsed: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
     Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())
 }
 
 /// All conditions; `Progressing` only where it is checked.
 fn all() -> Vec<Wanted> {
-    let wanted = KINDS.into_iter().map(|kind| Wanted {
-        kind,
-        truth: Truth::True,
-        or_unknown: kind == "Progressing",
-    });
+    let wanted =
+        KINDS.into_iter().map(|kind| Wanted { kind, truth: Truth::True, or_unknown: kind == "Progressing" });
     wanted.collect()
 }
 
 impl Wanted {
     fn holds(&self, unit: &Unit) -> bool {
-        let truth = self
-            .of(unit)
-            .map_or(Truth::Unknown, |condition| condition.status);
+        let truth = self.of(unit).map_or(Truth::Unknown, |condition| condition.status);
         truth == self.truth || (self.or_unknown && truth == Truth::Unknown)
     }
 
     fn of<'a>(&self, unit: &'a Unit) -> Option<&'a Condition> {
-        unit.conditions
-            .iter()
-            .find(|condition| condition.kind == self.kind)
+        unit.conditions.iter().find(|condition| condition.kind == self.kind)
     }
 }
 
-pub async fn run(
-    options: &Options,
-    terminal: &Terminal,
-    arguments: &Arguments,
-) -> anyhow::Result<Exit> {
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
     let wanted = match arguments.conditions.as_slice() {
         [] => all(),
@@ -122,48 +94,32 @@ pub async fn run(
         terminal.print_json(&unit)?;
     }
     let unit = cleaned(&unit)?;
-    let missing: Vec<&Wanted> = wanted
-        .iter()
-        .filter(|wanted| !wanted.holds(&unit))
-        .collect();
+    let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| !wanted.holds(&unit)).collect();
     let after = took(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     if missing.is_empty() {
         if !options.json {
             let kinds: Vec<&str> = wanted.iter().map(|wanted| wanted.kind).collect();
-            let text = format!(
-                "{}: {} as wanted after {after}\n",
-                unit.unit,
-                kinds.join(", ")
-            );
+            let text = format!("{}: {} as wanted after {after}\n", unit.unit, kinds.join(", "));
             terminal.print(&text)?;
         }
         return Ok(Exit::Ok);
     }
     let look = terminal.look();
     for wanted in &missing {
-        let found = wanted
-            .of(&unit)
-            .map_or("unknown: never read".to_owned(), |condition| {
-                format!(
-                    "{} for {}: {}: {}",
-                    condition.status.as_str(),
-                    look.age(condition.since),
-                    condition.reason,
-                    condition.message
-                )
-            });
-        terminal.remark(&format!(
-            "steadfast: {} after {after}: {} is {found}",
-            unit.unit, wanted.kind
-        ));
+        let found = wanted.of(&unit).map_or("unknown: never read".to_owned(), |condition| {
+            format!(
+                "{} for {}: {}: {}",
+                condition.status.as_str(),
+                look.age(condition.since),
+                condition.reason,
+                condition.message
+            )
+        });
+        terminal.remark(&format!("steadfast: {} after {after}: {} is {found}", unit.unit, wanted.kind));
     }
     let unknown = |wanted: &&Wanted| wanted.of(&unit).is_none_or(|c| c.status == Truth::Unknown);
     let all_unknown = missing.iter().all(unknown);
-    Ok(if all_unknown {
-        Exit::Unknown
-    } else {
-        Exit::Critical
-    })
+    Ok(if all_unknown { Exit::Unknown } else { Exit::Critical })
 }
 
 /// Looks until the conditions hold or the time is up; the last that was seen.

@@ -7,8 +7,9 @@ use super::release::PastTarget;
 use super::state::{Durable, Meta, UnitDurable};
 use super::unit::UnitName;
 
-/// One record to write (`Some`) or to delete (`None`).
+/// One record that is not as it was last saved: the unit of storage. `None` deletes it.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a few live for one save; the usual one is the large one")]
 pub enum Change {
     Meta(Meta),
     Unit(UnitName, Option<UnitDurable>),
@@ -17,46 +18,50 @@ pub enum Change {
 }
 
 impl Durable {
-    /// The changes that turn `saved` into this.
+    /// What must be stored so that `saved` becomes this state.
     #[must_use]
     pub fn changes_since(&self, saved: &Self) -> Vec<Change> {
         let meta = (self.meta != saved.meta).then(|| Change::Meta(self.meta.clone()));
-        let mut changes: Vec<Change> = meta.into_iter().collect();
-        let units = differences(&self.units, &saved.units);
-        changes.extend(units.map(|(key, value)| Change::Unit(key, value)));
-        let incidents = differences(&self.incidents, &saved.incidents);
-        changes.extend(incidents.map(|(key, value)| Change::Incident(key, value)));
-        let links = differences(&self.links, &saved.links);
-        changes.extend(links.map(|(key, value)| Change::Link(key, value)));
+        let mut changes = Vec::from_iter(meta);
+        differing(&self.units, &saved.units, Change::Unit, &mut changes);
+        differing(&self.incidents, &saved.incidents, Change::Incident, &mut changes);
+        differing(&self.links, &saved.links, Change::Link, &mut changes);
         changes
     }
 
-    /// Takes in one change.
-    pub fn apply(&mut self, change: Change) {
+    /// Makes one change: applying all of `changes_since(saved)` to `saved` gives this state.
+    pub fn apply(&mut self, change: &Change) {
         match change {
-            Change::Meta(meta) => self.meta = meta,
-            Change::Unit(key, value) => put(&mut self.units, key, value),
-            Change::Incident(key, value) => put(&mut self.incidents, key, value),
-            Change::Link(key, value) => put(&mut self.links, key, value),
+            Change::Meta(meta) => self.meta.clone_from(meta),
+            Change::Unit(unit, record) => put(&mut self.units, unit, record.as_ref()),
+            Change::Incident(id, record) => put(&mut self.incidents, id, record.as_ref()),
+            Change::Link(link, record) => put(&mut self.links, link, record.as_ref()),
         }
     }
 }
 
-fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
-    match value {
-        Some(value) => drop(map.insert(key, value)),
-        None => drop(map.remove(&key)),
-    }
-}
-
-fn differences<'a, K: Ord + Clone, V: Clone + PartialEq>(
-    now: &'a BTreeMap<K, V>,
-    saved: &'a BTreeMap<K, V>,
-) -> impl Iterator<Item = (K, Option<V>)> + 'a {
+/// Appends a change for every record that is new or different, then for every one that is gone.
+fn differing<K: Ord + Clone, V: PartialEq + Clone>(
+    now: &BTreeMap<K, V>,
+    saved: &BTreeMap<K, V>,
+    change: fn(K, Option<V>) -> Change,
+    changes: &mut Vec<Change>,
+) {
     let written = now
         .iter()
-        .filter(|(key, value)| saved.get(*key) != Some(*value))
-        .map(|(key, value)| (key.clone(), Some(value.clone())));
-    let deleted = saved.keys().filter(|key| !now.contains_key(*key)).map(|key| (key.clone(), None));
-    written.chain(deleted)
+        .filter(|&(key, record)| saved.get(key) != Some(record))
+        .map(|(key, record)| change(key.clone(), Some(record.clone())));
+    let gone = saved.keys().filter(|&key| !now.contains_key(key)).map(|key| change(key.clone(), None));
+    changes.extend(written.chain(gone));
+}
+
+fn put<K: Ord + Clone, V: Clone>(records: &mut BTreeMap<K, V>, key: &K, record: Option<&V>) {
+    match record {
+        Some(record) => {
+            records.insert(key.clone(), record.clone());
+        }
+        None => {
+            records.remove(key);
+        }
+    }
 }

@@ -38,15 +38,8 @@ const EARLIER_MS: i64 = 2000;
 pub fn paths(spec: &Spec, settings: &UnitSettings) -> Vec<String> {
     let declared = spec.release.link.iter().map(String::as_str);
     let directory = std::iter::once(settings.working_directory.as_str());
-    let words = settings
-        .exec_start
-        .iter()
-        .flatten()
-        .flat_map(|word| in_word(word));
-    let environment = settings
-        .environment_paths
-        .iter()
-        .flat_map(|word| in_word(word));
+    let words = settings.exec_start.iter().flatten().flat_map(|word| in_word(word));
+    let environment = settings.environment_paths.iter().flat_map(|word| in_word(word));
     let mut seen = BTreeSet::new();
     declared
         .chain(directory)
@@ -66,9 +59,7 @@ fn in_word(word: &str) -> impl Iterator<Item = &str> {
             if part.starts_with('/') {
                 return Some(part);
             }
-            let (at, _) = part
-                .char_indices()
-                .find(|(_, c)| matches!(c, '=' | ':' | '@'))?;
+            let (at, _) = part.char_indices().find(|(_, c)| matches!(c, '=' | ':' | '@'))?;
             let rest = part.get(at + 1..)?;
             rest.starts_with('/').then_some(rest)
         })
@@ -114,16 +105,8 @@ pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) -> bo
         }
         // The link's own time tells when it was switched, unless something else than the link changed, or a clock did.
         let later = last.is_none_or(|last| link.switched_at.boot_ms > last.from.boot_ms);
-        let from = if later && link.switched_at.boot_ms <= now.boot_ms {
-            link.switched_at
-        } else {
-            now
-        };
-        targets.push(PastTarget {
-            path: target.path.clone(),
-            id: target.id,
-            from,
-        });
+        let from = if later && link.switched_at.boot_ms <= now.boot_ms { link.switched_at } else { now };
+        targets.push(PastTarget { path: target.path.clone(), id: target.id, from });
         let surplus = targets.len().saturating_sub(TARGETS);
         targets.drain(..surplus);
         new = true;
@@ -134,11 +117,7 @@ pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) -> bo
 /// Processes of an earlier run, by pid and start time, that are still there.
 #[must_use]
 pub fn survivors<'a>(reading: &'a ProcessesReading, old: &[(u32, i64)]) -> Vec<&'a ProcessReading> {
-    reading
-        .processes
-        .iter()
-        .filter(|process| old.contains(&(process.pid, process.started_ms)))
-        .collect()
+    reading.processes.iter().filter(|process| old.contains(&(process.pid, process.started_ms))).collect()
 }
 
 /// Processes of the control group that an earlier run left, where that can be said for sure: the unit's `KillMode=` lets
@@ -152,14 +131,9 @@ pub fn left_over<'a>(
     settings: &UnitSettings,
 ) -> Vec<&'a ProcessReading> {
     let lets_live = matches!(settings.kill_mode.as_str(), "process" | "none");
-    let main_first = matches!(
-        settings.service_type.as_str(),
-        "simple" | "exec" | "notify" | "notify-reload" | "dbus"
-    );
-    let main = reading
-        .processes
-        .iter()
-        .find(|process| Some(process.pid) == main_pid);
+    let main_first =
+        matches!(settings.service_type.as_str(), "simple" | "exec" | "notify" | "notify-reload" | "dbus");
+    let main = reading.processes.iter().find(|process| Some(process.pid) == main_pid);
     let (true, true, Some(main)) = (lets_live, main_first, main) else {
         return Vec::new();
     };
@@ -170,8 +144,7 @@ pub fn left_over<'a>(
         .processes
         .iter()
         .filter(|process| {
-            process.name == main.name
-                && process.started_ms.saturating_add(EARLIER_MS) < main.started_ms
+            process.name == main.name && process.started_ms.saturating_add(EARLIER_MS) < main.started_ms
         })
         .collect()
 }

@@ -42,12 +42,7 @@ pub(super) fn of_fd<Fd: AsFd>(fd: Fd) -> Result<Seen> {
 
 /// A handle that names a file or directory without opening it.
 pub(super) fn handle<Fd: AsFd>(directory: Fd, path: &Path) -> Result<OwnedFd> {
-    openat(
-        directory,
-        path,
-        OFlags::PATH | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    openat(directory, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn ask<Fd: AsFd>(directory: Fd, path: &Path, how: AtFlags) -> Result<Seen> {
@@ -58,10 +53,7 @@ fn ask<Fd: AsFd>(directory: Fd, path: &Path, how: AtFlags) -> Result<Seen> {
 
 fn seen(found: &Statx) -> Seen {
     Seen {
-        id: FileId {
-            dev: makedev(found.stx_dev_major, found.stx_dev_minor),
-            ino: found.stx_ino,
-        },
+        id: FileId { dev: makedev(found.stx_dev_major, found.stx_dev_minor), ino: found.stx_ino },
         links: found.stx_nlink,
         kind: FileType::from_raw_mode(found.stx_mode.into()),
         ctime_ms: millis(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
@@ -70,7 +62,5 @@ fn seen(found: &Statx) -> Seen {
 }
 
 fn millis(seconds: i64, nanos: u32) -> i64 {
-    seconds
-        .saturating_mul(1000)
-        .saturating_add(i64::from(nanos / 1_000_000))
+    seconds.saturating_mul(1000).saturating_add(i64::from(nanos / 1_000_000))
 }

@@ -76,26 +76,16 @@ fn of_trail(trail: &Trail, now: Moment) -> Vec<(PathBuf, LinkReading)> {
             continue;
         }
         let around = within(trail, index);
-        latest = around
-            .iter()
-            .filter(|inner| !inner.system)
-            .map(|inner| inner.ctime_ms)
-            .max()
-            .max(latest);
+        latest = around.iter().filter(|inner| !inner.system).map(|inner| inner.ctime_ms).max().max(latest);
         let switched_at = now.at_wall_ms(latest.unwrap_or(hop.ctime_ms));
         if let Some(target) = hop.target.as_deref().and_then(target) {
             // A link that merely hands on to the same directory says nothing of its own.
             let handed_on = hop.inner
                 && trail.hops.iter().take(index).any(|outer| {
-                    !outer.system
-                        && !outer.inner
-                        && outer.target.as_deref() == Some(Path::new(&target.path))
+                    !outer.system && !outer.inner && outer.target.as_deref() == Some(Path::new(&target.path))
                 });
             if !handed_on {
-                told.push((
-                    hop.at.clone(),
-                    reading(hop, Some(target), switched_at, None),
-                ));
+                told.push((hop.at.clone(), reading(hop, Some(target), switched_at, None)));
             }
         } else if hop.target.is_none() && !hop.inner {
             let reason = trail.broken.as_ref().map(|(_, why)| why.clone());
@@ -119,18 +109,8 @@ fn within(trail: &Trail, index: usize) -> &[Hop] {
     rest.get(..len).unwrap_or(rest)
 }
 
-fn reading(
-    hop: &Hop,
-    target: Option<Target>,
-    switched_at: Moment,
-    problem: Option<String>,
-) -> LinkReading {
-    LinkReading {
-        link: hop.name.to_string_lossy().into_owned(),
-        target,
-        switched_at,
-        problem,
-    }
+fn reading(hop: &Hop, target: Option<Target>, switched_at: Moment, problem: Option<String>) -> LinkReading {
+    LinkReading { link: hop.name.to_string_lossy().into_owned(), target, switched_at, problem }
 }
 
 /// The component at which a path breaks off: it went at the last change of its directory, or was never there.
@@ -197,10 +177,7 @@ mod tests {
 
     fn id(path: &Path) -> FileId {
         let seen = std::fs::metadata(path).expect("a directory");
-        FileId {
-            dev: seen.dev(),
-            ino: seen.ino(),
-        }
+        FileId { dev: seen.dev(), ino: seen.ino() }
     }
 
     fn leads(link: &LinkReading) -> &str {
@@ -230,10 +207,7 @@ mod tests {
                 rename(app.join("tmp"), &current).expect("a flip");
             },
             &|to| {
-                let done = std::process::Command::new("ln")
-                    .args(["-sfn", to])
-                    .arg(&current)
-                    .status();
+                let done = std::process::Command::new("ln").args(["-sfn", to]).arg(&current).status();
                 assert!(done.expect("ln").success());
             },
             &|to| {
@@ -249,10 +223,7 @@ mod tests {
             assert_eq!(leads(&link), text(&app.join(to)));
             // The clock of files runs in steps of up to 10 ms.
             assert!(link.switched_at.boot_ms >= before.boot_ms - 20, "{link:?}");
-            assert!(
-                link.switched_at.boot_ms <= clock::now().boot_ms + 1,
-                "{link:?}"
-            );
+            assert!(link.switched_at.boot_ms <= clock::now().boot_ms + 1, "{link:?}");
         }
     }
 
@@ -263,10 +234,7 @@ mod tests {
         let both = read(&app.join("web"));
         let told: Vec<(&str, &str)> = both.iter().map(|l| (l.link.as_str(), leads(l))).collect();
         let (web, current) = (text(&app.join("web")), text(&app.join("current")));
-        let (public, release) = (
-            text(&app.join("releases/1/public")),
-            text(&app.join("releases/1")),
-        );
+        let (public, release) = (text(&app.join("releases/1/public")), text(&app.join("releases/1")));
         assert_eq!(told, [(&*web, &*public), (&*current, &*release)]);
 
         // The clock of files runs in steps: flip until a step is over.
@@ -294,20 +262,11 @@ mod tests {
         symlink("srv", root.path().join("www")).expect("a link");
         let all = read(&root.path().join("www/app/current/public"));
         let names: Vec<&str> = all.iter().map(|link| link.link.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                text(&root.path().join("www")),
-                text(&root.path().join("www/app/current"))
-            ]
-        );
+        assert_eq!(names, [text(&root.path().join("www")), text(&root.path().join("www/app/current"))]);
         assert_eq!(leads(&all[1]), text(&app.join("releases/1")));
         let watched = watch_directories(&[text(&root.path().join("www/app/current"))]);
         let wanted = [root.path().to_owned(), app.clone(), app.join("releases")];
-        assert!(
-            wanted.iter().all(|dir| watched.contains(dir)),
-            "{watched:?}"
-        );
+        assert!(wanted.iter().all(|dir| watched.contains(dir)), "{watched:?}");
     }
 
     #[test]
@@ -328,10 +287,7 @@ mod tests {
 
         symlink("current", app.join("current")).expect("a link to itself");
         let round = one(&app.join("current"));
-        assert_eq!(
-            round.problem.as_deref(),
-            Some("the symlinks go round in circles")
-        );
+        assert_eq!(round.problem.as_deref(), Some("the symlinks go round in circles"));
     }
 
     #[test]
@@ -340,22 +296,11 @@ mod tests {
         std::fs::write(app.join("tool"), "").expect("a file");
         symlink("tool", app.join("tool-link")).expect("a link");
         symlink("/usr/lib", app.join("lib")).expect("a link");
-        let paths = [
-            "/bin/sh",
-            "/lib/systemd",
-            "/var/run/x",
-            "/proc/self/cwd",
-            "relative",
-        ];
+        let paths = ["/bin/sh", "/lib/systemd", "/var/run/x", "/proc/self/cwd", "relative"];
         let mut paths: Vec<String> = paths.iter().map(|path| (*path).to_owned()).collect();
-        paths.extend([
-            text(&app.join("tool-link")),
-            text(&app.join("lib/os-release")),
-        ]);
-        let found: Vec<LinkReading> = read_links(&paths)
-            .into_iter()
-            .filter(|link| link.target.is_some())
-            .collect();
+        paths.extend([text(&app.join("tool-link")), text(&app.join("lib/os-release"))]);
+        let found: Vec<LinkReading> =
+            read_links(&paths).into_iter().filter(|link| link.target.is_some()).collect();
         assert_eq!(found, []);
     }
 
@@ -363,14 +308,8 @@ mod tests {
     fn two_names_of_one_link_are_one() {
         let (root, app) = tree();
         symlink("srv", root.path().join("www")).expect("a link");
-        let paths = [
-            text(&app.join("current")),
-            text(&root.path().join("www/app/current")),
-        ];
-        let names: Vec<String> = read_links(&paths)
-            .into_iter()
-            .map(|link| link.link)
-            .collect();
+        let paths = [text(&app.join("current")), text(&root.path().join("www/app/current"))];
+        let names: Vec<String> = read_links(&paths).into_iter().map(|link| link.link).collect();
         assert_eq!(names, [paths[0].clone(), text(&root.path().join("www"))]);
     }
 }

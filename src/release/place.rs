@@ -32,11 +32,7 @@ pub(super) fn text(process: BorrowedFd<'_>, name: &Path) -> Result<PathBuf, Errn
 ///
 /// # Errors
 /// Why it cannot be looked at, as the kernel says.
-pub(super) fn read(
-    process: BorrowedFd<'_>,
-    name: &Path,
-    chains: &mut Chains,
-) -> Result<Place, Errno> {
+pub(super) fn read(process: BorrowedFd<'_>, name: &Path, chains: &mut Chains) -> Result<Place, Errno> {
     let text = text(process, name)?;
     let held = identity::handle(process, name)?;
     let seen = identity::of_fd(&held)?;
@@ -44,12 +40,7 @@ pub(super) fn read(
     let gone = is_gone(&text, seen, root.as_ref());
     let path = if gone { bare(&text) } else { text };
     let above = above(&path, seen, &held, root.as_ref(), gone, chains);
-    Ok(Place {
-        path: path.to_string_lossy().into_owned(),
-        gone,
-        id: Some(seen.id),
-        above,
-    })
+    Ok(Place { path: path.to_string_lossy().into_owned(), gone, id: Some(seen.id), above })
 }
 
 /// What can be said of a link in `/proc/PID` without asking the file system: its text, with the kernel's ending left on.
@@ -121,11 +112,7 @@ fn above(
     if let Some(known) = chains.get(&key) {
         return known.clone();
     }
-    let mut found = if seen.is_directory() {
-        walk_up(held)
-    } else {
-        holder(path, seen, root, gone)
-    };
+    let mut found = if seen.is_directory() { walk_up(held) } else { holder(path, seen, root, gone) };
     if gone && found.is_empty() {
         found = by_names(path, root);
     }
@@ -192,7 +179,5 @@ fn by_names(path: &Path, root: Option<&OwnedFd>) -> Vec<FileId> {
 
 /// The literal text leads to a file with this inode: then it is a name, and nothing is gone.
 pub(super) fn is_literal(text: &Path, ino: u64, root: Option<&OwnedFd>) -> bool {
-    [root, None]
-        .into_iter()
-        .any(|root| lookup(root, text).is_ok_and(|seen| seen.id.ino == ino))
+    [root, None].into_iter().any(|root| lookup(root, text).is_ok_and(|seen| seen.id.ino == ino))
 }

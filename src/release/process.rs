@@ -25,17 +25,8 @@ const MAPPINGS: usize = 4 * 1024 * 1024;
 /// Replaced mappings of a process that are told.
 const REPLACED: usize = 32;
 /// Deleted on purpose by those who map them: no upgrade replaced them (needrestart's list).
-const THROWN_AWAY: [&str; 9] = [
-    "/memfd:",
-    "/dev/",
-    "/SYSV",
-    "/[aio]",
-    "/tmp/",
-    "/var/tmp/",
-    "/run/",
-    "/anon_hugepage",
-    "/i915",
-];
+const THROWN_AWAY: [&str; 9] =
+    ["/memfd:", "/dev/", "/SYSV", "/[aio]", "/tmp/", "/var/tmp/", "/run/", "/anon_hugepage", "/i915"];
 
 /// Bytes that are asked for at once; most files of /proc fit in.
 const CHUNK: usize = 8 * 1024;
@@ -59,10 +50,7 @@ impl Neighbourhood {
     pub(super) fn of(links: &[LinkReading]) -> Self {
         let targets = links.iter().filter_map(|link| link.target.as_ref());
         Self {
-            links: links
-                .iter()
-                .map(|link| link.link.clone().into_bytes())
-                .collect(),
+            links: links.iter().map(|link| link.link.clone().into_bytes()).collect(),
             holders: targets
                 .filter_map(|target| Path::new(&target.path).parent())
                 .filter(|holder| *holder != Path::new("/"))
@@ -87,11 +75,7 @@ pub(super) fn list(pid: u32) -> Option<Listed> {
 }
 
 /// Reads a process whole. Asks file systems, which may hang. `None` when it is gone, or its number belongs to another.
-pub(super) fn read(
-    known: &Listed,
-    around: &Neighbourhood,
-    chains: &mut Chains,
-) -> Option<ProcessReading> {
+pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) -> Option<ProcessReading> {
     // Everything goes through this one descriptor: it stays with this process, whoever gets its number next.
     let process = open(known.pid).ok()?;
     let process = process.as_fd();
@@ -133,12 +117,7 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
 
 /// A handle on `/proc/PID`.
 fn open(pid: u32) -> Result<OwnedFd, Errno> {
-    openat(
-        CWD,
-        format!("/proc/{pid}"),
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    openat(CWD, format!("/proc/{pid}"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
@@ -146,15 +125,9 @@ fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
-    let ticks = i64::try_from(procfs::ticks_per_second())
-        .unwrap_or(100)
-        .max(1);
+    let ticks = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
     let started = i64::try_from(stat.starttime).unwrap_or(i64::MAX / 1000);
-    Some(Listed {
-        pid,
-        started_ms: started.saturating_mul(1000) / ticks,
-        name: stat.comm,
-    })
+    Some(Listed { pid, started_ms: started.saturating_mul(1000) / ticks, name: stat.comm })
 }
 
 fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
@@ -162,12 +135,7 @@ fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
 }
 
 fn file(process: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
-    openat(
-        process,
-        name,
-        OFlags::RDONLY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )
+    openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// The content of a file of `/proc/PID`, up to a limit.
@@ -198,8 +166,7 @@ fn mentions(line: &[u8], link: &[u8]) -> bool {
     }
     line.windows(link.len()).enumerate().any(|(at, found)| {
         let next = line.get(at + link.len()).copied();
-        found == link
-            && !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+        found == link && !next.is_some_and(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
     })
 }
 
@@ -234,15 +201,9 @@ fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
     };
     let root = identity::handle(process, Path::new("root")).ok();
     let mut found: Vec<String> = Vec::new();
-    for (ino, text) in maps
-        .split(|byte| *byte == b'\n')
-        .filter_map(gone_executable)
-    {
+    for (ino, text) in maps.split(|byte| *byte == b'\n').filter_map(gone_executable) {
         let path = place::bare(&text).to_string_lossy().into_owned();
-        if found.len() < REPLACED
-            && !found.contains(&path)
-            && !place::is_literal(&text, ino, root.as_ref())
-        {
+        if found.len() < REPLACED && !found.contains(&path) && !place::is_literal(&text, ino, root.as_ref()) {
             found.push(path);
         }
     }
@@ -261,14 +222,6 @@ fn gone_executable(line: &[u8]) -> Option<(u64, PathBuf)> {
     }
     let ino = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
     let path = fields.next()?.trim_ascii_start();
-    let kept = path.starts_with(b"/")
-        && !THROWN_AWAY
-            .iter()
-            .any(|place| path.starts_with(place.as_bytes()));
-    kept.then(|| {
-        (
-            ino,
-            PathBuf::from(std::ffi::OsString::from_vec(path.to_vec())),
-        )
-    })
+    let kept = path.starts_with(b"/") && !THROWN_AWAY.iter().any(|place| path.starts_with(place.as_bytes()));
+    kept.then(|| (ino, PathBuf::from(std::ffi::OsString::from_vec(path.to_vec()))))
 }

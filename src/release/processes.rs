@@ -24,10 +24,8 @@ const QUEUE: Duration = Duration::from_secs(30);
 /// Readings that wait to be taken.
 const READINGS: usize = 64;
 /// File systems that are on this machine and answer for themselves.
-const LOCAL: [&str; 12] = [
-    "ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "squashfs", "proc",
-    "ramfs",
-];
+const LOCAL: [&str; 12] =
+    ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "squashfs", "proc", "ramfs"];
 
 /// Reads every process of a control group (`ControlGroup=`, sub-groups included) and the links on these paths.
 ///
@@ -112,10 +110,7 @@ impl Round {
     }
 
     fn goes_on(&self) -> bool {
-        let all = self
-            .listed
-            .as_ref()
-            .is_some_and(|listed| self.read.len() >= listed.len());
+        let all = self.listed.as_ref().is_some_and(|listed| self.read.len() >= listed.len());
         !(all && self.links.is_some())
     }
 
@@ -140,12 +135,10 @@ impl Round {
             why: silence(self.patience),
             avoid,
         };
-        let started = std::thread::Builder::new()
-            .name("inspect".to_owned())
-            .spawn(move || {
-                job.run(&tell);
-                drop((alive, permit));
-            });
+        let started = std::thread::Builder::new().name("inspect".to_owned()).spawn(move || {
+            job.run(&tell);
+            drop((alive, permit));
+        });
         if let Err(error) = started {
             self.links.get_or_insert_default();
             self.links_problem = Some(format!("cannot start a thread: {error}"));
@@ -189,8 +182,7 @@ impl Round {
                 let stuck = next.and_then(|at| listed.get(at).map(|process| (at, process)));
                 match stuck {
                     Some((position, process)) => {
-                        self.read
-                            .insert(position, process::read_text(process, &why));
+                        self.read.insert(position, process::read_text(process, &why));
                         whereabouts(process)
                     }
                     None => Where::Links(unit.clone()),
@@ -237,14 +229,8 @@ impl Round {
 
     fn reading(self, problem: Option<String>) -> ProcessesReading {
         let many = format!("more than {PROCESSES} processes: the rest was not looked at");
-        let unread = self
-            .links
-            .is_none()
-            .then(|| "its links were not read".to_owned());
-        let incomplete = problem
-            .or(self.links_problem)
-            .or(unread)
-            .or(self.truncated.then_some(many));
+        let unread = self.links.is_none().then(|| "its links were not read".to_owned());
+        let incomplete = problem.or(self.links_problem).or(unread).or(self.truncated.then_some(many));
         ProcessesReading {
             processes: self.read.into_values().flatten().collect(),
             links: self.links.unwrap_or_default(),
@@ -320,10 +306,7 @@ impl Job {
 
     fn avoids(&self, process: &Listed) -> bool {
         !self.avoid.0.is_empty()
-            && (self
-                .avoid
-                .0
-                .contains(&Where::Process(process.pid, process.started_ms))
+            && (self.avoid.0.contains(&Where::Process(process.pid, process.started_ms))
                 || file_systems(process)
                     .iter()
                     .any(|(id, _)| self.avoid.0.contains(&Where::FileSystem(id.clone()))))
@@ -335,10 +318,7 @@ fn whereabouts(process: &Listed) -> Where {
     file_systems(process)
         .into_iter()
         .find(|(_, local)| !local)
-        .map_or(
-            Where::Process(process.pid, process.started_ms),
-            |(id, _)| Where::FileSystem(id),
-        )
+        .map_or(Where::Process(process.pid, process.started_ms), |(id, _)| Where::FileSystem(id))
 }
 
 /// `major:minor` of the file systems of a process's directory and executable, and whether each is local; by their paths
@@ -361,10 +341,7 @@ fn file_systems(process: &Listed) -> Vec<(String, bool)> {
                 .iter()
                 .filter(|mount| path.starts_with(&mount.mount_point))
                 .max_by_key(|mount| mount.mount_point.components().count())?;
-            Some((
-                mount.majmin.clone(),
-                LOCAL.contains(&mount.fs_type.as_str()),
-            ))
+            Some((mount.majmin.clone(), LOCAL.contains(&mount.fs_type.as_str())))
         })
         .collect()
 }

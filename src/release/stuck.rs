@@ -49,11 +49,7 @@ thread_local! {
 /// Remembers a thread that does not answer.
 pub(super) fn note(unit: &UnitName, at: Where, thread: Weak<()>) {
     HUNG.with_borrow_mut(|hung| {
-        hung.push(Hung {
-            unit: unit.clone(),
-            at,
-            thread,
-        });
+        hung.push(Hung { unit: unit.clone(), at, thread });
     });
 }
 

@@ -40,10 +40,7 @@ impl World {
             create_dir_all(root.path().join("app").join(release)).expect("a release");
         }
         symlink("releases/1", root.path().join("app/current")).expect("a link");
-        Self {
-            root,
-            children: Vec::new(),
-        }
+        Self { root, children: Vec::new() }
     }
 
     fn app(&self, path: &str) -> PathBuf {
@@ -67,11 +64,7 @@ impl World {
         }
         let pid = child.id();
         self.children.push(child);
-        let procs = self
-            .root
-            .path()
-            .join("cgroup/system.slice/a.service")
-            .join(group);
+        let procs = self.root.path().join("cgroup/system.slice/a.service").join(group);
         let listed = std::fs::read_to_string(procs.join("cgroup.procs")).unwrap_or_default();
         write(procs.join("cgroup.procs"), format!("{listed}{pid}\n")).expect("the list");
         pid
@@ -103,10 +96,7 @@ impl World {
 
 fn id(path: &Path) -> FileId {
     let seen = std::fs::metadata(path).expect("it exists");
-    FileId {
-        dev: seen.dev(),
-        ino: seen.ino(),
-    }
+    FileId { dev: seen.dev(), ino: seen.ino() }
 }
 
 fn text(path: &Path) -> &str {
@@ -164,10 +154,7 @@ async fn a_name_that_ends_so_is_not_gone_and_neither_is_a_renamed_release() {
     rename(&named, &renamed).expect("a rename");
     let cwd = world.only().await.cwd.expect("readable");
     assert!(!cwd.gone);
-    assert_eq!(
-        (cwd.path.as_str(), cwd.id),
-        (text(&renamed), Some(id(&renamed)))
-    );
+    assert_eq!((cwd.path.as_str(), cwd.id), (text(&renamed), Some(id(&renamed))));
 
     // And if such a directory is deleted, one ending of two is the kernel's.
     rename(&renamed, &named).expect("a rename");
@@ -215,17 +202,11 @@ async fn a_replaced_executable_is_told_and_a_thrown_away_one_is_not() {
     for directory in [lasting.path(), world.root.path()] {
         copy("/bin/sleep", directory.join("server")).expect("a program");
     }
-    let (kept, thrown) = (
-        lasting.path().join("server"),
-        world.root.path().join("server"),
-    );
+    let (kept, thrown) = (lasting.path().join("server"), world.root.path().join("server"));
     let first = world.start(Path::new("/"), &kept, &["60"], "");
     let second = world.start(Path::new("/"), &thrown, &["60"], "inner");
     let both = world.inspect().await.processes;
-    assert!(
-        both.iter().all(|process| process.replaced.is_empty()),
-        "{both:?}"
-    );
+    assert!(both.iter().all(|process| process.replaced.is_empty()), "{both:?}");
     for program in [&kept, &thrown] {
         copy("/bin/sleep", program.with_extension("new")).expect("a program");
         rename(program.with_extension("new"), program).expect("an upgrade");
@@ -252,13 +233,7 @@ async fn the_ended_are_left_out_and_a_missing_group_is_empty() {
     // A zombie until its parent, this test, asks for it.
     let until = std::time::Instant::now() + LIMIT;
     loop {
-        let pids: Vec<u32> = world
-            .inspect()
-            .await
-            .processes
-            .iter()
-            .map(|one| one.pid)
-            .collect();
+        let pids: Vec<u32> = world.inspect().await.processes.iter().map(|one| one.pid).collect();
         if pids == [lives] {
             break;
         }

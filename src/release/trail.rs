@@ -59,10 +59,7 @@ enum Step {
 
 /// Follows an absolute path to its end, or to where it breaks off.
 pub(super) fn follow(path: &Path) -> Trail {
-    let mut trail = Trail {
-        end: PathBuf::from("/"),
-        ..Trail::default()
-    };
+    let mut trail = Trail { end: PathBuf::from("/"), ..Trail::default() };
     let mut named = PathBuf::from("/");
     let mut steps = Vec::new();
     push(&mut steps, path, true);
@@ -156,11 +153,10 @@ fn push(steps: &mut Vec<Step>, path: &Path, outer: bool) {
 
 /// The path lies where the system keeps its own symlinks and files.
 pub(super) fn is_system(path: &Path) -> bool {
-    let library = path.components().nth(1).is_some_and(|top| {
-        top.as_os_str()
-            .to_str()
-            .is_some_and(|name| name.starts_with("lib"))
-    });
+    let library = path
+        .components()
+        .nth(1)
+        .is_some_and(|top| top.as_os_str().to_str().is_some_and(|name| name.starts_with("lib")));
     library || SYSTEM.iter().any(|place| path.starts_with(place))
 }
 

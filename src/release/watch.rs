@@ -100,19 +100,11 @@ impl Picture {
     fn read(paths: &[String]) -> Self {
         let links: Vec<Link> = read_links(paths)
             .into_iter()
-            .map(|link| Link {
-                name: link.link,
-                target: link.target,
-                switched_ms: link.switched_at.wall_ms,
-            })
+            .map(|link| Link { name: link.link, target: link.target, switched_ms: link.switched_at.wall_ms })
             .collect();
-        let holders = links
-            .iter()
-            .filter_map(|link| Path::new(&link.target.as_ref()?.path).parent());
+        let holders = links.iter().filter_map(|link| Path::new(&link.target.as_ref()?.path).parent());
         Self {
-            releases: holders
-                .map(|holder| (holder.to_owned(), directories_in(holder)))
-                .collect(),
+            releases: holders.map(|holder| (holder.to_owned(), directories_in(holder))).collect(),
             directories: watch_directories(paths),
             links,
         }
@@ -120,11 +112,10 @@ impl Picture {
 
     /// A link leads elsewhere than before, or a directory beside the release is gone.
     fn differs(&self, before: &Self) -> bool {
-        let vanished = before.releases.iter().any(|(holder, names)| {
-            self.releases
-                .get(holder)
-                .is_some_and(|now| !names.is_subset(now))
-        });
+        let vanished = before
+            .releases
+            .iter()
+            .any(|(holder, names)| self.releases.get(holder).is_some_and(|now| !names.is_subset(now)));
         vanished || self.links != before.links
     }
 }
@@ -170,11 +161,8 @@ impl Follower {
 
     /// Takes over what is wished. Returns the units that are to be looked at for it.
     fn wish(&mut self, wished: &BTreeMap<UnitName, Vec<String>>) -> BTreeSet<UnitName> {
-        self.pictures
-            .retain(|unit, _| wished.get(unit) == self.paths.get(unit));
-        let new = wished
-            .keys()
-            .filter(|unit| !self.pictures.contains_key(*unit));
+        self.pictures.retain(|unit, _| wished.get(unit) == self.paths.get(unit));
+        let new = wished.keys().filter(|unit| !self.pictures.contains_key(*unit));
         let new = new.cloned().collect();
         self.paths.clone_from(wished);
         new
@@ -188,9 +176,7 @@ impl Follower {
         }
         let mut units = BTreeSet::new();
         for path in &changed.paths {
-            let holder = path
-                .parent()
-                .and_then(|parent| self.by_directory.get(parent));
+            let holder = path.parent().and_then(|parent| self.by_directory.get(parent));
             units.extend(holder.into_iter().flatten().cloned());
             let below = self
                 .by_directory
@@ -242,18 +228,14 @@ impl Follower {
         self.watched.clone_from(&wanted);
         let mut watch = self.watch.take()?;
         let (done, result) = oneshot::channel();
-        let started = std::thread::Builder::new()
-            .name("watch-links".to_owned())
-            .spawn(move || {
-                let failed = watch.set(&wanted);
-                // Nobody waits any more: then the watch goes with this thread.
-                drop(done.send((watch, failed)));
-            });
+        let started = std::thread::Builder::new().name("watch-links".to_owned()).spawn(move || {
+            let failed = watch.set(&wanted);
+            // Nobody waits any more: then the watch goes with this thread.
+            drop(done.send((watch, failed)));
+        });
         let answer = timeout(PATIENCE * 5, result).await;
         let (Ok(_), Ok(Ok((watch, failed)))) = (started, answer) else {
-            tracing::warn!(
-                "release links are only found by the slow scan: a file system does not answer"
-            );
+            tracing::warn!("release links are only found by the slow scan: a file system does not answer");
             return None;
         };
         self.watch = Some(watch);
@@ -285,17 +267,15 @@ impl Follower {
             let alive = Arc::new(());
             let thread = Arc::downgrade(&alive);
             let job = rest.clone();
-            let started = std::thread::Builder::new()
-                .name("follow-links".to_owned())
-                .spawn(move || {
-                    for (unit, paths) in job {
-                        let picture = Picture::read(&paths);
-                        if tell.blocking_send((unit, picture)).is_err() {
-                            break;
-                        }
+            let started = std::thread::Builder::new().name("follow-links".to_owned()).spawn(move || {
+                for (unit, paths) in job {
+                    let picture = Picture::read(&paths);
+                    if tell.blocking_send((unit, picture)).is_err() {
+                        break;
                     }
-                    drop(alive);
-                });
+                }
+                drop(alive);
+            });
             let mut heard = 0;
             while let Ok(Some(picture)) = timeout(PATIENCE, hear.recv()).await {
                 pictures.push(picture);
@@ -343,18 +323,12 @@ mod tests {
         let until = std::time::Instant::now() + LIMIT;
         for to in ["releases/2", "releases/1"].iter().cycle() {
             flip(app, to);
-            if timeout(Duration::from_millis(100), seen.0.recv())
-                .await
-                .is_ok()
-            {
+            if timeout(Duration::from_millis(100), seen.0.recv()).await.is_ok() {
                 break;
             }
             assert!(std::time::Instant::now() < until, "no word of any flip");
         }
-        while timeout(Duration::from_millis(200), seen.0.recv())
-            .await
-            .is_ok()
-        {}
+        while timeout(Duration::from_millis(200), seen.0.recv()).await.is_ok() {}
     }
 
     #[tokio::test]
@@ -368,8 +342,7 @@ mod tests {
         symlink("srv", root.path().join("www")).expect("a link");
         let unit = UnitName::from("a.service");
         let path = root.path().join("www/app/current/artisan");
-        let wished =
-            BTreeMap::from([(unit.clone(), vec![path.to_str().expect("text").to_owned()])]);
+        let wished = BTreeMap::from([(unit.clone(), vec![path.to_str().expect("text").to_owned()])]);
         let wanted = std::slice::from_ref(&unit);
         let (wish, wishes) = watch::channel(wished);
         let (send, receive) = mpsc::channel(16);
@@ -380,11 +353,7 @@ mod tests {
         // Other files beside the link and the releases, and a new release, are no switch.
         std::fs::write(app.join("log"), "x").expect("a file");
         std::fs::create_dir(app.join("releases/4")).expect("a release");
-        assert!(
-            timeout(Duration::from_millis(300), seen.0.recv())
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_millis(300), seen.0.recv()).await.is_err());
 
         flip(&app, "releases/3");
         assert_eq!(seen.next().await, wanted);

@@ -24,10 +24,7 @@ pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
 
 /// 2026-11-20T10:00:00Z, two months after boot.
-pub const TEN_O_CLOCK: Moment = Moment {
-    boot_ms: 60 * 86_400_000,
-    wall_ms: 1_795_168_800_000,
-};
+pub const TEN_O_CLOCK: Moment = Moment { boot_ms: 60 * 86_400_000, wall_ms: 1_795_168_800_000 };
 
 /// Seconds before.
 pub fn ago(now: Moment, seconds: u64) -> Moment {
@@ -41,13 +38,7 @@ pub fn hence(now: Moment, seconds: u64) -> Moment {
 }
 
 fn condition(kind: ConditionKind, reason: &str, message: &str, since: Moment) -> Condition {
-    Condition {
-        kind,
-        truth: Truth::True,
-        reason: reason.to_owned(),
-        message: message.to_owned(),
-        since,
-    }
+    Condition { kind, truth: Truth::True, reason: reason.to_owned(), message: message.to_owned(), since }
 }
 
 /// A unit with which all is well.
@@ -130,14 +121,7 @@ fn hold_true(unit: &mut UnitStatus, kind: ConditionKind, reason: &str, message: 
 }
 
 fn finding(code: Code, severity: Severity, since: Moment, message: &str) -> Finding {
-    Finding {
-        code,
-        severity,
-        message: message.to_owned(),
-        since,
-        evidence: Vec::new(),
-        repair: None,
-    }
+    Finding { code, severity, message: message.to_owned(), since, evidence: Vec::new(), repair: None }
 }
 
 pub fn probe(status: ProbeStatus, message: &str, micros: u64, now: Moment) -> ProbeSeen {
@@ -159,13 +143,7 @@ pub fn probe(status: ProbeStatus, message: &str, micros: u64, now: Moment) -> Pr
 }
 
 fn resident(pid: u32, role: Role, name: &str, residence: Residence) -> Resident {
-    Resident {
-        pid,
-        started_ms: 7,
-        name: name.to_owned(),
-        role,
-        residence,
-    }
+    Resident { pid, started_ms: 7, name: name.to_owned(), role, residence }
 }
 
 /// The story of the contract's example: the link moved on, the master lives in the old release.
@@ -187,20 +165,11 @@ pub fn outdated(now: Moment) -> UnitStatus {
     ];
     found.repair = Some("systemctl restart horizon.service".to_owned());
     fail(&mut unit, ConditionKind::Release, found);
-    hold_true(
-        &mut unit,
-        ConditionKind::Serving,
-        "healthy",
-        "1 of 1 probes healthy",
-    );
+    hold_true(&mut unit, ConditionKind::Serving, "healthy", "1 of 1 probes healthy");
     let id = |ino| FileId { dev: 1, ino };
     unit.links = vec![LinkReading {
         link: "/srv/app/current".to_owned(),
-        target: Some(Target {
-            path: "/srv/app/releases/66".to_owned(),
-            id: id(66),
-            parent: id(1),
-        }),
+        target: Some(Target { path: "/srv/app/releases/66".to_owned(), id: id(66), parent: id(1) }),
         switched_at: since,
         problem: None,
     }];
@@ -208,16 +177,9 @@ pub fn outdated(now: Moment) -> UnitStatus {
         release: "/srv/app/releases/65".to_owned(),
         because: "its working directory".to_owned(),
     };
-    unit.residents = vec![
-        resident(4242, Role::Main, "php", old),
-        resident(4250, Role::Worker, "php", Residence::Current),
-    ];
-    let healthy = probe(
-        ProbeStatus::Healthy,
-        "GET /api/inbox/joe: 200 in 3.1 ms",
-        3120,
-        now,
-    );
+    unit.residents =
+        vec![resident(4242, Role::Main, "php", old), resident(4250, Role::Worker, "php", Residence::Current)];
+    let healthy = probe(ProbeStatus::Healthy, "GET /api/inbox/joe: 200 in 3.1 ms", 3120, now);
     unit.probes.insert("inbox".to_owned(), healthy);
     unit.incident = Some(17);
     unit.spent = 1;
@@ -242,12 +204,7 @@ pub fn outdated(now: Moment) -> UnitStatus {
 }
 
 fn step(name: StepName, result: StepResult, message: &str, took_ms: u64) -> Step {
-    Step {
-        name,
-        result,
-        message: message.to_owned(),
-        took_ms,
-    }
+    Step { name, result, message: message.to_owned(), took_ms }
 }
 
 /// In the middle of a restart because its release was deleted.
@@ -276,14 +233,8 @@ pub fn recovering(now: Moment) -> UnitStatus {
         phase_due: hence(now, 3 * HOUR + 30),
         invocation_before: "a".to_owned(),
         n_restarts: 0,
-        old_processes: Vec::new(),
         steps: vec![
-            step(
-                StepName::SmokeTest,
-                StepResult::Done,
-                "php -l artisan: exited 0",
-                210,
-            ),
+            step(StepName::SmokeTest, StepResult::Done, "php -l artisan: exited 0", 210),
             step(StepName::Restart, StepResult::Done, "job done", 2300),
             step(StepName::Enable, StepResult::Skipped, "already enabled", 0),
         ],
@@ -295,12 +246,7 @@ pub fn recovering(now: Moment) -> UnitStatus {
 pub fn held(now: Moment) -> UnitStatus {
     let mut unit = ok("report.service", now);
     unit.state = UnitState::Held;
-    stop(
-        &mut unit,
-        ActiveState::Inactive,
-        "dead",
-        ago(now, 2 * HOUR + 30),
-    );
+    stop(&mut unit, ActiveState::Inactive, "dead", ago(now, 2 * HOUR + 30));
     let found = finding(
         Code::UnitStoppedByOperator,
         Severity::Warning,
@@ -332,21 +278,12 @@ fn stop(unit: &mut UnitStatus, active: ActiveState, sub: &str, since: Moment) {
 pub fn quarantined(now: Moment) -> UnitStatus {
     let mut unit = ok("transcode@eu-west.service", now);
     unit.state = UnitState::Quarantined;
-    stop(
-        &mut unit,
-        ActiveState::Failed,
-        "failed",
-        ago(now, 5 * HOUR + 30),
-    );
+    stop(&mut unit, ActiveState::Failed, "failed", ago(now, 5 * HOUR + 30));
     let reading = unit.reading.as_mut().unwrap();
     reading.result = "exit-code".to_owned();
     reading.exit = Some("exit code 1".to_owned());
-    let mut failed = finding(
-        Code::UnitFailed,
-        Severity::Critical,
-        ago(now, 5 * HOUR + 30),
-        "failed: exit code 1",
-    );
+    let mut failed =
+        finding(Code::UnitFailed, Severity::Critical, ago(now, 5 * HOUR + 30), "failed: exit code 1");
     failed.evidence = vec!["error: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266".to_owned()];
     fail(&mut unit, ConditionKind::Active, failed);
     let mut spent = finding(
@@ -371,12 +308,7 @@ pub fn quarantined(now: Moment) -> UnitStatus {
         at: ago(now, 5 * HOUR + 30),
         outcome: "failed: job ended failed".to_owned(),
         ok: false,
-        steps: vec![step(
-            StepName::Restart,
-            StepResult::Failed,
-            "job ended failed",
-            310,
-        )],
+        steps: vec![step(StepName::Restart, StepResult::Failed, "job ended failed", 310)],
     });
     unit
 }
@@ -407,16 +339,10 @@ pub fn explained(now: Moment) -> UnitStatus {
         "probe orders: HTTP status 503, 3 in a row",
     );
     fail(&mut unit, ConditionKind::Serving, found);
-    let unhealthy = probe(
-        ProbeStatus::Unhealthy,
-        "GET /healthz: HTTP status 503",
-        41_000,
-        now,
-    );
+    let unhealthy = probe(ProbeStatus::Unhealthy, "GET /healthz: HTTP status 503", 41_000, now);
     unit.probes.insert("orders".to_owned(), unhealthy);
     unit.plan.explained_by = Some("rabbitmq-server.service".into());
-    unit.plan.blocked =
-        Some("rabbitmq-server.service is down: a restart would not help".to_owned());
+    unit.plan.blocked = Some("rabbitmq-server.service is down: a restart would not help".to_owned());
     unit.incident = Some(19);
     unit
 }
@@ -431,48 +357,13 @@ pub fn disabled(now: Moment) -> UnitStatus {
 /// The timeline of the outdated unit, with a repetition.
 pub fn events(now: Moment) -> Vec<Event> {
     let told = [
-        (
-            9000,
-            EventKind::Notice,
-            None,
-            "managed: /etc/steadfast/units.d/horizon.service.toml",
-        ),
-        (
-            600,
-            EventKind::Found,
-            Some(Code::ProbeFailed),
-            "probe inbox: HTTP status 502",
-        ),
-        (
-            590,
-            EventKind::Cleared,
-            Some(Code::ProbeFailed),
-            "probe inbox is healthy again",
-        ),
-        (
-            480,
-            EventKind::Found,
-            Some(Code::ProbeFailed),
-            "probe inbox: HTTP status 502",
-        ),
-        (
-            470,
-            EventKind::Cleared,
-            Some(Code::ProbeFailed),
-            "probe inbox is healthy again",
-        ),
-        (
-            30,
-            EventKind::Found,
-            Some(Code::ReleaseOutdated),
-            "release 65 runs, 66 is current",
-        ),
-        (
-            30,
-            EventKind::Decided,
-            Some(Code::ReleaseOutdated),
-            "restart after it settled for 60s",
-        ),
+        (9000, EventKind::Notice, None, "managed: /etc/steadfast/units.d/horizon.service.toml"),
+        (600, EventKind::Found, Some(Code::ProbeFailed), "probe inbox: HTTP status 502"),
+        (590, EventKind::Cleared, Some(Code::ProbeFailed), "probe inbox is healthy again"),
+        (480, EventKind::Found, Some(Code::ProbeFailed), "probe inbox: HTTP status 502"),
+        (470, EventKind::Cleared, Some(Code::ProbeFailed), "probe inbox is healthy again"),
+        (30, EventKind::Found, Some(Code::ReleaseOutdated), "release 65 runs, 66 is current"),
+        (30, EventKind::Decided, Some(Code::ReleaseOutdated), "restart after it settled for 60s"),
     ];
     let mut events = Vec::new();
     for (id, (seconds, kind, code, message)) in (41..).zip(told) {
@@ -512,10 +403,7 @@ pub fn of(units: Vec<UnitStatus>, now: Moment) -> Snapshot {
         ready: true,
         incidents: open.collect(),
         events: events(now).into(),
-        units: units
-            .into_iter()
-            .map(|unit| (unit.unit.clone(), Arc::new(unit)))
-            .collect(),
+        units: units.into_iter().map(|unit| (unit.unit.clone(), Arc::new(unit))).collect(),
         ..Snapshot::default()
     }
 }
@@ -554,9 +442,7 @@ pub fn zoo(now: Moment) -> Snapshot {
 
 /// Many units, most of them well.
 pub fn forty(now: Moment) -> Snapshot {
-    let mut units: Vec<UnitStatus> = (1..39)
-        .map(|n| ok(&format!("worker@{n:02}.service"), now))
-        .collect();
+    let mut units: Vec<UnitStatus> = (1..39).map(|n| ok(&format!("worker@{n:02}.service"), now)).collect();
     units.push(outdated(now));
     let long = r"systemd-cryptsetup@dev-disk-by\x2duuid-2f1c7c3e\x2d9a7b\x2d4f64.service";
     units.push(ok(long, now));

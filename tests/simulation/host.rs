@@ -348,7 +348,7 @@ impl Outside for Host {
             return Err("disk full".to_owned());
         }
         for change in changes {
-            self.saved.apply(change);
+            self.saved.apply(&change);
         }
         Ok(())
     }

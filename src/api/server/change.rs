@@ -72,10 +72,7 @@ async fn admit(shared: &Shared, peer: Peer, path: UnitPath) -> Result<(UnitName,
 async fn read(body: Body) -> Result<Bytes, Fail> {
     let read = timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await;
     let read = read.map_err(|_| {
-        let sentence = format!(
-            "cannot read the body: not complete within {} s",
-            BODY_TIME.as_secs()
-        );
+        let sentence = format!("cannot read the body: not complete within {} s", BODY_TIME.as_secs());
         Fail(StatusCode::REQUEST_TIMEOUT, sentence)
     })?;
     read.map_err(|_| {
@@ -107,9 +104,7 @@ fn hold_of(body: &[u8]) -> Result<Ask, String> {
         return Err("cannot hold: \"reason\" is empty; say why, the others will wonder".to_owned());
     }
     if reason.chars().count() > REASON_MAX {
-        return Err(format!(
-            "cannot hold: \"reason\" has more than {REASON_MAX} characters"
-        ));
+        return Err(format!("cannot hold: \"reason\" has more than {REASON_MAX} characters"));
     }
     Ok(Ask::Hold { length, reason })
 }
@@ -117,12 +112,8 @@ fn hold_of(body: &[u8]) -> Result<Ask, String> {
 /// Asks the policy and waits for its one answer.
 async fn pass_on(shared: &Shared, unit: UnitName, who: String, ask: Ask) -> Answered {
     let (sender, receiver) = oneshot::channel();
-    let request = Request {
-        id: shared.next_request.fetch_add(1, Ordering::Relaxed),
-        unit: unit.clone(),
-        who,
-        ask,
-    };
+    let request =
+        Request { id: shared.next_request.fetch_add(1, Ordering::Relaxed), unit: unit.clone(), who, ask };
     shared.ask.try_send((request, sender)).map_err(|error| {
         let cause = match error {
             TrySendError::Full(_) => "too many requests are waiting",
@@ -132,10 +123,8 @@ async fn pass_on(shared: &Shared, unit: UnitName, who: String, ask: Ask) -> Answ
         Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
     })?;
     let answer = timeout(ANSWER_TIME, receiver).await.map_err(|_| {
-        let sentence = format!(
-            "cannot say what became of {unit}: no answer within {} min",
-            ANSWER_TIME.as_secs() / 60
-        );
+        let sentence =
+            format!("cannot say what became of {unit}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
         Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
     })?;
     let answer = answer.map_err(|_| {
@@ -162,10 +151,7 @@ mod tests {
     #[test]
     fn a_hold_needs_a_length_and_a_reason() {
         let held = hold_of(br#"{"for": "1h 30m", "reason": " upgrade "}"#);
-        let wanted = Ask::Hold {
-            length: Duration::from_secs(5400),
-            reason: "upgrade".to_owned(),
-        };
+        let wanted = Ask::Hold { length: Duration::from_secs(5400), reason: "upgrade".to_owned() };
         assert_eq!(held, Ok(wanted));
         assert!(sentence(r#"{"for": "30m"}"#).contains("missing field `reason`"));
         assert!(sentence(r#"{"reason": "x"}"#).contains("missing field `for`"));

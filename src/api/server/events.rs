@@ -69,12 +69,8 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Fail> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };
-    let id = value
-        .to_str()
-        .ok()
-        .and_then(|text| text.trim().parse().ok());
-    id.map(Some)
-        .ok_or_else(|| Fail::bad_request("cannot resume: Last-Event-ID is not a number"))
+    let id = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+    id.map(Some).ok_or_else(|| Fail::bad_request("cannot resume: Last-Event-ID is not a number"))
 }
 
 /// One stream's place in the timeline.
@@ -94,8 +90,7 @@ impl Follower {
         let wanted = self.last.saturating_add(1);
         if let Some(oldest) = oldest.filter(|oldest| *oldest > wanted) {
             let comment = format!("events {wanted} to {} are no longer kept", oldest - 1);
-            self.waiting
-                .push_back(sse::Event::default().comment(comment));
+            self.waiting.push_back(sse::Event::default().comment(comment));
         }
         self.take_new();
     }
@@ -126,8 +121,6 @@ impl Follower {
 
 /// `None` never happens: an event has no map with keys that are not text.
 fn written(event: &wire::Event) -> Option<sse::Event> {
-    let written = sse::Event::default()
-        .id(event.id.to_string())
-        .event(&event.kind);
+    let written = sse::Event::default().id(event.id.to_string()).event(&event.kind);
     written.json_data(event).ok()
 }

@@ -65,11 +65,7 @@ pub async fn serve(
     snapshots: watch::Receiver<Snapshot>,
     ask: mpsc::Sender<Question>,
 ) {
-    let router = routes::router(Shared {
-        snapshots,
-        ask,
-        next_request: Arc::new(AtomicU64::new(1)),
-    });
+    let router = routes::router(Shared { snapshots, ask, next_request: Arc::new(AtomicU64::new(1)) });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -94,11 +90,7 @@ fn admit(stream: UnixStream, router: &Router, connections: &mut JoinSet<()>) {
             return;
         }
     };
-    let limit = if peer.owns_daemon() {
-        CONNECTIONS_MAX
-    } else {
-        CONNECTIONS_MAX - CONNECTIONS_RESERVED
-    };
+    let limit = if peer.owns_daemon() { CONNECTIONS_MAX } else { CONNECTIONS_MAX - CONNECTIONS_RESERVED };
     if connections.len() >= limit {
         turn_away(&stream);
         return;

@@ -24,10 +24,7 @@ impl Peer {
     /// The kernel does not tell, or the connection is gone.
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
-        Ok(Self {
-            uid: Uid::from_raw(credentials.uid()),
-            gid: Gid::from_raw(credentials.gid()),
-        })
+        Ok(Self { uid: Uid::from_raw(credentials.uid()), gid: Gid::from_raw(credentials.gid()) })
     }
 
     /// Root, or the user whose instance this is.
@@ -56,8 +53,8 @@ impl Peer {
     }
 
     fn authorize_blocking(self, admin_group: Option<&str>) -> Result<String, String> {
-        let user = User::from_uid(self.uid)
-            .map_err(|error| format!("cannot look up uid {}: {error}", self.uid))?;
+        let user =
+            User::from_uid(self.uid).map_err(|error| format!("cannot look up uid {}: {error}", self.uid))?;
         let who = match &user {
             Some(user) => format!("{} (uid {})", user.name, self.uid),
             None => format!("uid {}", self.uid),
@@ -66,21 +63,16 @@ impl Peer {
             return Ok(who);
         }
         let Some(group) = admin_group else {
-            return Err(format!(
-                "cannot change anything as {who}: only root may, as no admin_group is set"
-            ));
+            return Err(format!("cannot change anything as {who}: only root may, as no admin_group is set"));
         };
         if self.is_member(user.as_ref(), group)? {
             return Ok(who);
         }
-        Err(format!(
-            "cannot change anything as {who}: only root and members of group {group} may"
-        ))
+        Err(format!("cannot change anything as {who}: only root and members of group {group} may"))
     }
 
     fn is_member(self, user: Option<&User>, group: &str) -> Result<bool, String> {
-        let failed =
-            |cause: &dyn std::fmt::Display| format!("cannot look up group {group}: {cause}");
+        let failed = |cause: &dyn std::fmt::Display| format!("cannot look up group {group}: {cause}");
         let Some(found) = Group::from_name(group).map_err(|error| failed(&error))? else {
             return Err(failed(&"no such group"));
         };

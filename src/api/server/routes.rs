@@ -43,21 +43,13 @@ async fn unit(
     let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
     let mut unit = Unit::of(status);
     let of_unit = |event: &&_| concerns(event, status.unit.as_str());
-    unit.events = snapshot
-        .events
-        .iter()
-        .filter(of_unit)
-        .map(Into::into)
-        .collect();
+    unit.events = snapshot.events.iter().filter(of_unit).map(Into::into).collect();
     Ok(Json(unit))
 }
 
 /// Whether an event is of this unit.
 pub fn concerns(event: &crate::model::incident::Event, unit: &str) -> bool {
-    event
-        .unit
-        .as_ref()
-        .is_some_and(|name| name.as_str() == unit)
+    event.unit.as_ref().is_some_and(|name| name.as_str() == unit)
 }
 
 /// The unit named in the path.
@@ -68,11 +60,7 @@ pub fn unit_in(path: Result<Path<String>, PathRejection>) -> Result<String, Fail
 
 /// A managed unit by its name, by the name without `.service`, or by another of its names.
 pub fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a UnitStatus> {
-    let full = if name.contains('.') {
-        name.to_owned()
-    } else {
-        format!("{name}.service")
-    };
+    let full = if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
     let by_name = snapshot.units.get(&full.as_str().into());
     let found = by_name.or_else(|| {
         let mut units = snapshot.units.values();
@@ -102,19 +90,12 @@ async fn health(State(shared): State<Shared>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    let health = Health {
-        status: status.to_owned(),
-        reasons,
-        generated_at: snapshot.at.into(),
-    };
+    let health = Health { status: status.to_owned(), reasons, generated_at: snapshot.at.into() };
     (code, Json(health)).into_response()
 }
 
 async fn no_such_path(uri: Uri) -> Fail {
-    let sentence = format!(
-        "cannot find {}: no such path, see /v1/openapi.json",
-        uri.path()
-    );
+    let sentence = format!("cannot find {}: no such path, see /v1/openapi.json", uri.path());
     Fail(StatusCode::NOT_FOUND, sentence)
 }
 

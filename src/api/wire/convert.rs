@@ -14,10 +14,8 @@ impl Status {
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
         let units: Vec<Unit> = snapshot.units.values().map(|unit| Unit::of(unit)).collect();
-        let mut summary: BTreeMap<State, usize> = UnitState::ALL
-            .into_iter()
-            .map(|state| (state.into(), 0))
-            .collect();
+        let mut summary: BTreeMap<State, usize> =
+            UnitState::ALL.into_iter().map(|state| (state.into(), 0)).collect();
         for unit in &units {
             *summary.entry(unit.state).or_default() += 1;
         }
@@ -31,10 +29,7 @@ impl Status {
             summary,
             units,
             findings: snapshot.findings.iter().map(Into::into).collect(),
-            incidents_open: incidents
-                .clone()
-                .filter(|i| i.resolved_at.is_none())
-                .count(),
+            incidents_open: incidents.clone().filter(|i| i.resolved_at.is_none()).count(),
             incidents: incidents.map(Into::into).collect(),
             ready: snapshot.ready,
             problems: snapshot.problems.iter().map(Into::into).collect(),
@@ -82,11 +77,7 @@ impl Unit {
             status_text: reading.and_then(|r| filled(&r.status_text)),
             conditions: status.conditions.iter().map(Into::into).collect(),
             release: release(&status.links, &status.residents),
-            probes: status
-                .probes
-                .iter()
-                .map(|(name, seen)| probe(name, seen))
-                .collect(),
+            probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
             findings: status.findings.iter().map(Into::into).collect(),
             incident: status.incident,
             explained_by: status.plan.explained_by.as_ref().map(ToString::to_string),
@@ -109,22 +100,16 @@ impl Unit {
 /// `None` for a unit that has neither a link nor a process in a release.
 fn release(links: &[LinkReading], residents: &[Resident]) -> Option<Release> {
     let first = links.first();
-    let current = first
-        .and_then(|link| link.target.as_ref())
-        .map(|t| t.path.clone());
-    let processes: Vec<Process> = residents
-        .iter()
-        .map(|resident| process(resident, current.as_ref()))
-        .collect();
+    let current = first.and_then(|link| link.target.as_ref()).map(|t| t.path.clone());
+    let processes: Vec<Process> =
+        residents.iter().map(|resident| process(resident, current.as_ref())).collect();
     if first.is_none() && processes.iter().all(|process| process.release.is_none()) {
         return None;
     }
     let main = residents.iter().position(|r| r.role == Role::Main);
     Some(Release {
         link: first.map(|link| link.link.clone()),
-        running: main
-            .and_then(|i| processes.get(i))
-            .and_then(|p| p.release.clone()),
+        running: main.and_then(|i| processes.get(i)).and_then(|p| p.release.clone()),
         deleted: processes.iter().any(|process| process.deleted),
         switched_at: first.map(|link| link.switched_at.into()),
         current,

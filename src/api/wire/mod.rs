@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{
-    Condition, Hold, LastAction, Link, NextAction, Probe, Process, Quarantine, Recovery, Release,
-    Restarts, Step, Unit,
+    Condition, Hold, LastAction, Link, NextAction, Probe, Process, Quarantine, Recovery, Release, Restarts,
+    Step, Unit,
 };
 
 /// The version of the contract that these types speak.
@@ -49,9 +49,7 @@ pub struct Status {
 }
 
 /// A unit's state, or the whole host's.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Ok,
@@ -97,9 +95,7 @@ impl State {
 }
 
 /// How bad a finding is.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Warning,

@@ -22,11 +22,7 @@ impl Time {
     /// For arithmetic and local time; a value beyond the calendar is shown as its end.
     #[must_use]
     pub fn timestamp(self) -> Timestamp {
-        let end = if self.0 < 0 {
-            Timestamp::MIN
-        } else {
-            Timestamp::MAX
-        };
+        let end = if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX };
         Timestamp::from_millisecond(self.0).unwrap_or(end)
     }
 }

@@ -34,16 +34,9 @@ pub fn audit(look: &Look, status: &Status) -> String {
         }
     }
     page.gap();
-    let critical = all
-        .iter()
-        .filter(|(_, f)| f.severity == Severity::Critical)
-        .count();
-    let summary = format!(
-        "{}: {} critical, {}",
-        status.host,
-        critical,
-        count(all.len() - critical, "warning")
-    );
+    let critical = all.iter().filter(|(_, f)| f.severity == Severity::Critical).count();
+    let summary =
+        format!("{}: {} critical, {}", status.host, critical, count(all.len() - critical, "warning"));
     page.line(&summary);
     page.into_text()
 }

@@ -47,14 +47,7 @@ pub fn title(page: &mut Page<'_>, unit: &Unit, verb: &str) {
         look.paint(STRONG, &unit.unit),
         look.paint(sign.style, state),
     );
-    let long = [
-        2,
-        unit.unit.chars().count(),
-        verb.len(),
-        2,
-        state.len(),
-        since.len(),
-    ];
+    let long = [2, unit.unit.chars().count(), verb.len(), 2, state.len(), since.len()];
     let incident = unit.incident.map(|id| format!("incident {id}"));
     page.ends(&left, long.iter().sum(), &incident.unwrap_or_default());
 }
@@ -80,11 +73,7 @@ pub fn activity(look: &Look, unit: &Unit) -> String {
     facts.extend(unit.main_pid.map(|pid| format!("pid {pid}")));
     let running = unit.active_since.filter(|_| active == "active");
     facts.extend(running.map(|since| format!("for {}", look.age(since))));
-    facts.extend(
-        unit.exit
-            .as_ref()
-            .map(|exit| format!("last ended with {exit}")),
-    );
+    facts.extend(unit.exit.as_ref().map(|exit| format!("last ended with {exit}")));
     let restarts = unit.n_restarts.filter(|number| *number > 0);
     facts.extend(restarts.map(|number| format!("restarted by systemd {number} times")));
     facts.join(look.dot())
@@ -98,11 +87,7 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
     if let Some(text) = &unit.status_text {
         fact(page, "Says", &format!("\"{text}\""));
     }
-    fact(
-        page,
-        "Enabled",
-        unit.unit_file_state.as_deref().unwrap_or("not read yet"),
-    );
+    fact(page, "Enabled", unit.unit_file_state.as_deref().unwrap_or("not read yet"));
     if let Some(release) = &unit.release {
         for (number, line) in self::release(look, release).iter().enumerate() {
             fact(page, if number == 0 { "Release" } else { "" }, line);
@@ -119,12 +104,7 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
     fact(page, "Restarts", &spent);
     if let Some(last) = &unit.last_action {
         let because = last.because.as_deref().unwrap_or("a person asked");
-        let text = format!(
-            "{} {} ago, because {because}: {}",
-            last.action,
-            look.age(last.at),
-            last.outcome
-        );
+        let text = format!("{} {} ago, because {because}: {}", last.action, look.age(last.at), last.outcome);
         fact(page, "Last", &text);
     }
     plans(page, unit);
@@ -191,10 +171,7 @@ pub fn release(look: &Look, release: &Release) -> Vec<String> {
             _ => Truth::False,
         }));
         let place = process.release.as_deref().unwrap_or("cannot be read");
-        let because = process
-            .because
-            .as_ref()
-            .map(|because| format!(": {because}"));
+        let because = process.because.as_ref().map(|because| format!(": {because}"));
         lines.push(format!(
             "{sign} {} {} ({}) {} {place}{}",
             process.role,

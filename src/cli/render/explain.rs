@@ -22,10 +22,7 @@ const EVIDENCE: usize = 12;
 pub fn explain(look: &Look, unit: &Unit) -> String {
     let mut page = Page::new(look);
     title(&mut page, unit, "is");
-    page.faint(
-        2,
-        &[activity(look, unit), policy(look, unit)].join(look.dot()),
-    );
+    page.faint(2, &[activity(look, unit), policy(look, unit)].join(look.dot()));
     page.faint(2, &unit.file);
     reasons(&mut page, unit);
     done(&mut page, unit);
@@ -41,18 +38,12 @@ fn reasons(page: &mut Page<'_>, unit: &Unit) {
     let mut told = BTreeSet::new();
     for one in of_truth(Truth::False) {
         condition(page, one);
-        let finding = unit
-            .findings
-            .iter()
-            .find(|finding| finding.code == one.reason);
+        let finding = unit.findings.iter().find(|finding| finding.code == one.reason);
         if let Some(finding) = finding.filter(|finding| told.insert(&finding.code)) {
             evidence(page, &finding.evidence);
         }
     }
-    let untold = unit
-        .findings
-        .iter()
-        .filter(|finding| !told.contains(&finding.code));
+    let untold = unit.findings.iter().filter(|finding| !told.contains(&finding.code));
     for finding in untold {
         let look = page.look;
         let sign = look.sign(look.of_severity(finding.severity));
@@ -69,9 +60,9 @@ fn reasons(page: &mut Page<'_>, unit: &Unit) {
     let mut facts: Vec<String> = unit.probes.iter().map(|one| probe(look, one)).collect();
     facts.extend(unit.release.iter().flat_map(|one| release(look, one)));
     facts.extend(
-        unit.explained_by.as_ref().map(|cause| {
-            format!("explained by {cause}, which this unit needs and which is not well")
-        }),
+        unit.explained_by
+            .as_ref()
+            .map(|cause| format!("explained by {cause}, which this unit needs and which is not well")),
     );
     if !facts.is_empty() {
         page.gap();
@@ -87,10 +78,7 @@ fn evidence(page: &mut Page<'_>, lines: &[String]) {
     }
     let more = lines.len().saturating_sub(EVIDENCE);
     if more > 0 {
-        page.faint(
-            EVIDENCE_INDENT,
-            &format!("{} and {more} more", page.look.ellipsis()),
-        );
+        page.faint(EVIDENCE_INDENT, &format!("{} and {more} more", page.look.ellipsis()));
     }
 }
 
@@ -106,8 +94,7 @@ fn merged(events: &[Event]) -> Vec<Told<'_>> {
     for event in events {
         let same = told.iter().position(|earlier| {
             let earlier = earlier.event;
-            (&earlier.kind, &earlier.code, &earlier.message)
-                == (&event.kind, &event.code, &event.message)
+            (&earlier.kind, &earlier.code, &earlier.message) == (&event.kind, &event.code, &event.message)
         });
         let earlier = same.map(|position| told.remove(position));
         told.push(Told {
@@ -129,10 +116,7 @@ fn done(page: &mut Page<'_>, unit: &Unit) {
     for told in merged(&unit.events) {
         let event = told.event;
         let clock = look.clock(event.at);
-        let mut text = event
-            .code
-            .as_ref()
-            .map_or(String::new(), |code| format!("{code}: "));
+        let mut text = event.code.as_ref().map_or(String::new(), |code| format!("{code}: "));
         text.push_str(&event.message);
         if told.times > 1 {
             let over = length(event.at.0.saturating_sub(told.first.0));
@@ -141,20 +125,11 @@ fn done(page: &mut Page<'_>, unit: &Unit) {
         let label = format!("  {}  {:<8} ", look.paint(FAINT, &clock), event.kind);
         page.labelled(&label, clock.chars().count() + 13, &text);
     }
-    if let Some(last) = unit
-        .last_action
-        .as_ref()
-        .filter(|_| unit.recovery.is_none())
-    {
+    if let Some(last) = unit.last_action.as_ref().filter(|_| unit.recovery.is_none()) {
         page.labelled(
             "  ",
             2,
-            &format!(
-                "last order: {} at {}: {}",
-                last.action,
-                look.clock(last.at),
-                last.outcome
-            ),
+            &format!("last order: {} at {}: {}", last.action, look.clock(last.at), last.outcome),
         );
         for one in &last.steps {
             page.labelled("    ", 4, &step(look, one));
@@ -175,18 +150,9 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             recovery.phase,
             look.ahead(recovery.phase_due)
         ));
-        lines.extend(
-            recovery
-                .steps
-                .iter()
-                .map(|one| format!("  {}", step(look, one))),
-        );
+        lines.extend(recovery.steps.iter().map(|one| format!("  {}", step(look, one))));
     }
-    lines.extend(
-        unit.hold
-            .as_ref()
-            .map(|hold| format!("held {}", held(look, hold))),
-    );
+    lines.extend(unit.hold.as_ref().map(|hold| format!("held {}", held(look, hold))));
     if let Some(quarantine) = &unit.quarantine {
         lines.push(format!(
             "quarantined (round {}): one more try at {}, {}",
@@ -252,10 +218,7 @@ fn to_try(page: &mut Page<'_>, unit: &Unit) {
     if let Some(cause) = &unit.explained_by {
         add(format!("{program} explain {cause}"));
     }
-    unit.findings
-        .iter()
-        .filter_map(|f| f.repair.clone())
-        .for_each(&mut add);
+    unit.findings.iter().filter_map(|f| f.repair.clone()).for_each(&mut add);
     match unit.state {
         State::Ok | State::Disabled => {}
         State::Held | State::Quarantined => add(format!("{program} resume {name}")),

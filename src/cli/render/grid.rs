@@ -86,18 +86,13 @@ fn fit(table: &mut Table, columns: &[Column], width: u16) {
     let content = table.column_max_content_widths();
     let last = columns.len().saturating_sub(1);
     let wanted: Vec<u16> = content.iter().map(|content| (*content).min(most)).collect();
-    let visible = |table: &Table, index: usize| {
-        table
-            .column(index)
-            .is_some_and(|column| !column.is_hidden())
-    };
+    let visible = |table: &Table, index: usize| table.column(index).is_some_and(|column| !column.is_hidden());
     loop {
         let shown = (0..last).filter(|index| visible(table, *index));
         let taken: u16 = shown.filter_map(|i| wanted.get(i)).map(|w| w + GAP).sum();
         let left = width.saturating_sub(taken);
         let columns = columns.iter().enumerate().take(last);
-        let squeezing =
-            columns.filter(|(index, column)| column.worth > left && visible(table, *index));
+        let squeezing = columns.filter(|(index, column)| column.worth > left && visible(table, *index));
         let Some((index, _)) = squeezing.max_by_key(|(_, column)| column.worth) else {
             break;
         };

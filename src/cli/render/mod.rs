@@ -44,10 +44,6 @@ impl Look {
     /// `steadfast`, as the reader has to type it.
     #[must_use]
     pub fn program(&self) -> &'static str {
-        if self.user {
-            "steadfast --user"
-        } else {
-            "steadfast"
-        }
+        if self.user { "steadfast --user" } else { "steadfast" }
     }
 }

@@ -64,11 +64,7 @@ pub fn overview(look: &Look, status: &Status, all: bool) -> String {
 /// Counts, the worst first, and what there is to know of the picture itself.
 fn header(page: &mut Page<'_>, status: &Status) {
     let look = page.look;
-    let mut states: Vec<_> = status
-        .summary
-        .iter()
-        .filter(|(_, number)| **number > 0)
-        .collect();
+    let mut states: Vec<_> = status.summary.iter().filter(|(_, number)| **number > 0).collect();
     states.sort_by_key(|(state, _)| Reverse(state.rank()));
     let mut left = look.paint(STRONG, &status.host);
     let indent = status.host.chars().count();
@@ -117,11 +113,7 @@ fn problems(page: &mut Page<'_>, status: &Status) {
             0 => problem.file.clone(),
             line => format!("{}:{line}:{}", problem.file, problem.column),
         };
-        let force = if problem.last_good_in_force {
-            "; its last good version stays in force"
-        } else {
-            ""
-        };
+        let force = if problem.last_good_in_force { "; its last good version stays in force" } else { "" };
         let text = format!("rejected {place}: {}{force}", problem.message);
         page.labelled(&format!("{warning} "), 2, &text);
     }
@@ -163,10 +155,7 @@ fn line(look: &Look, unit: &Unit) -> Line {
     let sign = look.of_state(unit.state);
     let state = unit.state.as_str();
     let (probes, mut probes_paint) = probes(look, &unit.probes);
-    let mut paint = vec![
-        (sign.sign.to_owned(), sign.style),
-        (format!(" {state}"), sign.style),
-    ];
+    let mut paint = vec![(sign.sign.to_owned(), sign.style), (format!(" {state}"), sign.style)];
     paint.append(&mut probes_paint);
     let next = unit.next_action.as_ref();
     let next = next.map(|next| format!("{} {}", next.action, look.ahead(next.due_at)));
@@ -193,11 +182,7 @@ fn probes(look: &Look, probes: &[Probe]) -> (String, Vec<(String, anstyle::Style
     if probes.len() > PROBES_NAMED {
         let healthy = |probe: &&Probe| probe.status == ProbeStatus::Healthy;
         let well = probes.iter().filter(healthy).count();
-        let worst = if well == probes.len() {
-            ProbeStatus::Healthy
-        } else {
-            ProbeStatus::Unhealthy
-        };
+        let worst = if well == probes.len() { ProbeStatus::Healthy } else { ProbeStatus::Unhealthy };
         let sign = look.of_probe(worst);
         paint.push((sign.sign.to_owned(), sign.style));
         texts.push(format!("{} {well} of {}", sign.sign, probes.len()));
@@ -239,11 +224,7 @@ pub fn why(look: &Look, unit: &Unit) -> String {
     if let Some(hold) = unit.hold.as_ref().filter(|_| unit.state == State::Held) {
         return held(look, hold);
     }
-    if let Some(quarantine) = unit
-        .quarantine
-        .as_ref()
-        .filter(|_| unit.state == State::Quarantined)
-    {
+    if let Some(quarantine) = unit.quarantine.as_ref().filter(|_| unit.state == State::Quarantined) {
         let retry = look.ahead(quarantine.retry_at);
         return format!("{}: budget spent, next try {retry}", quarantine.because);
     }
@@ -257,21 +238,12 @@ pub fn why(look: &Look, unit: &Unit) -> String {
     match unit.state {
         State::Disabled => "switched off in its file".to_owned(),
         State::Unknown => {
-            let mut unknown = unit
-                .conditions
-                .iter()
-                .filter(|c| c.status == Truth::Unknown);
-            unknown
-                .next()
-                .map(|c| c.message.clone())
-                .unwrap_or_default()
+            let mut unknown = unit.conditions.iter().filter(|c| c.status == Truth::Unknown);
+            unknown.next().map(|c| c.message.clone()).unwrap_or_default()
         }
-        State::Ok
-        | State::Degraded
-        | State::Down
-        | State::Recovering
-        | State::Held
-        | State::Quarantined => well(look, unit),
+        State::Ok | State::Degraded | State::Down | State::Recovering | State::Held | State::Quarantined => {
+            well(look, unit)
+        }
     }
 }
 
@@ -288,10 +260,7 @@ pub fn held(look: &Look, hold: &crate::api::wire::Hold) -> String {
 }
 
 fn well(look: &Look, unit: &Unit) -> String {
-    let release = unit
-        .release
-        .as_ref()
-        .and_then(|release| release.running.as_deref());
+    let release = unit.release.as_ref().and_then(|release| release.running.as_deref());
     let name = release.and_then(|path| path.rsplit('/').next());
     let mut facts = Vec::new();
     facts.extend(unit.sub_state.clone());

@@ -13,10 +13,7 @@ pub struct Page<'a> {
 
 impl<'a> Page<'a> {
     pub fn new(look: &'a Look) -> Self {
-        Self {
-            look,
-            text: String::new(),
-        }
+        Self { look, text: String::new() }
     }
 
     /// The whole text, each line with its end.
@@ -48,10 +45,7 @@ impl<'a> Page<'a> {
     /// `left_long` is how many characters `left` shows, without its colours.
     pub fn ends(&mut self, left: &str, left_long: usize, right: &str) {
         let right_long = right.chars().count();
-        let room = self
-            .look
-            .width()
-            .and_then(|width| width.checked_sub(left_long + right_long));
+        let room = self.look.width().and_then(|width| width.checked_sub(left_long + right_long));
         let space = " ".repeat(room.unwrap_or(3).max(3));
         let right = self.look.paint(FAINT, right);
         if right_long == 0 {
@@ -63,10 +57,7 @@ impl<'a> Page<'a> {
 
     /// A text behind a painted label that shows `long` characters; further lines stand under the text.
     pub fn labelled(&mut self, label: &str, long: usize, text: &str) {
-        let width = self
-            .look
-            .width()
-            .map(|width| width.saturating_sub(long).max(20));
+        let width = self.look.width().map(|width| width.saturating_sub(long).max(20));
         for (number, line) in wrap(text, width).iter().enumerate() {
             if number == 0 {
                 self.line(&format!("{label}{line}"));
@@ -78,10 +69,7 @@ impl<'a> Page<'a> {
 
     /// The same in a faint style.
     pub fn faint(&mut self, indent: usize, text: &str) {
-        let width = self
-            .look
-            .width()
-            .map(|width| width.saturating_sub(indent).max(20));
+        let width = self.look.width().map(|width| width.saturating_sub(indent).max(20));
         for line in wrap(text, width) {
             let line = self.look.paint(FAINT, &line);
             self.line(&format!("{}{line}", " ".repeat(indent)));

@@ -29,11 +29,7 @@ impl Look {
     /// Text in a style, where colours are wished.
     #[must_use]
     pub fn paint(&self, style: Style, text: &str) -> String {
-        if self.colour && style != PLAIN {
-            format!("{style}{text}{style:#}")
-        } else {
-            text.to_owned()
-        }
+        if self.colour && style != PLAIN { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 
     /// The sign in its colour.

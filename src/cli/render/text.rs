@@ -98,11 +98,7 @@ impl Look {
     #[must_use]
     pub fn ahead(&self, time: Time) -> String {
         let ahead = time.0.saturating_sub(self.now.0);
-        if ahead < 1000 {
-            "now".to_owned()
-        } else {
-            format!("in {}", length(ahead))
-        }
+        if ahead < 1000 { "now".to_owned() } else { format!("in {}", length(ahead)) }
     }
 
     /// Local time of day; with the date where it is another day.
@@ -159,38 +155,17 @@ mod tests {
 
     #[test]
     fn durations_read_well() {
-        let shown = [
-            0,
-            999,
-            14_000,
-            134_000,
-            7_200_000,
-            11_520_000,
-            187_200_000,
-            3_542_400_000,
-        ];
+        let shown = [0, 999, 14_000, 134_000, 7_200_000, 11_520_000, 187_200_000, 3_542_400_000];
         let shown: Vec<String> = shown.into_iter().map(length).collect();
-        assert_eq!(
-            shown,
-            ["0s", "0s", "14s", "2m14s", "2h", "3h12m", "2d4h", "41d"]
-        );
-        assert_eq!(
-            [took(840), took(2310), took(65_000)],
-            ["840ms", "2.3s", "1m5s"]
-        );
-        assert_eq!(
-            [latency(3.12), latency(41.2), latency(2310.0)],
-            ["3.1ms", "41ms", "2.3s"]
-        );
+        assert_eq!(shown, ["0s", "0s", "14s", "2m14s", "2h", "3h12m", "2d4h", "41d"]);
+        assert_eq!([took(840), took(2310), took(65_000)], ["840ms", "2.3s", "1m5s"]);
+        assert_eq!([latency(3.12), latency(41.2), latency(2310.0)], ["3.1ms", "41ms", "2.3s"]);
     }
 
     #[test]
     fn nothing_of_others_steers_the_terminal() {
         let nasty = "a\u{1b}[31mb\nc\u{7}\u{9b}d\u{202e}e\u{7f}";
-        assert_eq!(
-            clean(nasty),
-            "a\\u{1b}[31mb\\nc\\u{7}\\u{9b}d\\u{202e}e\\u{7f}"
-        );
+        assert_eq!(clean(nasty), "a\\u{1b}[31mb\\nc\\u{7}\\u{9b}d\\u{202e}e\\u{7f}");
         assert_eq!(clean(r"dev-disk\x2dby — 你好"), r"dev-disk\x2dby — 你好");
         let list = vec!["a\u{1b}".to_owned()];
         assert_eq!(cleaned(&list).unwrap(), ["a\\u{1b}"]);

@@ -4,8 +4,7 @@ use std::path::Path;
 
 use crate::model::moment::Moment;
 use crate::model::release::{
-    LinkReading, PastTarget, Place, ProcessReading, ProcessesReading, Residence, Resident, Role,
-    Target,
+    LinkReading, PastTarget, Place, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
 };
 use crate::model::unit::UnitSettings;
 
@@ -87,21 +86,15 @@ enum Held {
 }
 
 fn yardsticks<'a>(links: &'a [LinkReading], known: Known<'a>) -> Vec<Yardstick<'a>> {
-    let leading = || {
-        links
-            .iter()
-            .filter_map(|link| Some((link, link.target.as_ref()?)))
-    };
+    let leading = || links.iter().filter_map(|link| Some((link, link.target.as_ref()?)));
     let is_side = |link: &LinkReading, target: &Target| {
-        leading().any(|(outer, around)| {
-            lies_in(link, outer, around) && !below(&target.path, &around.path)
-        })
+        leading().any(|(outer, around)| lies_in(link, outer, around) && !below(&target.path, &around.path))
     };
     leading()
         .map(|(link, target)| {
             let past = known.history.get(&link.link).map_or(&[][..], Vec::as_slice);
-            let outer = leading()
-                .any(|(inner, leads)| lies_in(inner, link, target) && !is_side(inner, leads));
+            let outer =
+                leading().any(|(inner, leads)| lies_in(inner, link, target) && !is_side(inner, leads));
             Yardstick {
                 link,
                 target,
@@ -143,13 +136,9 @@ fn is_dedicated(
     }
     // `/srv -> /data/srv` has the same form and is a disk, as is whatever other links lie in.
     let beside = !outer && place != "/" && holder.parent() == Some(Path::new(&place));
-    let named = holder
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| HOLDERS.contains(&name));
-    let held_another = past
-        .iter()
-        .any(|old| old.path != target.path && Path::new(&old.path).parent() == Some(holder));
+    let named = holder.file_name().and_then(|name| name.to_str()).is_some_and(|name| HOLDERS.contains(&name));
+    let held_another =
+        past.iter().any(|old| old.path != target.path && Path::new(&old.path).parent() == Some(holder));
     beside || named || held_another
 }
 
@@ -166,53 +155,28 @@ fn real_parent(link: &LinkReading, links: &[LinkReading]) -> String {
         let whole = Path::new(&target.path).join(rest);
         Some(whole.components().collect::<std::path::PathBuf>())
     });
-    real.unwrap_or_else(|| parent.to_owned())
-        .to_string_lossy()
-        .into_owned()
+    real.unwrap_or_else(|| parent.to_owned()).to_string_lossy().into_owned()
 }
 
-fn residence(
-    process: &ProcessReading,
-    main: bool,
-    links: &[Yardstick<'_>],
-    known: Known<'_>,
-) -> Residence {
+fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], known: Known<'_>) -> Residence {
     if links.is_empty() {
         return Residence::Elsewhere;
     }
-    let directory = if main {
-        Held::MainDirectory
-    } else {
-        Held::Directory
-    };
-    let cwd = process
-        .cwd
-        .as_ref()
-        .map(|cwd| worst(cwd, directory, process, links));
-    let exe = process
-        .exe
-        .as_ref()
-        .map(|exe| worst(exe, Held::File, process, links));
+    let directory = if main { Held::MainDirectory } else { Held::Directory };
+    let cwd = process.cwd.as_ref().map(|cwd| worst(cwd, directory, process, links));
+    let exe = process.exe.as_ref().map(|exe| worst(exe, Held::File, process, links));
     let mut verdicts = vec![
         (cwd.clone().unwrap_or(Lies::Elsewhere), "it lives there"),
-        (
-            exe.unwrap_or(Lies::Elsewhere),
-            "its executable is from there",
-        ),
+        (exe.unwrap_or(Lies::Elsewhere), "its executable is from there"),
     ];
     if verdicts.iter().all(|(lies, _)| *lies == Lies::Elsewhere) {
         verdicts.push((by_files(process, links), "it holds files of it open"));
     }
-    let (lies, because) = verdicts
-        .into_iter()
-        .max_by_key(|(lies, _)| rank(lies))
-        .unwrap_or((Lies::Elsewhere, ""));
+    let (lies, because) =
+        verdicts.into_iter().max_by_key(|(lies, _)| rank(lies)).unwrap_or((Lies::Elsewhere, ""));
     match lies {
         Lies::Gone(release) => Residence::Deleted { release },
-        Lies::Old(release) => Residence::Outdated {
-            release,
-            because: because.to_owned(),
-        },
+        Lies::Old(release) => Residence::Outdated { release, because: because.to_owned() },
         Lies::Current => Residence::Current,
         Lies::Elsewhere => {
             if let Err(why) = &process.cwd {
@@ -248,11 +212,8 @@ fn worst(place: &Place, held: Held, process: &ProcessReading, links: &[Yardstick
 
 /// One file of the current release is enough to be current: a process may well read in an old one.
 fn by_files(process: &ProcessReading, links: &[Yardstick<'_>]) -> Lies {
-    let mut found: Vec<Lies> = process
-        .files
-        .iter()
-        .map(|file| worst(file, Held::File, process, links))
-        .collect();
+    let mut found: Vec<Lies> =
+        process.files.iter().map(|file| worst(file, Held::File, process, links)).collect();
     if found.contains(&Lies::Current) {
         return Lies::Current;
     }
@@ -266,16 +227,8 @@ fn lies(place: &Place, held: Held, process: &ProcessReading, by: &Yardstick<'_>)
         return Lies::Current;
     }
     let found = was_target(place, process, by)
-        .or_else(|| {
-            (by.dedicated && !by.side)
-                .then(|| beside(place, held, by))
-                .flatten()
-        })
-        .or_else(|| {
-            (place.gone && held == Held::MainDirectory)
-                .then(|| followed(place, by))
-                .flatten()
-        });
+        .or_else(|| (by.dedicated && !by.side).then(|| beside(place, held, by)).flatten())
+        .or_else(|| (place.gone && held == Held::MainDirectory).then(|| followed(place, by)).flatten());
     match found {
         Some(release) if place.gone => Lies::Gone(release),
         Some(release) => Lies::Old(release),
@@ -289,11 +242,7 @@ fn was_target(place: &Place, process: &ProcessReading, by: &Yardstick<'_>) -> Op
     let older = before(process.started_ms, by.link.switched_at);
     let chain = place.id.into_iter().chain(place.above.iter().copied());
     let skip = usize::from(place.id.is_none());
-    let names = Path::new(&place.path)
-        .ancestors()
-        .skip(skip)
-        .map(Some)
-        .chain(std::iter::repeat(None));
+    let names = Path::new(&place.path).ancestors().skip(skip).map(Some).chain(std::iter::repeat(None));
     chain.zip(names).find_map(|(id, name)| {
         by.past
             .iter()
@@ -342,11 +291,7 @@ pub(super) fn before(started_ms: i64, moment: Moment) -> bool {
 }
 
 /// Nothing places it, and a link of the unit was switched to another release after it started.
-fn by_time(
-    process: &ProcessReading,
-    links: &[Yardstick<'_>],
-    known: Known<'_>,
-) -> Option<Residence> {
+fn by_time(process: &ProcessReading, links: &[Yardstick<'_>], known: Known<'_>) -> Option<Residence> {
     let late = links
         .iter()
         .filter(|by| !by.side)
@@ -372,12 +317,7 @@ fn in_force<'a>(process: &ProcessReading, by: &Yardstick<'a>) -> Option<(usize, 
 /// The link led to the same release when the process started: switched back, set anew, or renamed meanwhile.
 fn led_here(process: &ProcessReading, by: &Yardstick<'_>) -> bool {
     in_force(process, by).is_some_and(|(at, old)| {
-        let renamed = || {
-            by.past
-                .iter()
-                .skip(at)
-                .all(|later| later.id == by.target.id)
-        };
+        let renamed = || by.past.iter().skip(at).all(|later| later.id == by.target.id);
         old.id == by.target.id && (old.path == by.target.path || renamed())
     })
 }
@@ -390,9 +330,5 @@ fn in_outer(process: &ProcessReading, links: &[Yardstick<'_>]) -> Residence {
             .filter(|by| by.outer && !by.side)
             .any(|by| cwd.id == Some(by.target.id) || cwd.above.contains(&by.target.id))
     });
-    if in_it {
-        Residence::Current
-    } else {
-        Residence::Elsewhere
-    }
+    if in_it { Residence::Current } else { Residence::Elsewhere }
 }

@@ -41,18 +41,12 @@ pub struct Verdict {
 #[must_use]
 pub fn verdict(residents: &[Resident], reading: &ProcessesReading) -> Verdict {
     let link = relevant(&reading.links, residents);
-    let current = link
-        .and_then(|link| link.target.as_ref())
-        .map(|target| target.path.clone());
+    let current = link.and_then(|link| link.target.as_ref()).map(|target| target.path.clone());
     let mut named = Vec::new();
     let stale: Vec<&Resident> = residents.iter().filter(|one| is_stale(one)).collect();
     if let Some(link) = link {
         let of = |wanted: fn(&Residence) -> bool| -> Vec<&Resident> {
-            stale
-                .iter()
-                .copied()
-                .filter(|one| wanted(&one.residence))
-                .collect()
+            stale.iter().copied().filter(|one| wanted(&one.residence)).collect()
         };
         let deleted = of(|residence| matches!(residence, Residence::Deleted { .. }));
         let outdated = of(|residence| matches!(residence, Residence::Outdated { .. }));
@@ -84,30 +78,22 @@ fn release(resident: &Resident) -> Option<&str> {
 /// that lead somewhere.
 fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a LinkReading> {
     let leading = || links.iter().filter(|link| link.target.is_some());
-    let releases: BTreeSet<&Path> = residents
-        .iter()
-        .filter_map(release)
-        .filter_map(|release| Path::new(release).parent())
-        .collect();
+    let releases: BTreeSet<&Path> =
+        residents.iter().filter_map(release).filter_map(|release| Path::new(release).parent()).collect();
     let beside = leading().find(|link| {
         let target = link.target.as_ref().map(|target| Path::new(&target.path));
-        target
-            .and_then(Path::parent)
-            .is_some_and(|holder| releases.contains(holder))
+        target.and_then(Path::parent).is_some_and(|holder| releases.contains(holder))
     });
     // `/srv` on another disk is met before `/srv/app/current`; what lies inside of another link comes after it.
     let first = leading().next();
     let inner = first.and_then(|first| {
-        leading()
-            .filter(|link| Path::new(&link.link).starts_with(&first.link))
-            .find(|link| {
-                let inside =
-                    |link: &LinkReading| link.target.as_ref().map(|target| target.path.clone());
-                link.link != first.link
-                    && inside(link)
-                        .zip(inside(first))
-                        .is_some_and(|(path, around)| Path::new(&path).starts_with(around))
-            })
+        leading().filter(|link| Path::new(&link.link).starts_with(&first.link)).find(|link| {
+            let inside = |link: &LinkReading| link.target.as_ref().map(|target| target.path.clone());
+            link.link != first.link
+                && inside(link)
+                    .zip(inside(first))
+                    .is_some_and(|(path, around)| Path::new(&path).starts_with(around))
+        })
     });
     beside.or(inner).or(first)
 }
@@ -120,18 +106,11 @@ fn told(code: Code, stale: &[&Resident], all: &[Resident], link: &LinkReading) -
     let releases: BTreeSet<&str> = stale.iter().filter_map(|one| release(one)).collect();
     let releases = releases.into_iter().collect::<Vec<_>>().join(", ");
     let who = whom(stale, all.len());
-    let fate = if code == Code::ReleaseDeleted {
-        ", which was deleted"
-    } else {
-        ""
-    };
+    let fate = if code == Code::ReleaseDeleted { ", which was deleted" } else { "" };
     let runs = if stale.len() == 1 { "runs" } else { "run" };
     Some(Named {
         code,
-        message: format!(
-            "{who} {runs} {releases}{fate}; {} leads to {}",
-            link.link, target.path
-        ),
+        message: format!("{who} {runs} {releases}{fate}; {} leads to {}", link.link, target.path),
         switched_at: (code != Code::ReleaseDeleted).then_some(link.switched_at),
         evidence: evidence(all),
     })
@@ -149,29 +128,15 @@ fn whom(stale: &[&Resident], all: usize) -> String {
     };
     let names: Vec<String> = main.into_iter().chain(workers).collect();
     let names = names.join(" and ");
-    if stale.len() == all {
-        names
-    } else {
-        format!("{names} ({} of {all} processes)", stale.len())
-    }
+    if stale.len() == all { names } else { format!("{names} ({} of {all} processes)", stale.len()) }
 }
 
 /// New workers under an old master: only the workers were restarted.
 fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
-    let main = residents
-        .iter()
-        .find(|one| one.role == Role::Main && is_stale(one))?;
+    let main = residents.iter().find(|one| one.role == Role::Main && is_stale(one))?;
     let workers = || residents.iter().filter(|one| one.role == Role::Worker);
     let new = workers()
-        .filter(|one| {
-            before(
-                link.switched_at.boot_ms,
-                Moment {
-                    boot_ms: one.started_ms,
-                    wall_ms: 0,
-                },
-            )
-        })
+        .filter(|one| before(link.switched_at.boot_ms, Moment { boot_ms: one.started_ms, wall_ms: 0 }))
         .count();
     // A master that started after the switch has no old workers to be told from new ones.
     if new == 0 || !before(main.started_ms, link.switched_at) {
@@ -222,24 +187,16 @@ fn running(residents: &[Resident], current: Option<&str>) -> Option<String> {
         Residence::Outdated { .. } | Residence::Deleted { .. } => release(one).map(str::to_owned),
         Residence::Elsewhere | Residence::Unreadable { .. } => None,
     };
-    let main = residents
-        .iter()
-        .filter(|one| one.role == Role::Main)
-        .find_map(runs);
+    let main = residents.iter().filter(|one| one.role == Role::Main).find_map(runs);
     let stale = || residents.iter().filter(|one| is_stale(one)).find_map(runs);
-    main.or_else(stale)
-        .or_else(|| residents.iter().find_map(runs))
+    main.or_else(stale).or_else(|| residents.iter().find_map(runs))
 }
 
 fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String> {
-    let broken = reading
-        .links
-        .iter()
-        .find(|link| link.target.is_none())
-        .map(|link| {
-            let problem = link.problem.as_deref().unwrap_or("it leads nowhere");
-            format!("{} leads to no release: {problem}", link.link)
-        });
+    let broken = reading.links.iter().find(|link| link.target.is_none()).map(|link| {
+        let problem = link.problem.as_deref().unwrap_or("it leads nowhere");
+        format!("{} leads to no release: {problem}", link.link)
+    });
     let unread: Vec<&str> = residents
         .iter()
         .filter_map(|one| match &one.residence {
@@ -250,51 +207,30 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
             | Residence::Elsewhere => None,
         })
         .collect();
-    let unread = unread.first().map(|why| {
-        format!(
-            "{} of {} processes cannot be judged: {why}",
-            unread.len(),
-            residents.len()
-        )
-    });
-    let incomplete = reading
-        .incomplete
-        .as_ref()
-        .map(|why| format!("not all was looked at: {why}"));
+    let unread = unread
+        .first()
+        .map(|why| format!("{} of {} processes cannot be judged: {why}", unread.len(), residents.len()));
+    let incomplete = reading.incomplete.as_ref().map(|why| format!("not all was looked at: {why}"));
     broken.or(unread).or(incomplete)
 }
 
 /// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to a release is
 /// left to the release findings.
 #[must_use]
-pub fn binaries(
-    reading: &ProcessesReading,
-    main_pid: Option<u32>,
-    history: &History,
-) -> Option<Named> {
+pub fn binaries(reading: &ProcessesReading, main_pid: Option<u32>, history: &History) -> Option<Named> {
     let of_release = |path: &str| {
         reading.links.iter().any(|link| {
-            let holder = link
-                .target
-                .as_ref()
-                .and_then(|target| Path::new(&target.path).parent());
+            let holder = link.target.as_ref().and_then(|target| Path::new(&target.path).parent());
             let past = history.get(&link.link).into_iter().flatten();
-            holder.is_some_and(|holder| {
-                holder != Path::new("/") && Path::new(path).starts_with(holder)
-            }) || past
-                .into_iter()
-                .any(|old| Path::new(path).starts_with(&old.path))
+            holder.is_some_and(|holder| holder != Path::new("/") && Path::new(path).starts_with(holder))
+                || past.into_iter().any(|old| Path::new(path).starts_with(&old.path))
         })
     };
     let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut processes = BTreeSet::new();
     for process in &reading.processes {
         for path in process.replaced.iter().filter(|path| !of_release(path)) {
-            let role = if Some(process.pid) == main_pid {
-                Role::Main
-            } else {
-                Role::Worker
-            };
+            let role = if Some(process.pid) == main_pid { Role::Main } else { Role::Worker };
             let who = format!("{} {} ({})", role.as_str(), process.pid, process.name);
             users.entry(path).or_default().push(who);
             processes.insert(process.pid);
@@ -302,11 +238,7 @@ pub fn binaries(
     }
     let (first, _) = users.first_key_value()?;
     let more = users.len() - 1;
-    let others = if more == 0 {
-        String::new()
-    } else {
-        format!(" and {more} more")
-    };
+    let others = if more == 0 { String::new() } else { format!(" and {more} more") };
     Some(Named {
         code: Code::BinaryOutdated,
         message: format!(
@@ -321,11 +253,7 @@ pub fn binaries(
             .map(|(path, who)| {
                 let shown: Vec<&str> = who.iter().take(5).map(String::as_str).collect();
                 let rest = who.len().saturating_sub(shown.len());
-                let rest = if rest == 0 {
-                    String::new()
-                } else {
-                    format!(" and {rest} more")
-                };
+                let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
                 format!("{path}: {}{rest}", shown.join(", "))
             })
             .collect(),

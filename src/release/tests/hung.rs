@@ -23,40 +23,25 @@ struct Fuse {
 
 impl Drop for Fuse {
     fn drop(&mut self) {
-        drop(
-            Command::new("umount")
-                .args(["-f", "-l"])
-                .arg(&self.mounted)
-                .status(),
-        );
+        drop(Command::new("umount").args(["-f", "-l"]).arg(&self.mounted).status());
     }
 }
 
 impl Fuse {
     fn mount(at: &Path) -> Self {
-        let device = File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/fuse")
-            .expect("/dev/fuse");
+        let device = File::options().read(true).write(true).open("/dev/fuse").expect("/dev/fuse");
         rustix::io::fcntl_setfd(&device, rustix::io::FdFlags::empty()).expect("inheritable");
         let options = format!(
             "fd={},rootmode=40000,user_id=0,group_id=0,default_permissions,allow_other",
             device.as_raw_fd()
         );
-        let done = Command::new("mount")
-            .args(["-i", "-t", "fuse", "-o", &options, "test"])
-            .arg(at)
-            .status();
+        let done = Command::new("mount").args(["-i", "-t", "fuse", "-o", &options, "test"]).arg(at).status();
         assert!(done.expect("mount").success());
         rustix::io::fcntl_setfd(&device, rustix::io::FdFlags::CLOEXEC).expect("ours alone");
         let silent = Arc::new(AtomicBool::new(false));
         let hush = Arc::clone(&silent);
         std::thread::spawn(move || serve(device, &hush));
-        Self {
-            mounted: at.to_owned(),
-            silent,
-        }
+        Self { mounted: at.to_owned(), silent }
     }
 }
 
@@ -123,10 +108,7 @@ async fn a_hung_file_system_costs_one_wait_and_only_its_own_processes() {
         for process in &reading.processes {
             if there.contains(&process.pid) {
                 let why = process.cwd.as_ref().expect_err("it hangs");
-                assert!(
-                    why.starts_with("no answer from the file system within 1s"),
-                    "{why}"
-                );
+                assert!(why.starts_with("no answer from the file system within 1s"), "{why}");
                 assert!(why.contains(text(&at)), "{why}");
             } else {
                 assert!([before, after].contains(&process.pid));

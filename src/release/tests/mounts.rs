@@ -19,12 +19,8 @@ async fn a_bind_mount_of_the_release_is_the_release() {
     let alias = world.app("alias");
     create_dir(&alias).expect("a directory");
     let release = world.app("releases/1");
-    let line = format!(
-        "mount --bind {} {}; cd {}/public",
-        release.display(),
-        alias.display(),
-        alias.display()
-    );
+    let line =
+        format!("mount --bind {} {}; cd {}/public", release.display(), alias.display(), alias.display());
     if apart(&mut world, &line).is_none() {
         return;
     }
@@ -41,12 +37,7 @@ async fn a_mounted_release_that_was_deleted_outside_is_gone() {
     let alias = world.app("alias");
     create_dir(&alias).expect("a directory");
     let release = world.app("releases/2");
-    let line = format!(
-        "mount --bind {} {}; cd {}",
-        release.display(),
-        alias.display(),
-        alias.display()
-    );
+    let line = format!("mount --bind {} {}; cd {}", release.display(), alias.display(), alias.display());
     if apart(&mut world, &line).is_none() {
         return;
     }

@@ -64,8 +64,7 @@ impl Machine {
     pub fn enable_linger(&self, user: &str) {
         self.sh(&format!("loginctl enable-linger {user}"));
         self.wait_until("the user's manager runs", LINGER_LIMIT, || {
-            self.try_sh_as(user, "systemctl --user is-system-running")
-                .ok()
+            self.try_sh_as(user, "systemctl --user is-system-running").ok()
         });
     }
 }

@@ -15,10 +15,8 @@ impl Machine {
     #[track_caller]
     pub fn install_steadfast(&self) {
         self.place_steadfast(&built_program(), Path::new(UNITS));
-        self.sh(
-            "systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && \
-             systemctl enable --now steadfast.service",
-        );
+        self.sh("systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload && \
+             systemctl enable --now steadfast.service");
     }
 
     /// Puts a program and the files of a `units` folder where they belong on the machine's disk, and starts nothing.
@@ -49,8 +47,7 @@ impl Machine {
             .and_then(|()| fs::copy(from, &new))
             .unwrap_or_else(|error| panic!("cannot copy {}: {error}", from.display()));
         set_mode(&new, mode);
-        fs::rename(&new, &to)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", to.display()));
+        fs::rename(&new, &to).unwrap_or_else(|error| panic!("cannot make {}: {error}", to.display()));
     }
 }
 
@@ -81,8 +78,8 @@ fn built_program() -> PathBuf {
 
 /// The files of a folder and of its folders.
 fn files_below(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("cannot read {}: {error}", folder.display()));
     let mut files = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {

@@ -39,12 +39,7 @@ impl Machine {
     #[track_caller]
     pub fn switched_off(name: &str) -> Self {
         let scratch = Scratch::new();
-        Self {
-            hostname: name.to_owned(),
-            merged: scratch.merged(),
-            run: None,
-            scratch: Some(scratch),
-        }
+        Self { hostname: name.to_owned(), merged: scratch.merged(), run: None, scratch: Some(scratch) }
     }
 
     /// Boots a machine that is off; returns when the boot has finished (see [`Machine::state`]), with the time that it took.
@@ -119,12 +114,7 @@ impl Machine {
 
     /// Waits until `condition` holds and returns how long that took; fails, naming `what`, when it does not within `limit`.
     #[track_caller]
-    pub fn wait_until(
-        &self,
-        what: &str,
-        limit: Duration,
-        mut condition: impl FnMut() -> bool,
-    ) -> Duration {
+    pub fn wait_until(&self, what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Duration {
         let start = Instant::now();
         if poll(limit, || condition().then_some(())).is_none() {
             panic!("waited {limit:?} in vain until {what}");

@@ -5,10 +5,7 @@
 //! include it with `#[path = "…/rig/mod.rs"] mod rig;`.
 //!
 //! Trouble panics, with what was tried and what came back: the callers are tests.
-#![expect(
-    clippy::panic,
-    reason = "a machine test fails by panicking, and so does what it stands on"
-)]
+#![expect(clippy::panic, reason = "a machine test fails by panicking, and so does what it stands on")]
 
 mod files;
 mod install;

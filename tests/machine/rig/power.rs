@@ -43,10 +43,7 @@ impl Run {
         let console = scratch.folder.join("console.log");
         let log = File::create(&console)
             .unwrap_or_else(|error| panic!("cannot make {}: {error}", console.display()));
-        let mut run = Self {
-            nspawn: nspawn(scratch, hostname, log),
-            leader: 0,
-        };
+        let mut run = Self { nspawn: nspawn(scratch, hostname, log), leader: 0 };
         let deadline = Instant::now() + limit;
         let mut ready = !finished;
         while !(ready && run.leader != 0) {
@@ -77,9 +74,7 @@ impl Run {
     pub fn wait_stopped(mut self, scratch: &Scratch, reboot: bool) {
         let Some(status) = self.wait(STOP_LIMIT) else {
             let tail = tail(&scratch.folder.join("console.log"));
-            panic!(
-                "machine still up {STOP_LIMIT:?} after it was told to stop; its console:\n{tail}"
-            );
+            panic!("machine still up {STOP_LIMIT:?} after it was told to stop; its console:\n{tail}");
         };
         let wanted = if reboot { REBOOT_STATUS } else { 0 };
         assert_eq!(
@@ -93,8 +88,7 @@ impl Run {
     /// Kills all its processes at once.
     pub fn cut(mut self, scratch: &Scratch) {
         let kill = scratch.payload().join("cgroup.kill");
-        fs::write(&kill, "1")
-            .unwrap_or_else(|error| panic!("cannot write {}: {error}", kill.display()));
+        fs::write(&kill, "1").unwrap_or_else(|error| panic!("cannot write {}: {error}", kill.display()));
         if self.wait(STOP_LIMIT).is_none() {
             panic!("systemd-nspawn did not end when its machine was killed");
         }
@@ -113,14 +107,10 @@ fn wait_empty(scratch: &Scratch) {
 }
 
 fn nspawn(scratch: &Scratch, hostname: &str, console: File) -> Child {
-    let errors = console
-        .try_clone()
-        .unwrap_or_else(|error| panic!("cannot share the console: {error}"));
+    let errors = console.try_clone().unwrap_or_else(|error| panic!("cannot share the console: {error}"));
     let mut command = Command::new("sh");
     command.args(["-c", ENTER_CGROUPS, "enter"]);
-    command
-        .args(&scratch.cgroups)
-        .args(["--", "systemd-nspawn"]);
+    command.args(&scratch.cgroups).args(["--", "systemd-nspawn"]);
     command.args([
         "--quiet",
         "--boot",
@@ -164,12 +154,8 @@ fn notify_socket(id: &str) -> UnixDatagram {
 fn next_message(socket: &UnixDatagram) -> String {
     let mut buffer = [0; 4096];
     match socket.recv(&mut buffer) {
-        Ok(length) => {
-            String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned()
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-            String::new()
-        }
+        Ok(length) => String::from_utf8_lossy(buffer.get(..length).unwrap_or_default()).into_owned(),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => String::new(),
         Err(error) => panic!("cannot hear of the machine's readiness: {error}"),
     }
 }

@@ -51,9 +51,7 @@ impl Machine {
             .args(["-c", ENTER_CGROUPS, "enter"])
             .arg(self.scratch().payload().join("init.scope"))
             .args(["--", "nsenter", "--target", &leader.to_string()])
-            .args([
-                "--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--",
-            ])
+            .args(["--mount", "--pid", "--uts", "--ipc", "--net", "--cgroup", "--"])
             .args(arguments)
             .env_clear()
             .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin")
@@ -102,12 +100,7 @@ impl Machine {
             let _ = child.wait();
             panic!("{arguments:?} still runs after {COMMAND_LIMIT:?}\n{stdout}\n{stderr}");
         };
-        Output {
-            code: status.code(),
-            stdout,
-            stderr,
-            took,
-        }
+        Output { code: status.code(), stdout, stderr, took }
     }
 
     /// Runs a bash script inside, as root, and returns its standard output. Fails when the script fails.
@@ -152,15 +145,12 @@ fn create(path: &Path) -> File {
 }
 
 fn open(path: &Path) -> Stdio {
-    File::open(path)
-        .unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display()))
-        .into()
+    File::open(path).unwrap_or_else(|error| panic!("cannot open {}: {error}", path.display())).into()
 }
 
 /// Reads and removes a file.
 fn take(path: &Path) -> String {
-    let bytes = std::fs::read(path)
-        .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
+    let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
     let _ = std::fs::remove_file(path);
     String::from_utf8_lossy(&bytes).trim_end().to_owned()
 }

@@ -34,28 +34,20 @@ impl Scratch {
     /// Makes the folder and the control groups, mounts the overlay and sets the keeper on watch.
     pub fn new() -> Self {
         let base = base();
-        fs::create_dir_all(&base)
-            .unwrap_or_else(|error| panic!("cannot make {}: {error}", base.display()));
+        fs::create_dir_all(&base).unwrap_or_else(|error| panic!("cannot make {}: {error}", base.display()));
         // Nobody sweeps between the making of a folder and the locking of it.
         let door = lock_file(&base.join(".lock"));
-        door.lock()
-            .unwrap_or_else(|error| panic!("cannot lock {}: {error}", base.display()));
+        door.lock().unwrap_or_else(|error| panic!("cannot lock {}: {error}", base.display()));
         static SWEPT: OnceLock<()> = OnceLock::new();
         SWEPT.get_or_init(|| sweep(&base));
 
         let (id, folder) = new_folder(&base);
         let lock = lock_file(&folder.join("lock"));
-        lock.lock()
-            .unwrap_or_else(|error| panic!("cannot lock {}: {error}", folder.display()));
+        lock.lock().unwrap_or_else(|error| panic!("cannot lock {}: {error}", folder.display()));
         let cgroups = cgroups(&id);
         // From here on whatever was made is removed, also when a later step panics.
         let keeper = start_keeper(&folder, &id, &cgroups, lock);
-        let scratch = Self {
-            id,
-            folder,
-            cgroups,
-            keeper: Some(keeper),
-        };
+        let scratch = Self { id, folder, cgroups, keeper: Some(keeper) };
         scratch.mount();
         scratch
     }
@@ -86,16 +78,13 @@ impl Scratch {
     }
 
     fn unified(&self) -> &Path {
-        self.cgroups
-            .first()
-            .unwrap_or_else(|| panic!("machine {} has no control group", self.id))
+        self.cgroups.first().unwrap_or_else(|| panic!("machine {} has no control group", self.id))
     }
 
     fn mount(&self) {
         for name in ["upper", "work", "merged"] {
             let path = self.folder.join(name);
-            fs::create_dir(&path)
-                .unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
+            fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
         }
         let options = format!(
             "lowerdir={},upperdir={},workdir={}",
@@ -248,6 +237,5 @@ fn remove_cgroup(path: &Path) {
             remove_cgroup(&entry.path());
         }
     }
-    fs::remove_dir(path)
-        .unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
+    fs::remove_dir(path).unwrap_or_else(|error| panic!("cannot remove {}: {error}", path.display()));
 }
