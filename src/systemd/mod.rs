@@ -2,8 +2,10 @@
 
 mod bus;
 mod proxies;
+mod unit_paths;
 mod values;
 
+pub mod boot;
 pub mod command;
 pub mod orders;
 mod output;
