@@ -91,11 +91,17 @@ async fn client(
             .resolve_to_addrs(&host, &addresses);
         if certificates { builder.build() } else { builder.tls_certs_only([]).build() }
     };
-    // The system's certificates are read from disk: not on this thread, and not where no TLS can come.
-    let built = if scheme == "http" && !follow {
+    // The system's certificates are read from disk: not on this thread, and not where no TLS can come. A host may have
+    // none; then only a redirect to TLS fails.
+    let plain = scheme == "http";
+    let built = if plain && !follow {
         build(false)
     } else {
-        blocking::call(limit, move || build(true)).await.map_err(|stuck| match stuck {
+        let with_certificates = move || match build(true) {
+            Err(_) if plain => build(false),
+            built => built,
+        };
+        blocking::call(limit, with_certificates).await.map_err(|stuck| match stuck {
             Stuck::Late => Failure::unknown("the system's certificates were not read in time"),
             Stuck::NoSlot => Failure::unknown("earlier probes still hang"),
         })?

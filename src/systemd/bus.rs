@@ -10,9 +10,7 @@ use tokio::time::timeout;
 use zbus::DBusError as _;
 use zbus::fdo::DBusProxy;
 use zbus::message::Message;
-use zbus::{
-    Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant,
-};
+use zbus::{Connection, MatchRule, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 use super::values::Values;
 
@@ -79,10 +77,7 @@ pub(super) async fn connect(instance: Instance) -> Result<Connection, BusError> 
     match timeout(CONNECT_LIMIT, builder.method_timeout(CALL_LIMIT).build()).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(fault(words(&error))),
-        Err(_) => Err(fault(format!(
-            "no answer within {}s",
-            CONNECT_LIMIT.as_secs()
-        ))),
+        Err(_) => Err(fault(format!("no answer within {}s", CONNECT_LIMIT.as_secs()))),
     }
 }
 
@@ -164,15 +159,8 @@ where
     T: TryFrom<OwnedVariant>,
     T::Error: Into<zbus::Error>,
 {
-    let reply = connection
-        .call_method(
-            Some(SYSTEMD),
-            path,
-            Some(PROPERTIES),
-            "Get",
-            &(interface, name),
-        )
-        .await?;
+    let reply =
+        connection.call_method(Some(SYSTEMD), path, Some(PROPERTIES), "Get", &(interface, name)).await?;
     let value: OwnedVariant = reply.body().deserialize()?;
     T::try_from(value).map_err(Into::into)
 }
@@ -218,10 +206,7 @@ mod tests {
             unit_path("worker@a-1.service").as_str(),
             "/org/freedesktop/systemd1/unit/worker_40a_2d1_2eservice"
         );
-        assert_eq!(
-            unit_path("3proxy.service").as_str(),
-            "/org/freedesktop/systemd1/unit/_33proxy_2eservice"
-        );
+        assert_eq!(unit_path("3proxy.service").as_str(), "/org/freedesktop/systemd1/unit/_33proxy_2eservice");
         assert_eq!(escape(""), "_");
     }
 }

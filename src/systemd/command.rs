@@ -92,14 +92,8 @@ impl Command {
             ("CollectMode", "inactive-or-failed".into()),
             ("NoNewPrivileges", true.into()),
             ("LogLevelMax", WARNING.into()),
-            (
-                "StandardOutputFileDescriptor",
-                Fd::Borrowed(out.as_fd()).into(),
-            ),
-            (
-                "StandardErrorFileDescriptor",
-                Fd::Borrowed(out.as_fd()).into(),
-            ),
+            ("StandardOutputFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
+            ("StandardErrorFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
         ];
         for (name, value) in &self.like {
             settings.push((name, Variant::from(value.try_clone()?)));
@@ -140,20 +134,12 @@ pub async fn run(orders: &Orders, command: Command) -> CommandOutcome {
     }
 }
 
-async fn carry_out(
-    orders: &Orders,
-    command: &Command,
-    output: &mut Output,
-) -> Result<CommandEnd, String> {
-    let connection = bus::connect(orders.instance())
-        .await
-        .map_err(|error| error.to_string())?;
+async fn carry_out(orders: &Orders, command: &Command, output: &mut Output) -> Result<CommandEnd, String> {
+    let connection = bus::connect(orders.instance()).await.map_err(|error| error.to_string())?;
     let unit = unit_name();
     let limit = command.timeout.saturating_add(GRACE);
     let lived = timeout(limit, async {
-        let mut life = Life::begin(&connection, &unit, command)
-            .await
-            .map_err(|error| words(&error))?;
+        let mut life = Life::begin(&connection, &unit, command).await.map_err(|error| words(&error))?;
         life.follow(&connection, command, output).await
     });
     match lived.await {
@@ -220,11 +206,7 @@ impl Life {
                 .interface(PROPERTIES)
                 .member("PropertiesChanged")
                 .build()?,
-            MatchRule::builder()
-                .sender(SYSTEMD)
-                .member("JobRemoved")
-                .arg(2, unit)
-                .build()?,
+            MatchRule::builder().sender(SYSTEMD).member("JobRemoved").arg(2, unit).build()?,
         ];
         let signals = Signals::open(connection, rules, QUEUE).await?;
         let manager = ManagerProxy::new(connection).await?;
@@ -233,16 +215,8 @@ impl Life {
         // The command must be able to wait for us when it writes faster than we read.
         let writer = writer.into_blocking_fd()?;
         let settings = command.settings(&writer)?;
-        manager
-            .start_transient_unit(unit, "fail", &settings, &[])
-            .await?;
-        Ok(Self {
-            unit: unit.to_owned(),
-            signals,
-            pipe: Some(reader),
-            started: None,
-            seen: Seen::default(),
-        })
+        manager.start_transient_unit(unit, "fail", &settings, &[]).await?;
+        Ok(Self { unit: unit.to_owned(), signals, pipe: Some(reader), started: None, seen: Seen::default() })
     }
 
     /// Reads what it writes until systemd says that it is over.
@@ -288,12 +262,9 @@ impl Life {
     /// Takes a signal of the unit or of its job; one that cannot be read changes nothing.
     fn take(&mut self, message: &Message) {
         let body = message.body();
-        if let Ok((_, _, _, result)) = body.deserialize::<(u32, zbus::ObjectPath<'_>, &str, &str)>()
-        {
+        if let Ok((_, _, _, result)) = body.deserialize::<(u32, zbus::ObjectPath<'_>, &str, &str)>() {
             self.started = Some(result.to_owned());
-        } else if let Ok((interface, values, _)) =
-            body.deserialize::<(&str, Values<'_>, Vec<&str>)>()
-        {
+        } else if let Ok((interface, values, _)) = body.deserialize::<(&str, Values<'_>, Vec<&str>)>() {
             self.seen.take(interface, &values);
         }
     }
@@ -323,8 +294,7 @@ impl Seen {
     fn take(&mut self, interface: &str, told: &Values<'_>) {
         if interface == UNIT {
             let active = values::text(told, "ActiveState");
-            self.over =
-                matches!(active, Some("inactive" | "failed")) && values::job_id(told).is_none();
+            self.over = matches!(active, Some("inactive" | "failed")) && values::job_id(told).is_none();
         } else if let Some(result) = values::text(told, "Result") {
             result.clone_into(&mut self.result);
             self.code = values::number(told, "ExecMainCode").unwrap_or(0);
@@ -358,14 +328,8 @@ fn not_executed(status: i32, command: &Command) -> String {
             command.directory.as_deref().unwrap_or_default()
         ),
         203 => format!("cannot execute {program}: missing or not executable (status 203)"),
-        216 => format!(
-            "unknown group {}",
-            command.group.as_deref().unwrap_or_default()
-        ),
-        217 => format!(
-            "unknown user {}",
-            command.user.as_deref().unwrap_or_default()
-        ),
+        216 => format!("unknown group {}", command.group.as_deref().unwrap_or_default()),
+        217 => format!("unknown user {}", command.user.as_deref().unwrap_or_default()),
         226 => "cannot set up its mount namespace".to_owned(),
         other => format!("systemd could not prepare it (status {other})"),
     }
@@ -377,12 +341,7 @@ mod tests {
 
     fn ended(started: &str, result: &str, code: u64, status: i32) -> CommandEnd {
         let command = Command::new(vec!["/bin/x".to_owned()], Duration::from_secs(1));
-        let seen = Seen {
-            result: result.to_owned(),
-            code,
-            status,
-            over: true,
-        };
+        let seen = Seen { result: result.to_owned(), code, status, over: true };
         end(Some(started), &seen, &command)
     }
 
@@ -392,9 +351,7 @@ mod tests {
         assert_eq!(ended("done", "exit-code", 1, 203), CommandEnd::Exited(203));
         assert_eq!(
             ended("failed", "exit-code", 1, 203),
-            CommandEnd::NotRun(
-                "cannot execute /bin/x: missing or not executable (status 203)".to_owned()
-            )
+            CommandEnd::NotRun("cannot execute /bin/x: missing or not executable (status 203)".to_owned())
         );
         assert_eq!(ended("done", "timeout", 2, 15), CommandEnd::TimedOut);
         assert_eq!(ended("done", "signal", 2, 9), CommandEnd::Signalled(9));

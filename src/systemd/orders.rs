@@ -108,10 +108,7 @@ impl Orders {
     /// Enablement as the disk has it now.
     pub async fn enablement(&self, unit: &UnitName) -> UnitFileState {
         let mut all = self.enablements(std::slice::from_ref(unit)).await;
-        all.pop().map_or_else(
-            || UnitFileState::Unknown("no answer".to_owned()),
-            |(_, state)| state,
-        )
+        all.pop().map_or_else(|| UnitFileState::Unknown("no answer".to_owned()), |(_, state)| state)
     }
 
     /// Enablement of many units over one connection, each asked of the disk, in the order given.
@@ -121,20 +118,15 @@ impl Orders {
             Err(error) => error.to_string(),
             Ok(connection) => {
                 let answers = async {
-                    let mut answers = stream::iter(units)
-                        .map(|unit| enablement(&connection, unit))
-                        .buffered(QUESTIONS);
+                    let mut answers =
+                        stream::iter(units).map(|unit| enablement(&connection, unit)).buffered(QUESTIONS);
                     while let Some(state) = answers.next().await {
                         told.push(state);
                     }
                 };
                 let late = timeout(QUESTIONS_LIMIT, answers).await.is_err();
                 let limit = QUESTIONS_LIMIT.as_secs();
-                if late {
-                    format!("no answer within {limit}s")
-                } else {
-                    String::new()
-                }
+                if late { format!("no answer within {limit}s") } else { String::new() }
             }
         };
         let untold = units.len().saturating_sub(told.len());
@@ -158,9 +150,7 @@ impl Orders {
     }
 
     async fn enable_and_reload(&self, unit: &UnitName) -> Result<Vec<String>, String> {
-        let connection = bus::connect(self.instance)
-            .await
-            .map_err(|error| error.to_string())?;
+        let connection = bus::connect(self.instance).await.map_err(|error| error.to_string())?;
         let links = enable(&connection, unit).await?;
         if links.is_empty() {
             return Ok(links);
@@ -170,9 +160,7 @@ impl Orders {
         // Whoever had the turn before us may have reloaded after our links were made.
         if self.shared.reloaded.load(Ordering::Acquire) < ours {
             let covered = self.shared.enabled.load(Ordering::Acquire);
-            reload(&connection)
-                .await
-                .map_err(|why| format!("enabled, and systemd did not reload: {why}"))?;
+            reload(&connection).await.map_err(|why| format!("enabled, and systemd did not reload: {why}"))?;
             self.shared.reloaded.store(covered, Ordering::Release);
         }
         drop(turn);
@@ -184,11 +172,7 @@ impl Orders {
 async fn carry_out(instance: Instance, verb: Verb, unit: &UnitName) -> JobResult {
     let begun = async {
         let connection = bus::connect(instance).await?;
-        let rule = MatchRule::builder()
-            .sender(SYSTEMD)
-            .interface(MANAGER)
-            .member("JobRemoved")
-            .build()?;
+        let rule = MatchRule::builder().sender(SYSTEMD).interface(MANAGER).member("JobRemoved").build()?;
         let signals = Signals::open(&connection, vec![rule], QUEUE).await?;
         let manager = ManagerProxy::new(&connection).await?;
         manager.subscribe().await?;
@@ -200,12 +184,7 @@ async fn carry_out(instance: Instance, verb: Verb, unit: &UnitName) -> JobResult
     }
 }
 
-async fn ordered(
-    manager: &ManagerProxy<'_>,
-    mut signals: Signals,
-    verb: Verb,
-    unit: &UnitName,
-) -> JobResult {
+async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, unit: &UnitName) -> JobResult {
     let lost = || JobResult::Lost("the connection to the bus was lost".to_owned());
     let order = async {
         match verb {
@@ -248,9 +227,7 @@ async fn ordered(
 /// The job and its result, of a `JobRemoved`.
 fn job_removed(message: &Message) -> Option<(OwnedObjectPath, String)> {
     let body = message.body();
-    let (_, job, _, result) = body
-        .deserialize::<(u32, ObjectPath<'_>, &str, &str)>()
-        .ok()?;
+    let (_, job, _, result) = body.deserialize::<(u32, ObjectPath<'_>, &str, &str)>().ok()?;
     Some((job.into(), result.to_owned()))
 }
 
@@ -261,34 +238,21 @@ async fn enable(connection: &Connection, unit: &UnitName) -> Result<Vec<String>,
     } else {
         // systemd enables no alias, only what it stands for. A template is no unit that could be asked.
         let path = bus::unit_path(unit.as_str());
-        bus::property(connection, &path, UNIT, "Id")
-            .await
-            .map_err(|error| words(&error))?
+        bus::property(connection, &path, UNIT, "Id").await.map_err(|error| words(&error))?
     };
-    let manager = ManagerProxy::new(connection)
-        .await
-        .map_err(|error| words(&error))?;
-    let (installable, changes) = manager
-        .enable_unit_files(&[&id], false, false)
-        .await
-        .map_err(|error| words(&error))?;
+    let manager = ManagerProxy::new(connection).await.map_err(|error| words(&error))?;
+    let (installable, changes) =
+        manager.enable_unit_files(&[&id], false, false).await.map_err(|error| words(&error))?;
     if !installable && changes.is_empty() {
         return Err(format!("{id} has no [Install] section"));
     }
-    Ok(changes
-        .into_iter()
-        .map(|(_, link, file)| format!("{link} → {file}"))
-        .collect())
+    Ok(changes.into_iter().map(|(_, link, file)| format!("{link} → {file}")).collect())
 }
 
 /// Reloads the manager. Its answer alone proves nothing: a reload that failed is answered like one that did not.
 async fn reload(connection: &Connection) -> Result<(), String> {
     let told = async {
-        let rule = MatchRule::builder()
-            .sender(SYSTEMD)
-            .interface(MANAGER)
-            .member("Reloading")
-            .build()?;
+        let rule = MatchRule::builder().sender(SYSTEMD).interface(MANAGER).member("Reloading").build()?;
         let signals = Signals::open(connection, vec![rule], QUEUE).await?;
         let manager = ManagerProxy::new(connection).await?;
         manager.subscribe().await?;
@@ -321,9 +285,7 @@ async fn enablement(connection: &Connection, unit: &UnitName) -> UnitFileState {
         Err(zbus::Error::FDO(error)) if matches!(*error, zbus::fdo::Error::FileNotFound(_)) => {
             UnitFileState::NotFound
         }
-        Err(zbus::Error::MethodError(name, _, _)) if name.ends_with(".NoSuchUnit") => {
-            UnitFileState::NotFound
-        }
+        Err(zbus::Error::MethodError(name, _, _)) if name.ends_with(".NoSuchUnit") => UnitFileState::NotFound,
         Err(error) => UnitFileState::Unknown(words(&error)),
     }
 }
@@ -371,9 +333,6 @@ mod tests {
         ] {
             assert_eq!(file_state(word).as_str(), word);
         }
-        assert_eq!(
-            file_state("novel"),
-            UnitFileState::Unknown("systemd says novel".to_owned())
-        );
+        assert_eq!(file_state("novel"), UnitFileState::Unknown("systemd says novel".to_owned()));
     }
 }

@@ -12,10 +12,7 @@ pub struct OutputLimit {
 impl Default for OutputLimit {
     /// 64 KiB and 100 lines: enough for the stack trace of a smoke test.
     fn default() -> Self {
-        Self {
-            bytes: 64 * 1024,
-            lines: 100,
-        }
+        Self { bytes: 64 * 1024, lines: 100 }
     }
 }
 
@@ -32,13 +29,7 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn new(limit: OutputLimit) -> Self {
-        Self {
-            limit,
-            head: Vec::new(),
-            tail: VecDeque::new(),
-            left_out: 0,
-            line: Vec::new(),
-        }
+        Self { limit, head: Vec::new(), tail: VecDeque::new(), left_out: 0, line: Vec::new() }
     }
 
     /// Takes what was read.
@@ -87,10 +78,7 @@ impl Output {
 }
 
 fn lines(bytes: &[u8]) -> Vec<String> {
-    String::from_utf8_lossy(bytes)
-        .lines()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    String::from_utf8_lossy(bytes).lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 /// The first and the last half of too many lines.
@@ -125,27 +113,15 @@ mod tests {
     #[test]
     fn keeps_all_that_fits() {
         let limit = OutputLimit::default();
-        assert_eq!(
-            kept(limit, &["one\ntw", "o\nthree"]),
-            ["one", "two", "three"]
-        );
+        assert_eq!(kept(limit, &["one\ntw", "o\nthree"]), ["one", "two", "three"]);
         assert_eq!(kept(limit, &[]), Vec::<String>::new());
     }
 
     #[test]
     fn keeps_both_ends_of_too_many_lines_and_bytes() {
-        let limit = OutputLimit {
-            bytes: 1024,
-            lines: 4,
-        };
-        assert_eq!(
-            kept(limit, &["1\n2\n3\n4\n5\n6\n"]),
-            ["1", "2", "[… 2 lines left out …]", "5", "6"]
-        );
-        let limit = OutputLimit {
-            bytes: 8,
-            lines: 100,
-        };
+        let limit = OutputLimit { bytes: 1024, lines: 4 };
+        assert_eq!(kept(limit, &["1\n2\n3\n4\n5\n6\n"]), ["1", "2", "[… 2 lines left out …]", "5", "6"]);
+        let limit = OutputLimit { bytes: 8, lines: 100 };
         assert_eq!(
             kept(limit, &["a\nb\n", "xxxxxxxx", "\ny\nz"]),
             ["a", "b", "[… 8 bytes left out …]", "", "y", "z"]

@@ -7,18 +7,8 @@ use zbus::{OwnedObjectPath, Variant};
 
 /// One unit in the list of those that are loaded: name, description, load state, active state, sub state,
 /// followed unit, object, job id, job type, job object.
-pub(super) type Listed = (
-    String,
-    String,
-    String,
-    String,
-    String,
-    String,
-    OwnedObjectPath,
-    u32,
-    String,
-    OwnedObjectPath,
-);
+pub(super) type Listed =
+    (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
 
 /// A property of a transient unit.
 pub(super) type Setting<'v> = (&'v str, Variant<'v>);

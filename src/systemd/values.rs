@@ -53,10 +53,7 @@ pub(super) fn texts(values: &Values<'_>, name: &str) -> Vec<String> {
 }
 
 /// The items of an array; none when absent.
-pub(super) fn items<'v, 'm>(
-    values: &'v Values<'m>,
-    name: &str,
-) -> impl Iterator<Item = &'v Variant<'m>> {
+pub(super) fn items<'v, 'm>(values: &'v Values<'m>, name: &str) -> impl Iterator<Item = &'v Variant<'m>> {
     match values.get(name) {
         Some(Variant::Array(array)) => Some(Array::inner(array).iter()),
         _ => None,
@@ -107,17 +104,11 @@ mod tests {
         let values: Values<'_> = HashMap::from([
             ("Id", Variant::from("x.service")),
             ("Names", Variant::from(vec!["x.service", "y.service"])),
-            (
-                "EnvironmentFiles",
-                Variant::from(vec![("/etc/x", true), ("/etc/y", false)]),
-            ),
+            ("EnvironmentFiles", Variant::from(vec![("/etc/x", true), ("/etc/y", false)])),
             ("MainPID", Variant::from(7_u32)),
             ("ExecMainStatus", Variant::from(-1_i32)),
             ("InvocationID", Variant::from(vec![0_u8, 255])),
-            (
-                "Job",
-                Variant::from((9_u32, zbus::ObjectPath::from_static_str_unchecked("/j"))),
-            ),
+            ("Job", Variant::from((9_u32, zbus::ObjectPath::from_static_str_unchecked("/j")))),
         ]);
         assert_eq!(text(&values, "Id"), Some("x.service"));
         assert_eq!(text(&values, "MainPID"), None);
