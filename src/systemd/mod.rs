@@ -1,7 +1,9 @@
 //! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
 
 mod bus;
+mod fragment;
 mod proxies;
+mod settings;
 mod unit_paths;
 mod values;
 
