@@ -48,19 +48,15 @@ impl Mounts {
 /// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
 pub(super) fn complete(loaded: &mut Loaded, instance: Instance, mounts: &Mounts, now: Moment) {
     let fragment = loaded.settings.fragment.clone();
-    let files = std::iter::once(&fragment)
-        .chain(&loaded.drop_ins)
-        .filter(|path| !path.is_empty());
+    let files = std::iter::once(&fragment).chain(&loaded.drop_ins).filter(|path| !path.is_empty());
     let newest = files.filter_map(|path| modified_ms(Path::new(path))).max();
     loaded.settings.modified_at = newest.map(|ms| now.at_wall_ms(ms));
     if fragment.is_empty() {
         return;
     }
     let places = places(Path::new(&fragment), |path| std::fs::read_link(path).ok());
-    loaded.settings.boot.vanishes = places
-        .iter()
-        .find(|path| vanishes(path))
-        .map(|path| path.display().to_string());
+    loaded.settings.boot.vanishes =
+        places.iter().find(|path| vanishes(path)).map(|path| path.display().to_string());
     // A user's manager starts when everything is mounted.
     if instance == Instance::System {
         loaded.settings.boot.late_mount = late_mount(&places, mounts);
@@ -69,11 +65,7 @@ pub(super) fn complete(loaded: &mut Loaded, instance: Instance, mounts: &Mounts,
 
 fn modified_ms(path: &Path) -> Option<i64> {
     let seen = std::fs::metadata(path).ok()?;
-    Some(
-        seen.mtime()
-            .saturating_mul(1000)
-            .saturating_add(seen.mtime_nsec() / 1_000_000),
-    )
+    Some(seen.mtime().saturating_mul(1000).saturating_add(seen.mtime_nsec() / 1_000_000))
 }
 
 /// The path of a unit file and of every file that it stands for, one link at a time; the last need not exist.
@@ -83,9 +75,7 @@ fn places(fragment: &Path, link: impl Fn(&Path) -> Option<PathBuf>) -> Vec<PathB
         && places.len() <= LINKS
     {
         let Some(target) = link(last) else { break };
-        let target = last
-            .parent()
-            .map_or(target.clone(), |dir| dir.join(&target));
+        let target = last.parent().map_or(target.clone(), |dir| dir.join(&target));
         places.push(target);
     }
     places
@@ -117,9 +107,7 @@ fn unescape(point: &str) -> String {
     let mut bytes = Vec::with_capacity(point.len());
     let mut rest = point.as_bytes();
     while let Some((first, after)) = rest.split_first() {
-        let digits = after
-            .get(..3)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
         let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
         match escaped {
             Some(byte) if *first == b'\\' => {
@@ -165,14 +153,10 @@ mod tests {
     #[test]
     fn a_link_is_late_when_its_file_is() {
         let links = |path: &Path| {
-            (path == Path::new("/etc/systemd/system/x.service"))
-                .then(|| PathBuf::from("/srv/x.service"))
+            (path == Path::new("/etc/systemd/system/x.service")).then(|| PathBuf::from("/srv/x.service"))
         };
         let places = places(Path::new("/etc/systemd/system/x.service"), links);
-        assert_eq!(
-            late_mount(&places, &Mounts::parse(TABLE)),
-            Some("/srv".to_owned())
-        );
+        assert_eq!(late_mount(&places, &Mounts::parse(TABLE)), Some("/srv".to_owned()));
     }
 
     #[test]
@@ -185,15 +169,9 @@ mod tests {
     fn what_is_generated_does_not_vanish() {
         assert!(vanishes(Path::new("/run/systemd/system/x.service")));
         assert!(vanishes(Path::new("/run/systemd/transient/x.service")));
-        assert!(vanishes(Path::new(
-            "/run/user/1000/systemd/transient/x.service"
-        )));
-        assert!(!vanishes(Path::new(
-            "/run/systemd/generator.late/x.service"
-        )));
-        assert!(!vanishes(Path::new(
-            "/run/user/1000/systemd/generator/x.service"
-        )));
+        assert!(vanishes(Path::new("/run/user/1000/systemd/transient/x.service")));
+        assert!(!vanishes(Path::new("/run/systemd/generator.late/x.service")));
+        assert!(!vanishes(Path::new("/run/user/1000/systemd/generator/x.service")));
         assert!(!vanishes(Path::new("/etc/systemd/system/x.service")));
     }
 

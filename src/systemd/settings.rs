@@ -49,17 +49,13 @@ pub(super) async fn read(
     let mut settings = of_unit(&told);
     if let Some(interface) = interface_with_settings(unit.kind()) {
         // All at once: its 250 properties cost the manager less than the dozen that we need one by one.
-        let reply = connection
-            .call_method(Some(SYSTEMD), path, Some(PROPERTIES), "GetAll", &interface)
-            .await?;
+        let reply =
+            connection.call_method(Some(SYSTEMD), path, Some(PROPERTIES), "GetAll", &interface).await?;
         let body = reply.body();
         let told: HashMap<&str, Variant<'_>> = body.deserialize()?;
         add_kind(&mut settings, &told);
     }
-    Ok(Loaded {
-        settings,
-        drop_ins: values::texts(&told, "DropInPaths"),
-    })
+    Ok(Loaded { settings, drop_ins: values::texts(&told, "DropInPaths") })
 }
 
 /// The interface of a kind of unit that can run processes; others have nothing for us beyond `Unit`.
@@ -78,23 +74,13 @@ fn interface_with_settings(kind: &str) -> Option<&'static str> {
 fn of_unit(told: &Values<'_>) -> UnitSettings {
     let id = values::text_or_empty(told, "Id");
     let mut names = vec![UnitName(id.clone())];
-    names.extend(
-        values::texts(told, "Names")
-            .into_iter()
-            .filter(|name| *name != id)
-            .map(UnitName),
-    );
+    names.extend(values::texts(told, "Names").into_iter().filter(|name| *name != id).map(UnitName));
     let mut boot = UnitBootFacts::default();
     for (conditions, result, tried) in [
-        (
-            "Conditions",
-            "ConditionResult",
-            "ConditionTimestampMonotonic",
-        ),
+        ("Conditions", "ConditionResult", "ConditionTimestampMonotonic"),
         ("Asserts", "AssertResult", "AssertTimestampMonotonic"),
     ] {
-        let met =
-            values::number(told, tried).is_some_and(|at| at > 0) && values::flag(told, result);
+        let met = values::number(told, tried).is_some_and(|at| at > 0) && values::flag(told, result);
         // A reload forgets the result of each condition, not the result of all.
         if !met {
             judge(&conditions_of(told, conditions), &mut boot);
@@ -108,10 +94,7 @@ fn of_unit(told: &Values<'_>) -> UnitSettings {
         can_stop: values::flag(told, "CanStop") && !values::flag(told, "RefuseManualStop"),
         start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
         start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
-        triggered_by: values::texts(told, "TriggeredBy")
-            .into_iter()
-            .map(UnitName)
-            .collect(),
+        triggered_by: values::texts(told, "TriggeredBy").into_iter().map(UnitName).collect(),
         boot,
         ..UnitSettings::default()
     }
@@ -124,17 +107,11 @@ fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.working_directory = values::text(told, "WorkingDirectory")
         .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
         .unwrap_or_default();
-    settings.exec_start = values::items(told, "ExecStart")
-        .filter_map(command)
-        .collect();
+    settings.exec_start = values::items(told, "ExecStart").filter_map(command).collect();
     let assigned = values::texts(told, "Environment");
     settings.environment_paths = assigned
         .iter()
-        .filter_map(|assignment| {
-            assignment
-                .split_once('=')
-                .map(|(_, value)| value.to_owned())
-        })
+        .filter_map(|assignment| assignment.split_once('=').map(|(_, value)| value.to_owned()))
         .chain(values::texts(told, "EnvironmentFiles"))
         .filter(|path| path.starts_with('/'))
         .collect();
@@ -146,9 +123,7 @@ fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
 
 /// Milliseconds; `None` is infinity, and what a kind of unit does not have.
 fn limit_ms(told: &Values<'_>, name: &str) -> Option<u64> {
-    values::number(told, name)
-        .filter(|micros| *micros != INFINITY)
-        .map(|micros| micros / 1000)
+    values::number(told, name).filter(|micros| *micros != INFINITY).map(|micros| micros / 1000)
 }
 
 /// Path and arguments of one `ExecStart=`; its first argument, the name it goes by, is not one.
@@ -160,14 +135,7 @@ fn command(item: &Variant<'_>) -> Option<Vec<String>> {
         return None;
     };
     let mut command = vec![values::as_text(path)?.to_owned()];
-    command.extend(
-        arguments
-            .inner()
-            .iter()
-            .skip(1)
-            .filter_map(values::as_text)
-            .map(str::to_owned),
-    );
+    command.extend(arguments.inner().iter().skip(1).filter_map(values::as_text).map(str::to_owned));
     Some(command)
 }
 
@@ -190,36 +158,20 @@ fn condition(item: &Variant<'_>) -> Option<Condition> {
     let Variant::Structure(fields) = item else {
         return None;
     };
-    let [
-        kind,
-        Variant::Bool(triggering),
-        Variant::Bool(negated),
-        value,
-        Variant::I32(state),
-    ] = fields.fields()
+    let [kind, Variant::Bool(triggering), Variant::Bool(negated), value, Variant::I32(state)] =
+        fields.fields()
     else {
         return None;
     };
     let (kind, value) = (values::as_text(kind)?, values::as_text(value)?);
-    let (pipe, bang) = (
-        if *triggering { "|" } else { "" },
-        if *negated { "!" } else { "" },
-    );
-    Some(Condition {
-        written: format!("{kind}={pipe}{bang}{value}"),
-        triggering: *triggering,
-        state: *state,
-    })
+    let (pipe, bang) = (if *triggering { "|" } else { "" }, if *negated { "!" } else { "" });
+    Some(Condition { written: format!("{kind}={pipe}{bang}{value}"), triggering: *triggering, state: *state })
 }
 
 /// Sorts out which conditions stand in the way: each plain one, and the triggering ones only while none of them is met.
 fn judge(conditions: &[Condition], facts: &mut UnitBootFacts) {
-    let triggered = conditions
-        .iter()
-        .any(|condition| condition.triggering && condition.state > 0);
-    let waiting = conditions
-        .iter()
-        .any(|condition| condition.triggering && condition.state == 0);
+    let triggered = conditions.iter().any(|condition| condition.triggering && condition.state > 0);
+    let waiting = conditions.iter().any(|condition| condition.triggering && condition.state == 0);
     for condition in conditions {
         if condition.triggering && triggered {
             continue;
@@ -275,11 +227,7 @@ mod tests {
         let item = Variant::from(("ConditionPathExists", true, true, "/x", -1_i32));
         assert_eq!(
             condition(&item),
-            Some(Condition {
-                written: "ConditionPathExists=|!/x".to_owned(),
-                triggering: true,
-                state: -1
-            })
+            Some(Condition { written: "ConditionPathExists=|!/x".to_owned(), triggering: true, state: -1 })
         );
     }
 
@@ -296,43 +244,26 @@ mod tests {
         };
         assert_eq!(of_unit(&told(true, 7)).boot, UnitBootFacts::default());
         for told in [told(false, 7), told(false, 0), told(true, 0)] {
-            assert_eq!(
-                of_unit(&told).boot.untried_conditions,
-                ["ConditionPathExists=/x"]
-            );
+            assert_eq!(of_unit(&told).boot.untried_conditions, ["ConditionPathExists=/x"]);
         }
     }
 
     #[test]
     fn settings_of_a_service_are_taken_over() {
-        let exec = vec![(
-            "/usr/bin/php",
-            vec!["php", "artisan", "horizon"],
-            false,
-            0_u64,
-        )];
+        let exec = vec![("/usr/bin/php", vec!["php", "artisan", "horizon"], false, 0_u64)];
         let told: Values<'_> = HashMap::from([
             ("Type", Variant::from("notify")),
             ("Restart", Variant::from("on-failure")),
             ("WorkingDirectory", Variant::from("!/srv/app/current")),
             ("ExecStart", Variant::from(exec)),
-            (
-                "Environment",
-                Variant::from(vec!["APP=/srv/app", "MODE=fast"]),
-            ),
-            (
-                "EnvironmentFiles",
-                Variant::from(vec![("/etc/app.env", true)]),
-            ),
+            ("Environment", Variant::from(vec!["APP=/srv/app", "MODE=fast"])),
+            ("EnvironmentFiles", Variant::from(vec![("/etc/app.env", true)])),
             ("TimeoutStartUSec", Variant::from(90_000_000_u64)),
             ("TimeoutStopUSec", Variant::from(INFINITY)),
         ]);
         let mut settings = UnitSettings::default();
         add_kind(&mut settings, &told);
-        assert_eq!(
-            settings.exec_start,
-            [["/usr/bin/php", "artisan", "horizon"]]
-        );
+        assert_eq!(settings.exec_start, [["/usr/bin/php", "artisan", "horizon"]]);
         assert_eq!(settings.environment_paths, ["/srv/app", "/etc/app.env"]);
         assert_eq!(settings.working_directory, "/srv/app/current");
         assert!(settings.restarts_itself);
