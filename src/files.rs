@@ -73,18 +73,8 @@ impl Watch {
                 lost.store(true, Ordering::Release);
             }
         })?;
-        let watch = Self {
-            watcher,
-            watched: BTreeMap::new(),
-        };
-        Ok((
-            watch,
-            Changes {
-                events,
-                overflow,
-                debounce,
-            },
-        ))
+        let watch = Self { watcher, watched: BTreeMap::new() };
+        Ok((watch, Changes { events, overflow, debounce }))
     }
 
     /// Watches exactly these directories from now on. Call it again after each change: a directory that is missing is
@@ -92,10 +82,8 @@ impl Watch {
     ///
     /// Returns the directories that cannot be watched, each with the reason.
     pub fn set(&mut self, wanted: &BTreeSet<PathBuf>) -> Vec<(PathBuf, String)> {
-        let plan: BTreeMap<PathBuf, (PathBuf, (u64, u64))> = wanted
-            .iter()
-            .filter_map(|dir| existing(dir).map(|found| (dir.clone(), found)))
-            .collect();
+        let plan: BTreeMap<PathBuf, (PathBuf, (u64, u64))> =
+            wanted.iter().filter_map(|dir| existing(dir).map(|found| (dir.clone(), found))).collect();
         let before: BTreeSet<(PathBuf, (u64, u64))> = self.watched.values().cloned().collect();
         let after: BTreeSet<(PathBuf, (u64, u64))> = plan.values().cloned().collect();
         for (path, _) in before.difference(&after) {
@@ -161,8 +149,7 @@ fn matters(kind: EventKind) -> bool {
 fn existing(dir: &Path) -> Option<(PathBuf, (u64, u64))> {
     dir.ancestors().find_map(|path| {
         let seen = std::fs::metadata(path).ok()?;
-        seen.is_dir()
-            .then(|| (path.to_owned(), (seen.dev(), seen.ino())))
+        seen.is_dir().then(|| (path.to_owned(), (seen.dev(), seen.ino())))
     })
 }
 
@@ -183,27 +170,16 @@ mod tests {
         let link = root.path().join("current");
         std::os::unix::fs::symlink("releases/1", root.path().join("tmp")).expect("a link");
         std::fs::rename(root.path().join("tmp"), &link).expect("a flip");
-        let changed = tokio::time::timeout(LIMIT, changes.next())
-            .await
-            .expect("in time");
+        let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
         assert!(changed.expect("a change").paths.contains(&link));
 
         std::fs::create_dir(&later).expect("a directory");
-        let changed = tokio::time::timeout(LIMIT, changes.next())
-            .await
-            .expect("in time");
+        let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
         assert!(changed.expect("a change").paths.contains(&later));
         assert_eq!(watch.set(&wanted), []);
         std::fs::write(later.join("x.toml"), "").expect("a file");
-        let changed = tokio::time::timeout(LIMIT, changes.next())
-            .await
-            .expect("in time");
-        assert!(
-            changed
-                .expect("a change")
-                .paths
-                .contains(&later.join("x.toml"))
-        );
+        let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
+        assert!(changed.expect("a change").paths.contains(&later.join("x.toml")));
     }
 
     #[tokio::test]
@@ -216,19 +192,10 @@ mod tests {
         watch.set(&wanted);
         std::fs::rename(&dir, root.path().join("old")).expect("a rename");
         std::fs::create_dir(&dir).expect("a directory");
-        tokio::time::timeout(LIMIT, changes.next())
-            .await
-            .expect("in time");
+        tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
         assert_eq!(watch.set(&wanted), []);
         std::fs::write(dir.join("x.toml"), "").expect("a file");
-        let changed = tokio::time::timeout(LIMIT, changes.next())
-            .await
-            .expect("in time");
-        assert!(
-            changed
-                .expect("a change")
-                .paths
-                .contains(&dir.join("x.toml"))
-        );
+        let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
+        assert!(changed.expect("a change").paths.contains(&dir.join("x.toml")));
     }
 }

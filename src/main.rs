@@ -1,3 +1,7 @@
 //! Arguments in, exit code out; the only place that exits.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    steadfast::cli::run(std::env::args_os())
+}

@@ -1,1 +1,131 @@
 //! The commands people type; a file per command.
+
+mod audit;
+mod check;
+mod completions;
+mod daemon;
+mod exit;
+mod explain;
+mod hold;
+mod recover;
+pub mod render;
+mod resume;
+mod schema;
+mod status;
+mod terminal;
+mod verify;
+mod wait;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::api::client::Client;
+use crate::api::socket_path;
+
+use exit::Exit;
+use terminal::Terminal;
+
+/// A service supervisor for what does not crash: units that run and do not work.
+#[derive(Debug, Parser)]
+#[command(name = "steadfast", version, arg_required_else_help = true)]
+struct Line {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What holds for every command.
+#[derive(Clone, Debug, Args)]
+struct Options {
+    /// Speak to the user instance
+    #[arg(long, global = true)]
+    user: bool,
+    /// Show data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Never colour (also: NO_COLOR in the environment)
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+impl Options {
+    /// The client of the chosen instance.
+    fn client(&self) -> anyhow::Result<Client> {
+        let socket = socket_path(self.user).map_err(anyhow::Error::msg)?;
+        Ok(Client::new(socket, self.user))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the supervisor
+    Daemon,
+    /// Show every managed unit, or the details of one
+    Status(status::Arguments),
+    /// Tell why a unit is as it is, what was done, and what comes next
+    Explain(explain::Arguments),
+    /// Read every condition and probe once, now, without the daemon; act on nothing
+    Check(check::Arguments),
+    /// Look over the whole host for units that will not come back; needs no configuration
+    Audit,
+    /// Check settings and unit files
+    Verify(verify::Arguments),
+    /// Print the JSON Schema of a unit file
+    Schema,
+    /// Wait until a unit's conditions hold: the last step of a deploy
+    Wait(wait::Arguments),
+    /// Start and enable a unit and check its endpoints, now
+    Recover(recover::Arguments),
+    /// Only observe a unit for a while
+    Hold(hold::Arguments),
+    /// End a hold or a quarantine
+    Resume(resume::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}
+
+/// Runs one command line; says on standard error why it could not.
+#[must_use]
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let line = match Line::try_parse_from(arguments) {
+        Ok(line) => line,
+        Err(error) => {
+            // `--help` and `--version` are no errors. A closed pipe is nothing to complain about.
+            let _printed = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return exit.into();
+        }
+    };
+    let terminal = Terminal::of(&line.options);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let ended = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
+        Err(error) => Err(anyhow::anyhow!("cannot start the runtime: {error}")),
+    };
+    let exit = ended.unwrap_or_else(|error| {
+        terminal.complain(&error);
+        Exit::of_error(&error)
+    });
+    exit.into()
+}
+
+async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
+    let options = &line.options;
+    match line.command {
+        Command::Daemon => daemon::run(options).await,
+        Command::Status(arguments) => status::run(options, terminal, &arguments).await,
+        Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
+        Command::Check(arguments) => check::run(options, terminal, &arguments).await,
+        Command::Audit => audit::run(options, terminal).await,
+        Command::Verify(arguments) => verify::run(options, terminal, &arguments),
+        Command::Schema => schema::run(terminal),
+        Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,
+        Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,
+        Command::Hold(arguments) => hold::run(options, terminal, &arguments).await,
+        Command::Resume(arguments) => resume::run(options, terminal, &arguments).await,
+        Command::Completions(arguments) => completions::run(terminal, &arguments),
+    }
+}

@@ -19,10 +19,7 @@ impl Moment {
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         let ms = millis(by);
-        Self {
-            boot_ms: self.boot_ms.saturating_add(ms),
-            wall_ms: self.wall_ms.saturating_add(ms),
-        }
+        Self { boot_ms: self.boot_ms.saturating_add(ms), wall_ms: self.wall_ms.saturating_add(ms) }
     }
 
     /// How long after `earlier` this moment is; zero if it is not later.
@@ -35,23 +32,13 @@ impl Moment {
     /// The moment at which the boot clock showed, or will show, `boot_ms`, told by this moment's offset.
     #[must_use]
     pub fn at_boot_ms(self, boot_ms: i64) -> Self {
-        Self {
-            boot_ms,
-            wall_ms: self
-                .wall_ms
-                .saturating_add(boot_ms.saturating_sub(self.boot_ms)),
-        }
+        Self { boot_ms, wall_ms: self.wall_ms.saturating_add(boot_ms.saturating_sub(self.boot_ms)) }
     }
 
     /// The moment at which the wall clock showed, or will show, `wall_ms`, told by this moment's offset.
     #[must_use]
     pub fn at_wall_ms(self, wall_ms: i64) -> Self {
-        Self {
-            boot_ms: self
-                .boot_ms
-                .saturating_add(wall_ms.saturating_sub(self.wall_ms)),
-            wall_ms,
-        }
+        Self { boot_ms: self.boot_ms.saturating_add(wall_ms.saturating_sub(self.wall_ms)), wall_ms }
     }
 }
 

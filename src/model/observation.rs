@@ -15,68 +15,33 @@ pub enum Observation {
     /// We started. First of all observations.
     Started(Host),
     /// The whole configuration, with what was wrong in it.
-    UnitFilesLoaded {
-        settings: Settings,
-        specs: Vec<Spec>,
-        problems: Vec<Problem>,
-    },
+    UnitFilesLoaded { settings: Settings, specs: Vec<Spec>, problems: Vec<Problem> },
     /// The service manager's own state changed, or it came or went.
     ManagerChanged(ManagerState),
     /// Units that match the watched patterns now.
-    UnitsMatched {
-        pattern: String,
-        units: Vec<UnitName>,
-    },
+    UnitsMatched { pattern: String, units: Vec<UnitName> },
     /// A reading of one unit. A unit that does not exist is read as `LoadState::NotFound`.
-    UnitChanged {
-        unit: UnitName,
-        reading: UnitReading,
-    },
+    UnitChanged { unit: UnitName, reading: UnitReading },
     /// What is configured for a unit; after each load of it.
-    UnitSettingsRead {
-        unit: UnitName,
-        settings: UnitSettings,
-    },
+    UnitSettingsRead { unit: UnitName, settings: UnitSettings },
     /// Hint: links or unit files changed on disk, by whatever hand. Empty: anything may have changed.
     UnitFilesChanged { units: Vec<UnitName> },
     /// Enablement, asked afresh.
-    EnablementRead {
-        unit: UnitName,
-        state: UnitFileState,
-    },
+    EnablementRead { unit: UnitName, state: UnitFileState },
     /// What the next boot would start.
     BootPredicted(BootReading),
     /// Hint: a release link of these units, or a directory on its way, changed.
     ReleaseSwitched { units: Vec<UnitName> },
     /// All processes of a unit and its links.
-    ProcessesInspected {
-        unit: UnitName,
-        reading: ProcessesReading,
-    },
+    ProcessesInspected { unit: UnitName, reading: ProcessesReading },
     /// A probe's answer.
-    ProbeFinished {
-        unit: UnitName,
-        probe: String,
-        outcome: ProbeOutcome,
-    },
+    ProbeFinished { unit: UnitName, probe: String, outcome: ProbeOutcome },
     /// The smoke test of an order ended.
-    SmokeTestFinished {
-        unit: UnitName,
-        order: u64,
-        outcome: CommandOutcome,
-    },
+    SmokeTestFinished { unit: UnitName, order: u64, outcome: CommandOutcome },
     /// The job of an order ended.
-    JobFinished {
-        unit: UnitName,
-        order: u64,
-        result: JobResult,
-    },
+    JobFinished { unit: UnitName, order: u64, result: JobResult },
     /// The enabling that an order asked for ended: the links made, or why not.
-    EnableFinished {
-        unit: UnitName,
-        order: u64,
-        result: Result<Vec<String>, String>,
-    },
+    EnableFinished { unit: UnitName, order: u64, result: Result<Vec<String>, String> },
     /// A person asks.
     OperatorAsked(Request),
     /// The durable state could not be saved; what was decided in that turn did not happen.

@@ -120,11 +120,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            admin_group: None,
-            resync: Duration::from_secs(30),
-            startup_hold: Duration::from_secs(0),
-        }
+        Self { admin_group: None, resync: Duration::from_secs(30), startup_hold: Duration::from_secs(0) }
     }
 }
 

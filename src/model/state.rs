@@ -1,6 +1,6 @@
 //! The two kinds of state: what survives our own crash, and what the first readings tell again.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::boot::{BootReading, Prediction};
 use super::finding::{Code, Condition, ConditionKind, Finding};
@@ -29,76 +29,6 @@ pub struct Durable {
     pub incidents: BTreeMap<u64, Incident>,
     /// Where each release link led, oldest first, within the limit.
     pub links: BTreeMap<String, Vec<PastTarget>>,
-}
-
-/// One record that is not as it was last saved: the unit of storage. `None` deletes it.
-#[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a few live for one save; the usual one is the large one"
-)]
-pub enum Change {
-    Meta(Meta),
-    Unit(UnitName, Option<UnitDurable>),
-    Incident(u64, Option<Incident>),
-    Link(String, Option<Vec<PastTarget>>),
-}
-
-impl Durable {
-    /// What must be stored so that `saved` becomes this state.
-    #[must_use]
-    pub fn changes_since(&self, saved: &Self) -> Vec<Change> {
-        let meta = (self.meta != saved.meta).then(|| Change::Meta(self.meta.clone()));
-        let mut changes = Vec::from_iter(meta);
-        differing(&self.units, &saved.units, Change::Unit, &mut changes);
-        differing(
-            &self.incidents,
-            &saved.incidents,
-            Change::Incident,
-            &mut changes,
-        );
-        differing(&self.links, &saved.links, Change::Link, &mut changes);
-        changes
-    }
-
-    /// Makes one change: applying all of `changes_since(saved)` to `saved` gives this state.
-    pub fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Meta(meta) => self.meta.clone_from(meta),
-            Change::Unit(unit, record) => put(&mut self.units, unit, record.as_ref()),
-            Change::Incident(id, record) => put(&mut self.incidents, id, record.as_ref()),
-            Change::Link(link, record) => put(&mut self.links, link, record.as_ref()),
-        }
-    }
-}
-
-/// Appends a change for every record that is new or different, then for every one that is gone.
-fn differing<K: Ord + Clone, V: PartialEq + Clone>(
-    now: &BTreeMap<K, V>,
-    saved: &BTreeMap<K, V>,
-    change: fn(K, Option<V>) -> Change,
-    changes: &mut Vec<Change>,
-) {
-    let written = now
-        .iter()
-        .filter(|&(key, record)| saved.get(key) != Some(record))
-        .map(|(key, record)| change(key.clone(), Some(record.clone())));
-    let gone = saved
-        .keys()
-        .filter(|&key| !now.contains_key(key))
-        .map(|key| change(key.clone(), None));
-    changes.extend(written.chain(gone));
-}
-
-fn put<K: Ord + Clone, V: Clone>(records: &mut BTreeMap<K, V>, key: &K, record: Option<&V>) {
-    match record {
-        Some(record) => {
-            records.insert(key.clone(), record.clone());
-        }
-        None => {
-            records.remove(key);
-        }
-    }
 }
 
 /// Counters and the boot they belong to.
@@ -230,8 +160,6 @@ pub struct Recovery {
     pub invocation_before: String,
     /// `NRestarts=` when the proof began; it must not rise.
     pub n_restarts: u32,
-    /// Processes (pid, start) of the old run; none may be left.
-    pub old_processes: Vec<(u32, i64)>,
     pub steps: Vec<Step>,
 }
 
@@ -268,6 +196,8 @@ pub struct Seen {
     /// The whole enablement is read again then.
     pub enablement_due: Option<Moment>,
     pub save_failure: Option<(Moment, String)>,
+    /// Units whose picture changed since the last publication.
+    pub touched: BTreeSet<UnitName>,
     /// The last events, within the limit.
     pub events: VecDeque<Event>,
     pub next_event: u64,
@@ -298,8 +228,46 @@ pub struct UnitSeen {
     pub findings: Vec<Finding>,
     /// Callers who wait for the order in flight.
     pub asked: Vec<u64>,
+    /// The job with which somebody else stops the unit just now.
+    pub stop_job: Option<u32>,
+    /// An order of our earlier life is in flight and must be taken up with the first reading.
+    pub resume: bool,
+    /// The enablement is being asked; given up then.
+    pub enablement_in_flight_until: Option<Moment>,
+    /// When this unit must be looked at again, whatever happens.
+    pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
     pub plan: Plan,
+}
+
+impl UnitSeen {
+    /// A unit of which nothing is known yet. `resume`: an order of our earlier life is in flight.
+    #[must_use]
+    pub fn new(spec: Spec, now: Moment, resume: bool) -> Self {
+        Self {
+            spec,
+            managed_since: now,
+            reading: None,
+            settings: None,
+            enablement: None,
+            processes: None,
+            inspected_at: None,
+            inspect_due: None,
+            inspect_in_flight_until: None,
+            residents: Vec::new(),
+            probes: BTreeMap::new(),
+            active_state_since: now,
+            restarts_seen: VecDeque::new(),
+            conditions: BTreeMap::new(),
+            findings: Vec::new(),
+            asked: Vec::new(),
+            stop_job: None,
+            resume,
+            enablement_in_flight_until: None,
+            wake: None,
+            plan: Plan::default(),
+        }
+    }
 }
 
 /// The decision on a unit as it stands now; `explain` shows it.

@@ -1,1 +1,100 @@
 //! The verbs: pure functions on the model. `decide` routes, one file per concern decides.
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing
+)]
+
+pub mod active;
+pub mod boot;
+pub mod conditions;
+pub mod enablement;
+pub mod health;
+pub mod incidents;
+pub mod judgement;
+pub mod limits;
+pub mod operator;
+pub mod recovery;
+pub mod releases;
+pub mod snapshot;
+pub mod specs;
+pub mod turn;
+pub mod units;
+
+use crate::model::action::Action;
+use crate::model::moment::Moment;
+use crate::model::observation::Observation;
+use crate::model::state::State;
+use turn::Turn;
+
+/// One turn: takes in what happened and says what is to be done. The same input gives the same output.
+pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<Action> {
+    let mut turn = Turn::new(now);
+    route(state, observation, &mut turn);
+    boot::due(state, &mut turn);
+    let touched = turn.touched(state);
+    // All are judged before any is acted on: what one requires may be judged in the same turn.
+    for unit in &touched {
+        units::judge(state, unit, &mut turn);
+    }
+    for unit in &touched {
+        units::act(state, unit, &mut turn);
+    }
+    state.seen.touched.extend(touched);
+    turn.actions
+}
+
+fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
+    match observation {
+        Observation::Started(host) => specs::started(state, host, turn),
+        Observation::UnitFilesLoaded { settings, specs, problems } => {
+            specs::loaded(state, settings, specs, problems, turn);
+        }
+        Observation::UnitsMatched { pattern, units } => specs::matched(state, pattern, units, turn),
+        Observation::ManagerChanged(manager) => boot::manager_changed(state, manager, turn),
+        Observation::UnitChanged { unit, reading } => units::changed(state, &unit, reading, turn),
+        Observation::UnitSettingsRead { unit, settings } => {
+            units::settings_read(state, &unit, settings, turn);
+        }
+        Observation::UnitFilesChanged { units } => boot::unit_files_changed(state, &units, turn),
+        Observation::EnablementRead { unit, state: read } => {
+            boot::enablement_read(state, &unit, read, turn);
+        }
+        Observation::BootPredicted(reading) => boot::predicted(state, reading, turn),
+        Observation::ReleaseSwitched { units } => units::release_switched(state, &units, turn),
+        Observation::ProcessesInspected { unit, reading } => {
+            units::inspected(state, &unit, reading, turn);
+        }
+        Observation::ProbeFinished { unit, probe, outcome } => {
+            health::finished(state, &unit, &probe, outcome, turn);
+        }
+        Observation::SmokeTestFinished { unit, order, outcome } => {
+            recovery::smoke_test_finished(state, &unit, order, &outcome, turn);
+        }
+        Observation::JobFinished { unit, order, result } => {
+            recovery::job_finished(state, &unit, order, &result, turn);
+        }
+        Observation::EnableFinished { unit, order, result } => {
+            recovery::enable_finished(state, &unit, order, &result, turn);
+        }
+        Observation::OperatorAsked(request) => operator::asked(state, request, turn),
+        Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
+        Observation::DeadlineReached => boot::deadline_reached(state, turn),
+    }
+}
+
+/// When `decide` wants to be called again although nothing happened.
+#[must_use]
+pub fn next_deadline(state: &State) -> Option<Moment> {
+    let seen = &state.seen;
+    let units = seen.units.values().filter_map(|unit| unit.wake).min();
+    let probes_of_host = [
+        units,
+        seen.resync_due,
+        seen.enablement_due,
+        seen.boot_in_flight_until.or(seen.boot_due),
+        seen.save_failure.as_ref().map(|(at, _)| at.plus(limits::SAVE_RETRY)),
+    ];
+    probes_of_host.into_iter().flatten().min()
+}

@@ -11,27 +11,19 @@ pub fn judge_command(outcome: &CommandOutcome) -> ProbeOutcome {
     let (status, ended) = match &outcome.ended {
         CommandEnd::Exited(0) => (ProbeStatus::Healthy, format!("exited 0 in {took}")),
         CommandEnd::Exited(1) => (ProbeStatus::Unhealthy, format!("exited 1 in {took}")),
-        CommandEnd::Exited(code) => (
-            ProbeStatus::Unknown,
-            format!("exited {code} in {took}; expected 0 (healthy) or 1 (unhealthy)"),
-        ),
-        CommandEnd::Signalled(signal) => (
-            ProbeStatus::Unknown,
-            format!("was killed by signal {signal} after {took}"),
-        ),
-        CommandEnd::TimedOut => (
-            ProbeStatus::Unknown,
-            format!("did not end in time and was stopped after {took}"),
-        ),
-        CommandEnd::NotRun(why) => (
-            ProbeStatus::Unknown,
-            format!("could not be run: {}", words::name(why)),
-        ),
+        CommandEnd::Exited(code) => {
+            (ProbeStatus::Unknown, format!("exited {code} in {took}; expected 0 (healthy) or 1 (unhealthy)"))
+        }
+        CommandEnd::Signalled(signal) => {
+            (ProbeStatus::Unknown, format!("was killed by signal {signal} after {took}"))
+        }
+        CommandEnd::TimedOut => {
+            (ProbeStatus::Unknown, format!("did not end in time and was stopped after {took}"))
+        }
+        CommandEnd::NotRun(why) => (ProbeStatus::Unknown, format!("could not be run: {}", words::name(why))),
     };
     let said = outcome.output.iter().find(|line| !line.trim().is_empty());
-    let quote = said.map_or_else(String::new, |line| {
-        format!(": {}", words::quoted(line.as_bytes()))
-    });
+    let quote = said.map_or_else(String::new, |line| format!(": {}", words::quoted(line.as_bytes())));
     let ran = !matches!(outcome.ended, CommandEnd::NotRun(_));
     ProbeOutcome {
         status,
@@ -61,26 +53,10 @@ mod tests {
         let cases = [
             (CommandEnd::Exited(0), Healthy, "exited 0 in 12 ms"),
             (CommandEnd::Exited(1), Unhealthy, "exited 1 in 12 ms"),
-            (
-                CommandEnd::Exited(2),
-                Unknown,
-                "exited 2 in 12 ms; expected 0 (healthy) or 1 (unhealthy)",
-            ),
-            (
-                CommandEnd::Signalled(11),
-                Unknown,
-                "was killed by signal 11 after 12 ms",
-            ),
-            (
-                CommandEnd::TimedOut,
-                Unknown,
-                "did not end in time and was stopped after 12 ms",
-            ),
-            (
-                CommandEnd::NotRun("no such user".to_owned()),
-                Unknown,
-                "could not be run: no such user",
-            ),
+            (CommandEnd::Exited(2), Unknown, "exited 2 in 12 ms; expected 0 (healthy) or 1 (unhealthy)"),
+            (CommandEnd::Signalled(11), Unknown, "was killed by signal 11 after 12 ms"),
+            (CommandEnd::TimedOut, Unknown, "did not end in time and was stopped after 12 ms"),
+            (CommandEnd::NotRun("no such user".to_owned()), Unknown, "could not be run: no such user"),
         ];
         for (ended, status, sentence) in cases {
             let wanted = (status, format!("the command {sentence}"));

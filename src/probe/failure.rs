@@ -23,18 +23,12 @@ pub struct Failure {
 impl Failure {
     /// The service's fault: it counts against the unit.
     pub fn unhealthy(clause: impl Into<String>) -> Self {
-        Self {
-            status: ProbeStatus::Unhealthy,
-            clause: clause.into(),
-        }
+        Self { status: ProbeStatus::Unhealthy, clause: clause.into() }
     }
 
     /// Our own fault: nothing is known of the service.
     pub fn unknown(clause: impl Into<String>) -> Self {
-        Self {
-            status: ProbeStatus::Unknown,
-            clause: clause.into(),
-        }
+        Self { status: ProbeStatus::Unknown, clause: clause.into() }
     }
 
     /// Nothing came within the limit.
@@ -80,16 +74,11 @@ impl Failure {
 
 /// An error and its causes, outermost first. Unlike `source`, it does not skip what an `io::Error` wraps.
 pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| cause(error))
-        .take(DEPTH)
-        .collect()
+    std::iter::successors(Some(error), |&error| cause(error)).take(DEPTH).collect()
 }
 
 fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-    {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
@@ -102,13 +91,9 @@ mod tests {
     #[test]
     fn only_our_own_side_is_unknown() {
         let judged = |errno: Errno| Failure::connection(&io::Error::from(errno)).status;
-        for errno in [
-            Errno::ECONNREFUSED,
-            Errno::ECONNRESET,
-            Errno::ETIMEDOUT,
-            Errno::EHOSTUNREACH,
-            Errno::EPROTO,
-        ] {
+        for errno in
+            [Errno::ECONNREFUSED, Errno::ECONNRESET, Errno::ETIMEDOUT, Errno::EHOSTUNREACH, Errno::EPROTO]
+        {
             assert_eq!(judged(errno), ProbeStatus::Unhealthy, "{errno}");
         }
         for errno in [

@@ -62,24 +62,14 @@ async fn fetch(probe: &HttpProbe, url: Url, limit: Limit) -> Result<Answer, Fail
         .headers()
         .get(reqwest::header::CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    let body = limit.within(read(response)).await.ok_or_else(|| {
-        Failure::late(
-            &format!("answered {status}, but its body did not end"),
-            limit,
-        )
-    })?;
+    let body = limit
+        .within(read(response))
+        .await
+        .ok_or_else(|| Failure::late(&format!("answered {status}, but its body did not end"), limit))?;
     let body = body.map_err(|error| {
-        Failure::unhealthy(format!(
-            "answered {status}, but its body broke off ({})",
-            root_cause(&error)
-        ))
+        Failure::unhealthy(format!("answered {status}, but its body broke off ({})", root_cause(&error)))
     })?;
-    Ok(Answer {
-        status,
-        content_type,
-        body,
-        latency: began.elapsed(),
-    })
+    Ok(Answer { status, content_type, body, latency: began.elapsed() })
 }
 
 async fn client(
@@ -97,17 +87,9 @@ async fn client(
             .no_proxy()
             .referer(false)
             .pool_max_idle_per_host(0)
-            .redirect(if follow {
-                redirect::Policy::limited(REDIRECTS)
-            } else {
-                redirect::Policy::none()
-            })
+            .redirect(if follow { redirect::Policy::limited(REDIRECTS) } else { redirect::Policy::none() })
             .resolve_to_addrs(&host, &addresses);
-        if certificates {
-            builder.build()
-        } else {
-            builder.tls_certs_only([]).build()
-        }
+        if certificates { builder.build() } else { builder.tls_certs_only([]).build() }
     };
     // The system's certificates are read from disk: not on this thread, and not where no TLS can come. A host may have
     // none; then only a redirect to TLS fails.
@@ -119,19 +101,12 @@ async fn client(
             Err(_) if plain => build(false),
             built => built,
         };
-        blocking::call(limit, with_certificates)
-            .await
-            .map_err(|stuck| match stuck {
-                Stuck::Late => Failure::unknown("the system's certificates were not read in time"),
-                Stuck::NoSlot => Failure::unknown("earlier probes still hang"),
-            })?
+        blocking::call(limit, with_certificates).await.map_err(|stuck| match stuck {
+            Stuck::Late => Failure::unknown("the system's certificates were not read in time"),
+            Stuck::NoSlot => Failure::unknown("earlier probes still hang"),
+        })?
     };
-    built.map_err(|error| {
-        Failure::unknown(format!(
-            "cannot prepare the request: {}",
-            root_cause(&error)
-        ))
-    })
+    built.map_err(|error| Failure::unknown(format!("cannot prepare the request: {}", root_cause(&error))))
 }
 
 async fn read(mut response: Response) -> reqwest::Result<Body> {
@@ -166,9 +141,7 @@ fn unanswered(error: &reqwest::Error) -> Failure {
         .find(|io| io.raw_os_error().is_some());
     match kernel {
         Some(io) => Failure::connection(io),
-        None if error.is_connect() => {
-            Failure::unhealthy(format!("cannot connect ({})", root_cause(error)))
-        }
+        None if error.is_connect() => Failure::unhealthy(format!("cannot connect ({})", root_cause(error))),
         None => Failure::unhealthy(format!("no valid HTTP answer ({})", root_cause(error))),
     }
 }

@@ -68,11 +68,7 @@ fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
     let (low, high) = probe.status;
     if !(low..=high).contains(&status) {
         let body = answer.body.shown();
-        let expected = if low == high {
-            low.to_string()
-        } else {
-            format!("{low}-{high}")
-        };
+        let expected = if low == high { low.to_string() } else { format!("{low}-{high}") };
         return Err(format!("answered {status}{body}; expected {expected}"));
     }
     if probe.content_type.is_none() && probe.json.is_empty() {
@@ -80,9 +76,7 @@ fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
     }
     let wanted = probe.content_type.as_deref().unwrap_or("JSON");
     if answer.body.bytes().is_empty() {
-        return Err(format!(
-            "answered {status} with an empty body; expected {wanted}"
-        ));
+        return Err(format!("answered {status} with an empty body; expected {wanted}"));
     }
     if let Some(wanted) = &probe.content_type {
         check_type(answer.content_type.as_deref(), wanted)
@@ -95,10 +89,9 @@ fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
         Body::Whole(bytes) => {
             json::check(bytes, &probe.json).map_err(|why| format!("answered {status}, but {why}"))
         }
-        Body::Longer(bytes) => Err(format!(
-            "answered {status} with more than {} MiB; expected JSON",
-            bytes.len() >> 20
-        )),
+        Body::Longer(bytes) => {
+            Err(format!("answered {status} with more than {} MiB; expected JSON", bytes.len() >> 20))
+        }
     }
 }
 
@@ -111,9 +104,6 @@ fn check_type(got: Option<&str>, wanted: &str) -> Result<(), String> {
     if media.eq_ignore_ascii_case(wanted) {
         Ok(())
     } else {
-        Err(format!(
-            "with content type {}",
-            words::quoted(got.as_bytes())
-        ))
+        Err(format!("with content type {}", words::quoted(got.as_bytes())))
     }
 }

@@ -37,27 +37,18 @@ async fn listener() -> (TcpListener, SocketAddr) {
 
 async fn application() -> Server {
     let json = |text: &'static str| async move {
-        (
-            [(header::CONTENT_TYPE, "application/json; charset=utf-8")],
-            text,
-        )
+        ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], text)
     };
     let app = Router::new()
         .route("/ok", get(move || json(r#"{"status": "ok", "depth": 7}"#)))
         .route("/plain", get(|| async { "all is well" }))
         .route("/empty", get(|| async {}))
         .route("/gone", get(|| async { StatusCode::NOT_FOUND }))
-        .route(
-            "/error",
-            get(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "no \u{1b} database") }),
-        )
+        .route("/error", get(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "no \u{1b} database") }))
         .route("/moved", get(|| async { Redirect::temporary("/ok") }))
         .route("/circle", get(|| async { Redirect::temporary("/circle") }))
         .route("/hang", get(|| async { pending::<()>().await }))
-        .route(
-            "/big",
-            get(|| async { vec![b'x'; BODY + 1].into_response() }),
-        )
+        .route("/big", get(|| async { vec![b'x'; BODY + 1].into_response() }))
         .route("/just", get(|| async { vec![b'x'; BODY].into_response() }));
     let (listener, address) = listener().await;
     let task = tokio::spawn(async move {
@@ -147,10 +138,7 @@ async fn right_answers() {
 
     let mut gone = get_of(&server, "/gone");
     gone.status = (200, 499);
-    assert_eq!(
-        told(&gone, LIMIT).await,
-        healthy("GET URL answered 404 in TIME")
-    );
+    assert_eq!(told(&gone, LIMIT).await, healthy("GET URL answered 404 in TIME"));
 }
 
 #[tokio::test]
@@ -165,46 +153,19 @@ async fn wrong_answers_each_have_their_sentence() {
     };
     let json = Some("application/json");
     let cases = [
-        (
-            of("/gone", json, None),
-            "answered 404 with an empty body; expected 200",
-        ),
-        (
-            of("/error", None, None),
-            "answered 500 \"no \\u{1b} database\"; expected 200",
-        ),
-        (
-            of("/empty", json, None),
-            "answered 200 with an empty body; expected application/json",
-        ),
-        (
-            of("/empty", None, Some("/status")),
-            "answered 200 with an empty body; expected JSON",
-        ),
+        (of("/gone", json, None), "answered 404 with an empty body; expected 200"),
+        (of("/error", None, None), "answered 500 \"no \\u{1b} database\"; expected 200"),
+        (of("/empty", json, None), "answered 200 with an empty body; expected application/json"),
+        (of("/empty", None, Some("/status")), "answered 200 with an empty body; expected JSON"),
         (
             of("/plain", json, None),
             "answered 200 with content type \"text/plain; charset=utf-8\"; expected application/json",
         ),
-        (
-            of("/plain", None, Some("/status")),
-            "answered 200, but its body is not JSON: \"all is well\"",
-        ),
-        (
-            of("/ok", json, Some("/queue")),
-            "answered 200, but its JSON has no /queue; expected \"up\"",
-        ),
-        (
-            of("/ok", json, Some("/status")),
-            "answered 200, but its /status is \"ok\"; expected \"up\"",
-        ),
-        (
-            of("/big", None, Some("/x")),
-            "answered 200 with more than 1 MiB; expected JSON",
-        ),
-        (
-            of("/moved", None, None),
-            "answered 307 with an empty body; expected 200",
-        ),
+        (of("/plain", None, Some("/status")), "answered 200, but its body is not JSON: \"all is well\""),
+        (of("/ok", json, Some("/queue")), "answered 200, but its JSON has no /queue; expected \"up\""),
+        (of("/ok", json, Some("/status")), "answered 200, but its /status is \"ok\"; expected \"up\""),
+        (of("/big", None, Some("/x")), "answered 200 with more than 1 MiB; expected JSON"),
+        (of("/moved", None, None), "answered 307 with an empty body; expected 200"),
     ];
     for (probe, sentence) in cases {
         let wanted = unhealthy(&format!("GET URL {sentence}"));
@@ -216,11 +177,7 @@ async fn wrong_answers_each_have_their_sentence() {
 
 #[tokio::test]
 async fn ranges_and_missing_content_types_are_named() {
-    let server = raw(
-        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}",
-        After::Close,
-    )
-    .await;
+    let server = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}", After::Close).await;
     let mut probe = get_of(&server, "/");
     probe.content_type = Some("application/json".to_owned());
     let wanted = "GET URL answered 200 without a content type; expected application/json";
@@ -235,16 +192,10 @@ async fn redirects_are_followed_only_where_asked() {
     let server = application().await;
     let mut moved = get_of(&server, "/moved");
     moved.status = (307, 307);
-    assert_eq!(
-        told(&moved, LIMIT).await,
-        healthy("GET URL answered 307 in TIME")
-    );
+    assert_eq!(told(&moved, LIMIT).await, healthy("GET URL answered 307 in TIME"));
     moved.status = (200, 200);
     moved.follow_redirects = true;
-    assert_eq!(
-        told(&moved, LIMIT).await,
-        healthy("GET URL answered 200 in TIME")
-    );
+    assert_eq!(told(&moved, LIMIT).await, healthy("GET URL answered 200 in TIME"));
     let mut circle = get_of(&server, "/circle");
     circle.follow_redirects = true;
     let wanted = "GET URL: redirected in a circle or over 5 times";
@@ -259,10 +210,7 @@ async fn a_slow_answer_is_told_with_both_figures() {
     let (status, message) = told(&probe, LIMIT).await;
     assert_eq!(status, ProbeStatus::Slow);
     assert!(message.starts_with("GET URL answered 200 in "), "{message}");
-    assert!(
-        message.ends_with(" ms; expected within 0.0 ms"),
-        "{message}"
-    );
+    assert!(message.ends_with(" ms; expected within 0.0 ms"), "{message}");
 }
 
 #[tokio::test]
@@ -272,11 +220,7 @@ async fn no_answer_in_time() {
     let wanted = unhealthy("GET URL: no answer within 200 ms");
     assert_eq!(told(&get_of(&server, "/hang"), short).await, wanted);
 
-    let server = raw(
-        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
-        After::Keep,
-    )
-    .await;
+    let server = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", After::Keep).await;
     let wanted = unhealthy("GET URL: answered 200, but its body did not end within 200 ms");
     assert_eq!(told(&get_of(&server, "/"), short).await, wanted);
 }
@@ -294,16 +238,9 @@ async fn no_answer_at_all() {
     let server = raw(b"220 mail.example.org ESMTP\r\n", After::Close).await;
     let (status, message) = told(&get_of(&server, "/"), LIMIT).await;
     assert_eq!(status, ProbeStatus::Unhealthy);
-    assert!(
-        message.starts_with("GET URL: no valid HTTP answer ("),
-        "{message}"
-    );
+    assert!(message.starts_with("GET URL: no valid HTTP answer ("), "{message}");
 
-    let server = raw(
-        b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{",
-        After::Close,
-    )
-    .await;
+    let server = raw(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n{", After::Close).await;
     let (status, message) = told(&get_of(&server, "/"), LIMIT).await;
     assert_eq!(status, ProbeStatus::Unhealthy);
     let start = "GET URL: answered 200, but its body broke off (";

@@ -10,18 +10,15 @@ use super::words;
 
 /// Checks every expectation; the first that is not met is told, as a clause such as `/status is "down"; expected "ok"`.
 pub fn check(body: &[u8], expectations: &BTreeMap<String, Expected>) -> Result<(), String> {
-    let document: Value = serde_json::from_slice(body)
-        .map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
+    let document: Value =
+        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
     for (pointer, expected) in expectations {
         let shown = words::name(pointer);
         let wanted = wanted(expected);
         match document.pointer(pointer) {
             None => return Err(format!("its JSON has no {shown}; expected {wanted}")),
             Some(value) if !meets(value, expected) => {
-                return Err(format!(
-                    "its {shown} is {}; expected {wanted}",
-                    found(value)
-                ));
+                return Err(format!("its {shown} is {}; expected {wanted}", found(value)));
             }
             Some(_) => {}
         }
@@ -98,11 +95,7 @@ mod tests {
             ("/queue/depth", NotEqual(8.0)),
         ];
         for (pointer, expected) in met {
-            assert_eq!(
-                clause(pointer, expected.clone()),
-                Ok(()),
-                "{pointer} {expected:?}"
-            );
+            assert_eq!(clause(pointer, expected.clone()), Ok(()), "{pointer} {expected:?}");
         }
     }
 
@@ -110,51 +103,19 @@ mod tests {
     fn expectations_that_are_not_met_name_both_sides() {
         use Expected::*;
         let not_met = [
-            (
-                "/status",
-                Text("up".to_owned()),
-                r#"its /status is "ok"; expected "up""#,
-            ),
+            ("/status", Text("up".to_owned()), r#"its /status is "ok"; expected "up""#),
             ("/up", Boolean(false), "its /up is true; expected false"),
             ("/up", Null, "its /up is true; expected null"),
             ("/none", Number(0.0), "its /none is null; expected 0"),
             ("/list", Number(0.0), "its /list is a list of 2; expected 0"),
             ("/queue", Null, "its /queue is an object; expected null"),
-            (
-                "/queue/depth",
-                Below(7.0),
-                "its /queue/depth is 7; expected < 7",
-            ),
-            (
-                "/queue/depth",
-                AtMost(6.5),
-                "its /queue/depth is 7; expected <= 6.5",
-            ),
-            (
-                "/queue/depth",
-                Above(7.0),
-                "its /queue/depth is 7; expected > 7",
-            ),
-            (
-                "/queue/depth",
-                AtLeast(8.0),
-                "its /queue/depth is 7; expected >= 8",
-            ),
-            (
-                "/queue/depth",
-                NotEqual(7.0),
-                "its /queue/depth is 7; expected != 7",
-            ),
-            (
-                "/status",
-                NotEqual(7.0),
-                r#"its /status is "ok"; expected != 7"#,
-            ),
-            (
-                "/queue/age",
-                Below(7.0),
-                "its JSON has no /queue/age; expected < 7",
-            ),
+            ("/queue/depth", Below(7.0), "its /queue/depth is 7; expected < 7"),
+            ("/queue/depth", AtMost(6.5), "its /queue/depth is 7; expected <= 6.5"),
+            ("/queue/depth", Above(7.0), "its /queue/depth is 7; expected > 7"),
+            ("/queue/depth", AtLeast(8.0), "its /queue/depth is 7; expected >= 8"),
+            ("/queue/depth", NotEqual(7.0), "its /queue/depth is 7; expected != 7"),
+            ("/status", NotEqual(7.0), r#"its /status is "ok"; expected != 7"#),
+            ("/queue/age", Below(7.0), "its JSON has no /queue/age; expected < 7"),
         ];
         for (pointer, expected, wanted) in not_met {
             assert_eq!(clause(pointer, expected), Err(wanted.to_owned()));

@@ -36,9 +36,7 @@ pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
         ProbeKind::Http(http) => http::run(http, limit).await,
         ProbeKind::Tcp { address } => tcp::run(address, limit).await,
         ProbeKind::Unix { path } => unix::run(path, limit).await,
-        ProbeKind::Command { .. } => {
-            Failure::unknown("it is run by the service manager").of("command probe")
-        }
+        ProbeKind::Command { .. } => Failure::unknown("it is run by the service manager").of("command probe"),
     }
 }
 
@@ -51,10 +49,7 @@ struct Limit {
 
 impl Limit {
     fn new(timeout: std::time::Duration) -> Self {
-        Self {
-            timeout,
-            deadline: Instant::now() + timeout,
-        }
+        Self { timeout, deadline: Instant::now() + timeout }
     }
 
     /// The future's output, or `None` when the limit came first.

@@ -17,10 +17,7 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
     }
     // RFC 6761: always loopback. A dead name server must not hide a local service.
     if host.eq_ignore_ascii_case("localhost") {
-        let both = [
-            IpAddr::from(Ipv4Addr::LOCALHOST),
-            IpAddr::from(Ipv6Addr::LOCALHOST),
-        ];
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
     }
     let asked = host.to_owned();
@@ -32,17 +29,14 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
     let shown = words::name(host);
     match found.await {
         Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-        Ok(Ok(_)) => Err(Failure::unhealthy(format!(
-            "the name {shown} has no address"
-        ))),
+        Ok(Ok(_)) => Err(Failure::unhealthy(format!("the name {shown} has no address"))),
         Ok(Err(error)) => Err(unresolved(&shown, &error)),
-        Err(Stuck::Late) => Err(Failure::unknown(format!(
-            "the name {shown} was not resolved within {}",
-            limit.shown()
-        ))),
-        Err(Stuck::NoSlot) => Err(Failure::unknown(format!(
-            "the name {shown} was not looked up, earlier lookups still hang"
-        ))),
+        Err(Stuck::Late) => {
+            Err(Failure::unknown(format!("the name {shown} was not resolved within {}", limit.shown())))
+        }
+        Err(Stuck::NoSlot) => {
+            Err(Failure::unknown(format!("the name {shown} was not looked up, earlier lookups still hang")))
+        }
     }
 }
 
@@ -78,14 +72,8 @@ mod tests {
             status(unresolved("x", &error))
         };
         assert_eq!(said("Name or service not known"), ProbeStatus::Unhealthy);
-        assert_eq!(
-            said("Temporary failure in name resolution"),
-            ProbeStatus::Unknown
-        );
-        assert_eq!(
-            status(unresolved("x", &io::Error::from_raw_os_error(24))),
-            ProbeStatus::Unknown
-        );
+        assert_eq!(said("Temporary failure in name resolution"), ProbeStatus::Unknown);
+        assert_eq!(status(unresolved("x", &io::Error::from_raw_os_error(24))), ProbeStatus::Unknown);
     }
 
     #[tokio::test]

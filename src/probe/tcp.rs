@@ -34,21 +34,15 @@ async fn connect(address: &str, limit: Limit) -> Result<std::time::Duration, Fai
         .ok_or_else(|| Failure::late("no connection", limit))?
         .map_err(|error| Failure::connection(&error))?;
     if meets_itself(&stream) {
-        return Err(Failure::unhealthy(
-            "connection refused, nothing listens there",
-        ));
+        return Err(Failure::unhealthy("connection refused, nothing listens there"));
     }
     Ok(latency)
 }
 
 fn split(address: &str) -> Result<(&str, u16), Failure> {
-    let parts = address
-        .rsplit_once(':')
-        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.ok_or_else(|| Failure::unknown("it is no host:port"))?;
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'));
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     Ok((bare.unwrap_or(host), port))
 }
 
@@ -71,9 +65,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_listener_is_healthy_and_its_absence_is_not() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("a listener");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a listener");
         let address = listener.local_addr().expect("an address").to_string();
         let outcome = probe(&address).await;
         assert_eq!(outcome.status, ProbeStatus::Healthy);
@@ -94,9 +86,7 @@ mod tests {
     #[tokio::test]
     async fn a_full_backlog_is_unhealthy_at_the_timeout() {
         let server = tokio::net::TcpSocket::new_v4().expect("a socket");
-        server
-            .bind("127.0.0.1:0".parse().expect("an address"))
-            .expect("a port");
+        server.bind("127.0.0.1:0".parse().expect("an address")).expect("a port");
         let server = server.listen(0).expect("a listener");
         let address = server.local_addr().expect("an address").to_string();
         let _fills_it = std::net::TcpStream::connect(&address).expect("the only place");
@@ -111,11 +101,7 @@ mod tests {
         let outcome = probe("nowhere.invalid:80").await;
         // Without a resolver nothing is known of the name.
         assert_ne!(outcome.status, ProbeStatus::Healthy);
-        assert!(
-            outcome.message.contains("nowhere.invalid"),
-            "{}",
-            outcome.message
-        );
+        assert!(outcome.message.contains("nowhere.invalid"), "{}", outcome.message);
         assert_eq!(probe("5672").await.status, ProbeStatus::Unknown);
         assert_eq!(split("[::1]:80"), Ok(("::1", 80)));
     }

@@ -44,13 +44,9 @@ fn try_connect(path: &str) -> Result<Duration, Failure> {
     let began = Instant::now();
     let address = UnixAddr::new(path)
         .map_err(|errno| Failure::unknown(format!("it is no socket path ({})", errno.desc())))?;
-    let end = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-        None,
-    )
-    .map_err(|errno| Failure::connection(&errno.into()))?;
+    let end =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+            .map_err(|errno| Failure::connection(&errno.into()))?;
     match connect(end.as_raw_fd(), &address) {
         Ok(()) => Ok(began.elapsed()),
         Err(errno) => Err(judge(path, errno)),
@@ -103,10 +99,7 @@ mod tests {
         let listener = UnixListener::bind(&path).expect("a socket");
         let (status, message) = probe(&path).await;
         assert_eq!(status, ProbeStatus::Healthy);
-        assert!(
-            message.starts_with("PATH accepted a connection in "),
-            "{message}"
-        );
+        assert!(message.starts_with("PATH accepted a connection in "), "{message}");
 
         drop(listener);
         let refused = unhealthy("connection refused, nothing listens on it");
@@ -124,13 +117,8 @@ mod tests {
     async fn a_full_backlog_is_told_at_once() {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let path = dir.path().join("s");
-        let server = socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::empty(),
-            None,
-        )
-        .expect("a socket");
+        let server =
+            socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).expect("a socket");
         let at = UnixAddr::new(&path).expect("an address");
         nix::sys::socket::bind(server.as_raw_fd(), &at).expect("a path");
         let none = nix::sys::socket::Backlog::new(0).expect("a backlog");

@@ -42,13 +42,7 @@ fn clip(text: &str, limit: usize) -> String {
     let mut clipped: String = text
         .chars()
         .take(kept)
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
+        .map(|character| if character.is_control() { ' ' } else { character })
         .collect();
     if long {
         clipped.push('…');
@@ -76,14 +70,8 @@ mod tests {
 
     #[test]
     fn quotations_are_short_and_harmless() {
-        assert_eq!(
-            quoted(b" all\x1b[31m\nred\xff "),
-            "\"all\\u{1b}[31m\\nred\u{fffd}\""
-        );
-        assert_eq!(
-            quoted("say \"x\" \u{202e}".as_bytes()),
-            "\"say \\\"x\\\" \\u{202e}\""
-        );
+        assert_eq!(quoted(b" all\x1b[31m\nred\xff "), "\"all\\u{1b}[31m\\nred\u{fffd}\"");
+        assert_eq!(quoted("say \"x\" \u{202e}".as_bytes()), "\"say \\\"x\\\" \\u{202e}\"");
         let long = quoted(&vec![b'a'; 1 << 20]);
         assert_eq!(long.chars().count(), QUOTE + 3);
         assert!(long.ends_with("…\""));

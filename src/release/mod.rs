@@ -1,1 +1,13 @@
-//! Release links and the processes of a unit: facts read from disk and /proc.
+//! Release links and the processes of a unit: facts read from disk and /proc. `policy::releases` judges them.
+
+mod group;
+mod identity;
+pub mod links;
+mod place;
+mod process;
+pub mod processes;
+mod stuck;
+#[cfg(test)]
+mod tests;
+mod trail;
+pub mod watch;

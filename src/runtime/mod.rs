@@ -1,1 +1,174 @@
-//! The loop: take an observation, decide, save, publish, act.
+//! The loop: take an observation, decide, save, act, publish. It meets the world through `Outside` alone.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::model::action::Action;
+use crate::model::change::Change;
+use crate::model::moment::Moment;
+use crate::model::observation::Observation;
+use crate::model::operator::Answer;
+use crate::model::snapshot::Snapshot;
+use crate::model::state::{Durable, State};
+use crate::policy;
+
+/// Observations that may wait to be taken in.
+pub const INBOX: usize = 4096;
+/// The loop turns at least this often, so that its progress can be seen.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The picture is published at the latest after this many turns in a row.
+const TURNS_UNPUBLISHED: usize = 64;
+
+/// The world, as the loop meets it. The daemon implements it over the shells, the simulation over a made-up world.
+pub trait Outside {
+    /// Both clocks.
+    fn now(&self) -> Moment;
+    /// Writes the changes durably, all or none.
+    ///
+    /// # Errors
+    /// Why they were not written; one sentence.
+    fn save(&mut self, changes: Vec<Change>) -> impl Future<Output = Result<(), String>>;
+    /// Starts an action; its outcome comes back as an observation.
+    fn perform(&mut self, action: Action);
+}
+
+/// The owner of the state.
+#[derive(Debug)]
+pub struct Loop<O> {
+    state: State,
+    saved: Durable,
+    outside: O,
+    snapshots: watch::Sender<Snapshot>,
+}
+
+impl<O: Outside> Loop<O> {
+    /// Begins with what was durable. The receiver sees each published picture.
+    #[must_use]
+    pub fn new(durable: Durable, outside: O) -> (Self, watch::Receiver<Snapshot>) {
+        let (snapshots, receiver) = watch::channel(Snapshot::default());
+        let state = State { durable: durable.clone(), ..State::default() };
+        (Self { state, saved: durable, outside, snapshots }, receiver)
+    }
+
+    /// What the policy knows.
+    #[must_use]
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// The world.
+    pub fn outside(&mut self) -> &mut O {
+        &mut self.outside
+    }
+
+    /// Ends the loop and gives the world back.
+    #[must_use]
+    pub fn into_outside(self) -> O {
+        self.outside
+    }
+
+    /// Turns until every sender of the inbox is gone.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>) {
+        loop {
+            let now = self.outside.now();
+            let due = policy::next_deadline(&self.state).map_or(HEARTBEAT, |due| due.since(now));
+            match timeout(due.min(HEARTBEAT), inbox.recv()).await {
+                Ok(Some(observation)) => {
+                    self.turn(observation).await;
+                    for _ in 0..TURNS_UNPUBLISHED {
+                        let Ok(observation) = inbox.try_recv() else {
+                            break;
+                        };
+                        self.turn(observation).await;
+                    }
+                }
+                Ok(None) => return,
+                Err(_) => self.turn(Observation::DeadlineReached).await,
+            }
+            self.publish();
+        }
+    }
+
+    /// One turn: decide, save what changed, act. Nothing acts on an unsaved decision.
+    pub async fn turn(&mut self, observation: Observation) {
+        let now = self.outside.now();
+        let told = trace_name(&observation);
+        let actions = policy::decide(&mut self.state, observation, now);
+        tracing::trace!(observation = told, actions = actions.len(), "turn");
+        let changes = self.state.durable.changes_since(&self.saved);
+        let saved = if changes.is_empty() { Ok(()) } else { self.outside.save(changes).await };
+        match saved {
+            Ok(()) => {
+                self.saved.clone_from(&self.state.durable);
+                for action in actions {
+                    self.outside.perform(action);
+                }
+            }
+            Err(why) => self.take_back(actions, why, now),
+        }
+    }
+
+    /// What was decided is not durable, so it did not happen: only what changes nothing outside is done.
+    fn take_back(&mut self, actions: Vec<Action>, why: String, now: Moment) {
+        self.state.durable.clone_from(&self.saved);
+        let told = policy::decide(&mut self.state, Observation::SaveFailed { why: why.clone() }, now);
+        // Whatever that turn wished to be durable has to wait as well.
+        self.state.durable.clone_from(&self.saved);
+        for action in actions.into_iter().chain(told) {
+            match action {
+                Action::StartUnit { .. }
+                | Action::RestartUnit { .. }
+                | Action::EnableUnit { .. }
+                | Action::RunSmokeTest { .. } => {}
+                Action::AnswerOperator { request, .. } => {
+                    let message = format!("cannot save the durable state: {why}");
+                    let answer = Answer::Refused { message };
+                    self.outside.perform(Action::AnswerOperator { request, answer });
+                }
+                Action::WatchUnits { .. }
+                | Action::ReadAllUnits
+                | Action::ReadEnablement { .. }
+                | Action::PredictBoot
+                | Action::WatchLinks { .. }
+                | Action::InspectProcesses { .. }
+                | Action::RunProbe { .. }
+                | Action::Record(_) => self.outside.perform(action),
+            }
+        }
+    }
+
+    /// Publishes the picture of this moment.
+    pub fn publish(&mut self) {
+        let now = self.outside.now();
+        let next = policy::snapshot::publish(&self.state, &self.snapshots.borrow(), now);
+        self.snapshots.send_replace(next);
+        self.state.seen.touched.clear();
+    }
+}
+
+/// The name of an observation, for the trace.
+fn trace_name(observation: &Observation) -> &'static str {
+    match observation {
+        Observation::Started(_) => "Started",
+        Observation::UnitFilesLoaded { .. } => "UnitFilesLoaded",
+        Observation::ManagerChanged(_) => "ManagerChanged",
+        Observation::UnitsMatched { .. } => "UnitsMatched",
+        Observation::UnitChanged { .. } => "UnitChanged",
+        Observation::UnitSettingsRead { .. } => "UnitSettingsRead",
+        Observation::UnitFilesChanged { .. } => "UnitFilesChanged",
+        Observation::EnablementRead { .. } => "EnablementRead",
+        Observation::BootPredicted(_) => "BootPredicted",
+        Observation::ReleaseSwitched { .. } => "ReleaseSwitched",
+        Observation::ProcessesInspected { .. } => "ProcessesInspected",
+        Observation::ProbeFinished { .. } => "ProbeFinished",
+        Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
+        Observation::JobFinished { .. } => "JobFinished",
+        Observation::EnableFinished { .. } => "EnableFinished",
+        Observation::OperatorAsked(_) => "OperatorAsked",
+        Observation::SaveFailed { .. } => "SaveFailed",
+        Observation::DeadlineReached => "DeadlineReached",
+    }
+}

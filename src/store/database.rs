@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi, params};
 
-use crate::model::state::{Change, Durable};
+use crate::model::change::Change;
+use crate::model::state::Durable;
 use crate::model::unit::UnitName;
 
 use super::record::Record;
@@ -45,11 +46,7 @@ enum Unfit {
 
 impl From<rusqlite::Error> for Unfit {
     fn from(error: rusqlite::Error) -> Self {
-        if is_the_host(&error) {
-            Self::Denied(error)
-        } else {
-            Self::Broken(error.to_string())
-        }
+        if is_the_host(&error) { Self::Denied(error) } else { Self::Broken(error.to_string()) }
     }
 }
 
@@ -59,27 +56,17 @@ pub fn open(path: &Path) -> Result<(Database, Durable, Vec<String>), StoreError>
     let mut notes = Vec::new();
     let reason = match begin(path, &mut notes) {
         Ok((connection, durable)) => {
-            return Ok((
-                Database {
-                    connection,
-                    _lock: lock,
-                },
-                durable,
-                notes,
-            ));
+            return Ok((Database { connection, _lock: lock }, durable, notes));
         }
         Err(Unfit::Denied(source)) => return Err(denied(path, source)),
         Err(Unfit::Broken(why)) => ("corrupt", format!("cannot be read ({why})")),
-        Err(Unfit::Newer(version)) => (
-            "newer",
-            format!("has version {version}, newer than {}", schema::version()),
-        ),
+        Err(Unfit::Newer(version)) => {
+            ("newer", format!("has version {version}, newer than {}", schema::version()))
+        }
     };
     let (word, sentence) = reason;
-    let aside = set_aside(path, word).map_err(|source| StoreError::SetAside {
-        path: path.to_owned(),
-        source,
-    })?;
+    let aside =
+        set_aside(path, word).map_err(|source| StoreError::SetAside { path: path.to_owned(), source })?;
     notes.clear();
     notes.push(format!(
         "the state {} {sentence}: set aside as {}, beginning anew without holds, budgets and incidents",
@@ -87,14 +74,7 @@ pub fn open(path: &Path) -> Result<(Database, Durable, Vec<String>), StoreError>
         aside.display()
     ));
     match begin(path, &mut notes) {
-        Ok((connection, durable)) => Ok((
-            Database {
-                connection,
-                _lock: lock,
-            },
-            durable,
-            notes,
-        )),
+        Ok((connection, durable)) => Ok((Database { connection, _lock: lock }, durable, notes)),
         Err(Unfit::Denied(source)) => Err(denied(path, source)),
         Err(Unfit::Broken(why)) => Err(unusable(path, why)),
         Err(Unfit::Newer(_)) => Err(unusable(path, "it comes back".to_owned())),
@@ -107,41 +87,25 @@ fn denied(path: &Path, source: rusqlite::Error) -> StoreError {
 }
 
 fn unusable(path: &Path, why: String) -> StoreError {
-    StoreError::SetAside {
-        path: path.to_owned(),
-        source: io::Error::other(why),
-    }
+    StoreError::SetAside { path: path.to_owned(), source: io::Error::other(why) }
 }
 
 /// Makes the directory, and locks it against a second daemon.
 fn hold(path: &Path) -> Result<Flock<File>, StoreError> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    let failed = |source| StoreError::Directory {
-        path: directory.to_owned(),
-        source,
-    };
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory);
+    let failed = |source| StoreError::Directory { path: directory.to_owned(), source };
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(failed)?;
     let file = private(&path.with_extension("lock")).map_err(failed)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| match errno {
-        Errno::EWOULDBLOCK => StoreError::InUse {
-            path: path.to_owned(),
-        },
+        Errno::EWOULDBLOCK => StoreError::InUse { path: path.to_owned() },
         other => failed(other.into()),
     })
 }
 
 /// Opens a file of which only we may know the content.
 fn private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn begin(path: &Path, notes: &mut Vec<String>) -> Result<(Connection, Durable), Unfit> {
@@ -177,14 +141,8 @@ fn migrate(connection: &mut Connection) -> Result<(), Unfit> {
 }
 
 fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unfit> {
-    let mut rows = Rows {
-        connection,
-        unread: 0,
-        notes,
-    };
-    let meta = rows
-        .read::<i64, _>("meta", "SELECT id, body FROM meta")?
-        .pop();
+    let mut rows = Rows { connection, unread: 0, notes };
+    let meta = rows.read::<i64, _>("meta", "SELECT id, body FROM meta")?.pop();
     let units = rows.read("unit", "SELECT unit, body FROM unit")?;
     let incidents = rows.read("incident", "SELECT id, body FROM incident")?;
     let links = rows.read("link", "SELECT link, body FROM link")?;
@@ -194,14 +152,8 @@ fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unf
     }
     let mut durable = Durable {
         meta: meta.map(|(_, meta)| meta).unwrap_or_default(),
-        units: units
-            .into_iter()
-            .map(|(unit, record)| (UnitName(unit), record))
-            .collect(),
-        incidents: incidents
-            .into_iter()
-            .map(|(id, record)| (i64::cast_unsigned(id), record))
-            .collect(),
+        units: units.into_iter().map(|(unit, record)| (UnitName(unit), record)).collect(),
+        incidents: incidents.into_iter().map(|(id, record)| (i64::cast_unsigned(id), record)).collect(),
         links: links.into_iter().collect(),
     };
     if durable.meta.boot_id.is_empty() {
@@ -212,10 +164,7 @@ fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unf
 
 /// Without its counter (the record was unreadable), counting goes on after the highest number seen.
 fn never_reuse_an_id(durable: &mut Durable) {
-    let orders = durable
-        .units
-        .values()
-        .filter_map(|unit| unit.recovery.as_ref());
+    let orders = durable.units.values().filter_map(|unit| unit.recovery.as_ref());
     let ids = durable.incidents.keys().copied();
     let highest = ids.chain(orders.map(|recovery| recovery.order)).max();
     let next = highest.map_or(0, |id| id.saturating_add(1));
@@ -259,11 +208,7 @@ impl Rows<'_> {
 
 impl Database {
     /// One transaction, synced. It is taken back when its caller has given up.
-    pub fn save(
-        &mut self,
-        changes: &[Change],
-        given_up: impl Fn() -> bool,
-    ) -> rusqlite::Result<()> {
+    pub fn save(&mut self, changes: &[Change], given_up: impl Fn() -> bool) -> rusqlite::Result<()> {
         if given_up() {
             return Ok(());
         }
@@ -282,16 +227,8 @@ impl Database {
 fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
     match change {
         Change::Meta(meta) => put(connection, "meta", "id", 0, Some(meta)),
-        Change::Unit(unit, record) => {
-            put(connection, "unit", "unit", unit.as_str(), record.as_ref())
-        }
-        Change::Incident(id, record) => put(
-            connection,
-            "incident",
-            "id",
-            id.cast_signed(),
-            record.as_ref(),
-        ),
+        Change::Unit(unit, record) => put(connection, "unit", "unit", unit.as_str(), record.as_ref()),
+        Change::Incident(id, record) => put(connection, "incident", "id", id.cast_signed(), record.as_ref()),
         Change::Link(link, record) => put(connection, "link", "link", link, record.as_ref()),
     }
 }
@@ -306,9 +243,7 @@ fn put<R: Record>(
     if let Some(record) = record {
         let order = format!("INSERT OR REPLACE INTO {table} ({column}, body) VALUES (?1, ?2)");
         let body = record.write().to_string();
-        connection
-            .prepare_cached(&order)?
-            .execute(params![key, body])?;
+        connection.prepare_cached(&order)?.execute(params![key, body])?;
     } else {
         let order = format!("DELETE FROM {table} WHERE {column} = ?1");
         connection.prepare_cached(&order)?.execute(params![key])?;

@@ -15,7 +15,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::model::state::{Change, Durable};
+use crate::model::change::Change;
+use crate::model::state::Durable;
 use database::Database;
 
 /// Saves that may wait; the loop has one in flight, so this is never reached.
@@ -48,10 +49,7 @@ pub enum StoreError {
     InUse { path: PathBuf },
     /// It is no fault of the file: disk full, read only, no permission, locked.
     #[error("cannot open the state {path}: {source}")]
-    Open {
-        path: PathBuf,
-        source: rusqlite::Error,
-    },
+    Open { path: PathBuf, source: rusqlite::Error },
     /// The file is broken and cannot be renamed either.
     #[error("cannot set the broken state {path} aside: {source}")]
     SetAside { path: PathBuf, source: io::Error },
@@ -99,9 +97,7 @@ impl Store {
             self.jobs.send(job).await.map_err(|_| StoreError::Gone)?;
             outcome.await.map_err(|_| StoreError::Gone)?
         };
-        timeout(SAVE_LIMIT, saved)
-            .await
-            .unwrap_or(Err(StoreError::TimedOut))
+        timeout(SAVE_LIMIT, saved).await.unwrap_or(Err(StoreError::TimedOut))
     }
 
     /// Waits for what was ordered and closes the database. Blocks.

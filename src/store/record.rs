@@ -85,12 +85,8 @@ macro_rules! plain {
 plain!(bool, "a truth value", Value::as_bool);
 plain!(i64, "a whole number", Value::as_i64);
 plain!(u64, "a whole number", Value::as_u64);
-plain!(u32, "a small whole number", |stored| {
-    stored.as_u64().and_then(|number| number.try_into().ok())
-});
-plain!(String, "a text", |stored| stored
-    .as_str()
-    .map(str::to_owned));
+plain!(u32, "a small whole number", |stored| { stored.as_u64().and_then(|number| number.try_into().ok()) });
+plain!(String, "a text", |stored| stored.as_str().map(str::to_owned));
 
 impl<T: Record> Record for Option<T> {
     fn write(&self) -> Value {

@@ -9,8 +9,8 @@ use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
 use crate::model::state::{
-    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
-    SmokeFailure, UnitDurable,
+    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
+    UnitDurable,
 };
 use crate::model::unit::UnitName;
 
@@ -30,36 +30,11 @@ record!(UnitDurable {
     smoke_failure,
 });
 record!(Hold { kind, since, until });
-record!(Quarantine {
-    since,
-    retry_at,
-    round,
-    because,
-});
-record!(Prediction {
-    boot_id,
-    verdict,
-    made_at,
-});
-record!(Mismatch {
-    boot_id,
-    message,
-    at,
-});
-record!(LastAction {
-    action,
-    because,
-    at,
-    outcome,
-    ok,
-    steps,
-});
-record!(SmokeFailure {
-    at,
-    release,
-    message,
-    output,
-});
+record!(Quarantine { since, retry_at, round, because });
+record!(Prediction { boot_id, verdict, made_at });
+record!(Mismatch { boot_id, message, at });
+record!(LastAction { action, because, at, outcome, ok, steps });
+record!(SmokeFailure { at, release, message, output });
 record!(Recovery {
     order,
     kind,
@@ -70,23 +45,11 @@ record!(Recovery {
     phase_due,
     invocation_before,
     n_restarts,
-    old_processes,
     steps,
 });
-record!(Step {
-    name,
-    result,
-    message,
-    took_ms,
-});
+record!(Step { name, result, message, took_ms });
 record!(FileId { dev, ino });
-record!(Incident {
-    id,
-    unit,
-    cause,
-    opened_at,
-    resolved_at,
-});
+record!(Incident { id, unit, cause, opened_at, resolved_at });
 record!(PastTarget { path, id, from });
 
 words!(OrderKind {
@@ -123,9 +86,7 @@ impl Record for Code {
     fn read(stored: &Value) -> Result<Self, String> {
         let code = String::read(stored)?;
         let known = Self::ALL.iter().find(|known| known.as_str() == code);
-        known
-            .copied()
-            .ok_or_else(|| format!("unknown code `{code}`"))
+        known.copied().ok_or_else(|| format!("unknown code `{code}`"))
     }
 }
 
@@ -142,21 +103,16 @@ impl Record for UnitName {
 impl Record for HoldKind {
     fn write(&self) -> Value {
         match self {
-            Self::Operator { who, reason } => object([
-                ("kind", Value::from("operator")),
-                ("who", who.write()),
-                ("reason", reason.write()),
-            ]),
+            Self::Operator { who, reason } => {
+                object([("kind", Value::from("operator")), ("who", who.write()), ("reason", reason.write())])
+            }
             Self::ManualStop => object([("kind", Value::from("manual-stop"))]),
         }
     }
 
     fn read(stored: &Value) -> Result<Self, String> {
         match field::<String>(stored, "kind")?.as_str() {
-            "operator" => Ok(Self::Operator {
-                who: field(stored, "who")?,
-                reason: field(stored, "reason")?,
-            }),
+            "operator" => Ok(Self::Operator { who: field(stored, "who")?, reason: field(stored, "reason")? }),
             "manual-stop" => Ok(Self::ManualStop),
             other => Err(format!("unknown hold `{other}`")),
         }

@@ -17,8 +17,8 @@ use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
 use crate::model::state::{
-    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
-    SmokeFailure, UnitDurable,
+    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
+    UnitDurable,
 };
 use crate::model::unit::UnitName;
 
@@ -52,19 +52,8 @@ fn hold() -> impl Strategy<Value = Hold> {
 
 fn step() -> impl Strategy<Value = Step> {
     use StepName::*;
-    let name = select(vec![
-        SmokeTest,
-        Start,
-        Restart,
-        Enable,
-        Proof,
-        EndpointCheck,
-    ]);
-    let result = select(vec![
-        StepResult::Done,
-        StepResult::Failed,
-        StepResult::Skipped,
-    ]);
+    let name = select(vec![SmokeTest, Start, Restart, Enable, Proof, EndpointCheck]);
+    let result = select(vec![StepResult::Done, StepResult::Failed, StepResult::Skipped]);
     (name, result, text(), any::<u64>()).prop_map(|(name, result, message, took_ms)| Step {
         name,
         result,
@@ -78,8 +67,7 @@ fn recovery() -> impl Strategy<Value = Recovery> {
     let phase = select(vec![SmokeTest, Job, Enable, Proof]);
     let times = (moment(), moment(), moment());
     let numbers = any::<(u64, u32)>();
-    let processes = vec(any::<(u32, i64)>(), 0..3);
-    let rest = (text(), processes, vec(step(), 0..3));
+    let rest = (text(), vec(step(), 0..3));
     (kind(), option::of(code()), phase, times, numbers, rest).prop_map(
         |(kind, because, phase, times, (order, n_restarts), rest)| Recovery {
             order,
@@ -91,20 +79,17 @@ fn recovery() -> impl Strategy<Value = Recovery> {
             phase_due: times.2,
             invocation_before: rest.0,
             n_restarts,
-            old_processes: rest.1,
-            steps: rest.2,
+            steps: rest.1,
         },
     )
 }
 
 fn quarantine() -> impl Strategy<Value = Quarantine> {
-    (moment(), moment(), any::<u32>(), code()).prop_map(|(since, retry_at, round, because)| {
-        Quarantine {
-            since,
-            retry_at,
-            round,
-            because,
-        }
+    (moment(), moment(), any::<u32>(), code()).prop_map(|(since, retry_at, round, because)| Quarantine {
+        since,
+        retry_at,
+        round,
+        because,
     })
 }
 
@@ -123,22 +108,11 @@ fn prediction() -> impl Strategy<Value = Prediction> {
 }
 
 fn mismatch() -> impl Strategy<Value = Mismatch> {
-    (text(), text(), moment()).prop_map(|(boot_id, message, at)| Mismatch {
-        boot_id,
-        message,
-        at,
-    })
+    (text(), text(), moment()).prop_map(|(boot_id, message, at)| Mismatch { boot_id, message, at })
 }
 
 fn last_action() -> impl Strategy<Value = LastAction> {
-    let parts = (
-        kind(),
-        option::of(code()),
-        moment(),
-        text(),
-        any::<bool>(),
-        vec(step(), 0..3),
-    );
+    let parts = (kind(), option::of(code()), moment(), text(), any::<bool>(), vec(step(), 0..3));
     parts.prop_map(|(action, because, at, outcome, ok, steps)| LastAction {
         action,
         because,
@@ -151,30 +125,13 @@ fn last_action() -> impl Strategy<Value = LastAction> {
 
 fn smoke_failure() -> impl Strategy<Value = SmokeFailure> {
     let parts = (moment(), option::of(file()), text(), vec(text(), 0..3));
-    parts.prop_map(|(at, release, message, output)| SmokeFailure {
-        at,
-        release,
-        message,
-        output,
-    })
+    parts.prop_map(|(at, release, message, output)| SmokeFailure { at, release, message, output })
 }
 
 fn unit() -> impl Strategy<Value = UnitDurable> {
-    let first = (
-        option::of(hold()),
-        option::of(recovery()),
-        vec(moment(), 0..4),
-    );
-    let second = (
-        option::of(quarantine()),
-        option::of(prediction()),
-        option::of(mismatch()),
-    );
-    let third = (
-        option::of(text()),
-        option::of(last_action()),
-        option::of(smoke_failure()),
-    );
+    let first = (option::of(hold()), option::of(recovery()), vec(moment(), 0..4));
+    let second = (option::of(quarantine()), option::of(prediction()), option::of(mismatch()));
+    let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()));
     (first, second, third).prop_map(|(first, second, third)| UnitDurable {
         hold: first.0,
         recovery: first.1,
@@ -249,35 +206,23 @@ impl Scratch {
     fn files(&self) -> Vec<String> {
         let directory = self.path.parent().expect("a directory");
         let entries = std::fs::read_dir(directory).expect("it is readable");
-        let name = |name: String| match name
-            .rsplit_once(".db.")
-            .and_then(|(_, rest)| rest.split_once('-'))
-        {
+        let name = |name: String| match name.rsplit_once(".db.").and_then(|(_, rest)| rest.split_once('-')) {
             Some((word, time)) if !time.is_empty() => format!("steadfast.db.{word}-TIME"),
             _ => name,
         };
         let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let mut names: Vec<String> = names
-            .map(|found| name(found.into_string().expect("UTF-8")))
-            .collect();
+        let mut names: Vec<String> = names.map(|found| name(found.into_string().expect("UTF-8"))).collect();
         names.sort();
         names
     }
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime")
-        .block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime").block_on(future)
 }
 
 fn sample() -> Durable {
-    let at = Moment {
-        boot_ms: 5,
-        wall_ms: 1_795_168_800_000,
-    };
+    let at = Moment { boot_ms: 5, wall_ms: 1_795_168_800_000 };
     let incident = Incident {
         id: 4,
         unit: UnitName::from("horizon.service"),
@@ -286,10 +231,7 @@ fn sample() -> Durable {
         resolved_at: None,
     };
     Durable {
-        meta: Meta {
-            boot_id: "b".to_owned(),
-            next_id: 5,
-        },
+        meta: Meta { boot_id: "b".to_owned(), next_id: 5 },
         units: BTreeMap::from([(UnitName::from("horizon.service"), UnitDurable::default())]),
         incidents: BTreeMap::from([(4, incident)]),
         links: BTreeMap::new(),
@@ -349,36 +291,19 @@ fn files_are_private_and_a_person_can_query_them() {
     let scratch = Scratch::new();
     let (store, empty, _) = scratch.open();
     save(&store, &sample(), &empty);
-    let mode = |path: &Path| {
-        std::fs::metadata(path)
-            .expect("it is there")
-            .permissions()
-            .mode()
-            & 0o777
-    };
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode(scratch.path.parent().expect("a directory")), 0o700);
     assert_eq!(mode(&scratch.path), 0o600);
     assert_eq!(mode(&scratch.path.with_extension("db-wal")), 0o600);
     let admin = rusqlite::Connection::open(&scratch.path).expect("it opens");
     let row: (i64, String, String, String, Option<String>) = admin
         .query_row("SELECT * FROM incident", [], |row| {
-            Ok((
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-            ))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
         })
         .expect("a row");
     let (unit, cause) = ("horizon.service".to_owned(), "release-deleted".to_owned());
-    assert_eq!(
-        row,
-        (4, unit, cause, "2026-11-20T10:00:00.000Z".to_owned(), None)
-    );
-    admin
-        .query_row("SELECT * FROM unit", [], |_| Ok(()))
-        .expect("a row");
+    assert_eq!(row, (4, unit, cause, "2026-11-20T10:00:00.000Z".to_owned(), None));
+    admin.query_row("SELECT * FROM unit", [], |_| Ok(())).expect("a row");
     drop(admin);
     store.close();
 }
@@ -390,21 +315,10 @@ fn a_file_that_is_no_database_is_set_aside() {
     let (store, durable, notes) = scratch.open();
     assert_eq!(durable, Durable::default());
     assert_eq!(notes.len(), 1, "{notes:?}");
-    assert!(
-        notes[0].contains("cannot be read (file is not a database)"),
-        "{}",
-        notes[0]
-    );
+    assert!(notes[0].contains("cannot be read (file is not a database)"), "{}", notes[0]);
     save(&store, &sample(), &durable);
     store.close();
-    assert_eq!(
-        scratch.files(),
-        [
-            "steadfast.db",
-            "steadfast.db.corrupt-TIME",
-            "steadfast.lock"
-        ]
-    );
+    assert_eq!(scratch.files(), ["steadfast.db", "steadfast.db.corrupt-TIME", "steadfast.lock"]);
     let (store, durable, notes) = scratch.open();
     assert_eq!((durable, notes), (sample(), vec![]));
     store.close();
@@ -428,15 +342,8 @@ fn another_schema_is_set_aside() {
     scratch.sql("PRAGMA user_version = 99");
     let (store, _, notes) = scratch.open();
     store.close();
-    assert!(
-        notes[0].contains("has version 99, newer than 1: set aside as "),
-        "{}",
-        notes[0]
-    );
-    assert_eq!(
-        scratch.files(),
-        ["steadfast.db", "steadfast.db.newer-TIME", "steadfast.lock"]
-    );
+    assert!(notes[0].contains("has version 99, newer than 1: set aside as "), "{}", notes[0]);
+    assert_eq!(scratch.files(), ["steadfast.db", "steadfast.db.newer-TIME", "steadfast.lock"]);
 
     scratch.sql("DROP TABLE unit");
     let (store, _, notes) = scratch.open();
@@ -452,11 +359,7 @@ fn only_the_last_files_set_aside_are_kept() {
         std::fs::write(&scratch.path, "x".repeat(5000)).expect("it is written");
         scratch.open().0.close();
     }
-    let aside = scratch
-        .files()
-        .iter()
-        .filter(|name| name.ends_with("TIME"))
-        .count();
+    let aside = scratch.files().iter().filter(|name| name.ends_with("TIME")).count();
     assert!((1..=5).contains(&aside), "{aside}");
 }
 
@@ -493,10 +396,7 @@ fn a_second_daemon_is_refused() {
     let scratch = saved();
     let (store, _, _) = scratch.open();
     let refused = Store::open(&scratch.path).map(|_| ());
-    assert!(
-        matches!(refused, Err(StoreError::InUse { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
     store.close();
     scratch.open().0.close();
 }
@@ -521,8 +421,5 @@ fn a_disk_that_refuses_is_no_reason_to_set_aside() {
     let file = root.path().join("file");
     std::fs::write(&file, "").expect("a file");
     let refused = Store::open(&file.join("steadfast.db")).map(|_| ());
-    assert!(
-        matches!(refused, Err(StoreError::Directory { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Err(StoreError::Directory { .. })), "{refused:?}");
 }

@@ -1,0 +1,339 @@
+//! The client of the status socket: one connection for each request, every wait limited.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use futures_util::StreamExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::wire::{Event, Failure, HoldBody, Reply, Status, Unit};
+
+/// Connecting takes no longer than this.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// An answer that only reads takes no longer than this.
+const READ_TIME: Duration = Duration::from_secs(10);
+/// An answer to a change takes no longer than this; the server gives up after 10 minutes.
+const CHANGE_TIME: Duration = Duration::from_secs(630);
+/// Bytes of an answer. 10,000 units with everything that can be said of them fit.
+const ANSWER_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of an event's lines.
+const EVENT_MAX: usize = 1024 * 1024;
+/// The server sends something at least every 15 s.
+const SILENCE_TIME: Duration = Duration::from_secs(45);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The daemon cannot be reached: what to do about it.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It was reached, and the conversation broke off.
+    #[error("cannot get an answer from {socket}: {cause}")]
+    Broken { socket: String, cause: String },
+    /// No such managed unit.
+    #[error("{0}")]
+    NotManaged(String),
+    /// The caller may not do that.
+    #[error("{0}")]
+    Denied(String),
+    /// Any other error of the daemon, in its words.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Speaks to the daemon behind one socket.
+#[derive(Clone, Debug)]
+pub struct Client {
+    socket: PathBuf,
+    user: bool,
+}
+
+impl Client {
+    /// `user`: the user instance, as far as advice goes.
+    #[must_use]
+    pub fn new(socket: PathBuf, user: bool) -> Self {
+        Self { socket, user }
+    }
+
+    /// The whole picture.
+    ///
+    /// # Errors
+    /// See [`Error`]; so for every other method.
+    pub async fn status(&self) -> Result<Status, Error> {
+        let response = self.send(Method::GET, "/v1/status", Body::empty(), READ_TIME);
+        self.read(response.await?).await
+    }
+
+    /// One unit with its part of the timeline.
+    ///
+    /// # Errors
+    /// [`Error::NotManaged`] where it is none of ours.
+    pub async fn unit(&self, unit: &str) -> Result<Unit, Error> {
+        let path = format!("/v1/units/{}", encoded(unit));
+        let response = self.send(Method::GET, &path, Body::empty(), READ_TIME);
+        self.read(response.await?).await
+    }
+
+    /// Start, enable and check the endpoints, now; waits for the outcome.
+    ///
+    /// # Errors
+    /// See [`Error`]; a recovery that failed is a [`Reply`].
+    pub async fn recover(&self, unit: &str) -> Result<Reply, Error> {
+        self.change(unit, "recover", Body::empty()).await
+    }
+
+    /// Observe only, for `length` (such as `30m`).
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn hold(&self, unit: &str, length: &str, reason: &str) -> Result<Reply, Error> {
+        let body = HoldBody { length: length.to_owned(), reason: reason.to_owned() };
+        let body = serde_json::to_vec(&body).map_err(|error| self.broken(error))?;
+        self.change(unit, "hold", Body::from(body)).await
+    }
+
+    /// End a hold or a quarantine.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn resume(&self, unit: &str) -> Result<Reply, Error> {
+        self.change(unit, "resume", Body::empty()).await
+    }
+
+    /// The timeline as it grows: after the event with this id, or from now on.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn events(&self, unit: Option<&str>, after: Option<u64>) -> Result<Events, Error> {
+        let query = unit.map_or(String::new(), |unit| format!("?unit={}", encoded(unit)));
+        let mut request = self.request(Method::GET, &format!("/v1/events{query}"), Body::empty())?;
+        if let Some(after) = after {
+            request.headers_mut().insert("last-event-id", after.into());
+        }
+        let response = self.exchange(request, READ_TIME).await?;
+        if response.status() != StatusCode::OK {
+            return Err(self.failure(response).await);
+        }
+        Ok(Events {
+            client: self.clone(),
+            body: Body::new(response.into_body()).into_data_stream(),
+            buffer: Vec::new(),
+        })
+    }
+
+    async fn change(&self, unit: &str, verb: &str, body: Body) -> Result<Reply, Error> {
+        let path = format!("/v1/units/{}/{verb}", encoded(unit));
+        let response = self.send(Method::POST, &path, body, CHANGE_TIME).await?;
+        match response.status() {
+            // These carry the whole reply: which step did not work, or why nothing was tried.
+            StatusCode::CONFLICT | StatusCode::INTERNAL_SERVER_ERROR => self.parse(response).await,
+            _ => self.read(response).await,
+        }
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, Error> {
+        self.exchange(self.request(method, path, body)?, limit).await
+    }
+
+    fn request(&self, method: Method, path: &str, body: Body) -> Result<Request<Body>, Error> {
+        Request::builder()
+            .method(method)
+            .uri(path)
+            .header(HOST, "localhost")
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .map_err(|error| self.broken(error))
+    }
+
+    async fn exchange(&self, request: Request<Body>, limit: Duration) -> Result<Response<Incoming>, Error> {
+        let connecting = timeout(CONNECT_TIME, UnixStream::connect(&self.socket));
+        let stream = match connecting.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(Error::Unreachable(self.advice(&error))),
+            Err(_) => {
+                let sentence = format!(
+                    "cannot reach the supervisor at {}: it does not accept connections \
+                     (see: {} status steadfast)",
+                    self.socket.display(),
+                    self.systemctl()
+                );
+                return Err(Error::Unreachable(sentence));
+            }
+        };
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = handshake.map_err(|error| self.broken(error))?;
+        // Ends by itself when the response is read or dropped.
+        tokio::spawn(connection);
+        let answer = timeout(limit, sender.send_request(request)).await;
+        let answer = answer.map_err(|_| self.broken(format!("none within {} s", limit.as_secs())))?;
+        answer.map_err(|error| self.broken(error))
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, Error> {
+        if response.status().is_success() {
+            self.parse(response).await
+        } else {
+            Err(self.failure(response).await)
+        }
+    }
+
+    async fn parse<T: DeserializeOwned>(&self, response: Response<Incoming>) -> Result<T, Error> {
+        let body = to_bytes(Body::new(response.into_body()), ANSWER_MAX);
+        let body = timeout(READ_TIME, body)
+            .await
+            .map_err(|_| self.broken(format!("not complete within {} s", READ_TIME.as_secs())))?
+            .map_err(|error| self.broken(error))?;
+        serde_json::from_slice(&body).map_err(|error| self.broken(error))
+    }
+
+    async fn failure(&self, response: Response<Incoming>) -> Error {
+        let status = response.status();
+        let Failure { error } = match self.parse(response).await {
+            Ok(failure) => failure,
+            Err(_) => return self.broken(format!("HTTP status {status}")),
+        };
+        match status {
+            StatusCode::NOT_FOUND => Error::NotManaged(error),
+            StatusCode::FORBIDDEN => Error::Denied(error),
+            _ => Error::Refused(error),
+        }
+    }
+
+    fn broken(&self, cause: impl ToString) -> Error {
+        Error::Broken { socket: self.socket.display().to_string(), cause: cause.to_string() }
+    }
+
+    fn systemctl(&self) -> &'static str {
+        if self.user { "systemctl --user" } else { "systemctl" }
+    }
+
+    /// What to do about a socket that does not take us in.
+    fn advice(&self, error: &io::Error) -> String {
+        let next = match error.kind() {
+            io::ErrorKind::NotFound => format!(
+                "it is not running, or not installed (start it with: {} start steadfast)",
+                self.systemctl()
+            ),
+            io::ErrorKind::ConnectionRefused => {
+                format!("it is not running (start it with: {} start steadfast)", self.systemctl())
+            }
+            io::ErrorKind::PermissionDenied => {
+                "permission denied (be root, or a member of the socket's group, such as steadfast)".to_owned()
+            }
+            _ => error.to_string(),
+        };
+        format!("cannot reach the supervisor at {}: {next}", self.socket.display())
+    }
+
+    /// The socket that it speaks to.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+}
+
+/// A stream of events.
+#[derive(Debug)]
+pub struct Events {
+    client: Client,
+    body: axum::body::BodyDataStream,
+    /// What was read and is not yet a whole event.
+    buffer: Vec<u8>,
+}
+
+impl Events {
+    /// The next event; `None` when the daemon ended the stream.
+    ///
+    /// # Errors
+    /// The connection broke or fell silent, or the daemon sends what is no event.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            while let Some(end) = end_of_block(&self.buffer) {
+                let block: Vec<u8> = self.buffer.drain(..end).collect();
+                if let Some(data) = data_of(&block) {
+                    let event = serde_json::from_str(&data);
+                    return event.map(Some).map_err(|error| self.client.broken(error));
+                }
+            }
+            if self.buffer.len() > EVENT_MAX {
+                return Err(self.client.broken("an event is too long"));
+            }
+            let Ok(more) = timeout(SILENCE_TIME, self.body.next()).await else {
+                return Err(self.client.broken("the stream fell silent"));
+            };
+            match more {
+                Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
+                Some(Err(error)) => return Err(self.client.broken(error)),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+/// Where the first event or comment ends, its empty line included.
+fn end_of_block(buffer: &[u8]) -> Option<usize> {
+    let position = buffer.windows(2).position(|pair| pair == b"\n\n")?;
+    Some(position + 2)
+}
+
+/// The data lines of a block; `None` for a comment.
+fn data_of(block: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(block);
+    let data: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("data:"))
+        .map(|data| data.strip_prefix(' ').unwrap_or(data))
+        .collect();
+    (!data.is_empty()).then(|| data.join("\n"))
+}
+
+/// A unit's name as one segment of a path.
+fn encoded(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            path.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_units_name_is_one_segment_of_the_path() {
+        assert_eq!(encoded("worker@a.service"), "worker@a.service");
+        assert_eq!(encoded("dev-disk\\x2dby.swap"), "dev-disk%5Cx2dby.swap");
+        assert_eq!(encoded("a/b?c"), "a%2Fb%3Fc");
+    }
+
+    #[test]
+    fn blocks_of_events_are_told_from_comments() {
+        let buffer = b": keep-alive\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid";
+        let end = end_of_block(buffer).unwrap();
+        assert_eq!(data_of(&buffer[..end]), None);
+        let rest = &buffer[end..];
+        let end = end_of_block(rest).unwrap();
+        assert_eq!(data_of(&rest[..end]), Some("{\"a\":\n1}".to_owned()));
+        assert_eq!(end_of_block(&rest[end..]), None);
+    }
+}

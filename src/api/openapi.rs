@@ -1,0 +1,122 @@
+//! The OpenAPI document: a hand-made skeleton of the paths, with the schemas of the wire types.
+
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
+use serde_json::{Value, json};
+
+use super::wire::{Event, Failure, Health, HoldBody, Reply, Status, Unit};
+
+/// `GET /v1/openapi.json`.
+pub fn document() -> Value {
+    let settings = SchemaSettings::draft2020_12()
+        .with(|settings| settings.definitions_path = "/components/schemas".into());
+    let mut schemas = settings.into_generator();
+    let paths = paths(&mut schemas);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Steadfast status socket",
+            "version": super::wire::VERSION.to_string(),
+            "description": "HTTP/1.1 with JSON over the unix socket. Reading: whoever may connect. \
+                            Changing: root, the daemon's own user, members of admin_group.",
+        },
+        "servers": [{"url": "http://localhost"}],
+        "paths": paths,
+        "components": {"schemas": schemas.take_definitions(true)},
+    })
+}
+
+fn paths(schemas: &mut SchemaGenerator) -> Value {
+    let unit = json!({"name": "unit", "in": "path", "required": true, "schema": {"type": "string"}});
+    let of_unit = |mut operation: Value| {
+        if let Some(fields) = operation.as_object_mut() {
+            fields.insert("parameters".to_owned(), json!([unit]));
+        }
+        operation
+    };
+    let hold = schemas.subschema_for::<HoldBody>();
+    let mut hold_operation = of_unit(change(schemas, "Observe only, until then."));
+    if let Some(fields) = hold_operation.as_object_mut() {
+        let body = json!({"required": true, "content": {"application/json": {"schema": hold}}});
+        fields.insert("requestBody".to_owned(), body);
+    }
+    json!({
+        "/v1/status": {"get": read::<Status>(schemas, "The whole picture.")},
+        "/v1/units/{unit}": {
+            "get": of_unit(read::<Unit>(schemas, "One unit with its part of the timeline."))
+        },
+        "/v1/units/{unit}/recover": {
+            "post": of_unit(change(schemas, "Start, enable and check the endpoints, now."))
+        },
+        "/v1/units/{unit}/hold": {"post": hold_operation},
+        "/v1/units/{unit}/resume": {
+            "post": of_unit(change(schemas, "End a hold or a quarantine."))
+        },
+        "/v1/events": {"get": events(schemas)},
+        "/v1/openapi.json": {"get": {
+            "summary": "This document.",
+            "responses": {"200": {"description": "OpenAPI 3.1"}},
+        }},
+        "/healthz": {"get": read::<Health>(schemas, "How Steadfast itself is; 503 if not well.")},
+    })
+}
+
+fn answer(description: &str, schema: &Schema) -> Value {
+    json!({"description": description, "content": {"application/json": {"schema": schema}}})
+}
+
+fn read<T: JsonSchema>(schemas: &mut SchemaGenerator, summary: &str) -> Value {
+    let failure = answer("Why not.", &schemas.subschema_for::<Failure>());
+    let good = answer(summary, &schemas.subschema_for::<T>());
+    json!({"summary": summary, "responses": {"200": good, "default": failure}})
+}
+
+fn change(schemas: &mut SchemaGenerator, summary: &str) -> Value {
+    let reply = schemas.subschema_for::<Reply>();
+    let failure = schemas.subschema_for::<Failure>();
+    json!({"summary": summary, "responses": {
+        "200": answer("Done.", &reply),
+        "400": answer("The request is wrong: how.", &failure),
+        "403": answer("The caller may not change anything.", &failure),
+        "404": answer("Not a managed unit.", &failure),
+        "409": answer("Refused: why.", &reply),
+        "500": answer("Tried, and it did not work: which step.", &reply),
+        "503": answer("The supervisor is busy or stopping.", &failure),
+        "504": answer("No answer within 10 minutes.", &failure),
+    }})
+}
+
+fn events(schemas: &mut SchemaGenerator) -> Value {
+    let event = schemas.subschema_for::<Event>();
+    json!({
+        "summary": "The timeline as it grows: server-sent events, each with an id, its kind as the \
+                    event's name, and this schema as data.",
+        "parameters": [
+            {"name": "unit", "in": "query", "schema": {"type": "string"}},
+            {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer"},
+             "description": "Resume after this id; 0 for all that is kept."},
+        ],
+        "responses": {"200": {
+            "description": "A stream without end.",
+            "content": {"text/event-stream": {"schema": event}},
+        }},
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_of_the_document_leads_somewhere() {
+        let document = document();
+        let text = document.to_string();
+        let references: Vec<&str> = text.split("\"$ref\":\"").skip(1).collect();
+        assert!(references.len() > 20, "{text}");
+        for reference in references {
+            let path = reference.split('"').next().unwrap();
+            let pointer = path.strip_prefix('#').unwrap();
+            assert!(document.pointer(pointer).is_some(), "{path} leads nowhere");
+        }
+    }
+}

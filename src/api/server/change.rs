@@ -1,0 +1,165 @@
+//! The routes that change something: checked here, passed on as a request, decided by the policy.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use jiff::SignedDuration;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::fail::Fail;
+use super::peer::Peer;
+use super::routes::{find, unit_in};
+use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};
+use crate::api::wire::{HoldBody, Reply, ReplyResult};
+use crate::model::operator::{Ask, Request};
+use crate::model::unit::UnitName;
+
+/// The longest hold; whoever needs more switches the unit's file off, with a reason and an end.
+pub const HOLD_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Characters of a hold's reason.
+const REASON_MAX: usize = 500;
+
+type Answered = Result<(StatusCode, Json<Reply>), Fail>;
+type UnitPath = Result<Path<String>, PathRejection>;
+
+pub async fn recover(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: UnitPath,
+) -> Answered {
+    let (unit, who) = admit(&shared, peer, path).await?;
+    pass_on(&shared, unit, who, Ask::Recover).await
+}
+
+pub async fn resume(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: UnitPath,
+) -> Answered {
+    let (unit, who) = admit(&shared, peer, path).await?;
+    pass_on(&shared, unit, who, Ask::Resume).await
+}
+
+pub async fn hold(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: UnitPath,
+    body: Body,
+) -> Answered {
+    let (unit, who) = admit(&shared, peer, path).await?;
+    let ask = hold_of(&read(body).await?).map_err(Fail::bad_request)?;
+    pass_on(&shared, unit, who, ask).await
+}
+
+/// The unit and the caller's name, for a caller who may change a unit that is managed.
+async fn admit(shared: &Shared, peer: Peer, path: UnitPath) -> Result<(UnitName, String), Fail> {
+    let name = unit_in(path)?;
+    let admin_group = shared.snapshots.borrow().admin_group.clone();
+    let who = peer.authorize(admin_group).await;
+    let who = who.map_err(|sentence| Fail(StatusCode::FORBIDDEN, sentence))?;
+    let snapshot = shared.snapshots.borrow();
+    let unit = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
+    Ok((unit.unit.clone(), who))
+}
+
+async fn read(body: Body) -> Result<Bytes, Fail> {
+    let read = timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await;
+    let read = read.map_err(|_| {
+        let sentence = format!("cannot read the body: not complete within {} s", BODY_TIME.as_secs());
+        Fail(StatusCode::REQUEST_TIMEOUT, sentence)
+    })?;
+    read.map_err(|_| {
+        let sentence = format!("cannot read the body: broken off, or more than {BODY_MAX} bytes");
+        Fail(StatusCode::PAYLOAD_TOO_LARGE, sentence)
+    })
+}
+
+/// What a hold's body asks for.
+fn hold_of(body: &[u8]) -> Result<Ask, String> {
+    let body: HoldBody = serde_json::from_slice(body).map_err(|error| {
+        format!(r#"cannot read the body: {error}; wanted: {{"for": "30m", "reason": "…"}}"#)
+    })?;
+    let length: SignedDuration = body
+        .length
+        .parse()
+        .map_err(|error| format!("cannot read \"for\": {error}; wanted: such as \"30m\""))?;
+    let length = Duration::try_from(length)
+        .ok()
+        .filter(|length| !length.is_zero())
+        .ok_or("cannot hold: \"for\" must be more than nothing")?;
+    if length > HOLD_MAX {
+        return Err("cannot hold: \"for\" may be at most 24h; \
+                    for longer, use [disabled] in the unit's file"
+            .to_owned());
+    }
+    let reason = body.reason.trim().to_owned();
+    if reason.is_empty() {
+        return Err("cannot hold: \"reason\" is empty; say why, the others will wonder".to_owned());
+    }
+    if reason.chars().count() > REASON_MAX {
+        return Err(format!("cannot hold: \"reason\" has more than {REASON_MAX} characters"));
+    }
+    Ok(Ask::Hold { length, reason })
+}
+
+/// Asks the policy and waits for its one answer.
+async fn pass_on(shared: &Shared, unit: UnitName, who: String, ask: Ask) -> Answered {
+    let (sender, receiver) = oneshot::channel();
+    let request =
+        Request { id: shared.next_request.fetch_add(1, Ordering::Relaxed), unit: unit.clone(), who, ask };
+    shared.ask.try_send((request, sender)).map_err(|error| {
+        let cause = match error {
+            TrySendError::Full(_) => "too many requests are waiting",
+            TrySendError::Closed(_) => "the supervisor is stopping",
+        };
+        let sentence = format!("cannot ask for {unit}: {cause}");
+        Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    })?;
+    let answer = timeout(ANSWER_TIME, receiver).await.map_err(|_| {
+        let sentence =
+            format!("cannot say what became of {unit}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
+        Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
+    })?;
+    let answer = answer.map_err(|_| {
+        let sentence = format!("cannot say what became of {unit}: the supervisor is stopping");
+        Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    })?;
+    let reply = Reply::of(&answer).ok_or_else(|| Fail::not_managed(unit.as_str()))?;
+    let status = match reply.result {
+        ReplyResult::Done => StatusCode::OK,
+        ReplyResult::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+        ReplyResult::Refused => StatusCode::CONFLICT,
+    };
+    Ok((status, Json(reply)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sentence(body: &str) -> String {
+        hold_of(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_hold_needs_a_length_and_a_reason() {
+        let held = hold_of(br#"{"for": "1h 30m", "reason": " upgrade "}"#);
+        let wanted = Ask::Hold { length: Duration::from_secs(5400), reason: "upgrade".to_owned() };
+        assert_eq!(held, Ok(wanted));
+        assert!(sentence(r#"{"for": "30m"}"#).contains("missing field `reason`"));
+        assert!(sentence(r#"{"reason": "x"}"#).contains("missing field `for`"));
+        assert!(sentence(r#"{"for": "30", "reason": "x"}"#).contains("cannot read \"for\""));
+        assert!(sentence(r#"{"for": "25h", "reason": "x"}"#).contains("at most 24h"));
+        assert!(sentence(r#"{"for": "-1h", "reason": "x"}"#).contains("more than nothing"));
+        assert!(sentence(r#"{"for": "1h", "reason": "  "}"#).contains("empty"));
+        assert!(sentence(r#"{"for": "1h", "reason": "x", "who": "y"}"#).contains("unknown field"));
+        assert!(sentence("").contains("cannot read the body"));
+    }
+}

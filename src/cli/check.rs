@@ -1,0 +1,36 @@
+//! `check [UNIT…]`: one round of readings without the daemon, through the same policy.
+
+use super::Options;
+use super::exit::Exit;
+use super::render::text::cleaned;
+use super::render::{overview, plugin, probes};
+use super::terminal::{SeenEnough, Terminal};
+use crate::api::wire::Status;
+use crate::daemon;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only these units
+    units: Vec<String>,
+    /// Print one line for a monitoring plugin, with performance data
+    #[arg(long, conflicts_with = "json")]
+    nagios: bool,
+}
+
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let snapshot = daemon::check(options.user, &arguments.units).await?;
+    let status = Status::of(&snapshot);
+    let exit = Exit::of_status(&status);
+    let printed = if options.json {
+        terminal.print_json(&status)
+    } else if arguments.nagios {
+        terminal.print(&plugin(&cleaned(&status)?, exit.word()))
+    } else {
+        let look = terminal.look();
+        let status = cleaned(&status)?;
+        let mut text = overview(&look, &status, true);
+        text.push_str(&probes::probes(&look, &status));
+        terminal.print(&text)
+    };
+    SeenEnough::forgive(printed, exit)
+}

@@ -1,0 +1,107 @@
+//! Exit statuses of the contract, and which of them a picture deserves.
+
+use std::process::ExitCode;
+
+use super::terminal::SeenEnough;
+use crate::api::client;
+use crate::api::wire::{Finding, Severity, State, Status, Unit};
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All well, or done.
+    Ok,
+    /// Warnings; for a command that changes something: refused.
+    Warning,
+    /// Critical; for a command that changes something: tried, and it did not work.
+    Critical,
+    /// It cannot be told, also because the daemon cannot be reached.
+    Unknown,
+    /// Wrong usage.
+    Usage,
+    /// Bad configuration.
+    Config,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Ok => 0,
+            Exit::Warning => 1,
+            Exit::Critical => 2,
+            Exit::Unknown => 3,
+            Exit::Usage => 64,
+            Exit::Config => 78,
+        })
+    }
+}
+
+impl Exit {
+    /// The worst of the units and of the host's findings.
+    pub fn of_status(status: &Status) -> Self {
+        let host = Self::of_findings(&status.findings);
+        let unready = if status.ready { Self::Ok } else { Self::Unknown };
+        let units = status.units.iter().map(Self::of_unit);
+        units.fold(host.worse(unready), Self::worse)
+    }
+
+    /// A unit that a person holds or switched off is as that person wants it.
+    pub fn of_unit(unit: &Unit) -> Self {
+        let findings = Self::of_findings(&unit.findings);
+        match unit.state {
+            State::Disabled => Self::Ok,
+            State::Ok => findings,
+            State::Held => Self::Warning,
+            State::Recovering | State::Degraded => findings.worse(Self::Warning),
+            State::Unknown => findings.worse(Self::Unknown),
+            State::Down | State::Quarantined => findings.worse(match unit.severity {
+                Severity::Warning => Self::Warning,
+                Severity::Critical => Self::Critical,
+            }),
+        }
+    }
+
+    /// The worst of these findings.
+    pub fn of_findings(findings: &[Finding]) -> Self {
+        match findings.iter().map(|finding| finding.severity).max() {
+            None => Self::Ok,
+            Some(Severity::Warning) => Self::Warning,
+            Some(Severity::Critical) => Self::Critical,
+        }
+    }
+
+    /// An error that a command could not get over.
+    pub fn of_error(error: &anyhow::Error) -> Self {
+        if error.is::<SeenEnough>() {
+            return Self::Ok;
+        }
+        match error.downcast_ref() {
+            Some(client::Error::Denied(_) | client::Error::Refused(_)) => Self::Warning,
+            Some(
+                client::Error::Unreachable(_) | client::Error::Broken { .. } | client::Error::NotManaged(_),
+            )
+            | None => Self::Unknown,
+        }
+    }
+
+    /// A monitoring plugin's word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown | Self::Usage | Self::Config => "UNKNOWN",
+        }
+    }
+
+    fn worse(self, other: Self) -> Self {
+        let rank = |exit: Self| match exit {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Unknown => 2,
+            Self::Critical => 3,
+            Self::Usage | Self::Config => 4,
+        };
+        if rank(other) > rank(self) { other } else { self }
+    }
+}

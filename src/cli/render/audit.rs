@@ -1,0 +1,76 @@
+//! `audit`: what is wrong on the whole host, by severity, each with what repairs it.
+
+use super::Look;
+use super::page::Page;
+use super::style::{FAINT, STRONG};
+use super::text::count;
+use crate::api::wire::{Finding, Severity, Status};
+
+/// Lines of evidence of one finding.
+const EVIDENCE: usize = 6;
+
+/// All findings, those of units included.
+#[must_use]
+pub fn audit(look: &Look, status: &Status) -> String {
+    let mut page = Page::new(look);
+    let all: Vec<(Option<&str>, &Finding)> = findings(status).collect();
+    if all.is_empty() {
+        let good = look.sign(look.of_state(crate::api::wire::State::Ok));
+        let text = "nothing to report: what runs is enabled, and boot will bring it back.";
+        page.line(&format!("{good} {}: {text}", status.host));
+        return page.into_text();
+    }
+    for severity in [Severity::Critical, Severity::Warning] {
+        let some: Vec<_> = all.iter().filter(|(_, f)| f.severity == severity).collect();
+        let Some(widest) = some.iter().map(|(_, f)| f.code.chars().count()).max() else {
+            continue;
+        };
+        page.heading(match severity {
+            Severity::Critical => "CRITICAL",
+            Severity::Warning => "WARNING",
+        });
+        for (unit, finding) in some {
+            self::finding(&mut page, *unit, finding, widest);
+        }
+    }
+    page.gap();
+    let critical = all.iter().filter(|(_, f)| f.severity == Severity::Critical).count();
+    let summary =
+        format!("{}: {} critical, {}", status.host, critical, count(all.len() - critical, "warning"));
+    page.line(&summary);
+    page.into_text()
+}
+
+/// Of the host, then of each unit, with the unit's name.
+pub fn findings(status: &Status) -> impl Iterator<Item = (Option<&str>, &Finding)> {
+    let of_host = status.findings.iter().map(|finding| (None, finding));
+    let of_units = status.units.iter().flat_map(|unit| {
+        let findings = unit.findings.iter();
+        findings.map(|finding| (Some(unit.unit.as_str()), finding))
+    });
+    of_host.chain(of_units)
+}
+
+fn finding(page: &mut Page<'_>, unit: Option<&str>, finding: &Finding, widest: usize) {
+    let look = page.look;
+    let sign = look.sign(look.of_severity(finding.severity));
+    let code = look.paint(STRONG, &format!("{:<widest$}", finding.code));
+    let label = format!("  {sign} {code}  ");
+    let text = match unit {
+        Some(unit) => format!("{unit}: {}", finding.message),
+        None => finding.message.clone(),
+    };
+    page.labelled(&label, widest + 6, &text);
+    for line in finding.evidence.iter().take(EVIDENCE) {
+        page.faint(6, line);
+    }
+    let more = finding.evidence.len().saturating_sub(EVIDENCE);
+    if more > 0 {
+        page.faint(6, &format!("{} and {more} more", look.ellipsis()));
+    }
+    if let Some(repair) = &finding.repair {
+        // A command stays in one line, so that it can be copied.
+        let arrow = look.paint(FAINT, look.arrow());
+        page.line(&format!("      {arrow} {repair}"));
+    }
+}

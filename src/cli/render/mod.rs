@@ -1,0 +1,49 @@
+//! What people read: pure functions from the wire's picture to text.
+
+pub mod audit;
+pub mod details;
+pub mod explain;
+mod grid;
+mod overview;
+mod page;
+mod plugin;
+pub mod probes;
+pub mod style;
+pub mod text;
+
+use jiff::tz::TimeZone;
+
+pub use overview::overview;
+pub use plugin::plugin;
+
+use crate::api::wire::Time;
+
+/// How a page is to look.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// The present, for ages.
+    pub now: Time,
+    /// For times of day.
+    pub zone: TimeZone,
+    pub colour: bool,
+    /// Characters beyond ASCII may be used.
+    pub unicode: bool,
+    /// Width and height of the terminal; `None` for a pipe, which gets whole lines and no advice.
+    pub size: Option<(u16, u16)>,
+    /// Advice is for the user instance.
+    pub user: bool,
+}
+
+impl Look {
+    /// Characters of a line; `None` without a limit.
+    #[must_use]
+    pub fn width(&self) -> Option<usize> {
+        self.size.map(|(width, _)| usize::from(width))
+    }
+
+    /// `steadfast`, as the reader has to type it.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        if self.user { "steadfast --user" } else { "steadfast" }
+    }
+}

@@ -1,0 +1,272 @@
+//! `status` and `check`: the host in one line, then a line for each unit, the worst first.
+
+use std::cmp::Reverse;
+
+use super::Look;
+use super::grid::{Column, Line, grid};
+use super::page::Page;
+use super::style::STRONG;
+use super::text::{count, latency};
+use crate::api::wire::{Probe, ProbeStatus, State, Status, Truth, Unit};
+
+/// A picture older than this is told to be old.
+const OLD_MS: i64 = 120_000;
+/// Lines of the terminal that are not the table's.
+const AROUND: usize = 8;
+/// Probes that are shown by name.
+const PROBES_NAMED: usize = 3;
+
+const COLUMNS: [Column; 8] = [
+    column("", 0),
+    column("UNIT", 0),
+    column("STATE", 0),
+    column("FOR", 28),
+    column("NEXT", 32),
+    column("RESTARTS", 44),
+    column("PROBES", 36),
+    column("WHY", 0),
+];
+
+const fn column(title: &'static str, worth: u16) -> Column {
+    Column { title, worth }
+}
+
+/// The whole host. `all`: also the units that are well, where they do not fit the terminal.
+#[must_use]
+pub fn overview(look: &Look, status: &Status, all: bool) -> String {
+    let mut page = Page::new(look);
+    header(&mut page, status);
+    problems(&mut page, status);
+    page.gap();
+    let mut units: Vec<&Unit> = status.units.iter().collect();
+    units.sort_by_key(|unit| (Reverse(unit.state.rank()), &unit.unit));
+    let folded = if all { 0 } else { folded(look, &units) };
+    units.truncate(units.len() - folded);
+    if units.is_empty() && folded == 0 {
+        page.line("No unit is managed yet. An empty file is complete:");
+        page.line("  touch /etc/steadfast/units.d/UNIT.service.toml");
+    } else {
+        let lines: Vec<Line> = units.iter().map(|unit| line(look, unit)).collect();
+        for line in grid(look, &COLUMNS, &lines) {
+            page.line(&line);
+        }
+    }
+    if folded > 0 {
+        let more = format!("{} and {folded} more that are ok (--all)", look.ellipsis());
+        page.faint(4, &more);
+    }
+    if look.size.is_some() {
+        footer(&mut page, &units);
+    }
+    page.into_text()
+}
+
+/// Counts, the worst first, and what there is to know of the picture itself.
+fn header(page: &mut Page<'_>, status: &Status) {
+    let look = page.look;
+    let mut states: Vec<_> = status.summary.iter().filter(|(_, number)| **number > 0).collect();
+    states.sort_by_key(|(state, _)| Reverse(state.rank()));
+    let mut left = look.paint(STRONG, &status.host);
+    let indent = status.host.chars().count();
+    let mut long = indent;
+    for (state, number) in states {
+        let sign = look.of_state(*state);
+        let text = format!("{number} {}", state.as_str());
+        let more = 5 + text.chars().count();
+        if look.width().is_some_and(|width| long + more > width) {
+            page.line(&left);
+            left = " ".repeat(indent);
+            long = indent;
+        }
+        left.push_str(&format!("   {} {text}", look.sign(sign)));
+        long += more;
+    }
+    let mut notes = Vec::new();
+    if !status.ready {
+        notes.push("starting: not every unit has been read".to_owned());
+    }
+    if look.now.0.saturating_sub(status.generated_at.0) > OLD_MS {
+        notes.push(format!("as of {} ago", look.age(status.generated_at)));
+    }
+    if status.incidents_open > 0 {
+        notes.push(count(status.incidents_open, "open incident"));
+    }
+    if status.problems.is_empty() {
+        notes.push("config ok".to_owned());
+    }
+    let notes = notes.join(look.dot());
+    let fits = |width: usize| long + 3 + notes.chars().count() <= width;
+    if look.width().is_none_or(fits) {
+        page.ends(&left, long, &notes);
+    } else {
+        page.line(&left);
+        page.faint(indent + 3, &notes);
+    }
+}
+
+/// Rejected files, and findings of the host that are not about them.
+fn problems(page: &mut Page<'_>, status: &Status) {
+    let look = page.look;
+    let warning = look.sign(look.of_state(State::Degraded));
+    for problem in &status.problems {
+        let place = match problem.line {
+            0 => problem.file.clone(),
+            line => format!("{}:{line}:{}", problem.file, problem.column),
+        };
+        let force = if problem.last_good_in_force { "; its last good version stays in force" } else { "" };
+        let text = format!("rejected {place}: {}{force}", problem.message);
+        page.labelled(&format!("{warning} "), 2, &text);
+    }
+    let rejected = !status.problems.is_empty();
+    for finding in &status.findings {
+        if rejected && finding.code == "config-invalid" {
+            continue;
+        }
+        let sign = look.sign(look.of_severity(finding.severity));
+        let text = format!("{}: {}", finding.code, finding.message);
+        page.labelled(&format!("{sign} "), 2, &text);
+    }
+}
+
+/// How many of the last units, which are well, are left out to fit the terminal.
+fn folded(look: &Look, units: &[&Unit]) -> usize {
+    let Some((_, height)) = look.size else {
+        return 0;
+    };
+    let room = usize::from(height).saturating_sub(AROUND);
+    let well = units.iter().filter(|unit| unit.state == State::Ok).count();
+    let over = units.len().saturating_sub(room);
+    over.min(well)
+}
+
+fn footer(page: &mut Page<'_>, units: &[&Unit]) {
+    let worst = units.first().filter(|unit| {
+        let fine = [State::Ok, State::Disabled];
+        !fine.contains(&unit.state)
+    });
+    if let Some(worst) = worst {
+        page.gap();
+        let program = page.look.program();
+        page.faint(0, &format!("Next: {program} explain {}", worst.unit));
+    }
+}
+
+fn line(look: &Look, unit: &Unit) -> Line {
+    let sign = look.of_state(unit.state);
+    let state = unit.state.as_str();
+    let (probes, mut probes_paint) = probes(look, &unit.probes);
+    let mut paint = vec![(sign.sign.to_owned(), sign.style), (format!(" {state}"), sign.style)];
+    paint.append(&mut probes_paint);
+    let next = unit.next_action.as_ref();
+    let next = next.map(|next| format!("{} {}", next.action, look.ahead(next.due_at)));
+    let restarts = match unit.restarts.spent {
+        0 => String::new(),
+        spent => format!("{spent} of {}", unit.restarts.burst),
+    };
+    let cells = vec![
+        sign.sign.to_owned(),
+        unit.unit.clone(),
+        state.to_owned(),
+        since(unit).map(|since| look.age(since)).unwrap_or_default(),
+        next.unwrap_or_default(),
+        restarts,
+        probes,
+        why(look, unit),
+    ];
+    Line { cells, paint }
+}
+
+fn probes(look: &Look, probes: &[Probe]) -> (String, Vec<(String, anstyle::Style)>) {
+    let mut texts = Vec::new();
+    let mut paint = Vec::new();
+    if probes.len() > PROBES_NAMED {
+        let healthy = |probe: &&Probe| probe.status == ProbeStatus::Healthy;
+        let well = probes.iter().filter(healthy).count();
+        let worst = if well == probes.len() { ProbeStatus::Healthy } else { ProbeStatus::Unhealthy };
+        let sign = look.of_probe(worst);
+        paint.push((sign.sign.to_owned(), sign.style));
+        texts.push(format!("{} {well} of {}", sign.sign, probes.len()));
+    } else {
+        for probe in probes {
+            let sign = look.of_probe(probe.status);
+            let took = probe.latency_ms.map(latency).unwrap_or_default();
+            let text = format!("{} {} {took}", sign.sign, probe.name);
+            texts.push(text.trim_end().to_owned());
+            paint.push((sign.sign.to_owned(), sign.style));
+        }
+    }
+    (texts.join("  "), paint)
+}
+
+/// Since when the unit is in its state, as far as it is known.
+pub fn since(unit: &Unit) -> Option<crate::api::wire::Time> {
+    let of_truth = |truth: Truth| {
+        let conditions = unit.conditions.iter().filter(move |c| c.status == truth);
+        conditions.map(|condition| condition.since).min()
+    };
+    match unit.state {
+        State::Held => unit.hold.as_ref().map(|hold| hold.since),
+        State::Quarantined => unit.quarantine.as_ref().map(|quarantine| quarantine.since),
+        State::Recovering => unit.recovery.as_ref().map(|recovery| recovery.began_at),
+        State::Degraded | State::Down => of_truth(Truth::False),
+        State::Unknown => of_truth(Truth::Unknown),
+        State::Ok => unit.active_since,
+        State::Disabled => None,
+    }
+}
+
+/// The one most telling sentence.
+pub fn why(look: &Look, unit: &Unit) -> String {
+    if let Some(recovery) = &unit.recovery {
+        let because = recovery.because.as_deref().unwrap_or("a person asked");
+        return format!("{}: {}, because {because}", recovery.action, recovery.phase);
+    }
+    if let Some(hold) = unit.hold.as_ref().filter(|_| unit.state == State::Held) {
+        return held(look, hold);
+    }
+    if let Some(quarantine) = unit.quarantine.as_ref().filter(|_| unit.state == State::Quarantined) {
+        let retry = look.ahead(quarantine.retry_at);
+        return format!("{}: budget spent, next try {retry}", quarantine.because);
+    }
+    if let Some(cause) = &unit.explained_by {
+        return format!("needs {cause}, which is not well");
+    }
+    let worst = unit.findings.iter().max_by_key(|finding| finding.severity);
+    if let Some(finding) = worst {
+        return format!("{}: {}", finding.code, finding.message);
+    }
+    match unit.state {
+        State::Disabled => "switched off in its file".to_owned(),
+        State::Unknown => {
+            let mut unknown = unit.conditions.iter().filter(|c| c.status == Truth::Unknown);
+            unknown.next().map(|c| c.message.clone()).unwrap_or_default()
+        }
+        State::Ok | State::Degraded | State::Down | State::Recovering | State::Held | State::Quarantined => {
+            well(look, unit)
+        }
+    }
+}
+
+/// Until when and why nothing is done.
+pub fn held(look: &Look, hold: &crate::api::wire::Hold) -> String {
+    let until = match hold.until {
+        Some(until) => format!("until {}", look.clock(until)),
+        None => "until it runs again".to_owned(),
+    };
+    match (&hold.who, &hold.reason) {
+        (Some(who), Some(reason)) => format!("{until} by {who}: {reason}"),
+        _ => format!("{until}: stopped by a person"),
+    }
+}
+
+fn well(look: &Look, unit: &Unit) -> String {
+    let release = unit.release.as_ref().and_then(|release| release.running.as_deref());
+    let name = release.and_then(|path| path.rsplit('/').next());
+    let mut facts = Vec::new();
+    facts.extend(unit.sub_state.clone());
+    facts.extend(name.map(|name| format!("release {name}")));
+    if unit.mode == "observe" {
+        facts.push("only observed".to_owned());
+    }
+    facts.join(look.dot())
+}

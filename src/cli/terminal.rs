@@ -1,0 +1,149 @@
+//! Where the output goes: a terminal or not, how wide, with which characters. Writing to a closed pipe ends quietly.
+
+use std::env;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::Options;
+use super::exit::Exit;
+use super::render::Look;
+use super::render::text::clean;
+use crate::api::wire::Time;
+
+/// Standard output and standard error of one command.
+#[derive(Clone, Debug)]
+pub struct Terminal {
+    colour: bool,
+    unicode: bool,
+    /// Standard output is a terminal, of this size if it is known.
+    size: Option<(u16, u16)>,
+    user: bool,
+    zone: TimeZone,
+}
+
+/// A terminal that does not tell its size.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+
+impl Terminal {
+    pub fn of(options: &Options) -> Self {
+        let stdout = io::stdout();
+        let wanted = anstream::AutoStream::choice(&stdout);
+        let size = terminal_size::terminal_size().map(|(width, height)| (width.0, height.0));
+        Self {
+            colour: !options.no_color && wanted != anstream::ColorChoice::Never,
+            unicode: speaks_utf8(|name| env::var(name).ok()),
+            size: stdout.is_terminal().then(|| size.unwrap_or(USUAL_SIZE)),
+            user: options.user,
+            zone: TimeZone::system(),
+        }
+    }
+
+    /// A person looks at it, now.
+    pub fn is_interactive(&self) -> bool {
+        self.size.is_some()
+    }
+
+    /// How a page is to look if it is printed now.
+    pub fn look(&self) -> Look {
+        Look {
+            now: Time::now(),
+            zone: self.zone.clone(),
+            colour: self.colour,
+            unicode: self.unicode,
+            size: self.size,
+            user: self.user,
+        }
+    }
+
+    /// Writes to standard output.
+    ///
+    /// # Errors
+    /// It cannot be written, for any other reason than a reader who has seen enough.
+    pub fn print(&self, text: &str) -> anyhow::Result<()> {
+        let mut stdout = io::stdout().lock();
+        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(SeenEnough.into()),
+            Err(error) => Err(anyhow::anyhow!("cannot write to standard output: {error}")),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes as JSON, indented.
+    ///
+    /// # Errors
+    /// As for `print`.
+    pub fn print_json(&self, data: &impl Serialize) -> anyhow::Result<()> {
+        let mut json = serde_json::to_string_pretty(data)?;
+        json.push('\n');
+        self.print(&json)
+    }
+
+    /// Says on standard error why a command ended.
+    pub fn complain(&self, error: &anyhow::Error) {
+        if error.is::<SeenEnough>() {
+            return;
+        }
+        let mut line = String::from("steadfast: ");
+        let _infallible = write!(line, "{error:#}");
+        self.remark(&line);
+    }
+
+    /// One line to standard error.
+    pub fn remark(&self, line: &str) {
+        // Nobody is left who could be told that standard error is closed.
+        let _written = writeln!(io::stderr(), "{}", clean(line));
+    }
+}
+
+/// The reader of our output went away, as `head` does.
+#[derive(Debug, thiserror::Error)]
+#[error("the reader has seen enough")]
+pub struct SeenEnough;
+
+impl SeenEnough {
+    /// Printing to a reader that went away is no trouble: the exit status is that of the command.
+    ///
+    /// # Errors
+    /// Any other error.
+    pub fn forgive(printed: anyhow::Result<()>, exit: Exit) -> anyhow::Result<Exit> {
+        match printed {
+            Err(error) if !error.is::<Self>() => Err(error),
+            Ok(()) | Err(_) => Ok(exit),
+        }
+    }
+}
+
+/// As the C library decides: the first of these that is set and not empty.
+fn speaks_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .into_iter()
+        .find_map(|name| variable(name).filter(|value| !value.is_empty()));
+    locale.is_some_and(|locale| {
+        let locale = locale.to_ascii_lowercase();
+        locale.ends_with("utf-8") || locale.ends_with("utf8")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_beyond_ascii_only_where_the_locale_has_them() {
+        let speaks = |set: &[(&str, &str)]| {
+            speaks_utf8(|name| {
+                let found = set.iter().find(|(key, _)| *key == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(speaks(&[("LANG", "en_GB.UTF-8")]));
+        assert!(speaks(&[("LANG", "C"), ("LC_CTYPE", "C.utf8")]));
+        assert!(!speaks(&[("LANG", "en_GB.UTF-8"), ("LC_ALL", "C")]));
+        assert!(!speaks(&[("LANG", "C")]));
+        assert!(!speaks(&[]));
+    }
+}

@@ -1,0 +1,164 @@
+//! `wait UNIT --for=CONDITION[,…]`: the last step of a deploy.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::time::{Instant, sleep};
+
+use super::Options;
+use super::exit::Exit;
+use super::render::text::{cleaned, took};
+use super::terminal::Terminal;
+use crate::api::client::{Client, Error};
+use crate::api::wire::{Condition, Truth, Unit};
+
+/// How often the unit is looked at.
+const PERIOD: Duration = Duration::from_millis(200);
+/// A unit file that was just dropped in is in force within this time; a name that is none is told after it.
+const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+/// The conditions of the contract.
+const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The unit
+    unit: String,
+    /// Conditions that must hold, such as Active,Release or Active=false; all of them by default
+    #[arg(long = "for", value_name = "CONDITION", value_delimiter = ',')]
+    conditions: Vec<Wanted>,
+    /// Give up after this long
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    timeout: Duration,
+}
+
+/// A condition and what it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Wanted {
+    kind: &'static str,
+    truth: Truth,
+    /// `unknown` is enough: nothing is configured that could tell.
+    or_unknown: bool,
+}
+
+impl FromStr for Wanted {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, truth) = text.split_once('=').unwrap_or((text, "true"));
+        let known = KINDS.into_iter().find(|known| known.eq_ignore_ascii_case(kind.trim()));
+        let kind = known.ok_or_else(|| format!("no such condition; there are {}", KINDS.join(", ")))?;
+        let truth = match truth.trim() {
+            "true" => Truth::True,
+            "false" => Truth::False,
+            "unknown" => Truth::Unknown,
+            _ => return Err("a condition is true, false or unknown".to_owned()),
+        };
+        Ok(Self { kind, truth, or_unknown: false })
+    }
+}
+
+/// A duration as people write it on the command line.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())
+}
+
+/// All conditions; `Progressing` only where it is checked.
+fn all() -> Vec<Wanted> {
+    let wanted =
+        KINDS.into_iter().map(|kind| Wanted { kind, truth: Truth::True, or_unknown: kind == "Progressing" });
+    wanted.collect()
+}
+
+impl Wanted {
+    fn holds(&self, unit: &Unit) -> bool {
+        let truth = self.of(unit).map_or(Truth::Unknown, |condition| condition.status);
+        truth == self.truth || (self.or_unknown && truth == Truth::Unknown)
+    }
+
+    fn of<'a>(&self, unit: &'a Unit) -> Option<&'a Condition> {
+        unit.conditions.iter().find(|condition| condition.kind == self.kind)
+    }
+}
+
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let client = options.client()?;
+    let wanted = match arguments.conditions.as_slice() {
+        [] => all(),
+        some => some.to_vec(),
+    };
+    let began = Instant::now();
+    let unit = watch(&client, arguments, &wanted, began).await?;
+    if options.json {
+        terminal.print_json(&unit)?;
+    }
+    let unit = cleaned(&unit)?;
+    let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| !wanted.holds(&unit)).collect();
+    let after = took(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
+    if missing.is_empty() {
+        if !options.json {
+            let kinds: Vec<&str> = wanted.iter().map(|wanted| wanted.kind).collect();
+            let text = format!("{}: {} as wanted after {after}\n", unit.unit, kinds.join(", "));
+            terminal.print(&text)?;
+        }
+        return Ok(Exit::Ok);
+    }
+    let look = terminal.look();
+    for wanted in &missing {
+        let found = wanted.of(&unit).map_or("unknown: never read".to_owned(), |condition| {
+            format!(
+                "{} for {}: {}: {}",
+                condition.status.as_str(),
+                look.age(condition.since),
+                condition.reason,
+                condition.message
+            )
+        });
+        terminal.remark(&format!("steadfast: {} after {after}: {} is {found}", unit.unit, wanted.kind));
+    }
+    let unknown = |wanted: &&Wanted| wanted.of(&unit).is_none_or(|c| c.status == Truth::Unknown);
+    let all_unknown = missing.iter().all(unknown);
+    Ok(if all_unknown { Exit::Unknown } else { Exit::Critical })
+}
+
+/// Looks until the conditions hold or the time is up; the last that was seen.
+async fn watch(
+    client: &Client,
+    arguments: &Arguments,
+    wanted: &[Wanted],
+    began: Instant,
+) -> Result<Unit, Error> {
+    let mut met = false;
+    loop {
+        let over = began.elapsed() >= arguments.timeout;
+        match client.unit(&arguments.unit).await {
+            Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok(unit),
+            Ok(_) => met = true,
+            Err(error) if over => return Err(error),
+            // Just dropped in, or between two versions of its file.
+            Err(Error::NotManaged(_)) if met || began.elapsed() < APPEARS_WITHIN => {}
+            // The daemon was there and is being restarted.
+            Err(Error::Unreachable(_) | Error::Broken { .. }) if met => {}
+            Err(error) => return Err(error),
+        }
+        sleep(PERIOD).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_named_as_in_the_contract() {
+        let wanted: Wanted = "release=false".parse().unwrap();
+        assert_eq!((wanted.kind, wanted.truth), ("Release", Truth::False));
+        assert_eq!("Active".parse::<Wanted>().unwrap().truth, Truth::True);
+        let error = "Ready".parse::<Wanted>().unwrap_err();
+        assert!(error.starts_with("no such condition; there are Loaded, Active"));
+        assert!("Active=yes".parse::<Wanted>().is_err());
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("-2m").is_err() && duration("2").is_err());
+    }
+}

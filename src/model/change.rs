@@ -1,0 +1,67 @@
+//! What changed in the durable state since it was last saved, record by record.
+
+use std::collections::BTreeMap;
+
+use super::incident::Incident;
+use super::release::PastTarget;
+use super::state::{Durable, Meta, UnitDurable};
+use super::unit::UnitName;
+
+/// One record that is not as it was last saved: the unit of storage. `None` deletes it.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a few live for one save; the usual one is the large one")]
+pub enum Change {
+    Meta(Meta),
+    Unit(UnitName, Option<UnitDurable>),
+    Incident(u64, Option<Incident>),
+    Link(String, Option<Vec<PastTarget>>),
+}
+
+impl Durable {
+    /// What must be stored so that `saved` becomes this state.
+    #[must_use]
+    pub fn changes_since(&self, saved: &Self) -> Vec<Change> {
+        let meta = (self.meta != saved.meta).then(|| Change::Meta(self.meta.clone()));
+        let mut changes = Vec::from_iter(meta);
+        differing(&self.units, &saved.units, Change::Unit, &mut changes);
+        differing(&self.incidents, &saved.incidents, Change::Incident, &mut changes);
+        differing(&self.links, &saved.links, Change::Link, &mut changes);
+        changes
+    }
+
+    /// Makes one change: applying all of `changes_since(saved)` to `saved` gives this state.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Meta(meta) => self.meta.clone_from(meta),
+            Change::Unit(unit, record) => put(&mut self.units, unit, record.as_ref()),
+            Change::Incident(id, record) => put(&mut self.incidents, id, record.as_ref()),
+            Change::Link(link, record) => put(&mut self.links, link, record.as_ref()),
+        }
+    }
+}
+
+/// Appends a change for every record that is new or different, then for every one that is gone.
+fn differing<K: Ord + Clone, V: PartialEq + Clone>(
+    now: &BTreeMap<K, V>,
+    saved: &BTreeMap<K, V>,
+    change: fn(K, Option<V>) -> Change,
+    changes: &mut Vec<Change>,
+) {
+    let written = now
+        .iter()
+        .filter(|&(key, record)| saved.get(key) != Some(record))
+        .map(|(key, record)| change(key.clone(), Some(record.clone())));
+    let gone = saved.keys().filter(|&key| !now.contains_key(key)).map(|key| change(key.clone(), None));
+    changes.extend(written.chain(gone));
+}
+
+fn put<K: Ord + Clone, V: Clone>(records: &mut BTreeMap<K, V>, key: &K, record: Option<&V>) {
+    match record {
+        Some(record) => {
+            records.insert(key.clone(), record.clone());
+        }
+        None => {
+            records.remove(key);
+        }
+    }
+}

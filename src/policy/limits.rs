@@ -1,0 +1,67 @@
+//! Every number of the policy that no file configures, in one place.
+
+use std::time::Duration;
+
+/// `failed` and `inactive` are often passing states of systemd's own restart: they count after this long.
+pub const DEATH_DEBOUNCE: Duration = Duration::from_millis(100);
+/// A start or stop job, a reload, may take the unit's own timeout and this much more before it is called stuck.
+pub const STUCK_SLACK: Duration = Duration::from_secs(10);
+/// The timeout of a unit that names none for reloading, and of units that are not services.
+pub const USUAL_TIMEOUT: Duration = Duration::from_secs(90);
+/// systemd waits to restart a unit (`auto-restart`) for longer than this: worth telling.
+pub const LONG_AUTO_RESTART: Duration = Duration::from_secs(300);
+/// This many restarts by systemd within the window are a crash loop.
+pub const CRASH_LOOP_RESTARTS: usize = 3;
+pub const CRASH_LOOP_WINDOW: Duration = Duration::from_secs(300);
+/// Restarts of a unit that are remembered.
+pub const RESTARTS_REMEMBERED: usize = 16;
+
+/// A unit without a release link is inspected this often (replaced binaries, leftovers).
+pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
+/// After a unit (re)started, the inspection waits this long for its workers.
+pub const INSPECTION_DELAY: Duration = Duration::from_millis(200);
+/// An inspection that does not answer is given up.
+pub const INSPECTION_LIMIT: Duration = Duration::from_secs(10);
+/// A finding that costs a restart at once must be seen twice, this far apart.
+pub const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// Enablement of everything is asked afresh this often, besides the hints.
+pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
+pub const ENABLEMENT_LIMIT: Duration = Duration::from_secs(30);
+/// The boot prediction waits this long for further changes …
+pub const BOOT_SETTLE: Duration = Duration::from_millis(300);
+/// … and is renewed this often without any.
+pub const BOOT_PERIOD: Duration = Duration::from_secs(3600);
+pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
+/// A boot that is not finished after this long does not hold back our orders any more.
+pub const LONGEST_BOOT: Duration = Duration::from_secs(600);
+
+/// A probe that does not answer is given up this long after its timeout.
+pub const PROBE_SLACK: Duration = Duration::from_secs(5);
+/// While a recovery is proven, probes run this often.
+pub const PROOF_PERIOD: Duration = Duration::from_millis(500);
+/// A recovered unit must have been steady this long, or half of `verify_within` if that is less.
+pub const STEADY: Duration = Duration::from_secs(5);
+
+/// Orders (start, restart) of which the result is awaited, over the whole host.
+pub const ORDERS_AT_ONCE: usize = 4;
+/// A job may take the unit's own timeouts and this much more.
+pub const JOB_SLACK: Duration = Duration::from_secs(15);
+/// The longest that a job of a unit without timeout is awaited.
+pub const LONGEST_JOB: Duration = Duration::from_secs(900);
+/// An outcome that did not come is given up this long after the shell's own limit.
+pub const LOST_OUTCOME: Duration = Duration::from_secs(10);
+pub const ENABLE_LIMIT: Duration = Duration::from_secs(90);
+/// The first retry out of quarantine; doubled each time up to the longest.
+pub const QUARANTINE: Duration = Duration::from_secs(600);
+pub const LONGEST_QUARANTINE: Duration = Duration::from_secs(7200);
+/// The longest hold that a person may ask for.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
+
+/// Saving is tried again after this long.
+pub const SAVE_RETRY: Duration = Duration::from_secs(5);
+/// Events and closed incidents that are kept.
+pub const EVENTS: usize = 512;
+pub const INCIDENTS: usize = 500;
+/// Lines of evidence in a finding, and characters in a line.
+pub const EVIDENCE_LINES: usize = 12;

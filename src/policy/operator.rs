@@ -1,0 +1,143 @@
+//! What people ask: recover, hold, resume. Exactly one answer each.
+
+use std::time::Duration;
+
+use crate::model::action::Action;
+use crate::model::finding::Code;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::operator::{Answer, Ask, Request};
+use crate::model::state::{Hold, HoldKind, OrderKind, State};
+use crate::model::unit::{ActiveState, UnitName};
+use crate::policy::recovery;
+use crate::policy::turn::{Turn, sooner};
+
+/// A person asks.
+pub fn asked(state: &mut State, request: Request, turn: &mut Turn) {
+    let Request { id, unit, who, ask } = request;
+    if !state.seen.units.contains_key(&unit) {
+        turn.act(Action::AnswerOperator { request: id, answer: Answer::NotManaged });
+        return;
+    }
+    turn.touch(&unit);
+    match ask {
+        Ask::Hold { length, reason } => hold(state, &unit, id, who, length, reason, turn),
+        Ask::Resume => resume(state, &unit, id, &who, turn),
+        Ask::Recover => recover(state, &unit, id, &who, turn),
+    }
+}
+
+fn hold(
+    state: &mut State,
+    unit: &UnitName,
+    id: u64,
+    who: String,
+    length: Duration,
+    reason: String,
+    turn: &mut Turn,
+) {
+    let until = turn.now.plus(length);
+    let message = format!("{unit} is held by {who} for {} min: {reason}", length.as_secs().div_ceil(60));
+    if let Some(durable) = state.durable.units.get_mut(unit) {
+        durable.hold =
+            Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until: Some(until) });
+    }
+    turn.record(state, Some(unit), EventKind::Decided, None, message.clone());
+    done(id, message, turn);
+}
+
+fn resume(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Turn) {
+    let Some(durable) = state.durable.units.get_mut(unit) else {
+        return;
+    };
+    let was = match (durable.hold.take(), durable.quarantine.take()) {
+        (Some(_), Some(_)) => "hold and quarantine",
+        (Some(_), None) => "hold",
+        (None, Some(_)) => "quarantine",
+        (None, None) => {
+            done(id, format!("{unit} was neither held nor in quarantine"), turn);
+            return;
+        }
+    };
+    durable.spent.clear();
+    durable.smoke_failure = None;
+    let message = format!("{unit}: {was} ended by {who}");
+    turn.record(state, Some(unit), EventKind::Decided, None, message.clone());
+    done(id, message, turn);
+}
+
+fn done(request: u64, message: String, turn: &mut Turn) {
+    let answer = Answer::Done { message, steps: Vec::new() };
+    turn.act(Action::AnswerOperator { request, answer });
+}
+
+/// start + enable + endpoint check, now: holds, delays and quarantine do not bind a person.
+fn recover(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Turn) {
+    let kind = kind(state, unit);
+    let refused =
+        if recovery::in_flight(state, unit).is_some() { None } else { not_now(state, unit, kind, turn.now) };
+    if let Some(why) = refused {
+        let answer = Answer::Refused { message: format!("cannot recover {unit} now: {why}") };
+        turn.act(Action::AnswerOperator { request: id, answer });
+        return;
+    }
+    if let Some(seen) = state.seen.units.get_mut(unit) {
+        seen.asked.push(id);
+    }
+    if recovery::in_flight(state, unit).is_some() {
+        return;
+    }
+    if let Some(durable) = state.durable.units.get_mut(unit)
+        && durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop)
+    {
+        durable.hold = None;
+    }
+    turn.record(state, Some(unit), EventKind::Decided, None, format!("{who} asks to recover {unit}"));
+    recovery::begin(state, unit, kind, None, turn, &mut None);
+}
+
+fn not_now(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {
+    let seen = state.seen.units.get(unit)?;
+    if seen.reading.is_none() {
+        return Some("it was not read yet".to_owned());
+    }
+    recovery::closed_for_people(state, unit, kind, now)
+}
+
+/// What it needs: a start when it is dead, a restart when it is stale or does not serve, else the check alone.
+fn kind(state: &State, unit: &UnitName) -> OrderKind {
+    let Some(seen) = state.seen.units.get(unit) else {
+        return OrderKind::Check;
+    };
+    let active = seen.reading.as_ref().map(|reading| reading.active);
+    if matches!(active, Some(ActiveState::Inactive | ActiveState::Failed)) {
+        return OrderKind::Start;
+    }
+    let stale = |code| {
+        matches!(
+            code,
+            Code::ReleaseDeleted | Code::ReleaseOutdated | Code::WorkersOnlyRestart | Code::ProbeFailed
+        )
+    };
+    if seen.findings.iter().any(|finding| stale(finding.code)) {
+        OrderKind::Restart
+    } else {
+        OrderKind::Check
+    }
+}
+
+/// Ends a hold whose time has come.
+pub fn expire_hold(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let Some(durable) = state.durable.units.get_mut(unit) else {
+        return;
+    };
+    let Some(until) = durable.hold.as_ref().and_then(|hold| hold.until) else {
+        return;
+    };
+    if until > turn.now {
+        sooner(wake, until);
+        return;
+    }
+    durable.hold = None;
+    turn.record(state, Some(unit), EventKind::Decided, None, format!("the hold of {unit} has ended"));
+}

@@ -1,0 +1,93 @@
+//! How often we may act: burst within an interval, doubling delays, quarantine with a timed retry.
+
+use std::time::Duration;
+
+use crate::model::moment::Moment;
+use crate::model::state::{OrderKind, Quarantine, State};
+use crate::model::unit::UnitName;
+use crate::policy::limits;
+use crate::policy::turn::sooner;
+
+use super::Want;
+
+/// Orders older than the interval do not count any more.
+pub fn age(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) {
+    let Some(interval) = state.seen.units.get(unit).map(|seen| seen.spec.recovery.interval) else {
+        return;
+    };
+    let Some(durable) = state.durable.units.get_mut(unit) else {
+        return;
+    };
+    durable.spent.retain(|at| now.since(*at) < interval);
+    if let Some(oldest) = durable.spent.first() {
+        sooner(wake, oldest.plus(interval));
+    }
+}
+
+/// Nothing is asked for, and nothing is spent any more: quarantine is over.
+pub fn forgive(state: &mut State, unit: &UnitName) {
+    if let Some(durable) = state.durable.units.get_mut(unit) {
+        if durable.spent.is_empty() {
+            durable.quarantine = None;
+        }
+        durable.smoke_failure = None;
+    }
+}
+
+/// The wish, not before its turn: the delay doubles with each order within the interval.
+pub fn delayed(state: &State, unit: &UnitName, want: Want) -> Want {
+    let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get(unit)) else {
+        return want;
+    };
+    let spec = &seen.spec.recovery;
+    let mut due = want.due;
+    if want.kind == OrderKind::Enable {
+        let failed = durable.last_action.as_ref().filter(|last| !last.ok && last.action == want.kind);
+        due = failed.map_or(due, |last| due.max(last.at.plus(spec.max_delay)));
+    } else if let Some(last) = durable.spent.last() {
+        let doublings = u32::try_from(durable.spent.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let factor = 2_u32.saturating_pow(doublings.min(16));
+        let delay = spec.delay.saturating_mul(factor).min(spec.max_delay);
+        due = due.max(last.plus(delay.saturating_add(jitter(&state.seen.host.machine_id, unit, delay))));
+    }
+    let failed = durable.smoke_failure.as_ref();
+    if want.kind != OrderKind::Enable
+        && let Some(failure) = failed.filter(|failure| failure.release == super::phases::release_now(seen))
+    {
+        due = due.max(failure.at.plus(spec.max_delay));
+    }
+    Want { due, ..want }
+}
+
+/// Up to a quarter of the delay, the same for a unit on a host: a fleet does not act in step.
+fn jitter(machine_id: &str, unit: &UnitName, delay: Duration) -> Duration {
+    let hash =
+        machine_id.bytes().chain(unit.as_str().bytes()).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let quarter = u64::try_from(delay.as_millis() / 4).unwrap_or(0);
+    Duration::from_millis(hash.checked_rem(quarter.saturating_add(1)).unwrap_or(0))
+}
+
+/// The budget is spent and this wish would exceed it: the quarantine to set.
+pub fn spent(state: &State, unit: &UnitName, want: &Want, now: Moment) -> Option<Quarantine> {
+    let burst = state.seen.units.get(unit)?.spec.recovery.burst;
+    let durable = state.durable.units.get(unit)?;
+    let full = durable.spent.len() >= usize::try_from(burst).unwrap_or(usize::MAX);
+    let new = durable.quarantine.is_none() && full && want.kind != OrderKind::Enable;
+    new.then(|| Quarantine {
+        since: now,
+        retry_at: now.plus(limits::QUARANTINE),
+        round: 1,
+        because: want.because,
+    })
+}
+
+/// The one try out of quarantine failed: wait twice as long.
+pub fn prolong(quarantine: &mut Quarantine, now: Moment) {
+    let doublings = quarantine.round.min(8);
+    let wait =
+        limits::QUARANTINE.saturating_mul(2_u32.saturating_pow(doublings)).min(limits::LONGEST_QUARANTINE);
+    quarantine.round = quarantine.round.saturating_add(1);
+    quarantine.retry_at = now.plus(wait);
+}

@@ -1,0 +1,167 @@
+//! What speaks against acting now. The first closed gate is told.
+
+use crate::model::finding::ConditionKind::{Active, Loaded, Serving};
+use crate::model::finding::{Code, Truth};
+use crate::model::moment::Moment;
+use crate::model::release::LinkReading;
+use crate::model::spec::Mode;
+use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
+use crate::model::unit::{ManagerState, UnitName};
+use crate::policy::active::passing;
+use crate::policy::limits;
+use crate::policy::turn::sooner;
+
+use super::Want;
+
+/// A closed gate.
+#[derive(Debug)]
+pub struct Gate {
+    pub why: String,
+    /// The required unit that explains the trouble.
+    pub explained_by: Option<UnitName>,
+}
+
+impl Gate {
+    fn because(why: impl Into<String>) -> Self {
+        Self { why: why.into(), explained_by: None }
+    }
+}
+
+/// The first reason not to act now, if any.
+pub fn closed(
+    state: &State,
+    unit: &UnitName,
+    want: &Want,
+    now: Moment,
+    wake: &mut Option<Moment>,
+) -> Option<Gate> {
+    let seen = state.seen.units.get(unit)?;
+    host(state, now, wake)
+        .or_else(|| disabled(seen, now, wake))
+        .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
+        .or_else(|| held(state, unit, wake))
+        .or_else(|| quarantined(state, unit, now, wake))
+        .or_else(|| busy(seen, want))
+        .or_else(|| dependency(state, seen))
+        .or_else(|| full(state, want, now, wake))
+}
+
+/// What a person's order must respect, too: the host, and a job that runs.
+pub fn closed_for_people(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {
+    let seen = state.seen.units.get(unit)?;
+    let want = Want { kind, because: Code::UnitInactive, due: now };
+    host(state, now, &mut None).or_else(|| busy(seen, &want)).map(|gate| gate.why)
+}
+
+fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    if let Some((_, why)) = &state.seen.save_failure {
+        return Some(Gate::because(format!("the durable state cannot be saved: {why}")));
+    }
+    let ready = state.seen.started_at.plus(state.seen.settings.startup_hold);
+    if ready > now {
+        sooner(wake, ready);
+        return Some(Gate::because("startup_hold of steadfast.toml is not over"));
+    }
+    match state.seen.manager {
+        Some(ManagerState::Running) => None,
+        Some(ManagerState::Starting) => {
+            let patience = state.seen.manager_since.plus(limits::LONGEST_BOOT);
+            sooner(wake, patience);
+            (patience > now).then(|| Gate::because("boot is not finished"))
+        }
+        Some(ManagerState::Stopping) => Some(Gate::because("the host shuts down")),
+        Some(ManagerState::Maintenance) => Some(Gate::because("the host is in rescue or emergency mode")),
+        Some(ManagerState::Unreachable) | None => {
+            Some(Gate::because("the service manager cannot be reached"))
+        }
+    }
+}
+
+fn disabled(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let disabled = seen.spec.disabled.as_ref()?;
+    let until = now.at_wall_ms(disabled.until_ms);
+    if until <= now {
+        return None;
+    }
+    sooner(wake, until);
+    Some(Gate::because(format!("switched off in {}: {}", seen.spec.file, disabled.reason)))
+}
+
+fn held(state: &State, unit: &UnitName, wake: &mut Option<Moment>) -> Option<Gate> {
+    let hold = state.durable.units.get(unit)?.hold.as_ref()?;
+    if let Some(until) = hold.until {
+        sooner(wake, until);
+    }
+    Some(Gate::because(match &hold.kind {
+        HoldKind::Operator { who, reason } => format!("held by {who}: {reason}"),
+        HoldKind::ManualStop => "it was stopped on purpose; that is a hold".to_owned(),
+    }))
+}
+
+fn quarantined(state: &State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let quarantine = state.durable.units.get(unit)?.quarantine.as_ref()?;
+    if quarantine.retry_at <= now {
+        return None;
+    }
+    sooner(wake, quarantine.retry_at);
+    Some(Gate::because(format!("in quarantine, round {}", quarantine.round)))
+}
+
+/// systemd works on the unit itself, or cannot do what is wished.
+fn busy(seen: &UnitSeen, want: &Want) -> Option<Gate> {
+    let reading = seen.reading.as_ref()?;
+    if let Some(job) = reading.job {
+        return Some(Gate::because(format!("systemd runs job {} for it", job.id)));
+    }
+    if passing(&reading.sub) && want.kind != OrderKind::Enable {
+        return Some(Gate::because("systemd restarts it by itself"));
+    }
+    if seen.conditions.get(&Loaded).is_some_and(|known| known.truth == Truth::False) {
+        return Some(Gate::because("the unit is not loaded"));
+    }
+    let settings = seen.settings.as_ref();
+    let refuses = match want.kind {
+        OrderKind::Start => settings.is_some_and(|known| !known.can_start),
+        OrderKind::Restart => settings.is_some_and(|known| !known.can_start || !known.can_stop),
+        OrderKind::Enable | OrderKind::Check => false,
+    };
+    if refuses {
+        return Some(Gate::because(
+            "its unit file refuses manual starts or stops (RefuseManualStart=, RefuseManualStop=)",
+        ));
+    }
+    let release =
+        matches!(want.because, Code::ReleaseDeleted | Code::ReleaseOutdated | Code::WorkersOnlyRestart);
+    let links = seen.processes.iter().flat_map(|reading| &reading.links);
+    let missing = links.filter(|link| link.target.is_none()).map(missing).next();
+    missing.filter(|_| release).map(Gate::because)
+}
+
+fn missing(link: &LinkReading) -> String {
+    format!("{} leads nowhere now", link.link)
+}
+
+/// A required unit that is managed and down explains the trouble.
+fn dependency(state: &State, seen: &UnitSeen) -> Option<Gate> {
+    seen.spec.requires.iter().find_map(|need| {
+        let needed = state.seen.units.get(need)?;
+        let down = [Loaded, Active, Serving]
+            .iter()
+            .filter_map(|kind| needed.conditions.get(kind))
+            .find(|condition| condition.truth == Truth::False)?;
+        Some(Gate {
+            why: format!("{need}, which it requires, is down: {}", down.message),
+            explained_by: Some(need.clone()),
+        })
+    })
+}
+
+/// Too many orders at once, over the host.
+fn full(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let orders = matches!(want.kind, OrderKind::Start | OrderKind::Restart);
+    if want.due <= now && orders && super::jobs_in_flight(state) >= limits::ORDERS_AT_ONCE {
+        sooner(wake, now.plus(limits::SECOND_LOOK));
+        return Some(Gate::because("other units are being restarted; it is its turn in a moment"));
+    }
+    None
+}

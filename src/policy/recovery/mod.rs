@@ -1,0 +1,167 @@
+//! The one place that orders. Concerns find; recovery weighs findings against holds, budgets, running jobs,
+//! dependencies and shutdown, and orders at most one thing per unit.
+
+mod budget;
+mod gates;
+mod outcome;
+mod phases;
+mod proof;
+mod resume;
+mod wants;
+
+use crate::model::action::Action;
+use crate::model::finding::Code;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::operator::Answer;
+use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recovery, State};
+use crate::model::unit::UnitName;
+use crate::policy::limits;
+use crate::policy::turn::{Turn, sooner};
+
+pub use gates::closed_for_people;
+pub use phases::{enable_finished, job_finished, smoke_test_finished};
+pub use wants::Want;
+
+/// Brings the order in flight forward. Says whether it is over.
+pub fn advance(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) -> bool {
+    let was = in_flight(state, unit).is_some();
+    if was {
+        phases::advance(state, unit, turn, wake);
+    }
+    was && in_flight(state, unit).is_none()
+}
+
+/// Where no order is in flight, weighs whether there is one to give. Says whether that changed anything.
+pub fn decide(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) -> bool {
+    if in_flight(state, unit).is_some() {
+        return false;
+    }
+    let picture = |state: &State| {
+        let durable = state.durable.units.get(unit).cloned();
+        (durable, state.seen.units.get(unit).map(|seen| seen.plan.explained_by.clone()))
+    };
+    let before = picture(state);
+    weigh(state, unit, turn, wake);
+    before != picture(state)
+}
+
+/// The order in flight.
+#[must_use]
+pub fn in_flight<'a>(state: &'a State, unit: &UnitName) -> Option<&'a Recovery> {
+    state.durable.units.get(unit)?.recovery.as_ref()
+}
+
+/// Weighs what the findings ask for.
+fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    budget::age(state, unit, turn.now, wake);
+    let Some(want) = wants::most_urgent(state, unit, turn.now) else {
+        budget::forgive(state, unit);
+        set_plan(state, unit, Plan::default(), turn);
+        return;
+    };
+    let want = budget::delayed(state, unit, want);
+    if let Some(quarantine) = budget::spent(state, unit, &want, turn.now) {
+        set_quarantine(state, unit, quarantine, turn);
+    }
+    let next = NextAction { action: want.kind, due_at: want.due, because: want.because };
+    if let Some(gate) = gates::closed(state, unit, &want, turn.now, wake) {
+        let plan = Plan { next: Some(next), blocked: Some(gate.why), explained_by: gate.explained_by };
+        set_plan(state, unit, plan, turn);
+        return;
+    }
+    if want.due > turn.now {
+        sooner(wake, want.due);
+        set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
+        return;
+    }
+    set_plan(state, unit, Plan::default(), turn);
+    begin(state, unit, want.kind, Some(want.because), turn, wake);
+}
+
+/// Keeps the decision; what newly keeps us from acting is told once.
+fn set_plan(state: &mut State, unit: &UnitName, plan: Plan, turn: &mut Turn) {
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
+    let told = |plan: &Plan| {
+        let next = plan.next.as_ref()?;
+        plan.blocked.clone().map(|why| (next.action, next.because, why))
+    };
+    let news = told(&plan).filter(|news| told(&seen.plan).as_ref() != Some(news));
+    seen.plan = plan;
+    if let Some((action, because, why)) = news {
+        let message = format!("would {} {unit} because of {}: {why}", action.as_str(), because.as_str());
+        turn.record(state, Some(unit), EventKind::Decided, Some(because), message);
+    }
+}
+
+fn set_quarantine(state: &mut State, unit: &UnitName, quarantine: Quarantine, turn: &mut Turn) {
+    let minutes = turn_minutes(quarantine.retry_at, turn.now);
+    let message = format!(
+        "{unit}: the budget of restarts is spent ({}); one more try in {minutes} min",
+        quarantine.because.as_str()
+    );
+    if let Some(durable) = state.durable.units.get_mut(unit) {
+        durable.quarantine = Some(quarantine);
+    }
+    turn.record(state, Some(unit), EventKind::Decided, Some(Code::Quarantined), message);
+}
+
+fn turn_minutes(at: Moment, now: Moment) -> u64 {
+    at.since(now).as_secs().div_ceil(60)
+}
+
+/// Writes the order as an intent and takes its first step.
+pub fn begin(
+    state: &mut State,
+    unit: &UnitName,
+    kind: OrderKind,
+    because: Option<Code>,
+    turn: &mut Turn,
+    wake: &mut Option<Moment>,
+) {
+    let order = state.durable.meta.next_id.max(1);
+    state.durable.meta.next_id = order.saturating_add(1);
+    let Some(reading) = state.seen.units.get(unit).and_then(|seen| seen.reading.clone()) else {
+        return;
+    };
+    let recovery = Recovery {
+        order,
+        kind,
+        because,
+        began_at: turn.now,
+        phase: Phase::SmokeTest,
+        phase_at: turn.now,
+        phase_due: turn.now,
+        invocation_before: reading.invocation,
+        n_restarts: reading.n_restarts,
+        steps: Vec::new(),
+    };
+    state.durable.units.entry(unit.clone()).or_default().recovery = Some(recovery);
+    let message = match because {
+        Some(code) => format!("{} {unit} because of {}", kind.as_str(), code.as_str()),
+        None => format!("{} {unit} as a person asked", kind.as_str()),
+    };
+    turn.record(state, Some(unit), EventKind::Decided, because, message);
+    phases::first(state, unit, turn, wake);
+}
+
+/// Answers everybody who waits for this unit's order.
+fn answer(state: &mut State, unit: &UnitName, answer: &Answer, turn: &mut Turn) {
+    let waiting =
+        state.seen.units.get_mut(unit).map(|seen| std::mem::take(&mut seen.asked)).unwrap_or_default();
+    for request in waiting {
+        turn.act(Action::AnswerOperator { request, answer: answer.clone() });
+    }
+}
+
+/// Orders whose job is awaited, over the whole host.
+fn jobs_in_flight(state: &State) -> usize {
+    let units = state.durable.units.values();
+    units
+        .filter_map(|durable| durable.recovery.as_ref())
+        .filter(|recovery| recovery.phase == Phase::Job)
+        .count()
+        .min(limits::ORDERS_AT_ONCE)
+}

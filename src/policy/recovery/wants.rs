@@ -1,0 +1,104 @@
+//! What the findings of a unit ask for, if nothing speaks against it.
+
+use crate::model::finding::{Code, Finding};
+use crate::model::moment::Moment;
+use crate::model::probe::{OnFailure, ProbeStatus};
+use crate::model::spec::Reaction;
+use crate::model::state::{OrderKind, State, UnitSeen};
+use crate::model::unit::UnitName;
+use crate::policy::limits;
+
+/// A wish for an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Want {
+    pub kind: OrderKind,
+    pub because: Code,
+    pub due: Moment,
+}
+
+/// The wish that is due first; of two at the same time the one whose finding stands first in `urgency`.
+pub fn most_urgent(state: &State, unit: &UnitName, now: Moment) -> Option<Want> {
+    let seen = state.seen.units.get(unit)?;
+    let mut wants: Vec<Want> = seen.findings.iter().filter_map(|finding| want(seen, finding, now)).collect();
+    wants.sort_by_key(|want| (want.due.max(now), urgency(want.kind), want.because));
+    wants.into_iter().next()
+}
+
+fn urgency(kind: OrderKind) -> u8 {
+    match kind {
+        OrderKind::Start => 0,
+        OrderKind::Restart => 1,
+        OrderKind::Enable => 2,
+        OrderKind::Check => 3,
+    }
+}
+
+fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
+    let spec = &seen.spec;
+    let wish = |kind, due| Some(Want { kind, because: finding.code, due });
+    match finding.code {
+        Code::UnitInactive | Code::UnitFailed if spec.recovery.start => wish(OrderKind::Start, now),
+        Code::ReleaseDeleted if spec.release.on_stale == Reaction::Restart => {
+            // A finding that does not wait must at least be seen twice.
+            let again = finding.since.plus(limits::SECOND_LOOK);
+            let confirmed = seen.inspected_at.is_some_and(|at| at >= again);
+            wish(OrderKind::Restart, if confirmed { now } else { again.max(now.plus(limits::SECOND_LOOK)) })
+        }
+        Code::ReleaseOutdated | Code::WorkersOnlyRestart if spec.release.on_stale == Reaction::Restart => {
+            wish(OrderKind::Restart, settled(seen, finding))
+        }
+        Code::BinaryOutdated if spec.release.binaries == Reaction::Restart => {
+            wish(OrderKind::Restart, finding.since.plus(spec.release.settle))
+        }
+        Code::ProbeFailed | Code::ProbeSlow if a_probe_asks(seen, finding.code) => {
+            wish(OrderKind::Restart, now)
+        }
+        Code::NotEnabled | Code::EnabledRuntimeOnly if spec.recovery.enable => wish(OrderKind::Enable, now),
+        Code::UnitInactive
+        | Code::UnitFailed
+        | Code::ReleaseDeleted
+        | Code::ReleaseOutdated
+        | Code::WorkersOnlyRestart
+        | Code::BinaryOutdated
+        | Code::ProbeFailed
+        | Code::ProbeSlow
+        | Code::NotEnabled
+        | Code::EnabledRuntimeOnly
+        | Code::UnitMissing
+        | Code::UnitMasked
+        | Code::UnitLoadError
+        | Code::UnitCrashLooping
+        | Code::UnitStuck
+        | Code::UnitStoppedByOperator
+        | Code::BootUnreachable
+        | Code::NoLinger
+        | Code::BootMismatch
+        | Code::Survivors
+        | Code::UnitFileOutdated
+        | Code::SmokeFailed
+        | Code::ProbeUnknown
+        | Code::DependencyDown
+        | Code::Quarantined
+        | Code::RecoveryFailed
+        | Code::Unmanaged
+        | Code::SwitchedOff
+        | Code::ConfigInvalid
+        | Code::HostManagerUnreachable
+        | Code::HostStateUnsaved => None,
+    }
+}
+
+/// The settle time after the last flip of any of the unit's links.
+fn settled(seen: &UnitSeen, finding: &Finding) -> Moment {
+    let links = seen.processes.iter().flat_map(|reading| &reading.links);
+    let flipped = links.map(|link| link.switched_at).max();
+    flipped.unwrap_or(finding.since).plus(seen.spec.release.settle)
+}
+
+fn a_probe_asks(seen: &UnitSeen, code: Code) -> bool {
+    let status = if code == Code::ProbeSlow { ProbeStatus::Slow } else { ProbeStatus::Unhealthy };
+    seen.spec.probes.iter().any(|probe| {
+        let known = seen.probes.get(&probe.name);
+        probe.on_failure == OnFailure::Restart && known.is_some_and(|known| known.settled == status)
+    })
+}

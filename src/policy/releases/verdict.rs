@@ -1,0 +1,261 @@
+//! What the residents of a unit say about it: deleted, outdated, workers-only restart, or nothing that can be said.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::model::finding::Code;
+use crate::model::moment::Moment;
+use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role};
+
+use super::History;
+use super::residence::before;
+
+/// Lines of evidence of one finding.
+const EVIDENCE: usize = 20;
+
+/// A problem, named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub code: Code,
+    /// One sentence with names and numbers.
+    pub message: String,
+    /// When the link was switched; `None` where the problem has another beginning.
+    pub switched_at: Option<Moment>,
+    pub evidence: Vec<String>,
+}
+
+/// The judgement on a unit's release.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Worst first; empty: nothing stale was seen.
+    pub named: Vec<Named>,
+    /// Why "not stale" cannot be said. Counts only where nothing is named.
+    pub unknown: Option<String>,
+    /// The release that the link names.
+    pub current: Option<String>,
+    /// The release that runs: of the main process, or of a worker where the main process tells nothing.
+    pub running: Option<String>,
+}
+
+/// Sums up the residents of a unit (of `judge`) and its links (of `own_links`).
+#[must_use]
+pub fn verdict(residents: &[Resident], reading: &ProcessesReading) -> Verdict {
+    let link = relevant(&reading.links, residents);
+    let current = link.and_then(|link| link.target.as_ref()).map(|target| target.path.clone());
+    let mut named = Vec::new();
+    let stale: Vec<&Resident> = residents.iter().filter(|one| is_stale(one)).collect();
+    if let Some(link) = link {
+        let of = |wanted: fn(&Residence) -> bool| -> Vec<&Resident> {
+            stale.iter().copied().filter(|one| wanted(&one.residence)).collect()
+        };
+        let deleted = of(|residence| matches!(residence, Residence::Deleted { .. }));
+        let outdated = of(|residence| matches!(residence, Residence::Outdated { .. }));
+        named.extend(told(Code::ReleaseDeleted, &deleted, residents, link));
+        named.extend(told(Code::ReleaseOutdated, &outdated, residents, link));
+        named.extend(workers_only(residents, link));
+    }
+    Verdict {
+        running: running(residents, current.as_deref()),
+        unknown: unknown(residents, reading),
+        named,
+        current,
+    }
+}
+
+fn is_stale(resident: &Resident) -> bool {
+    release(resident).is_some()
+}
+
+/// The old release of a stale process.
+fn release(resident: &Resident) -> Option<&str> {
+    match &resident.residence {
+        Residence::Outdated { release, .. } | Residence::Deleted { release } => Some(release),
+        Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+    }
+}
+
+/// The link to speak of: the one beside whose target the stale release lies, else the last one (the innermost) of those
+/// that lead somewhere.
+fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a LinkReading> {
+    let leading = || links.iter().filter(|link| link.target.is_some());
+    let releases: BTreeSet<&Path> =
+        residents.iter().filter_map(release).filter_map(|release| Path::new(release).parent()).collect();
+    let beside = leading().find(|link| {
+        let target = link.target.as_ref().map(|target| Path::new(&target.path));
+        target.and_then(Path::parent).is_some_and(|holder| releases.contains(holder))
+    });
+    // `/srv` on another disk is met before `/srv/app/current`; what lies inside of another link comes after it.
+    let first = leading().next();
+    let inner = first.and_then(|first| {
+        leading().filter(|link| Path::new(&link.link).starts_with(&first.link)).find(|link| {
+            let inside = |link: &LinkReading| link.target.as_ref().map(|target| target.path.clone());
+            link.link != first.link
+                && inside(link)
+                    .zip(inside(first))
+                    .is_some_and(|(path, around)| Path::new(&path).starts_with(around))
+        })
+    });
+    beside.or(inner).or(first)
+}
+
+fn told(code: Code, stale: &[&Resident], all: &[Resident], link: &LinkReading) -> Option<Named> {
+    let target = link.target.as_ref()?;
+    if stale.is_empty() {
+        return None;
+    }
+    let releases: BTreeSet<&str> = stale.iter().filter_map(|one| release(one)).collect();
+    let releases = releases.into_iter().collect::<Vec<_>>().join(", ");
+    let who = whom(stale, all.len());
+    let fate = if code == Code::ReleaseDeleted { ", which was deleted" } else { "" };
+    let runs = if stale.len() == 1 { "runs" } else { "run" };
+    Some(Named {
+        code,
+        message: format!("{who} {runs} {releases}{fate}; {} leads to {}", link.link, target.path),
+        switched_at: (code != Code::ReleaseDeleted).then_some(link.switched_at),
+        evidence: evidence(all),
+    })
+}
+
+/// `the main process 4242 (php) and 2 workers, 3 of 5 processes,`.
+fn whom(stale: &[&Resident], all: usize) -> String {
+    let main = stale.iter().find(|one| one.role == Role::Main);
+    let workers = stale.iter().filter(|one| one.role == Role::Worker).count();
+    let main = main.map(|one| format!("the main process {} ({})", one.pid, one.name));
+    let workers = match (workers, stale.iter().find(|one| one.role == Role::Worker)) {
+        (1, Some(one)) => Some(format!("worker {} ({})", one.pid, one.name)),
+        (0, _) | (_, None) => None,
+        (many, Some(_)) => Some(format!("{many} workers")),
+    };
+    let names: Vec<String> = main.into_iter().chain(workers).collect();
+    let names = names.join(" and ");
+    if stale.len() == all { names } else { format!("{names} ({} of {all} processes)", stale.len()) }
+}
+
+/// New workers under an old master: only the workers were restarted.
+fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
+    let main = residents.iter().find(|one| one.role == Role::Main && is_stale(one))?;
+    let workers = || residents.iter().filter(|one| one.role == Role::Worker);
+    let new = workers()
+        .filter(|one| before(link.switched_at.boot_ms, Moment { boot_ms: one.started_ms, wall_ms: 0 }))
+        .count();
+    // A master that started after the switch has no old workers to be told from new ones.
+    if new == 0 || !before(main.started_ms, link.switched_at) {
+        return None;
+    }
+    Some(Named {
+        code: Code::WorkersOnlyRestart,
+        message: format!(
+            "new workers under an old master: {new} of {} workers started after {} was switched, the main process {} ({}) still runs {}",
+            workers().count(),
+            link.link,
+            main.pid,
+            main.name,
+            release(main).unwrap_or("an earlier release"),
+        ),
+        switched_at: Some(link.switched_at),
+        evidence: evidence(residents),
+    })
+}
+
+/// A line for each process, the main process first.
+fn evidence(residents: &[Resident]) -> Vec<String> {
+    let by_role = |role: Role| residents.iter().filter(move |one| one.role == role);
+    let all = by_role(Role::Main).chain(by_role(Role::Worker));
+    let mut lines: Vec<String> = all
+        .take(EVIDENCE)
+        .map(|one| {
+            let who = format!("{} {} ({})", one.role.as_str(), one.pid, one.name);
+            match &one.residence {
+                Residence::Current => format!("{who}: current"),
+                Residence::Outdated { release, because } => format!("{who}: {release}, {because}"),
+                Residence::Deleted { release } => format!("{who}: {release}, deleted"),
+                Residence::Elsewhere => format!("{who}: elsewhere"),
+                Residence::Unreadable { why } => format!("{who}: unreadable, {why}"),
+            }
+        })
+        .collect();
+    let more = residents.len().saturating_sub(EVIDENCE);
+    if more > 0 {
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+fn running(residents: &[Resident], current: Option<&str>) -> Option<String> {
+    let runs = |one: &Resident| match &one.residence {
+        Residence::Current => current.map(str::to_owned),
+        Residence::Outdated { .. } | Residence::Deleted { .. } => release(one).map(str::to_owned),
+        Residence::Elsewhere | Residence::Unreadable { .. } => None,
+    };
+    let main = residents.iter().filter(|one| one.role == Role::Main).find_map(runs);
+    let stale = || residents.iter().filter(|one| is_stale(one)).find_map(runs);
+    main.or_else(stale).or_else(|| residents.iter().find_map(runs))
+}
+
+fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String> {
+    let broken = reading.links.iter().find(|link| link.target.is_none()).map(|link| {
+        let problem = link.problem.as_deref().unwrap_or("it leads nowhere");
+        format!("{} leads to no release: {problem}", link.link)
+    });
+    let unread: Vec<&str> = residents
+        .iter()
+        .filter_map(|one| match &one.residence {
+            Residence::Unreadable { why } => Some(why.as_str()),
+            Residence::Current
+            | Residence::Outdated { .. }
+            | Residence::Deleted { .. }
+            | Residence::Elsewhere => None,
+        })
+        .collect();
+    let unread = unread
+        .first()
+        .map(|why| format!("{} of {} processes cannot be judged: {why}", unread.len(), residents.len()));
+    let incomplete = reading.incomplete.as_ref().map(|why| format!("not all was looked at: {why}"));
+    broken.or(unread).or(incomplete)
+}
+
+/// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to a release is
+/// left to the release findings.
+#[must_use]
+pub fn binaries(reading: &ProcessesReading, main_pid: Option<u32>, history: &History) -> Option<Named> {
+    let of_release = |path: &str| {
+        reading.links.iter().any(|link| {
+            let holder = link.target.as_ref().and_then(|target| Path::new(&target.path).parent());
+            let past = history.get(&link.link).into_iter().flatten();
+            holder.is_some_and(|holder| holder != Path::new("/") && Path::new(path).starts_with(holder))
+                || past.into_iter().any(|old| Path::new(path).starts_with(&old.path))
+        })
+    };
+    let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut processes = BTreeSet::new();
+    for process in &reading.processes {
+        for path in process.replaced.iter().filter(|path| !of_release(path)) {
+            let role = if Some(process.pid) == main_pid { Role::Main } else { Role::Worker };
+            let who = format!("{} {} ({})", role.as_str(), process.pid, process.name);
+            users.entry(path).or_default().push(who);
+            processes.insert(process.pid);
+        }
+    }
+    let (first, _) = users.first_key_value()?;
+    let more = users.len() - 1;
+    let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+    Some(Named {
+        code: Code::BinaryOutdated,
+        message: format!(
+            "{} of {} processes use files that were replaced on disk: {first}{others}",
+            processes.len(),
+            reading.processes.len(),
+        ),
+        switched_at: None,
+        evidence: users
+            .iter()
+            .take(EVIDENCE)
+            .map(|(path, who)| {
+                let shown: Vec<&str> = who.iter().take(5).map(String::as_str).collect();
+                let rest = who.len().saturating_sub(shown.len());
+                let rest = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+                format!("{path}: {}{rest}", shown.join(", "))
+            })
+            .collect(),
+    })
+}

@@ -1,0 +1,144 @@
+//! The published picture: what everybody outside may read of the state.
+
+use std::sync::Arc;
+
+use crate::model::finding::{Code, Finding, Severity, Truth};
+use crate::model::moment::Moment;
+use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
+use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
+use crate::model::unit::{ManagerState, UnitName};
+use crate::policy::incidents;
+use crate::policy::judgement::{finding, proven};
+
+/// The picture after a turn; what the turn did not touch is taken from the picture before.
+#[must_use]
+pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
+    let seen = &state.seen;
+    let mut units = before.units.clone();
+    units.retain(|unit, _| seen.units.contains_key(unit));
+    for unit in &seen.touched {
+        if let (Some(known), Some(durable)) = (seen.units.get(unit), state.durable.units.get(unit)) {
+            units.insert(unit.clone(), Arc::new(of_unit(state, unit, known, durable)));
+        }
+    }
+    let last = |events: &[crate::model::incident::Event]| events.last().map(|event| event.id);
+    let events = if last(&before.events) == seen.events.back().map(|event| event.id) {
+        Arc::clone(&before.events)
+    } else {
+        seen.events.iter().cloned().collect()
+    };
+    let open = |incident: &&crate::model::incident::Incident| incident.resolved_at.is_none();
+    Snapshot {
+        at: now,
+        host: seen.host.clone(),
+        ready: ready(state),
+        manager: seen.manager,
+        units,
+        findings: host_findings(state, now),
+        problems: seen.problems.clone(),
+        incidents: state.durable.incidents.values().filter(open).cloned().collect(),
+        events,
+        admin_group: seen.settings.admin_group.clone(),
+    }
+}
+
+/// The configuration was read, and every managed unit at least once.
+fn ready(state: &State) -> bool {
+    let read = |unit: &UnitSeen| unit.reading.is_some() && unit.enablement.is_some();
+    state.seen.configured && state.seen.units.values().all(read)
+}
+
+fn of_unit(state: &State, unit: &UnitName, seen: &UnitSeen, durable: &UnitDurable) -> UnitStatus {
+    UnitStatus {
+        unit: unit.clone(),
+        state: unit_state(seen, durable),
+        mode: seen.spec.mode,
+        severity: seen.spec.severity,
+        file: seen.spec.file.clone(),
+        owner: seen.spec.owner.clone(),
+        runbook: seen.spec.runbook.clone(),
+        reading: seen.reading.clone(),
+        settings: seen.settings.clone(),
+        enablement: seen.enablement.clone(),
+        conditions: seen.conditions.values().cloned().collect(),
+        links: seen.processes.iter().flat_map(|reading| reading.links.iter().cloned()).collect(),
+        residents: seen.residents.clone(),
+        probes: seen.probes.clone(),
+        findings: seen.findings.clone(),
+        incident: incidents::of_unit(state, unit),
+        plan: seen.plan.clone(),
+        recovery: durable.recovery.clone(),
+        last_action: durable.last_action.clone(),
+        hold: durable.hold.clone(),
+        quarantine: durable.quarantine.clone(),
+        spent: durable.spent.len(),
+        budget: seen.spec.recovery.clone(),
+    }
+}
+
+/// The worst of the unit's conditions, unless something is being done, or nothing is to be done, about it.
+fn unit_state(seen: &UnitSeen, durable: &UnitDurable) -> UnitState {
+    let blocked = seen.plan.blocked.as_deref().unwrap_or("");
+    if seen.spec.disabled.is_some() && blocked.starts_with("switched off") {
+        return UnitState::Disabled;
+    }
+    if durable.recovery.is_some() {
+        return UnitState::Recovering;
+    }
+    let held = durable.hold.as_ref();
+    if held.is_some_and(|hold| matches!(hold.kind, HoldKind::Operator { .. } | HoldKind::ManualStop)) {
+        return UnitState::Held;
+    }
+    if durable.quarantine.is_some() {
+        return UnitState::Quarantined;
+    }
+    by_conditions(seen)
+}
+
+fn by_conditions(seen: &UnitSeen) -> UnitState {
+    use crate::model::finding::ConditionKind::{Active, Loaded, Serving};
+    let is = |truth: Truth| seen.conditions.values().filter(move |known| known.truth == truth);
+    let vital = |known: &crate::model::finding::Condition| matches!(known.kind, Loaded | Active | Serving);
+    if is(Truth::False).any(vital) {
+        return UnitState::Down;
+    }
+    if is(Truth::False).next().is_some() {
+        return UnitState::Degraded;
+    }
+    let asked = |reason: &str| !matches!(reason, "no-probe" | "no-progress" | "no-link" | "not-active");
+    if is(Truth::Unknown).any(|known| asked(&known.reason)) {
+        return UnitState::Unknown;
+    }
+    UnitState::Ok
+}
+
+fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
+    let seen = &state.seen;
+    let mut findings: Vec<Finding> = seen
+        .problems
+        .iter()
+        .map(|problem| {
+            let place = if problem.line == 0 {
+                problem.file.clone()
+            } else {
+                format!("{}:{}:{}", problem.file, problem.line, problem.column)
+            };
+            let kept =
+                if problem.last_good_in_force { " (its last good version stays in force)" } else { "" };
+            let message = format!("{place}: {}{kept}", problem.message);
+            let found = finding(Code::ConfigInvalid, Severity::Warning, message, now);
+            let lines = problem.rendered.lines().map(str::to_owned).collect();
+            proven(found, lines, Some("steadfast verify".to_owned()))
+        })
+        .collect();
+    if seen.manager == Some(ManagerState::Unreachable) {
+        let message = "the service manager cannot be reached over D-Bus";
+        let found = finding(Code::HostManagerUnreachable, Severity::Critical, message, seen.manager_since);
+        findings.push(proven(found, Vec::new(), Some("systemctl status dbus".to_owned())));
+    }
+    if let Some((at, why)) = &seen.save_failure {
+        let message = format!("cannot save the durable state: {why}; nothing is acted on meanwhile");
+        findings.push(finding(Code::HostStateUnsaved, Severity::Critical, message, *at));
+    }
+    findings
+}

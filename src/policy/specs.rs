@@ -1,0 +1,199 @@
+//! From specs to managed units: our own start, configuration as it changes, patterns as units match them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::action::Action;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::observation::Host;
+use crate::model::spec::{Problem, Selector, Settings, Spec};
+use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
+use crate::model::unit::UnitName;
+use crate::policy::turn::Turn;
+use crate::policy::{incidents, limits};
+
+/// We started: what is durable is taken up; after a reboot its moments are told by the wall clock.
+pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
+    let now = turn.now;
+    let rebooted = state.durable.meta.boot_id != host.boot_id;
+    if rebooted {
+        shift(&mut state.durable, now);
+        for durable in state.durable.units.values_mut() {
+            forget_last_boot(durable, now);
+        }
+    }
+    state.durable.meta.boot_id.clone_from(&host.boot_id);
+    state.seen.host = host;
+    state.seen.started_at = now;
+    // Event ids grow over our own restarts: they begin at the wall clock's milliseconds.
+    state.seen.next_event = u64::try_from(now.wall_ms).unwrap_or(0);
+}
+
+/// Orders in flight and a person's stops do not outlive the boot.
+fn forget_last_boot(durable: &mut UnitDurable, now: Moment) {
+    if let Some(recovery) = durable.recovery.take() {
+        durable.last_action = Some(LastAction {
+            action: recovery.kind,
+            because: recovery.because,
+            at: now,
+            outcome: "interrupted by a reboot".to_owned(),
+            ok: false,
+            steps: recovery.steps,
+        });
+    }
+    if durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+        durable.hold = None;
+    }
+    durable.last_active = None;
+}
+
+/// Tells the moments of an earlier boot by this boot's clock.
+fn shift(durable: &mut Durable, now: Moment) {
+    let to_now = |at: &mut Moment| *at = now.at_wall_ms(at.wall_ms);
+    for unit in durable.units.values_mut() {
+        if let Some(hold) = &mut unit.hold {
+            to_now(&mut hold.since);
+            hold.until.iter_mut().for_each(to_now);
+        }
+        if let Some(quarantine) = &mut unit.quarantine {
+            to_now(&mut quarantine.since);
+            to_now(&mut quarantine.retry_at);
+        }
+        unit.spent.iter_mut().for_each(to_now);
+        unit.prediction.iter_mut().for_each(|known| to_now(&mut known.made_at));
+        unit.mismatch.iter_mut().for_each(|known| to_now(&mut known.at));
+        unit.last_action.iter_mut().for_each(|known| to_now(&mut known.at));
+        unit.smoke_failure.iter_mut().for_each(|known| to_now(&mut known.at));
+    }
+    for incident in durable.incidents.values_mut() {
+        to_now(&mut incident.opened_at);
+        incident.resolved_at.iter_mut().for_each(to_now);
+    }
+    durable.links.values_mut().flatten().for_each(|target| to_now(&mut target.from));
+}
+
+/// The configuration was read; it replaces what was known.
+pub fn loaded(
+    state: &mut State,
+    settings: Settings,
+    specs: Vec<Spec>,
+    problems: Vec<Problem>,
+    turn: &mut Turn,
+) {
+    for problem in &problems {
+        if !state.seen.problems.contains(problem) {
+            let place = if problem.line == 0 {
+                problem.file.clone()
+            } else {
+                format!("{}:{}:{}", problem.file, problem.line, problem.column)
+            };
+            turn.record(state, None, EventKind::Notice, None, format!("{place}: {}", problem.message));
+        }
+    }
+    let seen = &mut state.seen;
+    seen.resync_due = Some(turn.now.plus(settings.resync));
+    seen.settings = settings;
+    seen.specs = specs;
+    seen.problems = problems;
+    seen.configured = true;
+    let patterns = patterns(&seen.specs);
+    seen.matches.retain(|pattern, _| patterns.contains(pattern));
+    assign(state, turn);
+    watch(state, turn);
+}
+
+/// The units that match a pattern changed.
+pub fn matched(state: &mut State, pattern: String, units: Vec<UnitName>, turn: &mut Turn) {
+    if state.seen.matches.get(&pattern) != Some(&units) {
+        state.seen.matches.insert(pattern, units);
+        assign(state, turn);
+        watch(state, turn);
+    }
+}
+
+/// Follow what is managed now.
+fn watch(state: &State, turn: &mut Turn) {
+    turn.act(Action::WatchUnits {
+        units: state.seen.units.keys().cloned().collect(),
+        patterns: patterns(&state.seen.specs),
+    });
+}
+
+fn patterns(specs: &[Spec]) -> BTreeSet<String> {
+    specs
+        .iter()
+        .filter_map(|spec| match &spec.selector {
+            Selector::Unit(_) => None,
+            Selector::Pattern(pattern) => Some(pattern.clone()),
+        })
+        .collect()
+}
+
+/// Each managed unit with its spec; a file for the unit itself wins over a pattern.
+fn wanted(state: &State) -> BTreeMap<UnitName, Spec> {
+    let seen = &state.seen;
+    let mut wanted = BTreeMap::new();
+    for spec in &seen.specs {
+        match &spec.selector {
+            Selector::Unit(unit) => {
+                wanted.insert(unit.clone(), spec.clone());
+            }
+            Selector::Pattern(pattern) => {
+                for unit in seen.matches.get(pattern).into_iter().flatten() {
+                    wanted.entry(unit.clone()).or_insert_with(|| spec.clone());
+                }
+            }
+        }
+    }
+    wanted
+}
+
+fn assign(state: &mut State, turn: &mut Turn) {
+    let wanted = wanted(state);
+    let gone: Vec<UnitName> =
+        state.seen.units.keys().filter(|unit| !wanted.contains_key(*unit)).cloned().collect();
+    for unit in gone {
+        release(state, &unit, turn);
+    }
+    for (unit, spec) in wanted {
+        take_up(state, unit, spec, turn);
+    }
+    let slow = turn.now.plus(limits::ENABLEMENT_PERIOD);
+    state.seen.enablement_due = state.seen.enablement_due.or(Some(slow));
+    crate::policy::boot::wish_prediction(state, turn.now);
+}
+
+/// A unit is not managed any more: nothing of it is kept but its closed incidents.
+fn release(state: &mut State, unit: &UnitName, turn: &mut Turn) {
+    state.seen.units.remove(unit);
+    turn.act(Action::WatchLinks { unit: unit.clone(), paths: Vec::new() });
+    incidents::close(state, unit, turn);
+    state.durable.units.remove(unit);
+    turn.record(state, Some(unit), EventKind::Notice, None, format!("{unit} is no longer managed"));
+}
+
+fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
+    turn.touch(&unit);
+    if let Some(known) = state.seen.units.get_mut(&unit) {
+        if known.spec != spec {
+            let before = &known.spec.probes;
+            known.probes.retain(|name, _| {
+                let same = |probe: &&crate::model::probe::ProbeSpec| probe.name == *name;
+                before.iter().find(same) == spec.probes.iter().find(same)
+            });
+            known.inspect_due = Some(turn.now);
+            known.spec = spec;
+            let message = format!("{unit}: {} is in force", known.spec.file);
+            crate::policy::units::watch_links(state, &unit, turn);
+            turn.record(state, Some(&unit), EventKind::Notice, None, message);
+        }
+        return;
+    }
+    let message = format!("{unit} is managed by {}", spec.file);
+    let in_flight = state.durable.units.get(&unit).is_some_and(|durable| durable.recovery.is_some());
+    state.durable.units.entry(unit.clone()).or_default();
+    let seen = UnitSeen::new(spec, turn.now, in_flight);
+    state.seen.units.insert(unit.clone(), seen);
+    turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
+    turn.record(state, Some(&unit), EventKind::Notice, None, message);
+}

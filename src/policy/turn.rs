@@ -1,0 +1,89 @@
+//! One turn of the policy: the moment, the units it touches, the actions it orders.
+
+use std::collections::BTreeSet;
+
+use crate::model::action::Action;
+use crate::model::finding::Code;
+use crate::model::incident::{Event, EventKind};
+use crate::model::moment::Moment;
+use crate::model::state::State;
+use crate::model::unit::UnitName;
+use crate::policy::limits;
+
+/// What one call of `decide` gathers.
+#[derive(Debug)]
+pub struct Turn {
+    pub now: Moment,
+    pub actions: Vec<Action>,
+    units: BTreeSet<UnitName>,
+    all: bool,
+}
+
+impl Turn {
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self { now, actions: Vec::new(), units: BTreeSet::new(), all: false }
+    }
+
+    /// This unit is to be evaluated at the end of the turn.
+    pub fn touch(&mut self, unit: &UnitName) {
+        self.units.insert(unit.clone());
+    }
+
+    /// Every unit is to be evaluated at the end of the turn.
+    pub fn touch_all(&mut self) {
+        self.all = true;
+    }
+
+    /// The managed units to evaluate: the touched ones, those whose time has come, and those that need one of these.
+    #[must_use]
+    pub fn touched(&self, state: &State) -> BTreeSet<UnitName> {
+        let units = &state.seen.units;
+        units
+            .iter()
+            .filter(|(name, unit)| {
+                self.all
+                    || self.units.contains(*name)
+                    || unit.wake.is_some_and(|wake| wake <= self.now)
+                    || unit.spec.requires.iter().any(|need| self.units.contains(need))
+            })
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Orders an action.
+    pub fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    /// Tells people: one entry in the journal and in the event stream.
+    pub fn record(
+        &mut self,
+        state: &mut State,
+        unit: Option<&UnitName>,
+        kind: EventKind,
+        code: Option<Code>,
+        message: String,
+    ) {
+        let seen = &mut state.seen;
+        let incident = unit.and_then(|unit| {
+            let open = state.durable.incidents.values().rev();
+            open.filter(|incident| incident.resolved_at.is_none())
+                .find(|incident| incident.unit == *unit)
+                .map(|incident| incident.id)
+        });
+        let event =
+            Event { id: seen.next_event, at: self.now, unit: unit.cloned(), kind, code, incident, message };
+        seen.next_event = seen.next_event.saturating_add(1);
+        if seen.events.len() >= limits::EVENTS {
+            seen.events.pop_front();
+        }
+        seen.events.push_back(event.clone());
+        self.actions.push(Action::Record(event));
+    }
+}
+
+/// The earlier of two wishes to be woken.
+pub fn sooner(wake: &mut Option<Moment>, at: Moment) {
+    *wake = Some(wake.map_or(at, |known| known.min(at)));
+}

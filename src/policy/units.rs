@@ -1,0 +1,235 @@
+//! One managed unit: its readings as they come, and its evaluation at the end of a turn.
+
+use crate::model::action::Action;
+use crate::model::moment::Moment;
+use crate::model::release::ProcessesReading;
+use crate::model::state::{Hold, HoldKind, State, UnitSeen};
+use crate::model::unit::{
+    ActiveState, JobKind, LoadState, ManagerState, UnitName, UnitReading, UnitSettings,
+};
+use crate::policy::active::{done, passing};
+use crate::policy::conditions;
+use crate::policy::turn::{Turn, sooner};
+use crate::policy::{boot, health, incidents, limits, operator, recovery, releases};
+
+/// A unit was read; the reading replaces the last one.
+pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
+    let stopping = state.seen.manager == Some(ManagerState::Stopping);
+    let ours = recovery::in_flight(state, unit).is_some();
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
+    if seen.reading.as_ref() == Some(&reading) {
+        return;
+    }
+    turn.touch(unit);
+    let before = seen.reading.replace(reading.clone());
+    let differs =
+        before.as_ref().is_none_or(|before| before.active != reading.active || before.sub != reading.sub);
+    if differs {
+        seen.active_state_since = turn.now;
+    }
+    count_restarts(seen, before.as_ref(), &reading, turn.now);
+    let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
+    if new_run {
+        seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
+    }
+    let stopped = stopped_by_somebody(seen, before.as_ref(), &reading);
+    let length = seen.spec.recovery.after_manual_stop;
+    let settings = seen.settings.clone();
+    let Some(durable) = state.durable.units.get_mut(unit) else {
+        return;
+    };
+    let missed = before.is_none() && missed_stop(durable.last_active.as_deref(), &reading);
+    let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
+    if running {
+        if durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+            durable.hold = None;
+        }
+        durable.last_active = Some(reading.invocation.clone());
+    } else if (stopped || missed)
+        && !ours
+        && !stopping
+        && !done(&reading, settings.as_ref())
+        && durable.hold.is_none()
+    {
+        durable.hold = Some(Hold {
+            kind: HoldKind::ManualStop,
+            since: turn.now,
+            until: length.map(|length| turn.now.plus(length)),
+        });
+    }
+}
+
+/// A stop job went to its end and left the unit inactive: somebody wanted that. A unit that dies by itself has no job.
+fn stopped_by_somebody(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &UnitReading) -> bool {
+    let running =
+        matches!(reading.active, ActiveState::Active | ActiveState::Activating | ActiveState::Reloading);
+    if let Some(job) = reading.job {
+        let stop = match job.kind {
+            JobKind::Stop => true,
+            // The kind is not in the signal; a unit that goes down with a job is being stopped or restarted.
+            JobKind::Other => !running,
+            JobKind::Start | JobKind::Restart => false,
+        };
+        seen.stop_job = stop.then_some(job.id);
+        return false;
+    }
+    let job = seen.stop_job.take();
+    let went_down = before.is_some_and(|before| before.active != ActiveState::Failed);
+    job.is_some() && went_down && reading.active == ActiveState::Inactive && reading.result == "success"
+}
+
+/// It was active when we last looked in this boot, and was stopped cleanly while we were away.
+fn missed_stop(last_active: Option<&str>, reading: &UnitReading) -> bool {
+    last_active.is_some_and(|invocation| invocation == reading.invocation)
+        && reading.active == ActiveState::Inactive
+        && reading.result == "success"
+        && reading.job.is_none()
+        && !passing(&reading.sub)
+}
+
+fn count_restarts(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &UnitReading, now: Moment) {
+    let Some(before) = before else {
+        return;
+    };
+    // A smaller count is a reset by a manual restart.
+    let more = reading.n_restarts.saturating_sub(before.n_restarts);
+    for step in 0..more.min(u32::try_from(limits::RESTARTS_REMEMBERED).unwrap_or(0)) {
+        if seen.restarts_seen.len() >= limits::RESTARTS_REMEMBERED {
+            seen.restarts_seen.pop_front();
+        }
+        seen.restarts_seen.push_back((now, before.n_restarts.saturating_add(step)));
+    }
+}
+
+/// What is configured for a unit was read.
+pub fn settings_read(state: &mut State, unit: &UnitName, settings: UnitSettings, turn: &mut Turn) {
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
+    if seen.settings.as_ref() == Some(&settings) {
+        return;
+    }
+    let group_moved =
+        seen.settings.as_ref().is_none_or(|known| known.control_group != settings.control_group);
+    seen.settings = Some(settings);
+    if group_moved {
+        seen.inspect_due = Some(turn.now);
+    }
+    turn.touch(unit);
+    watch_links(state, unit, turn);
+    boot::wish_prediction(state, turn.now);
+}
+
+/// Watches whatever links lie on the unit's paths.
+pub fn watch_links(state: &State, unit: &UnitName, turn: &mut Turn) {
+    if let Some(seen) = state.seen.units.get(unit)
+        && let Some(settings) = &seen.settings
+    {
+        let paths = releases::paths(&seen.spec, settings);
+        turn.act(Action::WatchLinks { unit: unit.clone(), paths });
+    }
+}
+
+/// Hint: a link of these units changed.
+pub fn release_switched(state: &mut State, units: &[UnitName], turn: &mut Turn) {
+    for unit in units {
+        if let Some(seen) = state.seen.units.get_mut(unit) {
+            seen.inspect_due = Some(turn.now);
+            turn.touch(unit);
+        }
+    }
+}
+
+/// The processes and links of a unit were read.
+pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReading, turn: &mut Turn) {
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
+    turn.touch(unit);
+    seen.inspect_in_flight_until = None;
+    seen.inspected_at = Some(turn.now);
+    if let Some(settings) = &seen.settings {
+        let history = &mut state.durable.links;
+        reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
+        releases::remember(history, &reading.links, turn.now);
+        let main_pid = seen.reading.as_ref().and_then(|reading| reading.main_pid);
+        let known = releases::Known { main_pid, history, settings, now: turn.now };
+        seen.residents = releases::judge(&reading, known);
+    }
+    let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
+    // A hint that came meanwhile stands.
+    let due = seen.inspect_due.filter(|due| *due <= turn.now);
+    seen.inspect_due = Some(due.unwrap_or(turn.now.plus(period)));
+    seen.processes = Some(reading);
+}
+
+/// Judges the unit by all that is known, and tells what is new.
+pub fn judge(state: &mut State, unit: &UnitName, turn: &mut Turn) {
+    let mut wake = None;
+    boot::keep_prediction(state, unit, turn);
+    operator::expire_hold(state, unit, turn, &mut wake);
+    judge_anew(state, unit, turn, &mut wake);
+    if let Some(seen) = state.seen.units.get_mut(unit) {
+        seen.wake = wake;
+    }
+}
+
+/// Brings the unit's recovery forward, and starts the readings that are due.
+pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
+    let mut wake = state.seen.units.get(unit).and_then(|seen| seen.wake);
+    let ended = recovery::advance(state, unit, turn, &mut wake);
+    if ended {
+        // What the order was for is judged anew before anything else is wished.
+        judge_anew(state, unit, turn, &mut wake);
+    }
+    let decided = recovery::decide(state, unit, turn, &mut wake);
+    if decided {
+        judge_anew(state, unit, turn, &mut wake);
+    }
+    schedule_inspection(state, unit, turn, &mut wake);
+    health::schedule(state, unit, turn, &mut wake);
+    if let Some(seen) = state.seen.units.get_mut(unit) {
+        seen.wake = wake;
+    }
+}
+
+fn judge_anew(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let in_flight = recovery::in_flight(state, unit).is_some();
+    let found = conditions::judge(state, unit, turn.now, wake);
+    incidents::update(state, unit, found, in_flight, turn);
+}
+
+fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let now = turn.now;
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
+    if let Some(limit) = seen.inspect_in_flight_until {
+        if limit > now {
+            sooner(wake, limit);
+            return;
+        }
+        seen.inspect_in_flight_until = None;
+    }
+    let (Some(settings), Some(due)) = (&seen.settings, seen.inspect_due) else {
+        return;
+    };
+    if seen.reading.as_ref().is_none_or(|reading| reading.load != LoadState::Loaded) {
+        return;
+    }
+    if due > now {
+        sooner(wake, due);
+        return;
+    }
+    let limit = now.plus(limits::INSPECTION_LIMIT);
+    sooner(wake, limit);
+    turn.act(Action::InspectProcesses {
+        unit: unit.clone(),
+        control_group: settings.control_group.clone(),
+        paths: releases::paths(&seen.spec, settings),
+    });
+    seen.inspect_due = None;
+    seen.inspect_in_flight_until = Some(limit);
+}

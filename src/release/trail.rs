@@ -1,0 +1,169 @@
+//! Follows a path component by component and notes every symlink on the way, as the kernel would resolve it.
+
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+
+use super::identity;
+
+/// Symlinks that one resolution may meet; the kernel's own limit.
+const HOPS: usize = 40;
+/// Where the system itself keeps symlinks: never a release.
+const SYSTEM: [&str; 11] = [
+    "/bin",
+    "/sbin",
+    "/usr",
+    "/boot",
+    "/proc",
+    "/sys",
+    "/dev",
+    "/run",
+    "/etc/alternatives",
+    "/var/run",
+    "/var/lock",
+];
+
+/// A symlink that was met.
+#[derive(Debug)]
+pub(super) struct Hop {
+    /// As the path names it; inside another link's text, its real place.
+    pub name: PathBuf,
+    /// Its real place, no symlink in it.
+    pub at: PathBuf,
+    /// Unix time in milliseconds of the last change of the link itself.
+    pub ctime_ms: i64,
+    /// Where it leads, no symlink in it; `None` when that cannot be told.
+    pub target: Option<PathBuf>,
+    /// It was met in the text of another symlink.
+    pub inner: bool,
+    /// The system's own.
+    pub system: bool,
+}
+
+/// A followed path.
+#[derive(Debug, Default)]
+pub(super) struct Trail {
+    pub hops: Vec<Hop>,
+    /// What was reached, or the last directory before it broke off; no symlink in it.
+    pub end: PathBuf,
+    /// Where it broke off (as the path names it) and why.
+    pub broken: Option<(PathBuf, String)>,
+}
+
+enum Step {
+    /// A component; `true`: of the path as it was given.
+    Part(OsString, bool),
+    Up(bool),
+    /// The text of this hop is done.
+    Done(usize),
+}
+
+/// Follows an absolute path to its end, or to where it breaks off.
+pub(super) fn follow(path: &Path) -> Trail {
+    let mut trail = Trail { end: PathBuf::from("/"), ..Trail::default() };
+    let mut named = PathBuf::from("/");
+    let mut steps = Vec::new();
+    push(&mut steps, path, true);
+    while let Some(step) = steps.pop() {
+        let (part, outer) = match step {
+            Step::Part(part, outer) => (part, outer),
+            Step::Up(outer) => {
+                trail.end.pop();
+                if outer {
+                    named.pop();
+                }
+                continue;
+            }
+            Step::Done(hop) => {
+                if let Some(hop) = trail.hops.get_mut(hop) {
+                    hop.target = Some(trail.end.clone());
+                }
+                continue;
+            }
+        };
+        let at = trail.end.join(&part);
+        if outer {
+            named.push(&part);
+        }
+        let name = if outer { named.clone() } else { at.clone() };
+        let seen = match identity::of_path(&at) {
+            Ok(seen) => seen,
+            Err(error) => {
+                trail.broken = Some((name, why(&at, error)));
+                break;
+            }
+        };
+        if !seen.kind.is_symlink() {
+            trail.end = at;
+            continue;
+        }
+        match enter(&mut trail, &mut steps, name.clone(), &at, outer) {
+            Ok(()) => {
+                if let Some(hop) = trail.hops.last_mut() {
+                    hop.ctime_ms = seen.ctime_ms;
+                }
+            }
+            Err(reason) => {
+                trail.broken = Some((name, reason));
+                break;
+            }
+        }
+    }
+    trail
+}
+
+/// Goes on with the text of the symlink at `at`.
+fn enter(
+    trail: &mut Trail,
+    steps: &mut Vec<Step>,
+    name: PathBuf,
+    at: &Path,
+    outer: bool,
+) -> Result<(), String> {
+    if trail.hops.len() >= HOPS {
+        return Err("the symlinks go round in circles".to_owned());
+    }
+    let text = std::fs::read_link(at)
+        .map_err(|error| format!("cannot read the symlink {}: {error}", at.display()))?;
+    steps.push(Step::Done(trail.hops.len()));
+    push(steps, &text, false);
+    if text.is_absolute() {
+        trail.end = PathBuf::from("/");
+    }
+    trail.hops.push(Hop {
+        name,
+        at: at.to_owned(),
+        ctime_ms: 0,
+        target: None,
+        inner: !outer,
+        system: is_system(at),
+    });
+    Ok(())
+}
+
+/// Puts the components on top, the first one uppermost.
+fn push(steps: &mut Vec<Step>, path: &Path, outer: bool) {
+    for component in path.components().rev() {
+        match component {
+            Component::Normal(part) => steps.push(Step::Part(part.to_owned(), outer)),
+            Component::ParentDir => steps.push(Step::Up(outer)),
+            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+}
+
+/// The path lies where the system keeps its own symlinks and files.
+pub(super) fn is_system(path: &Path) -> bool {
+    let library = path
+        .components()
+        .nth(1)
+        .is_some_and(|top| top.as_os_str().to_str().is_some_and(|name| name.starts_with("lib")));
+    library || SYSTEM.iter().any(|place| path.starts_with(place))
+}
+
+fn why(at: &Path, error: rustix::io::Errno) -> String {
+    if error == rustix::io::Errno::NOENT {
+        format!("{} does not exist", at.display())
+    } else {
+        format!("cannot look at {}: {error}", at.display())
+    }
+}

@@ -1,0 +1,461 @@
+//! The status socket: the real server on a real socket, spoken to by the real client.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+#[expect(dead_code, reason = "the tests of the commands use the rest")]
+mod pictures;
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use pictures::TEN_O_CLOCK;
+use serde_json::{Value, json};
+use steadfast::api::client::{Client, Error, Events};
+use steadfast::api::server::{Question, serve};
+use steadfast::api::wire::{Event, ReplyResult, State, Status};
+use steadfast::model::incident::EventKind;
+use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
+use steadfast::model::snapshot::Snapshot;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
+
+/// A limit that only a broken test reaches.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A server on a socket of its own, open to every user of the machine.
+struct Served {
+    directory: TempDir,
+    snapshots: watch::Sender<Snapshot>,
+    questions: Option<mpsc::Receiver<Question>>,
+    server: JoinHandle<()>,
+}
+
+impl Served {
+    fn new(snapshot: Snapshot) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+        let socket = directory.path().join("steadfast.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
+        let (snapshots, receiver) = watch::channel(snapshot);
+        let (ask, questions) = mpsc::channel(1);
+        let server = tokio::spawn(serve(listener, receiver, ask));
+        Self { directory, snapshots, questions: Some(questions), server }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("steadfast.sock")
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.socket(), false)
+    }
+
+    /// Answers every question, telling what was asked.
+    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<(String, String, Ask)> {
+        let mut questions = self.questions.take().unwrap();
+        let (tell, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some((request, reply)) = questions.recv().await {
+                let asked = (request.unit.to_string(), request.who, request.ask);
+                let _ = tell.send(asked);
+                let _ = reply.send(answer.clone());
+            }
+        });
+        told
+    }
+
+    /// One request in our own words; the answer's status and body.
+    async fn raw(&self, request: &str) -> (u16, String) {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let reading = timeout(SOON, stream.read_to_end(&mut answer));
+        reading.await.unwrap().unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, body.to_owned())
+    }
+
+    async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let length = body.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+             content-length: {length}\r\n\r\n{body}"
+        );
+        let (status, body) = self.raw(&request).await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+}
+
+fn contract() -> Snapshot {
+    pictures::of(vec![pictures::outdated(TEN_O_CLOCK)], TEN_O_CLOCK)
+}
+
+/// The example of the contract, as it stands there.
+const EXAMPLE: &str = r#"
+{ "version": 1, "generated_at": "2026-11-20T10:00:00.000Z", "host": "web1", "boot_id": "…", "state": "degraded",
+  "summary": {"ok": 11, "degraded": 1, "down": 0, "recovering": 0, "held": 0, "quarantined": 0, "unknown": 0, "disabled": 0},
+  "units": [ {
+    "unit": "horizon.service", "state": "degraded", "mode": "act", "file": "/etc/steadfast/units.d/horizon.service.toml",
+    "active_state": "active", "sub_state": "running", "unit_file_state": "enabled",
+    "main_pid": 4242, "invocation_id": "…", "active_since": "…",
+    "conditions": [ {"type": "Release", "status": "false", "reason": "release-outdated", "message": "…", "since": "…"} ],
+    "release": {"link": "/srv/app/current", "current": "/srv/app/releases/66", "running": "/srv/app/releases/65", "deleted": false, "switched_at": "…",
+                "processes": [ {"pid": 4242, "role": "main", "release": "/srv/app/releases/65", "deleted": false} ]},
+    "probes": [ {"name": "inbox", "status": "healthy", "latency_ms": 3.1, "message": "…", "last_at": "…"} ],
+    "findings": [ {"code": "release-outdated", "severity": "critical", "message": "…", "since": "…", "evidence": ["…"], "repair": "…"} ],
+    "incident": 17, "explained_by": null,
+    "next_action": {"action": "restart", "due_at": "…", "because": "release-outdated"}, "last_action": {"action": "start", "at": "…", "outcome": "done"},
+    "restarts": {"spent": 0, "burst": 3, "interval_s": 900} } ],
+  "findings": [ ], "incidents_open": 1 }
+"#;
+
+/// Every name of `wanted` is in `found`, with the same kind of value.
+fn assert_speaks(wanted: &Value, found: &Value, at: &str) {
+    match (wanted, found) {
+        (Value::Object(wanted), Value::Object(found)) => {
+            for (name, wanted) in wanted {
+                let found = found.get(name).unwrap_or_else(|| panic!("{at}/{name} is missing"));
+                assert_speaks(wanted, found, &format!("{at}/{name}"));
+            }
+        }
+        (Value::Array(wanted), Value::Array(found)) => {
+            let Some(wanted) = wanted.first() else { return };
+            assert!(!found.is_empty(), "{at} is empty");
+            for found in found {
+                assert_speaks(wanted, found, &format!("{at}/0"));
+            }
+        }
+        _ => assert_eq!(
+            std::mem::discriminant(wanted),
+            std::mem::discriminant(found),
+            "{at}: {wanted} and {found}"
+        ),
+    }
+}
+
+#[tokio::test]
+async fn the_status_is_the_contract_to_the_letter() {
+    let served = Served::new(contract());
+    let (status, body) = served.ask("GET", "/v1/status", "").await;
+    assert_eq!(status, 200);
+    assert_speaks(&serde_json::from_str(EXAMPLE).unwrap(), &body, "");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&body).unwrap());
+    // The client reads back what the server wrote.
+    assert_eq!(served.client().status().await.unwrap(), Status::of(&contract()));
+}
+
+#[tokio::test]
+async fn every_kind_of_unit_comes_back_as_it_was_sent() {
+    let zoo = pictures::zoo(TEN_O_CLOCK);
+    let served = Served::new(zoo.clone());
+    let status = served.client().status().await.unwrap();
+    assert_eq!(status, Status::of(&zoo));
+    assert_eq!(status.state, State::Down);
+    assert_eq!(status.summary.values().sum::<usize>(), 9);
+    assert_eq!(status.incidents_open, 4);
+}
+
+#[tokio::test]
+async fn a_unit_is_found_by_name_and_by_alias_with_its_timeline() {
+    let mut aliased = pictures::outdated(TEN_O_CLOCK);
+    aliased.settings = Some(steadfast::model::unit::UnitSettings {
+        names: vec!["horizon.service".into(), "queue.service".into()],
+        ..Default::default()
+    });
+    let client = Served::new(pictures::of(vec![aliased], TEN_O_CLOCK));
+    for name in ["horizon.service", "horizon", "queue.service"] {
+        let unit = client.client().unit(name).await.unwrap();
+        assert_eq!(unit.unit, "horizon.service");
+        assert_eq!(unit.events.len(), 7);
+    }
+    let error = client.client().unit("a/b.service").await.unwrap_err();
+    assert!(matches!(error, Error::NotManaged(_)), "{error}");
+}
+
+#[tokio::test]
+async fn errors_are_sentences() {
+    let served = Served::new(contract());
+    let (status, body) = served.ask("GET", "/v1/units/nope.service", "").await;
+    let sentence = "cannot find unit nope.service: not managed by Steadfast";
+    assert_eq!((status, body), (404, json!({ "error": sentence })));
+    let (status, body) = served.ask("GET", "/v2/status", "").await;
+    let sentence = "cannot find /v2/status: no such path, see /v1/openapi.json";
+    assert_eq!((status, body), (404, json!({ "error": sentence })));
+    let (status, body) = served.ask("PUT", "/v1/status", "").await;
+    let sentence = "cannot PUT /v1/status: see /v1/openapi.json";
+    assert_eq!((status, body), (405, json!({ "error": sentence })));
+    let (status, body) = served.ask("GET", "/v1/units/%ff", "").await;
+    assert_eq!(status, 400);
+    assert!(body["error"].as_str().unwrap().starts_with("cannot read the unit's name"));
+}
+
+#[tokio::test]
+async fn health_is_told_of_steadfast_itself() {
+    let served = Served::new(contract());
+    assert_eq!(served.ask("GET", "/healthz", "").await.0, 200);
+    served.snapshots.send_modify(|snapshot| snapshot.ready = false);
+    let (status, body) = served.ask("GET", "/healthz", "").await;
+    assert_eq!(status, 503);
+    assert_eq!(body["reasons"][0], "not every managed unit has been read yet");
+}
+
+#[tokio::test]
+async fn a_recovery_is_passed_on_and_its_steps_come_back() {
+    let mut served = Served::new(contract());
+    let mut told = served.answer_with(Answer::Done {
+        message: "horizon.service is recovered".to_owned(),
+        steps: vec![Step {
+            name: StepName::Restart,
+            result: StepResult::Done,
+            message: "job done".to_owned(),
+            took_ms: 2300,
+        }],
+    });
+    let reply = served.client().recover("horizon").await.unwrap();
+    assert_eq!(reply.result, ReplyResult::Done);
+    assert_eq!(reply.steps[0].step, "restart");
+    let (unit, who, ask) = told.recv().await.unwrap();
+    assert_eq!((unit.as_str(), ask), ("horizon.service", Ask::Recover));
+    assert!(who == "root" || who.contains("(uid "), "{who}");
+    served.client().resume("horizon.service").await.unwrap();
+    assert_eq!(told.recv().await.unwrap().2, Ask::Resume);
+}
+
+#[tokio::test]
+async fn a_failure_and_a_refusal_are_told_apart() {
+    let mut served = Served::new(contract());
+    served.answer_with(Answer::Refused {
+        message: "cannot recover horizon.service: the host is shutting down".to_owned(),
+    });
+    let (status, body) = served.ask("POST", "/v1/units/horizon/recover", "").await;
+    assert_eq!((status, &body["result"]), (409, &json!("refused")));
+    assert_eq!(body["error"], body["message"]);
+    let reply = served.client().recover("horizon").await.unwrap();
+    assert_eq!(reply.result, ReplyResult::Refused);
+
+    let mut served = Served::new(contract());
+    served.answer_with(Answer::Failed {
+        message: "cannot recover horizon.service: the restart failed".to_owned(),
+        steps: Vec::new(),
+    });
+    let (status, body) = served.ask("POST", "/v1/units/horizon/recover", "").await;
+    assert_eq!((status, &body["result"]), (500, &json!("failed")));
+}
+
+#[tokio::test]
+async fn a_hold_needs_a_length_and_a_reason() {
+    let mut served = Served::new(contract());
+    let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
+    let path = "/v1/units/horizon.service/hold";
+    for body in ["", "{}", r#"{"for":"30m"}"#, r#"{"for":"2d","reason":"x"}"#] {
+        let (status, answer) = served.ask("POST", path, body).await;
+        assert_eq!(status, 400, "{body}: {answer}");
+        assert!(answer["error"].as_str().unwrap().starts_with("cannot "), "{answer}");
+    }
+    served.client().hold("horizon", "30m", "upgrade").await.unwrap();
+    let length = Duration::from_secs(1800);
+    let reason = "upgrade".to_owned();
+    assert_eq!(told.recv().await.unwrap().2, Ask::Hold { length, reason });
+    let (status, _) = served.ask("POST", path, &"x".repeat(70_000)).await;
+    assert_eq!(status, 413);
+}
+
+#[tokio::test]
+async fn requests_beyond_the_queue_are_turned_away() {
+    // Nobody takes the questions; one fits into the queue.
+    let served = Served::new(contract());
+    let client = served.client();
+    let first = tokio::spawn(async move { client.recover("horizon").await });
+    let full = async {
+        loop {
+            let (status, body) = served.ask("POST", "/v1/units/horizon/resume", "").await;
+            if status == 503 {
+                return body;
+            }
+        }
+    };
+    // Whichever came first waits; the other is told at once.
+    tokio::select! {
+        body = full => assert_eq!(
+            body["error"],
+            "cannot ask for horizon.service: too many requests are waiting"
+        ),
+        answer = first => {
+            let error = answer.unwrap().unwrap_err();
+            assert!(error.to_string().contains("too many requests"), "{error}");
+        }
+    }
+}
+
+/// Runs the program as another user; only root can.
+fn as_nobody(program: &PathBuf, arguments: &[&str], runtime: &std::path::Path) -> Output {
+    Command::new(program)
+        .args(arguments)
+        .env("STEADFAST_RUNTIME_DIR", runtime)
+        .uid(65534)
+        .gid(65534)
+        .output()
+        .unwrap()
+}
+
+/// Needs root, as every run of CI has: nobody else can become another user.
+#[tokio::test]
+async fn strangers_may_read_and_only_the_admin_group_may_change() {
+    if !nix::unistd::Uid::effective().is_root() {
+        return;
+    }
+    let mut served = Served::new(contract());
+    let mut told = served
+        .answer_with(Answer::Done { message: "horizon.service is released".to_owned(), steps: Vec::new() });
+    // Where nobody may execute it, whatever the rights on the way to our build are.
+    let program = served.directory.path().join("steadfast");
+    fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).unwrap();
+    let runtime = served.directory.path().to_owned();
+    let run = async |arguments: &'static [&'static str]| {
+        let (program, runtime) = (program.clone(), runtime.clone());
+        spawn_blocking(move || as_nobody(&program, arguments, &runtime)).await.unwrap()
+    };
+
+    assert_eq!(run(&["status"]).await.status.code(), Some(2));
+    let denied = run(&["resume", "horizon"]).await;
+    let sentence = String::from_utf8(denied.stderr).unwrap();
+    assert!(sentence.contains("only root may, as no admin_group is set"), "{sentence}");
+    assert!(told.try_recv().is_err());
+
+    let set_group = |group: &str| {
+        let group = Some(group.to_owned());
+        served.snapshots.send_modify(|snapshot| snapshot.admin_group = group);
+    };
+    set_group("adm");
+    let denied = String::from_utf8(run(&["resume", "horizon"]).await.stderr).unwrap();
+    assert!(denied.contains("only root and members of group adm may"), "{denied}");
+    set_group("no-such-group-7");
+    let denied = String::from_utf8(run(&["resume", "horizon"]).await.stderr).unwrap();
+    assert!(denied.contains("no such group"), "{denied}");
+    assert!(told.try_recv().is_err());
+    set_group("nogroup");
+    assert!(run(&["resume", "horizon"]).await.status.success());
+    assert_eq!(told.recv().await.unwrap().1, "nobody (uid 65534)");
+}
+
+fn say(snapshots: &watch::Sender<Snapshot>, id: u64, unit: &str) {
+    snapshots.send_modify(|snapshot| {
+        let mut events = snapshot.events.to_vec();
+        events.push(steadfast::model::incident::Event {
+            id,
+            at: TEN_O_CLOCK,
+            unit: Some(unit.into()),
+            kind: EventKind::Acted,
+            code: None,
+            incident: None,
+            message: "restart".to_owned(),
+        });
+        snapshot.events = Arc::from(events);
+    });
+}
+
+async fn next(events: &mut Events) -> Event {
+    timeout(SOON, events.next()).await.unwrap().unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn the_event_stream_is_resumed_where_it_broke_off() {
+    let served = Served::new(contract());
+    let client = served.client();
+    // From now on: nothing of what was.
+    let mut live = client.events(None, None).await.unwrap();
+    say(&served.snapshots, 48, "horizon.service");
+    assert_eq!(next(&mut live).await.id, 48);
+    drop(live);
+    say(&served.snapshots, 49, "shop.service");
+    say(&served.snapshots, 50, "horizon.service");
+    let mut resumed = client.events(None, Some(48)).await.unwrap();
+    assert_eq!(next(&mut resumed).await.id, 49);
+    assert_eq!(next(&mut resumed).await.id, 50);
+    // Only one unit's.
+    let mut filtered = client.events(Some("horizon"), Some(47)).await.unwrap();
+    assert_eq!(next(&mut filtered).await.id, 48);
+    assert_eq!(next(&mut filtered).await.id, 50);
+    // Everything that is kept; also with an id from before our memory was lost.
+    for after in [0, 9999] {
+        let mut all = client.events(None, Some(after)).await.unwrap();
+        assert_eq!(next(&mut all).await.id, 41);
+    }
+    // The daemon stops: the stream ends.
+    drop(served.snapshots);
+    let end = timeout(SOON, resumed.next()).await.unwrap().unwrap();
+    assert_eq!(end, None);
+}
+
+#[tokio::test]
+async fn what_is_no_longer_kept_is_said() {
+    let served = Served::new(contract());
+    let mut stream = UnixStream::connect(served.socket()).await.unwrap();
+    let request = b"GET /v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: 3\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut heard = String::new();
+    while !heard.contains("id: 41") {
+        let mut buffer = [0; 4096];
+        let length = timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
+        assert!(length > 0, "{heard}");
+        heard.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
+    }
+    assert!(heard.contains(": events 4 to 40 are no longer kept"), "{heard}");
+    assert!(heard.contains("event: notice"), "{heard}");
+}
+
+/// 64 connections that say nothing cost no more than themselves.
+#[tokio::test]
+async fn too_many_connections_are_turned_away() {
+    let served = Served::new(contract());
+    let mut silent = Vec::new();
+    for _ in 0..steadfast::api::server::CONNECTIONS_MAX {
+        silent.push(UnixStream::connect(served.socket()).await.unwrap());
+    }
+    let (status, body) = served.raw("GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert_eq!(status, 503, "{body}");
+    drop(silent);
+    let recovered = async {
+        while served.client().status().await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, recovered).await.unwrap();
+}
+
+#[tokio::test]
+async fn nonsense_is_answered_or_cut_and_harms_nobody() {
+    let served = Served::new(contract());
+    let (status, _) = served.raw("\0\0 nonsense\r\n\r\n").await;
+    assert_eq!(status, 400);
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
+    let (status, _) = served.raw(&long).await;
+    assert!(status == 431 || status == 414, "{status}");
+    served.client().status().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_not_there_is_told_with_the_next_step() {
+    let served = Served::new(contract());
+    let client = served.client();
+    served.server.abort();
+    assert!(served.server.await.unwrap_err().is_cancelled());
+    let error = client.status().await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable(_)));
+    assert!(error.to_string().contains("systemctl start steadfast"), "{error}");
+    let nowhere = Client::new("/nonexistent/steadfast.sock".into(), true);
+    let error = nowhere.status().await.unwrap_err().to_string();
+    assert!(error.contains("not installed"), "{error}");
+    assert!(error.contains("systemctl --user start steadfast"), "{error}");
+}

@@ -1,0 +1,400 @@
+//! The commands: the real binary against a served socket, and what its pages look like on a terminal.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod pictures;
+
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use pictures::{TEN_O_CLOCK, ago};
+use steadfast::api::server::{Question, serve};
+use steadfast::api::wire::{Status, Time, Unit};
+use steadfast::cli::render::text::cleaned;
+use steadfast::cli::render::{Look, audit, details, explain, overview, plugin, probes};
+use steadfast::clock;
+use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
+use steadfast::model::snapshot::{Snapshot, UnitState};
+use tempfile::TempDir;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_steadfast");
+
+/// The program with an environment that is the same everywhere.
+fn command(runtime: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(arguments)
+        .env_clear()
+        .env("STEADFAST_RUNTIME_DIR", runtime)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A served socket. The times are a while ago, so that a slow machine shows the same ages.
+struct Served {
+    directory: TempDir,
+    snapshots: watch::Sender<Snapshot>,
+    questions: Option<mpsc::Receiver<Question>>,
+}
+
+impl Served {
+    fn new(snapshot: Snapshot) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(directory.path().join("steadfast.sock")).unwrap();
+        let (snapshots, receiver) = watch::channel(snapshot);
+        let (ask, questions) = mpsc::channel(8);
+        tokio::spawn(serve(listener, receiver, ask));
+        Self { directory, snapshots, questions: Some(questions) }
+    }
+
+    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<Ask> {
+        let mut questions = self.questions.take().unwrap();
+        let (tell, told) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some((request, reply)) = questions.recv().await {
+                let _ = tell.send(request.ask);
+                let _ = reply.send(answer.clone());
+            }
+        });
+        told
+    }
+
+    async fn run(&self, arguments: &'static [&'static str]) -> Output {
+        let mut command = command(self.directory.path(), arguments);
+        spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+}
+
+/// Status, standard output and standard error, with times of day blotted out.
+fn shown(output: &Output) -> String {
+    let out = blotted(&String::from_utf8_lossy(&output.stdout));
+    let err = blotted(&String::from_utf8_lossy(&output.stderr));
+    let code = output.status.code().unwrap();
+    format!("{out}---- standard error\n{err}---- exit status {code}\n")
+}
+
+/// Times of day and dates depend on when the test runs.
+fn blotted(text: &str) -> String {
+    let mut blotted = String::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is = |pattern: &str| {
+            rest.len() >= pattern.len()
+                && rest.bytes().zip(pattern.bytes()).all(|(byte, wanted)| match wanted {
+                    b'0' => byte.is_ascii_digit(),
+                    other => byte == other,
+                })
+        };
+        let long = ["0000-00-00 00:00:00", "00:00:00"].into_iter().find(|pattern| is(pattern));
+        if let Some(pattern) = long {
+            blotted.push_str("HH:MM:SS");
+            rest = &rest[pattern.len()..];
+        } else {
+            blotted.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    blotted
+}
+
+#[tokio::test]
+async fn status_tells_the_worst_first() {
+    let served = Served::new(pictures::zoo(clock::now()));
+    insta::assert_snapshot!(shown(&served.run(&["status"]).await));
+}
+
+#[tokio::test]
+async fn status_of_one_unit_is_one_screen() {
+    let served = Served::new(pictures::zoo(clock::now()));
+    insta::assert_snapshot!(shown(&served.run(&["status", "horizon"]).await));
+}
+
+#[tokio::test]
+async fn explain_tells_the_chain_of_reasons() {
+    let served = Served::new(pictures::zoo(clock::now()));
+    insta::assert_snapshot!(shown(&served.run(&["explain", "horizon.service"]).await));
+}
+
+#[tokio::test]
+async fn what_a_service_writes_cannot_steer_the_terminal() {
+    let served = Served::new(pictures::zoo(clock::now()));
+    let output = served.run(&["explain", "transcode@eu-west.service"]).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+    assert!(text.contains(r"error: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
+}
+
+#[tokio::test]
+async fn exit_statuses_are_those_of_the_contract() {
+    let now = clock::now();
+    let units = [
+        (pictures::ok("nginx.service", now), 0),
+        (pictures::disabled(now), 0),
+        (pictures::held(now), 1),
+        (pictures::outdated(now), 2),
+        (pictures::recovering(now), 2),
+        (pictures::quarantined(now), 2),
+        (pictures::explained(now), 2),
+        (pictures::unknown(now), 3),
+    ];
+    for (unit, wanted) in units {
+        let state = unit.state;
+        let served = Served::new(pictures::of(vec![unit], now));
+        let code = served.run(&["status"]).await.status.code();
+        assert_eq!(code, Some(wanted), "{state:?}");
+    }
+    let mut starting = pictures::of(Vec::new(), now);
+    starting.ready = false;
+    let served = Served::new(starting);
+    assert_eq!(served.run(&["status"]).await.status.code(), Some(3));
+    let unmanaged = served.run(&["status", "nope"]).await;
+    assert_eq!(unmanaged.status.code(), Some(3));
+    let sentence = "steadfast: cannot find unit nope: not managed by Steadfast\n";
+    assert_eq!(String::from_utf8(unmanaged.stderr).unwrap(), sentence);
+}
+
+#[test]
+fn wrong_usage_is_64_and_help_is_none() {
+    let nowhere = Path::new("/nonexistent");
+    let code = |arguments: &[&str]| {
+        let output = command(nowhere, arguments).output().unwrap();
+        output.status.code().unwrap()
+    };
+    assert_eq!(code(&[]), 64);
+    assert_eq!(code(&["nonsense"]), 64);
+    assert_eq!(code(&["status", "--nonsense"]), 64);
+    assert_eq!(code(&["hold", "x.service", "--for", "30m"]), 64);
+    assert_eq!(code(&["hold", "x.service", "--for=30", "--reason=x"]), 64);
+    assert_eq!(code(&["wait", "x.service", "--for=Ready"]), 64);
+    assert_eq!(code(&["wait", "x.service", "--timeout=soon"]), 64);
+    assert_eq!(code(&["--help"]), 0);
+    assert_eq!(code(&["status", "--help"]), 0);
+    assert_eq!(code(&["--version"]), 0);
+}
+
+#[test]
+fn without_a_daemon_the_next_step_is_told() {
+    let mut run = command(Path::new("/nonexistent"), &["status"]);
+    insta::assert_snapshot!(shown(&run.output().unwrap()));
+    let mut user = command(Path::new(""), &["--user", "status"]);
+    let output = user.env_remove("STEADFAST_RUNTIME_DIR").output().unwrap();
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.contains("XDG_RUNTIME_DIR is not set"), "{sentence}");
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn json_is_what_the_socket_says() {
+    let snapshot = pictures::zoo(clock::now());
+    let served = Served::new(snapshot.clone());
+    let output = served.run(&["status", "--json"]).await;
+    let status: Status = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(status, Status::of(&snapshot));
+    let output = served.run(&["explain", "horizon", "--json"]).await;
+    let unit: Unit = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((unit.unit.as_str(), unit.events.len()), ("horizon.service", 7));
+    let output = served.run(&["status", "--json", "nginx", "horizon"]).await;
+    let status: Status = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = status.units.iter().map(|unit| unit.unit.as_str()).collect();
+    assert_eq!(names, ["horizon.service", "nginx.service"]);
+}
+
+#[tokio::test]
+async fn a_reader_who_has_seen_enough_is_no_trouble() {
+    let served = Served::new(pictures::forty(clock::now()));
+    let mut command = command(served.directory.path(), &["status"]);
+    let output = spawn_blocking(move || {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut complaints = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut complaints).unwrap();
+        (child.wait().unwrap().code(), complaints)
+    });
+    assert_eq!(output.await.unwrap(), (Some(2), String::new()));
+}
+
+#[tokio::test]
+async fn recover_reports_each_step() {
+    let step =
+        |name, result, message: &str, took_ms| Step { name, result, message: message.to_owned(), took_ms };
+    let steps = vec![
+        step(StepName::Start, StepResult::Done, "job done", 840),
+        step(StepName::Enable, StepResult::Skipped, "already enabled", 0),
+        step(StepName::EndpointCheck, StepResult::Failed, "inbox: HTTP status 503", 60_000),
+    ];
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let mut told = served.answer_with(Answer::Failed {
+        message: "cannot recover horizon.service: the endpoint check failed".to_owned(),
+        steps,
+    });
+    insta::assert_snapshot!(shown(&served.run(&["recover", "horizon"]).await));
+    assert_eq!(told.recv().await, Some(Ask::Recover));
+}
+
+#[tokio::test]
+async fn hold_and_resume_say_what_was_done() {
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let mut told =
+        served.answer_with(Answer::Done { message: "horizon.service is held".to_owned(), steps: Vec::new() });
+    let arguments = &["hold", "horizon", "--for", "30m", "--reason", "upgrade"];
+    let output = served.run(arguments).await;
+    assert_eq!(output.stdout, b"horizon.service is held\n");
+    assert_eq!(output.status.code(), Some(0));
+    let (length, reason) = (Duration::from_secs(1800), "upgrade".to_owned());
+    assert_eq!(told.recv().await, Some(Ask::Hold { length, reason }));
+    let output = served.run(&["hold", "horizon", "--for", "25h", "--reason", "upgrade"]).await;
+    let sentence = String::from_utf8(output.stderr).unwrap();
+    assert!(sentence.contains("may be at most 24h"), "{sentence}");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(served.run(&["resume", "horizon"]).await.status.code(), Some(0));
+    assert_eq!(told.recv().await, Some(Ask::Resume));
+}
+
+#[tokio::test]
+async fn wait_returns_as_soon_as_the_conditions_hold() {
+    let now = clock::now();
+    let mut well = pictures::outdated(now);
+    well.state = UnitState::Ok;
+    for condition in &mut well.conditions {
+        if condition.truth == steadfast::model::finding::Truth::False {
+            condition.truth = steadfast::model::finding::Truth::True;
+        }
+    }
+    let served = Served::new(pictures::of(vec![pictures::outdated(now)], now));
+    let waiting = served.run(&["wait", "horizon", "--for=Active,release", "--timeout=30s"]);
+    let mend = async {
+        // Before or after the command asks for the first time: either way it returns well before its timeout.
+        served.snapshots.send_modify(|snapshot| {
+            snapshot.units.insert(well.unit.clone(), well.clone().into());
+        });
+    };
+    let (output, ()) = tokio::join!(waiting, mend);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.starts_with("horizon.service: Active, Release as wanted after "), "{text}");
+    assert_eq!(output.status.code(), Some(0));
+    // By default all of them; Progressing is not checked for this unit.
+    assert_eq!(served.run(&["wait", "horizon"]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn wait_says_which_condition_does_not_hold() {
+    let now = clock::now();
+    let served = Served::new(pictures::of(vec![pictures::outdated(now), pictures::unknown(now)], now));
+    let output = served.run(&["wait", "horizon", "--for=Active,Release", "--timeout=0s"]).await;
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    assert!(sentence.contains("Release is false for 3h: release-outdated: main process 4242"), "{sentence}");
+    assert_eq!(output.status.code(), Some(2));
+    let code = async |arguments| served.run(arguments).await.status.code();
+    assert_eq!(code(&["wait", "billing", "--for=Active", "--timeout=0s"]).await, Some(3));
+    assert_eq!(code(&["wait", "horizon", "--for=Release=false"]).await, Some(0));
+    assert_eq!(code(&["wait", "nope", "--timeout=0s"]).await, Some(3));
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = command(Path::new("/nonexistent"), &["completions", shell]).output().unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8(output.stdout).unwrap().contains("steadfast"));
+    }
+}
+
+/// A terminal of this size, without colours.
+fn look(width: u16, height: u16) -> Look {
+    Look {
+        now: Time(TEN_O_CLOCK.wall_ms),
+        zone: TimeZone::UTC,
+        colour: false,
+        unicode: true,
+        size: Some((width, height)),
+        user: false,
+    }
+}
+
+fn zoo() -> Status {
+    cleaned(&Status::of(&pictures::zoo(TEN_O_CLOCK))).unwrap()
+}
+
+#[test]
+fn the_table_fits_the_terminal() {
+    let mut pages = String::new();
+    for width in [140, 100, 80, 50] {
+        let page = overview(&look(width, 40), &zoo(), false);
+        for line in page.lines() {
+            assert!(line.chars().count() <= usize::from(width), "{width}: {line}");
+        }
+        pages.push_str(&format!("---- {width} characters\n{page}"));
+    }
+    insta::assert_snapshot!(pages);
+}
+
+#[test]
+fn units_that_are_well_are_folded_where_the_terminal_is_low() {
+    let forty = Status::of(&pictures::forty(TEN_O_CLOCK));
+    let page = overview(&look(100, 20), &forty, false);
+    assert!(page.lines().count() < 20, "{page}");
+    insta::assert_snapshot!(page);
+    assert_eq!(overview(&look(100, 20), &forty, true).matches(".service  ").count(), 39);
+}
+
+#[test]
+fn every_state_is_explained_on_a_terminal() {
+    let mut pages = String::new();
+    for unit in &zoo().units {
+        pages.push_str(&details::details(&look(100, 40), unit));
+        pages.push_str("----\n");
+        pages.push_str(&explain::explain(&look(100, 40), unit));
+        pages.push_str("========\n");
+    }
+    insta::assert_snapshot!(pages);
+}
+
+#[test]
+fn the_audit_groups_by_severity_and_says_what_repairs() {
+    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo()));
+    let well = Status::of(&pictures::of(Vec::new(), TEN_O_CLOCK));
+    let page = audit::audit(&look(100, 40), &well);
+    assert!(page.starts_with("● web1: nothing to report"), "{page}");
+}
+
+#[test]
+fn a_check_shows_every_probe_and_fits_a_monitoring_plugin() {
+    insta::assert_snapshot!(probes::probes(&look(100, 40), &zoo()));
+    insta::assert_snapshot!(plugin(&zoo(), "CRITICAL"));
+}
+
+#[test]
+fn colours_only_accompany_signs_and_words() {
+    let mut coloured = look(100, 40);
+    coloured.colour = true;
+    let page = overview(&coloured, &zoo(), false);
+    assert!(page.contains("\u{1b}["));
+    let plain = anstream::adapter::strip_str(&page).to_string();
+    assert_eq!(plain, overview(&look(100, 40), &zoo(), false));
+}
+
+#[test]
+fn an_ascii_terminal_gets_ascii() {
+    let mut ascii = look(100, 40);
+    ascii.unicode = false;
+    let mut pages = overview(&ascii, &zoo(), false);
+    for unit in &zoo().units {
+        pages.push_str(&explain::explain(&ascii, unit));
+        pages.push_str(&details::details(&ascii, unit));
+    }
+    assert!(pages.is_ascii(), "{pages}");
+}
+
+#[test]
+fn an_old_picture_is_told_to_be_old() {
+    let old = Status::of(&pictures::of(Vec::new(), ago(TEN_O_CLOCK, 600)));
+    let page = overview(&look(100, 40), &old, false);
+    assert!(page.contains("as of 10m ago"), "{page}");
+}

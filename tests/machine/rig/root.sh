@@ -1,0 +1,84 @@
+#!/bin/bash
+# Builds the disk image of the rig's machines: a plain Debian with what the machine tests run on it.
+#
+# Prints one line, the path of the finished root. It is the read-only lower layer of every machine's overlay, so nothing
+# may ever write to it. The first call takes a minute and needs the network (apt's own sources); later calls take a few
+# milliseconds. A root is named by the hash of this very file: change a line here and the next run builds a new one.
+#
+# STEADFAST_RIG_CACHE moves the cache. Needs root.
+set -euo pipefail
+
+readonly CACHE=${STEADFAST_RIG_CACHE:-/var/cache/steadfast-rig}
+readonly RELEASE=bookworm
+readonly PACKAGES=(
+  # the system under test: PID 1, both buses, logins and lingering, and who may do what
+  systemd systemd-sysv dbus dbus-user-session libpam-systemd polkitd
+  # what the masters of the outages run on
+  python3 gunicorn php-cli
+  # a file system that hangs on request
+  fuse3 python3-fusepy
+  # what tests and people look with
+  bash procps util-linux iproute2 less curl jq sqlite3
+)
+
+say() { printf 'rig: %s\n' "$*" >&2; }
+
+install_tools() {
+  local missing=()
+  command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+  command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing ${missing[*]}"
+  apt-get update -qq >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# Makes the fresh root fit to be a container's disk. Every unit switched off here is one that cannot do its work there.
+tune() {
+  local root=$1
+  # Each machine gets its own identity at its first boot. Empty, not absent: absent means "first boot", and systemd would
+  # then apply every preset, which a running Debian never does.
+  : >"$root/etc/machine-id"
+  rm -f "$root/var/lib/dbus/machine-id" "$root/etc/hostname" "$root/etc/resolv.conf"
+  # A journal that outlives a reboot.
+  mkdir -p "$root/var/log/journal"
+}
+
+build() {
+  local root=$1 scratch
+  scratch=$(mktemp -d "$CACHE/building.XXXXXX")
+  say "building the machines' root (about a minute, once)"
+  local include
+  include=$(IFS=,; echo "${PACKAGES[*]}")
+  if ! mmdebstrap --quiet --variant=minbase --include="$include" \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' \
+    "$RELEASE" "$scratch/root" >"$scratch/log" 2>&1; then
+    cat "$scratch/log" >&2
+    say "cannot build the root: mmdebstrap failed"
+    return 1
+  fi
+  tune "$scratch/root"
+  mv -T "$scratch/root" "$root"
+  rm -rf "$scratch"
+}
+
+main() {
+  [ "$(id -u)" = 0 ] || { say "cannot build machines: not root"; exit 1; }
+  local hash root
+  hash=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
+  root=$CACHE/$RELEASE-$hash
+  if [ ! -d "$root" ] || ! command -v systemd-nspawn >/dev/null; then
+    mkdir -p "$CACHE"
+    exec 9>"$CACHE/lock"
+    flock 9
+    # we hold the lock, so whatever is still being built has no builder any more
+    rm -rf "$CACHE"/building.*
+    install_tools
+    [ -d "$root" ] || build "$root"
+    exec 9>&-
+  fi
+  echo "$root"
+}
+
+main

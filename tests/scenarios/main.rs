@@ -1,0 +1,52 @@
+//! Behaviour as text: each `*.txt` beside this file is a story of observations and, behind `->`, what the policy does.
+//! `UPDATE_EXPECT=1` rewrites the answers; they are reviewed as prose. `README.md` here explains the language.
+
+mod script;
+mod told;
+mod words;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn stories() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder of scenarios")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|kind| kind == "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_scenario_plays_as_written() {
+    let update = std::env::var_os("UPDATE_EXPECT").is_some();
+    let mut wrong = Vec::new();
+    let files = stories();
+    assert!(files.len() >= 25, "at least 25 scenarios, found {}", files.len());
+    for path in files {
+        let text = fs::read_to_string(&path).expect("a readable scenario");
+        let played = script::play(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        if played != text {
+            if update {
+                fs::write(&path, &played).expect("a writable scenario");
+            } else {
+                wrong.push(format!("{}:\n{}", path.display(), first_difference(&text, &played)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "UPDATE_EXPECT=1 rewrites the answers\n{}", wrong.join("\n"));
+}
+
+fn first_difference(written: &str, played: &str) -> String {
+    let pairs = written.lines().chain(std::iter::once("(end)"));
+    let played: Vec<&str> = played.lines().chain(std::iter::once("(end)")).collect();
+    for (number, line) in pairs.enumerate() {
+        let now = played.get(number).copied().unwrap_or("(end)");
+        if line != now {
+            return format!("  line {}\n  written: {line}\n  played:  {now}", number + 1);
+        }
+    }
+    "  more lines are played than written".to_owned()
+}

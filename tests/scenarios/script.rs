@@ -1,0 +1,182 @@
+//! Plays one scenario: lines of observations in, the same lines with the policy's answers out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use steadfast::model::moment::Moment;
+use steadfast::model::observation::{Host, Observation};
+use steadfast::model::spec::{Settings, Spec};
+use steadfast::model::state::State;
+use steadfast::model::unit::UnitName;
+use steadfast::policy;
+
+use crate::{told, words};
+
+/// The made-up day on which every scenario begins: 2026-11-20T10:00:00Z, a minute after boot.
+const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
+
+/// One story under way.
+pub struct Story {
+    pub state: State,
+    pub now: Moment,
+    pub began: Moment,
+    pub boot: u32,
+    pub specs: BTreeMap<UnitName, Spec>,
+    pub answers: Vec<String>,
+    /// Readings that are ordered are told, too.
+    pub reads: bool,
+}
+
+/// Plays the text and returns it with its answers written anew.
+pub fn play(text: &str) -> Result<String, String> {
+    let mut story = Story {
+        state: State::default(),
+        now: DAWN,
+        began: DAWN,
+        boot: 1,
+        specs: BTreeMap::new(),
+        answers: Vec::new(),
+        reads: false,
+    };
+    let mut written = String::new();
+    for (number, line) in text.lines().enumerate() {
+        if line.trim_start().starts_with("->") {
+            continue;
+        }
+        written.push_str(line);
+        written.push('\n');
+        if line.trim().is_empty() || line.starts_with('#') {
+            continue;
+        }
+        story.line(line).map_err(|why| format!("line {}: {why}", number + 1))?;
+        for answer in story.answers.drain(..) {
+            written.push_str("    -> ");
+            written.push_str(&answer);
+            written.push('\n');
+        }
+    }
+    Ok(written)
+}
+
+impl Story {
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let mut words = words::split(line)?;
+        if let Some(time) = words.first().and_then(|word| word.strip_prefix('+')) {
+            let time = words::duration(time)?;
+            self.pass(time);
+            words.remove(0);
+        }
+        let mut words = words.iter().map(String::as_str);
+        let verb = words.next().unwrap_or("wait");
+        let rest: Vec<&str> = words.collect();
+        match verb {
+            "wait" => {}
+            "reads" => self.reads = true,
+            "start" => self.start(),
+            "crash" => self.crash(),
+            "reboot" => self.reboot(),
+            "spec" => self.spec(&rest)?,
+            "unspec" => {
+                self.specs.remove(&UnitName::from(first(&rest)?));
+                self.load();
+            }
+            "state" => self.tell_state(first(&rest)?)?,
+            "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
+            _ => {
+                let observation = words::observation(verb, &rest, self)?;
+                self.observe(observation);
+            }
+        }
+        Ok(())
+    }
+
+    /// Time passes, with every deadline in it.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now.plus(time);
+        for _ in 0..10_000 {
+            let Some(due) = policy::next_deadline(&self.state).filter(|due| *due <= end) else {
+                break;
+            };
+            self.now = if due > self.now {
+                self.now.at_boot_ms(due.boot_ms)
+            } else {
+                self.now.plus(Duration::from_millis(1))
+            };
+            self.observe(Observation::DeadlineReached);
+        }
+        self.now = end;
+    }
+
+    fn observe(&mut self, observation: Observation) {
+        let actions = policy::decide(&mut self.state, observation, self.now);
+        for action in actions {
+            if let Some(text) = told::action(&action, self.reads) {
+                self.answers.push(format!("{} {text}", self.clock()));
+            }
+        }
+    }
+
+    /// Seconds since the story began.
+    fn clock(&self) -> String {
+        let ms = self.now.since(self.began).as_millis();
+        format!("{}.{:03}", ms / 1000, ms % 1000)
+    }
+
+    fn start(&mut self) {
+        let host = Host {
+            name: "web1".to_owned(),
+            boot_id: format!("boot-{}", self.boot),
+            machine_id: "m".to_owned(),
+            user_instance: false,
+        };
+        self.observe(Observation::Started(host));
+        self.load();
+    }
+
+    /// Steadfast dies at once: only what is durable is left.
+    fn crash(&mut self) {
+        let durable = std::mem::take(&mut self.state.durable);
+        self.state = State { durable, ..State::default() };
+    }
+
+    /// The host reboots: the boot clock begins anew, the wall clock goes on.
+    fn reboot(&mut self) {
+        self.crash();
+        self.boot += 1;
+        let shift = self.now.since(self.began);
+        self.now = Moment { boot_ms: 10_000, wall_ms: self.now.wall_ms + 20_000 };
+        self.began = Moment {
+            boot_ms: 10_000 - i64::try_from(shift.as_millis()).expect("short") - 20_000,
+            wall_ms: self.began.wall_ms,
+        };
+    }
+
+    fn spec(&mut self, words: &[&str]) -> Result<(), String> {
+        let name = first(words)?;
+        let spec = words::spec(name, words.get(1..).unwrap_or_default())?;
+        self.specs.insert(UnitName::from(name), spec);
+        if !self.state.seen.host.boot_id.is_empty() {
+            self.load();
+        }
+        Ok(())
+    }
+
+    fn load(&mut self) {
+        let specs = self.specs.values().cloned().collect();
+        let settings = Settings::default();
+        self.observe(Observation::UnitFilesLoaded { settings, specs, problems: Vec::new() });
+    }
+
+    fn tell_state(&mut self, name: &str) -> Result<(), String> {
+        let empty = steadfast::model::snapshot::Snapshot::default();
+        self.state.seen.touched.insert(UnitName::from(name));
+        let snapshot = policy::snapshot::publish(&self.state, &empty, self.now);
+        let unit = snapshot.units.get(&UnitName::from(name)).ok_or("no such managed unit")?;
+        self.answers.extend(told::unit(unit));
+        Ok(())
+    }
+}
+
+fn first<'a>(words: &[&'a str]) -> Result<&'a str, String> {
+    words.first().copied().ok_or_else(|| "a unit is missing".to_owned())
+}

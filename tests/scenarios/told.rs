@@ -1,0 +1,69 @@
+//! What the policy answers, as a line of a scenario.
+
+use steadfast::model::action::Action;
+use steadfast::model::finding::Truth;
+use steadfast::model::operator::Answer;
+use steadfast::model::snapshot::UnitStatus;
+
+/// The line for an action; readings only when asked for.
+pub fn action(action: &Action, reads: bool) -> Option<String> {
+    match action {
+        Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),
+        Action::RestartUnit { unit, .. } => Some(format!("RestartUnit {unit}")),
+        Action::EnableUnit { unit, .. } => Some(format!("EnableUnit {unit}")),
+        Action::RunSmokeTest { unit, directory, .. } => {
+            Some(format!("RunSmokeTest {unit} in {}", directory.as_deref().unwrap_or("its own directory")))
+        }
+        Action::AnswerOperator { answer, .. } => Some(format!("answer {}", said(answer))),
+        Action::Record(event) => Some(format!("{}: {}", event.kind.as_str(), event.message)),
+        Action::WatchUnits { units, patterns } if reads => {
+            let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
+            let patterns: Vec<&str> = patterns.iter().map(String::as_str).collect();
+            Some(format!("WatchUnits {} {}", units.join(","), patterns.join(",")).trim_end().to_owned())
+        }
+        Action::ReadAllUnits if reads => Some("ReadAllUnits".to_owned()),
+        Action::ReadEnablement { units } if reads => {
+            let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
+            Some(format!("ReadEnablement {}", units.join(",")))
+        }
+        Action::PredictBoot if reads => Some("PredictBoot".to_owned()),
+        Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
+        Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
+        Action::RunProbe { unit, probe } if reads => Some(format!("RunProbe {unit} {}", probe.name)),
+        Action::WatchUnits { .. }
+        | Action::ReadAllUnits
+        | Action::ReadEnablement { .. }
+        | Action::PredictBoot
+        | Action::WatchLinks { .. }
+        | Action::InspectProcesses { .. }
+        | Action::RunProbe { .. } => None,
+    }
+}
+
+fn said(answer: &Answer) -> String {
+    match answer {
+        Answer::Done { message, .. } => format!("done: {message}"),
+        Answer::Failed { message, .. } => format!("failed: {message}"),
+        Answer::Refused { message } => format!("refused: {message}"),
+        Answer::NotManaged => "not managed".to_owned(),
+    }
+}
+
+/// The state of a unit and each condition that is not true.
+pub fn unit(unit: &UnitStatus) -> Vec<String> {
+    let mut lines = vec![format!("{} is {}", unit.unit, unit.state.as_str())];
+    for condition in unit.conditions.iter().filter(|known| known.truth != Truth::True) {
+        let kind = condition.kind.as_str();
+        lines.push(format!(
+            "{kind} {} {}: {}",
+            condition.truth.as_str(),
+            condition.reason,
+            condition.message
+        ));
+    }
+    if let Some(next) = &unit.plan.next {
+        lines.push(format!("next {} because of {}", next.action.as_str(), next.because.as_str()));
+    }
+    lines.extend(unit.plan.blocked.iter().map(|why| format!("but {why}")));
+    lines
+}

@@ -1,0 +1,435 @@
+//! The language of the scenarios: a line of words to an observation or a spec.
+
+use std::time::Duration;
+
+use steadfast::model::boot::BootReading;
+use steadfast::model::finding::Severity;
+use steadfast::model::observation::Observation;
+use steadfast::model::operator::{Ask, Request};
+use steadfast::model::probe::{
+    CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
+};
+use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
+use steadfast::model::spec::{
+    DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, SmokeSpec, Spec,
+};
+use steadfast::model::unit::{
+    ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
+    UnitSettings,
+};
+
+use crate::script::Story;
+
+type Result<T> = std::result::Result<T, String>;
+
+/// Words of a line; `"…"` keeps blanks together.
+pub fn split(line: &str) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    let mut word = String::new();
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => {
+                if !word.is_empty() {
+                    words.push(std::mem::take(&mut word));
+                }
+            }
+            other => word.push(other),
+        }
+    }
+    if quoted {
+        return Err("a quotation mark is missing".to_owned());
+    }
+    if !word.is_empty() {
+        words.push(word);
+    }
+    Ok(words)
+}
+
+/// `250ms`, `5s`, `10m`, `2h`.
+pub fn duration(text: &str) -> Result<Duration> {
+    let at = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let number: u64 = number.parse().map_err(|_| format!("{text} is no time"))?;
+    let ms = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        other => return Err(format!("{other} is no unit of time")),
+    };
+    Ok(Duration::from_millis(number * ms))
+}
+
+fn pair(word: &str) -> (&str, &str) {
+    word.split_once('=').unwrap_or((word, ""))
+}
+
+/// `spec UNIT key=value …`
+pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
+    let selector = if name.contains('*') {
+        Selector::Pattern(name.to_owned())
+    } else {
+        Selector::Unit(UnitName::from(name))
+    };
+    let mut spec = Spec {
+        selector,
+        file: format!("/etc/steadfast/units.d/{name}.toml"),
+        mode: Mode::Act,
+        severity: Severity::Critical,
+        owner: None,
+        runbook: None,
+        requires: Vec::new(),
+        recovery: RecoverySpec {
+            start: true,
+            enable: true,
+            after_manual_stop: Some(Duration::from_secs(1800)),
+            burst: 3,
+            interval: Duration::from_secs(900),
+            delay: Duration::from_secs(5),
+            max_delay: Duration::from_secs(300),
+            verify_within: Duration::from_secs(60),
+        },
+        release: ReleaseSpec {
+            link: None,
+            on_stale: Reaction::Restart,
+            settle: Duration::from_secs(60),
+            binaries: Reaction::Alert,
+        },
+        smoke: None,
+        probes: Vec::new(),
+        disabled: None,
+    };
+    for word in words {
+        key(&mut spec, word)?;
+    }
+    Ok(spec)
+}
+
+fn key(spec: &mut Spec, word: &str) -> Result<()> {
+    let (key, value) = pair(word);
+    match key {
+        "observe" => spec.mode = Mode::Observe,
+        "requires" => spec.requires.push(UnitName::from(value)),
+        "no-start" => spec.recovery.start = false,
+        "no-enable" => spec.recovery.enable = false,
+        "burst" => spec.recovery.burst = value.parse().map_err(|_| "burst is no number")?,
+        "delay" => spec.recovery.delay = duration(value)?,
+        "verify" => spec.recovery.verify_within = duration(value)?,
+        "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
+        "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
+        "settle" => spec.release.settle = duration(value)?,
+        "on_stale" => spec.release.on_stale = Reaction::Alert,
+        "smoke" => {
+            spec.smoke = Some(SmokeSpec {
+                command: vec!["/usr/bin/smoke".to_owned()],
+                directory: SmokeDirectory::Release,
+                timeout: Duration::from_secs(30),
+            });
+        }
+        "probe" => spec.probes.push(probe(value, OnFailure::Alert)),
+        "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
+        "disabled" => {
+            let until_ms = 1_795_168_800_000 + i64::try_from(duration(value)?.as_millis()).expect("short");
+            spec.disabled = Some(DisabledSpec { reason: "flaps".to_owned(), until_ms });
+        }
+        other => return Err(format!("{other} is no key of a spec here")),
+    }
+    Ok(())
+}
+
+fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
+    ProbeSpec {
+        name: name.to_owned(),
+        kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
+        period: Duration::from_secs(10),
+        timeout: Duration::from_secs(3),
+        initial_delay: Duration::ZERO,
+        failure_threshold: 2,
+        success_threshold: 1,
+        on_failure,
+    }
+}
+
+/// Every other line.
+pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observation> {
+    let name = words.first().copied().unwrap_or("");
+    let unit = UnitName::from(name);
+    let rest = words.get(1..).unwrap_or_default();
+    let order = story
+        .state
+        .durable
+        .units
+        .get(&unit)
+        .and_then(|durable| durable.recovery.as_ref())
+        .map_or(0, |recovery| recovery.order);
+    Ok(match verb {
+        "manager" => Observation::ManagerChanged(manager(name)?),
+        "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
+        "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest)? },
+        "matched" => Observation::UnitsMatched {
+            pattern: name.to_owned(),
+            units: rest.iter().map(|name| UnitName::from(*name)).collect(),
+        },
+        "enablement" => {
+            Observation::EnablementRead { unit, state: file_state(rest.first().copied().unwrap_or(""))? }
+        }
+        "files-changed" => {
+            Observation::UnitFilesChanged { units: words.iter().map(|name| UnitName::from(*name)).collect() }
+        }
+        "boot" => Observation::BootPredicted(BootReading {
+            starts: words.iter().map(|name| UnitName::from(*name)).collect(),
+            read_at: story.now,
+            ..BootReading::default()
+        }),
+        "flip" => Observation::ReleaseSwitched { units: vec![unit] },
+        "processes" => Observation::ProcessesInspected { unit, reading: processes(rest, story)? },
+        "probe" => Observation::ProbeFinished {
+            unit,
+            probe: rest.first().copied().unwrap_or("").to_owned(),
+            outcome: outcome(rest.get(1..).unwrap_or_default())?,
+        },
+        "smoke" => Observation::SmokeTestFinished { unit, order, outcome: command(rest)? },
+        "job" => Observation::JobFinished { unit, order, result: job_result(rest) },
+        "enabled" => Observation::EnableFinished {
+            unit,
+            order,
+            result: Ok(rest.iter().map(|link| (*link).to_owned()).collect()),
+        },
+        "enable-failed" => Observation::EnableFinished { unit, order, result: Err(rest.join(" ")) },
+        "ask" => Observation::OperatorAsked(Request {
+            id: 1,
+            unit,
+            who: "anna (uid 1000)".to_owned(),
+            ask: ask(rest)?,
+        }),
+        other => return Err(format!("{other} is no word of this language")),
+    })
+}
+
+fn manager(word: &str) -> Result<ManagerState> {
+    Ok(match word {
+        "starting" => ManagerState::Starting,
+        "running" => ManagerState::Running,
+        "stopping" => ManagerState::Stopping,
+        "maintenance" => ManagerState::Maintenance,
+        "unreachable" => ManagerState::Unreachable,
+        other => return Err(format!("{other} is no state of the manager")),
+    })
+}
+
+/// `active/running inv=a main=100 restarts=0 job=stop:7 result=success exit="…" load=masked since=5s`
+fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
+    let (active, sub) = words.first().and_then(|word| word.split_once('/')).ok_or("active/sub is missing")?;
+    let mut reading = UnitReading {
+        load: LoadState::Loaded,
+        active: match active {
+            "active" => ActiveState::Active,
+            "reloading" => ActiveState::Reloading,
+            "inactive" => ActiveState::Inactive,
+            "failed" => ActiveState::Failed,
+            "activating" => ActiveState::Activating,
+            "deactivating" => ActiveState::Deactivating,
+            other => return Err(format!("{other} is no ActiveState")),
+        },
+        sub: sub.to_owned(),
+        result: "success".to_owned(),
+        job: None,
+        invocation: String::new(),
+        main_pid: None,
+        n_restarts: 0,
+        active_since: None,
+        inactive_since: None,
+        changed_us: 0,
+        exit: None,
+        status_text: String::new(),
+    };
+    for word in words.get(1..).unwrap_or_default() {
+        let (key, value) = pair(word);
+        let number = || value.parse::<u32>().map_err(|_| format!("{value} is no number"));
+        match key {
+            "inv" => value.clone_into(&mut reading.invocation),
+            "main" => reading.main_pid = Some(number()?),
+            "restarts" => reading.n_restarts = number()?,
+            "result" => value.clone_into(&mut reading.result),
+            "exit" => reading.exit = Some(value.to_owned()),
+            "load" => {
+                reading.load = match value {
+                    "missing" => LoadState::NotFound,
+                    "masked" => LoadState::Masked,
+                    other => LoadState::Bad(other.to_owned()),
+                }
+            }
+            "job" => {
+                let (kind, id) = value.split_once(':').ok_or("job=kind:id")?;
+                let kind = match kind {
+                    "start" => JobKind::Start,
+                    "stop" => JobKind::Stop,
+                    "restart" => JobKind::Restart,
+                    _ => JobKind::Other,
+                };
+                reading.job = Some(Job { id: id.parse().map_err(|_| "job id")?, kind });
+            }
+            other => return Err(format!("{other} is no part of a reading")),
+        }
+    }
+    if reading.active == ActiveState::Active {
+        reading.active_since = Some(story.now);
+    }
+    Ok(reading)
+}
+
+fn settings(words: &[&str]) -> Result<UnitSettings> {
+    let mut settings = UnitSettings {
+        can_start: true,
+        can_stop: true,
+        service_type: "simple".to_owned(),
+        timeout_start_ms: Some(90_000),
+        timeout_stop_ms: Some(90_000),
+        control_group: "/system.slice/x".to_owned(),
+        ..UnitSettings::default()
+    };
+    for word in words {
+        let (key, value) = pair(word);
+        match key {
+            "type" => value.clone_into(&mut settings.service_type),
+            "wd" => value.clone_into(&mut settings.working_directory),
+            "refuses" => settings.can_start = false,
+            "need-reload" => settings.need_daemon_reload = true,
+            "armed-by" => settings.triggered_by.push(UnitName::from(value)),
+            "no-timeout" => settings.timeout_start_ms = None,
+            other => return Err(format!("{other} is no setting here")),
+        }
+    }
+    Ok(settings)
+}
+
+fn file_state(word: &str) -> Result<UnitFileState> {
+    Ok(match word {
+        "enabled" => UnitFileState::Enabled,
+        "enabled-runtime" => UnitFileState::EnabledRuntime,
+        "disabled" => UnitFileState::Disabled,
+        "static" => UnitFileState::Static,
+        "masked" => UnitFileState::Masked,
+        "indirect" => UnitFileState::Indirect,
+        other => return Err(format!("{other} is no UnitFileState here")),
+    })
+}
+
+/// `current=66 switched=5s` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
+/// each with `@12s` for its age. Releases live in /srv/app/releases.
+fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
+    let mut reading = ProcessesReading::default();
+    let mut current = None;
+    let mut switched = Duration::from_secs(3600);
+    for word in words {
+        match pair(word) {
+            ("current", "missing") => current = Some(None),
+            ("current", release) => current = Some(Some(release.to_owned())),
+            ("switched", ago) => switched = duration(ago)?,
+            (process, _) => reading.processes.push(self::process(process, story)?),
+        }
+    }
+    let at = |ago: Duration| {
+        story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
+    };
+    if let Some(release) = current {
+        reading.links.push(LinkReading {
+            link: "/srv/app/current".to_owned(),
+            problem: release.is_none().then(|| "no such file".to_owned()),
+            target: release.map(|release| Target {
+                path: format!("/srv/app/releases/{release}"),
+                id: identity(&release),
+                parent: FileId { dev: 1, ino: 1 },
+            }),
+            switched_at: at(switched),
+        });
+    }
+    Ok(reading)
+}
+
+fn identity(release: &str) -> FileId {
+    let ino = release.bytes().fold(100_u64, |ino, byte| ino * 31 + u64::from(byte));
+    FileId { dev: 1, ino }
+}
+
+fn process(word: &str, story: &Story) -> Result<ProcessReading> {
+    let (word, age) = word.split_once('@').unwrap_or((word, "1h"));
+    let age = i64::try_from(duration(age)?.as_millis()).expect("short");
+    let (pid, place) = word.split_once(':').ok_or("pid:place")?;
+    let gone = place.ends_with('!');
+    let release = place.trim_end_matches('!');
+    let cwd = match release {
+        "?" => Err("permission denied".to_owned()),
+        "/" => Ok(Place {
+            path: "/".to_owned(),
+            gone: false,
+            id: Some(FileId { dev: 1, ino: 2 }),
+            above: Vec::new(),
+        }),
+        release => Ok(Place {
+            path: format!("/srv/app/releases/{release}"),
+            gone,
+            id: Some(identity(release)),
+            above: vec![FileId { dev: 1, ino: 1 }, FileId { dev: 1, ino: 3 }],
+        }),
+    };
+    Ok(ProcessReading {
+        pid: pid.parse().map_err(|_| "pid")?,
+        started_ms: story.now.boot_ms - age,
+        name: "php".to_owned(),
+        names_link: release == "/",
+        cwd,
+        exe: Ok(Place {
+            path: "/usr/bin/php".to_owned(),
+            gone: false,
+            id: Some(FileId { dev: 1, ino: 9 }),
+            above: Vec::new(),
+        }),
+        files: Vec::new(),
+        replaced: Vec::new(),
+    })
+}
+
+fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
+    let status = match words.first().copied().unwrap_or("") {
+        "healthy" => ProbeStatus::Healthy,
+        "unhealthy" => ProbeStatus::Unhealthy,
+        "slow" => ProbeStatus::Slow,
+        "unknown" => ProbeStatus::Unknown,
+        other => return Err(format!("{other} is no status of a probe")),
+    };
+    let message = words.get(1..).unwrap_or_default().join(" ");
+    Ok(ProbeOutcome { status, message, latency: Some(Duration::from_millis(3)) })
+}
+
+fn command(words: &[&str]) -> Result<CommandOutcome> {
+    let ended = match words.first().copied().unwrap_or("") {
+        "timeout" => CommandEnd::TimedOut,
+        status => CommandEnd::Exited(status.parse().map_err(|_| "an exit status")?),
+    };
+    let output = words.get(1..).unwrap_or_default().iter().map(|line| (*line).to_owned()).collect();
+    Ok(CommandOutcome { ended, output, took: Duration::from_millis(200) })
+}
+
+fn job_result(words: &[&str]) -> JobResult {
+    match words.first().copied().unwrap_or("") {
+        "done" => JobResult::Done,
+        "refused" => JobResult::Refused(words.get(1..).unwrap_or_default().join(" ")),
+        "lost" => JobResult::Lost("the bus was lost".to_owned()),
+        other => JobResult::Ended(other.to_owned()),
+    }
+}
+
+fn ask(words: &[&str]) -> Result<Ask> {
+    Ok(match words.first().copied().unwrap_or("") {
+        "recover" => Ask::Recover,
+        "resume" => Ask::Resume,
+        "hold" => Ask::Hold {
+            length: duration(words.get(1).copied().unwrap_or("30m"))?,
+            reason: words.get(2..).unwrap_or_default().join(" "),
+        },
+        other => return Err(format!("nobody can ask for {other}")),
+    })
+}

@@ -1,0 +1,290 @@
+//! The house rules that a machine can check, as an ordinary test: who may use whom, what the pure rooms may not touch,
+//! sizes, headers, and that what is promised is documented.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Lines of a file; tests beside the code do not count.
+const LONGEST_FILE: usize = 400;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn files(below: &str, kind: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(below)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|why| panic!("{}: {why}", folder.display())) {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|is| is == kind) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|why| panic!("{}: {why}", path.display()))
+}
+
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).expect("inside the project").display().to_string()
+}
+
+/// The room of a source file: `src/policy/units.rs` → `policy`.
+fn room(path: &Path) -> String {
+    let inside = path.strip_prefix(root().join("src")).expect("a source file");
+    let first = inside.components().next().expect("a name").as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The file without its tests, comments and doc comments.
+fn code(path: &Path) -> String {
+    let text = read(path);
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The table of docs/ARCHITECTURE.md: room → rooms that it may use.
+fn table() -> BTreeMap<String, BTreeSet<String>> {
+    let text = read(&root().join("docs/ARCHITECTURE.md"));
+    let names =
+        |cell: &str| -> BTreeSet<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let mut table = BTreeMap::new();
+    let rows = text.lines().skip_while(|line| !line.starts_with("| room | may use |")).skip(2);
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let mut cells = row.split('|').skip(1);
+        let rooms = names(cells.next().unwrap_or_default());
+        let may_use = names(cells.next().unwrap_or_default());
+        for room in rooms {
+            table.insert(room, may_use.clone());
+        }
+    }
+    table
+}
+
+/// Rooms that a file names in `crate::ROOM`.
+fn uses(path: &Path, rooms: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = code(path);
+    let mut used = BTreeSet::new();
+    for part in code.split("crate::").skip(1) {
+        let name: String = part.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        if rooms.contains(&name) {
+            used.insert(name);
+        } else if let Some(list) = part.strip_prefix('{') {
+            let list = list.split(';').next().unwrap_or_default();
+            let names = list.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+            used.extend(names.filter(|name| rooms.contains(*name)).map(str::to_owned));
+        }
+    }
+    used
+}
+
+#[test]
+fn every_room_uses_only_what_the_table_allows() {
+    let table = table();
+    let rooms: BTreeSet<String> = table.keys().cloned().collect();
+    let mut wrong = Vec::new();
+    for path in files("src", "rs") {
+        let from = room(&path);
+        if from == "lib" || from == "main" {
+            continue;
+        }
+        let Some(allowed) = table.get(&from) else {
+            wrong.push(format!(
+                "{}: the room {from} is not in the table of docs/ARCHITECTURE.md",
+                shown(&path)
+            ));
+            continue;
+        };
+        for used in uses(&path, &rooms) {
+            if used != from && !allowed.contains(&used) {
+                wrong.push(format!("{}: {from} may not use {used}", shown(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_cycle() {
+    let mut table = table();
+    assert!(table.len() > 10, "the table was read");
+    while !table.is_empty() {
+        let free: Vec<String> = table
+            .iter()
+            .filter(|(_, uses)| uses.iter().all(|used| !table.contains_key(used)))
+            .map(|(room, _)| room.clone())
+            .collect();
+        assert!(!free.is_empty(), "a cycle among {:?}", table.keys());
+        for room in free {
+            table.remove(&room);
+        }
+    }
+}
+
+#[test]
+fn the_pure_rooms_touch_nothing() {
+    let banned = [
+        "async ",
+        ".await",
+        "tokio",
+        "zbus",
+        "rusqlite",
+        "reqwest",
+        "serde",
+        "tracing",
+        "nix::",
+        "std::fs",
+        "std::net",
+        "std::process",
+        "std::env",
+        "std::thread",
+        "Instant",
+        "SystemTime",
+        "println!",
+        "HashMap",
+        "HashSet",
+        "Mutex",
+        "RwLock",
+        "AtomicU",
+        "rand",
+    ];
+    let mut wrong = Vec::new();
+    for folder in ["src/model", "src/policy"] {
+        for path in files(folder, "rs") {
+            let code = code(&path);
+            for word in banned.iter().filter(|word| mentions(&code, word)) {
+                wrong.push(format!("{}: {word}", shown(&path)));
+            }
+        }
+        let head = read(&root().join(folder).join("mod.rs"));
+        for lint in ["disallowed_methods", "disallowed_types", "wildcard_enum_match_arm", "indexing_slicing"]
+        {
+            assert!(head.contains(lint), "{folder}/mod.rs denies {lint}");
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The word stands by itself, not inside a longer one.
+fn mentions(code: &str, word: &str) -> bool {
+    code.match_indices(word).any(|(at, _)| {
+        let before = code.get(..at).and_then(|text| text.chars().next_back());
+        let after = code.get(at + word.len()..).and_then(|text| text.chars().next());
+        let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+        let starts_word = word.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+        let ends_word = word.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
+        !(starts_word && inside(before)) && !(ends_word && inside(after))
+    })
+}
+
+#[test]
+fn every_file_has_a_header_and_a_size() {
+    let mut wrong = Vec::new();
+    for path in files("src", "rs").into_iter().chain(files("tests", "rs")) {
+        let text = read(&path);
+        if !text.starts_with("//!") {
+            wrong.push(format!("{}: no header line", shown(&path)));
+        }
+        let tests_apart =
+            path.components().any(|part| part.as_os_str() == "tests" || part.as_os_str() == "tests.rs");
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        if !tests_apart && code.lines().count() > LONGEST_FILE {
+            wrong.push(format!("{}: {} lines", shown(&path), code.lines().count()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_left_unfinished() {
+    let unfinished = ["TO", "FIX", "XX"].map(|start| {
+        format!(
+            "{start}{}",
+            if start == "XX" {
+                "X"
+            } else if start == "TO" {
+                "DO"
+            } else {
+                "ME"
+            }
+        )
+    });
+    let mut wrong = Vec::new();
+    for path in files("src", "rs").into_iter().chain(files("tests", "rs")) {
+        let text = read(&path);
+        for word in unfinished.iter().filter(|word| mentions(&text, word)) {
+            wrong.push(format!("{}: {word}", shown(&path)));
+        }
+        for lint in ["#[allow(", "#![allow(", "#[ignore"].iter().filter(|_| !path.ends_with("tidy.rs")) {
+            if text.contains(lint) {
+                wrong.push(format!("{}: {lint}", shown(&path)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_finding_code_is_documented_and_has_a_test() {
+    let documented = read(&root().join("docs/findings.md"));
+    let mut tests = String::new();
+    for path in files("tests", "txt")
+        .into_iter()
+        .chain(files("tests", "rs"))
+        .filter(|path| !path.ends_with("tidy.rs"))
+    {
+        tests.push_str(&read(&path));
+    }
+    for path in files("src", "rs") {
+        let text = read(&path);
+        tests.extend(text.split("#[cfg(test)]").skip(1));
+        if path.ends_with("tests.rs") {
+            tests.push_str(&text);
+        }
+    }
+    let mut wrong = Vec::new();
+    for code in steadfast::model::finding::Code::ALL {
+        if !documented.contains(&format!("## {}\n", code.as_str())) {
+            wrong.push(format!("docs/findings.md has no section {}", code.as_str()));
+        }
+        let variant = format!("Code::{code:?}");
+        if !mentions(&tests, code.as_str()) && !mentions(&tests, &variant) {
+            wrong.push(format!("no test names {}", code.as_str()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_command_of_the_readme_exists() {
+    let readme = read(&root().join("README.md"));
+    let mut named = BTreeSet::new();
+    for part in readme.split("steadfast ").skip(1) {
+        let word: String = part.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+        let before_is_code = !word.is_empty() && !word.starts_with('-');
+        if before_is_code {
+            named.insert(word);
+        }
+    }
+    let commands: BTreeSet<String> = files("src/cli", "rs")
+        .iter()
+        .filter_map(|path| path.file_stem().map(|stem| stem.to_string_lossy().into_owned()))
+        .collect();
+    for command in
+        ["status", "explain", "check", "audit", "verify", "wait", "recover", "hold", "resume", "schema"]
+    {
+        assert!(named.contains(command), "README.md names steadfast {command}");
+        let kept = |name: &String| name == command || name.replace('_', "-") == command;
+        let shared = files("src/cli", "rs").iter().any(|path| read(path).contains(&format!("\"{command}\"")));
+        assert!(commands.iter().any(kept) || shared, "src/cli has {command}");
+    }
+}
