@@ -1,17 +1,37 @@
-//! Configuration: `steadfast.toml`, one unit file → spec or problems, the watched directories.
+//! steadfast.toml and the watched directories of unit files: fragments → one table per unit → specs, or problems.
+//! One bad file harms no other; its last good version stays in force.
+
+mod diagnose;
+mod directories;
+mod file;
+mod loader;
+mod ownership;
+mod parse;
+mod probe;
+#[cfg(test)]
+mod tests;
+mod watch;
 
 use std::path::PathBuf;
 
 use crate::model::spec::Problem;
 
-/// What is wrong with these files; with all that the daemon would read, where none is named.
+pub use directories::Directories;
+pub use loader::{Loaded, Loader};
+pub use watch::watch;
+
+/// What is wrong in these files, or in all files of the instance when none is named.
 #[must_use]
-pub fn verify(_user: bool, _files: &[PathBuf]) -> Vec<Problem> {
-    Vec::new()
+pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
+    let directories = if user { Directories::user() } else { Directories::system() };
+    if files.is_empty() {
+        return Loader::new(directories).load().problems;
+    }
+    files.iter().flat_map(|file| loader::verify_file(file, &directories)).collect()
 }
 
 /// The JSON Schema of a unit file.
 #[must_use]
-pub fn schema() -> serde_json::Value {
-    serde_json::json!({"$schema": "https://json-schema.org/draft/2020-12/schema"})
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(file::UnitFile)
 }

@@ -8,12 +8,11 @@ use super::unit::UnitName;
 /// What PID 1's engine (`systemd --test`) computed as the initial transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BootReading {
-    /// Every unit with a start job.
+    /// Every unit with a start job, under each of its names.
     pub starts: BTreeSet<UnitName>,
-    /// Members of ordering cycles, with the other members: which of them falls is not stable.
-    pub cycles: BTreeMap<UnitName, String>,
-    /// Pairs of started units that conflict: one of the two is dropped.
-    pub conflicts: BTreeMap<UnitName, UnitName>,
+    /// Units of which the transaction does not tell for sure whether they come up, each with one sentence why: members of
+    /// ordering cycles and of conflicts (which of them PID 1 drops is not stable), and whatever requires such a unit.
+    pub doubts: BTreeMap<UnitName, String>,
     /// User instance: whether the user manager itself runs at boot (linger). `None` in the system instance.
     pub lingers: Option<bool>,
     /// Why there is no transaction to read; `None` when there is one.

@@ -3,7 +3,7 @@
 use crate::model::action::Action;
 use crate::model::moment::Moment;
 use crate::model::release::ProcessesReading;
-use crate::model::state::{Hold, HoldKind, State, UnitSeen};
+use crate::model::state::{Hold, HoldKind, Phase, State, UnitSeen};
 use crate::model::unit::{
     ActiveState, JobKind, LoadState, ManagerState, UnitName, UnitReading, UnitSettings,
 };
@@ -15,7 +15,8 @@ use crate::policy::{boot, health, incidents, limits, operator, recovery, release
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
     let stopping = state.seen.manager == Some(ManagerState::Stopping);
-    let ours = recovery::in_flight(state, unit).is_some();
+    // Only while our own job runs is a stop ours.
+    let ours = recovery::in_flight(state, unit).is_some_and(|order| order.phase == Phase::Job);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };

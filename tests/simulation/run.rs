@@ -23,8 +23,8 @@ pub struct Played {
     pub ended_at: i64,
 }
 
-const TROUBLE: Duration = Duration::from_secs(3 * 3600);
-const CALM: Duration = Duration::from_secs(6 * 3600);
+const TROUBLE: Duration = Duration::from_secs(3600);
+const CALM: Duration = Duration::from_secs(3 * 3600);
 
 /// Plays one seed to its end.
 pub fn play(seed: u64) -> Result<Played, String> {
@@ -67,7 +67,7 @@ impl Run {
         ours.turn(Observation::Started(place)).await;
         ours.turn(Observation::ManagerChanged(manager)).await;
         let loaded = Observation::UnitFilesLoaded {
-            settings: Settings::default(),
+            settings: Settings { resync: Duration::from_secs(60), ..Settings::default() },
             specs: UNITS.iter().map(|unit| spec(unit)).collect(),
             problems: Vec::new(),
         };
@@ -102,7 +102,7 @@ impl Run {
             // A deadline of this very millisecond must not stop the clock.
             let at = if due <= host.now.boot_ms && at == host.now.boot_ms { at + 1 } else { at };
             host.now = host.now.at_boot_ms(at);
-            if !host.calm && host.chance.percent(4) {
+            if !host.calm && host.chance.percent(8) {
                 self.faults += 1;
                 fault(host);
             }
@@ -297,7 +297,7 @@ fn spec(unit: &str) -> Spec {
         probes: vec![ProbeSpec {
             name: "health".to_owned(),
             kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
-            period: Duration::from_secs(10),
+            period: Duration::from_secs(30),
             timeout: Duration::from_secs(3),
             initial_delay: Duration::ZERO,
             failure_threshold: 2,

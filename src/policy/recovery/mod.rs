@@ -139,6 +139,10 @@ pub fn begin(
         steps: Vec::new(),
     };
     state.durable.units.entry(unit.clone()).or_default().recovery = Some(recovery);
+    if let Some(seen) = state.seen.units.get_mut(unit) {
+        // An order of an earlier life that ended meanwhile is not to be taken up any more.
+        seen.resume = false;
+    }
     let message = match because {
         Some(code) => format!("{} {unit} because of {}", kind.as_str(), code.as_str()),
         None => format!("{} {unit} as a person asked", kind.as_str()),

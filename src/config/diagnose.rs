@@ -1,0 +1,132 @@
+//! From a mistake at a place in a text to a problem that a person can mend: file, line, column, caret, suggestion.
+
+use std::ops::Range;
+use std::path::Path;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+
+use crate::model::spec::Problem;
+
+/// How alike a wrong key and a known one must be to be suggested (Jaro-Winkler).
+const ALIKE: f64 = 0.75;
+
+/// A mistake in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistake {
+    /// Bytes of the text; `None` means the whole file.
+    pub span: Option<Range<usize>>,
+    /// "cannot X: cause", without the place.
+    pub message: String,
+    /// The way out.
+    pub help: Option<String>,
+}
+
+impl Mistake {
+    /// A mistake at a place.
+    pub fn at(span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { span: Some(span), message: message.into(), help: None }
+    }
+
+    /// A mistake of the whole file.
+    pub fn whole(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), help: None }
+    }
+
+    /// The same with a way out.
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// What toml and serde say, in our words.
+pub fn of_toml(error: &toml::de::Error, text: &str) -> Mistake {
+    let span = error.span();
+    let said = error.message().trim().lines().next().unwrap_or_default();
+    if let Some((key, known)) = unknown_key(said) {
+        let message = format!("cannot use `{key}`: there is no such key");
+        let nearest = nearest(&key, &known);
+        let help = nearest.map_or_else(
+            || format!("known here are {}", known.join(", ")),
+            |nearest| format!("did you mean `{nearest}`?"),
+        );
+        return Mistake { span, message, help: Some(help) };
+    }
+    if said.contains(super::file::NOT_YET) {
+        let key = span.as_ref().and_then(|span| key_before(text, span.start)).unwrap_or_default();
+        return Mistake {
+            span,
+            message: format!("cannot use `{key}`: {}", super::file::NOT_YET),
+            help: None,
+        };
+    }
+    Mistake { span, message: format!("cannot read it: {said}"), help: None }
+}
+
+/// ``unknown field `x`, expected one of `a`, `b` `` or ``unknown variant …``.
+fn unknown_key(said: &str) -> Option<(String, Vec<String>)> {
+    let rest = said.strip_prefix("unknown field `")?;
+    let mut quoted = rest.split('`').step_by(2).map(str::to_owned);
+    let key = quoted.next()?;
+    let known = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
+    Some((key, known))
+}
+
+fn nearest(key: &str, known: &[String]) -> Option<String> {
+    let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), name));
+    let best = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= ALIKE).then(|| best.1.clone())
+}
+
+/// The key on whose right side this place lies, or the table whose head it is.
+fn key_before(text: &str, at: usize) -> Option<String> {
+    let start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let name = line.split('=').next()?.trim().trim_start_matches('[').trim_end_matches(']');
+    Some(name.split('.').next().unwrap_or(name).trim().to_owned())
+}
+
+/// The problem as people see it.
+pub fn problem(file: &Path, text: &str, mistake: &Mistake) -> Problem {
+    let (line, column) = mistake.span.as_ref().map_or((0, 0), |span| place(text, span.start));
+    let mut message = mistake.message.clone();
+    if let Some(help) = &mistake.help {
+        message = format!("{message}; {help}");
+    }
+    Problem {
+        file: file.display().to_string(),
+        line,
+        column,
+        message,
+        rendered: rendered(file, text, mistake),
+        last_good_in_force: false,
+    }
+}
+
+/// 1-based line and column (in characters) of a byte.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at.min(text.len())).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let column = before.get(start..).map_or(0, |line| line.chars().count()) + 1;
+    (line, column)
+}
+
+fn rendered(file: &Path, text: &str, mistake: &Mistake) -> String {
+    let path = file.display().to_string();
+    let mut group =
+        Level::ERROR.primary_title(mistake.message.as_str()).elements(mistake.span.clone().map(|span| {
+            let end = span.end.clamp(span.start, text.len());
+            let mark = AnnotationKind::Primary.span(span.start.min(text.len())..end);
+            Snippet::source(text).path(path.as_str()).annotation(mark)
+        }));
+    let whole = format!("in {path}");
+    if mistake.span.is_none() {
+        group = group.element(Level::NOTE.message(whole.as_str()));
+    }
+    if let Some(help) = &mistake.help {
+        group = group.element(Level::HELP.message(help.as_str()));
+    }
+    let report = [group];
+    Renderer::plain().decor_style(DecorStyle::Ascii).render(&report)
+}

@@ -1,0 +1,282 @@
+//! The keys of a unit file and of steadfast.toml as people write them. The JSON Schema is made from these.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize as Derive;
+use serde::de::{Deserialize, Deserializer, Error};
+use toml::Spanned;
+
+/// A unit file: /etc/steadfast/units.d/UNIT.toml. An empty file is complete.
+#[derive(Debug, Default, Derive, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schemars(title = "Steadfast unit file")]
+pub struct UnitFile {
+    /// The unit, or a pattern such as "web-*.service"; by default the file's name tells it.
+    pub unit: Option<String>,
+    /// act: put things right. observe: all findings and what would be done, no action. Default: act.
+    pub mode: Mode,
+    /// How bad this unit's findings are. Default: critical.
+    pub severity: Severity,
+    /// Named in every message.
+    pub owner: Option<String>,
+    /// A link for the person who is paged.
+    pub runbook: Option<String>,
+    /// Managed units that this one needs: what they explain is not restarted.
+    pub requires: Vec<String>,
+    /// How far to go by ourselves.
+    pub recovery: Recovery,
+    /// Needed only where the release cannot be seen from WorkingDirectory= and ExecStart=.
+    pub release: Release,
+    /// A test of new code, before every start and restart that Steadfast orders.
+    pub smoke: Option<Smoke>,
+    /// Any number of probes, each with a name.
+    #[schemars(with = "BTreeMap<String, Probe>")]
+    pub probe: BTreeMap<String, Spanned<Probe>>,
+    #[schemars(skip)]
+    pub progress: Option<NotYet>,
+    /// The only way to switch a file off; both keys are required.
+    pub disabled: Option<Disabled>,
+}
+
+/// steadfast.toml. Every key has a default.
+#[derive(Debug, Default, Derive)]
+#[serde(deny_unknown_fields, default)]
+pub struct SettingsFile {
+    pub admin_group: Option<String>,
+    pub resync: Option<Length>,
+    pub startup_hold: Option<Length>,
+    pub listen: Option<NotYet>,
+    pub alert: Option<NotYet>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Act,
+    Observe,
+}
+
+#[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    #[default]
+    Critical,
+    Warning,
+}
+
+#[derive(Debug, Default, Derive, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recovery {
+    /// Bring it back when it is not active. Default: true.
+    pub start: Option<bool>,
+    /// Enable it when it is not enabled. Default: true.
+    pub enable: Option<bool>,
+    /// A person's clean stop is a hold of this length; "never": only alert. Default: "30m".
+    pub after_manual_stop: Option<LengthOrNever>,
+    /// Orders within the interval before quarantine. Default: 3.
+    pub burst: Option<u32>,
+    /// Default: "15m".
+    pub interval: Option<Length>,
+    /// Wait before the second order; doubled each time. Default: "5s".
+    pub delay: Option<Length>,
+    /// The longest wait. Default: "5m".
+    pub max_delay: Option<Length>,
+    /// Active, serving, current, steady: proven within this time. Default: "60s".
+    pub verify_within: Option<Length>,
+}
+
+#[derive(Debug, Default, Derive, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Release {
+    /// The release link, e.g. "/srv/app/current".
+    pub link: Option<String>,
+    /// restart or alert. Default: restart.
+    pub on_stale: Option<OnStale>,
+    /// Wait after the last flip before acting; a deleted release does not wait. Default: "60s".
+    pub settle: Option<Length>,
+    /// Deleted or replaced executable and libraries: restart, alert or ignore. Default: alert.
+    pub binaries: Option<Binaries>,
+}
+
+#[derive(Clone, Copy, Debug, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStale {
+    Restart,
+    Alert,
+}
+
+#[derive(Clone, Copy, Debug, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Binaries {
+    Restart,
+    Alert,
+    Ignore,
+}
+
+#[derive(Debug, Derive, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smoke {
+    /// The command and its arguments; run as the unit's user in its environment. Exit status 0 passes.
+    #[schemars(with = "Vec<String>")]
+    pub command: Spanned<Vec<String>>,
+    /// release (the link's target now), unit (its own directory), or a path. Default: release.
+    #[serde(default)]
+    pub directory: Option<String>,
+    /// Default: "30s".
+    #[serde(default)]
+    pub timeout: Option<Length>,
+}
+
+/// A probe: exactly one of http, tcp, unix, command.
+#[derive(Debug, Default, Derive, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// GET this URL.
+    #[schemars(with = "Option<String>")]
+    pub http: Option<Spanned<String>>,
+    /// "host:port" accepts a connection.
+    #[schemars(with = "Option<String>")]
+    pub tcp: Option<Spanned<String>>,
+    /// A stream socket at this path accepts a connection.
+    #[schemars(with = "Option<String>")]
+    pub unix: Option<Spanned<String>>,
+    /// Exit status 0 healthy, 1 unhealthy, other unknown. Run as the unit's user.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub command: Option<Spanned<Vec<String>>>,
+    /// http: 200 or "200-299". Default: 200.
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub status: Option<Spanned<toml::Value>>,
+    /// http: the media type of the answer.
+    pub content_type: Option<String>,
+    /// http: JSON pointer to an exact value or a comparison such as "< 100".
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub json: BTreeMap<String, Spanned<toml::Value>>,
+    /// http: a right answer that comes later is a finding.
+    pub max_latency: Option<Length>,
+    /// http: follow redirects. Default: false.
+    pub follow_redirects: Option<bool>,
+    /// Default: "10s".
+    pub period: Option<Length>,
+    /// Must be below period. Default: "3s".
+    #[schemars(with = "Option<Length>")]
+    pub timeout: Option<Spanned<Length>>,
+    /// No verdict counts for this long after the unit became active. Default: "0s".
+    pub initial_delay: Option<Length>,
+    /// Default: 2.
+    pub failure_threshold: Option<u32>,
+    /// Default: 1.
+    pub success_threshold: Option<u32>,
+    /// restart or alert. Default: restart.
+    pub on_failure: Option<OnStale>,
+    #[schemars(skip)]
+    pub amqp: Option<NotYet>,
+    #[schemars(skip)]
+    pub rabbitmq: Option<NotYet>,
+    #[schemars(skip)]
+    pub redis: Option<NotYet>,
+    #[schemars(skip)]
+    pub memcached: Option<NotYet>,
+    #[schemars(skip)]
+    pub postgres: Option<NotYet>,
+    #[schemars(skip)]
+    pub mysql: Option<NotYet>,
+    #[schemars(skip)]
+    pub file: Option<NotYet>,
+    #[schemars(skip)]
+    pub disk: Option<NotYet>,
+    #[schemars(skip)]
+    pub journal: Option<NotYet>,
+    #[schemars(skip)]
+    pub query: Option<NotYet>,
+    #[schemars(skip)]
+    pub max_age: Option<NotYet>,
+    #[schemars(skip)]
+    pub min_free: Option<NotYet>,
+    #[schemars(skip)]
+    pub credential: Option<NotYet>,
+    #[schemars(skip)]
+    pub password_file: Option<NotYet>,
+}
+
+#[derive(Debug, Derive, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Disabled {
+    /// Why; shown in the status until the end.
+    pub reason: String,
+    /// A date and time with zone, such as 2026-12-24T00:00:00Z.
+    #[schemars(with = "String")]
+    pub until: Spanned<toml::value::Datetime>,
+}
+
+/// A key of the contract that this version cannot carry out: refused where it stands, not ignored.
+#[derive(Debug)]
+pub struct NotYet;
+
+impl<'de> Deserialize<'de> for NotYet {
+    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Err(D::Error::custom(NOT_YET))
+    }
+}
+
+/// What is said of such a key; `diagnose` puts the key's name in front.
+pub const NOT_YET: &str = "this version of Steadfast does not have it yet";
+
+/// A length of time: "90s", "15m", "2h".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length(pub Duration);
+
+impl<'de> Deserialize<'de> for Length {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match toml::Value::deserialize(from)? {
+            toml::Value::String(text) => length(&text).map(Self).map_err(D::Error::custom),
+            toml::Value::Integer(number) => {
+                Err(D::Error::custom(format!("a time needs a unit: write \"{number}s\"")))
+            }
+            other => Err(D::Error::custom(format!("a time such as \"90s\" is expected, not {other}"))),
+        }
+    }
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    let parsed: Result<jiff::SignedDuration, _> = text.parse();
+    let length =
+        parsed.map_err(|why| format!("\"{text}\" is no time such as \"90s\", \"15m\" or \"2h\": {why}"))?;
+    Duration::try_from(length).map_err(|_| format!("\"{text}\" is negative"))
+}
+
+impl JsonSchema for Length {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A length of time: 90s, 15m, 2h.", "examples": ["90s", "15m", "2h"] })
+    }
+}
+
+/// A length of time, or "never".
+#[derive(Clone, Copy, Debug)]
+pub struct LengthOrNever(pub Option<Duration>);
+
+impl<'de> Deserialize<'de> for LengthOrNever {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        if value.as_str() == Some("never") {
+            return Ok(Self(None));
+        }
+        Length::deserialize(value).map(|length| Self(Some(length.0))).map_err(D::Error::custom)
+    }
+}
+
+impl JsonSchema for LengthOrNever {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "LengthOrNever".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "description": "A length of time such as 30m, or never." })
+    }
+}

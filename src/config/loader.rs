@@ -1,0 +1,313 @@
+//! Loads the whole configuration, file by file; keeps the last good version of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::model::spec::{Problem, Selector, Settings, Spec};
+
+use super::diagnose::{Mistake, of_toml, problem};
+use super::directories::Directories;
+use super::file::UnitFile;
+use super::{ownership, parse};
+
+/// The largest file that is read.
+const FILE_BYTES: u64 = 64 * 1024;
+/// Files in one directory.
+const FILES: usize = 10_000;
+/// Endings of files that editors and package managers leave behind.
+const LEFTOVERS: [&str; 8] =
+    ["~", ".swp", ".dpkg-new", ".dpkg-dist", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmsave"];
+/// Endings by which people switch files off.
+const SWITCHED_OFF: [&str; 6] = [".disabled", ".off", ".bak", ".old", ".orig", ".save"];
+
+/// The whole configuration, and what is wrong in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub specs: Vec<Spec>,
+    pub problems: Vec<Problem>,
+    /// Unit files that somebody renamed away.
+    pub switched_off: Vec<PathBuf>,
+}
+
+/// Loads again and again; remembers what was good.
+#[derive(Debug)]
+pub struct Loader {
+    directories: Directories,
+    good: BTreeMap<PathBuf, Spec>,
+    good_settings: Settings,
+}
+
+/// A unit file with its drop-ins: paths and texts.
+struct Fragments {
+    file: PathBuf,
+    text: String,
+    drop_ins: Vec<(PathBuf, String)>,
+}
+
+impl Loader {
+    /// Knows nothing good yet.
+    #[must_use]
+    pub fn new(directories: Directories) -> Self {
+        Self { directories, good: BTreeMap::new(), good_settings: Settings::default() }
+    }
+
+    /// Reads everything again.
+    pub fn load(&mut self) -> Loaded {
+        let mut loaded = Loaded::default();
+        self.load_settings(&mut loaded);
+        let (files, switched_off) = names(&self.directories, &mut loaded.problems);
+        loaded.switched_off = switched_off;
+        self.good.retain(|file, _| files.values().any(|known| known == file));
+        for file in files.values() {
+            self.load_unit(file, &mut loaded);
+        }
+        refuse_doubles(&mut loaded);
+        loaded
+    }
+
+    /// The directories that matter, and those of drop-ins.
+    #[must_use]
+    pub fn watched(&self) -> BTreeSet<PathBuf> {
+        let mut watched: BTreeSet<PathBuf> =
+            self.directories.settings.parent().map(Path::to_owned).into_iter().collect();
+        for folder in &self.directories.units {
+            watched.insert(folder.clone());
+            watched.extend(folder.parent().map(Path::to_owned));
+            let inside = fs::read_dir(folder).into_iter().flatten().take(FILES).flatten();
+            watched.extend(inside.map(|entry| entry.path()).filter(|path| path.is_dir()));
+        }
+        watched
+    }
+
+    fn load_settings(&mut self, loaded: &mut Loaded) {
+        let file = self.directories.settings.clone();
+        let mistakes = match read(&file) {
+            Ok(None) => {
+                self.good_settings = Settings::default();
+                Vec::new()
+            }
+            Ok(Some(text)) => match trusted(&file, self.directories.owner)
+                .map_err(|one| vec![one])
+                .and_then(|()| parse::settings(&text))
+            {
+                Ok(settings) => {
+                    self.good_settings = settings;
+                    Vec::new()
+                }
+                Err(mistakes) => mistakes.iter().map(|one| problem(&file, &text, one)).collect(),
+            },
+            Err(mistake) => vec![problem(&file, "", &mistake)],
+        };
+        let kept = mistakes.into_iter().map(|problem| Problem { last_good_in_force: true, ..problem });
+        loaded.problems.extend(kept);
+        loaded.settings = self.good_settings.clone();
+    }
+
+    fn load_unit(&mut self, file: &Path, loaded: &mut Loaded) {
+        let read = fragments(file, &self.directories);
+        let made = read.and_then(|fragments| make(&fragments, self.directories.owner));
+        match made {
+            Ok(spec) => {
+                self.good.insert(file.to_owned(), spec.clone());
+                loaded.specs.push(spec);
+            }
+            Err(problems) => {
+                let good = self.good.get(file);
+                let last_good_in_force = good.is_some();
+                loaded.specs.extend(good.cloned());
+                loaded.problems.extend(problems.into_iter().map(|one| Problem { last_good_in_force, ..one }));
+            }
+        }
+    }
+}
+
+/// What is wrong in one file, wherever it lies.
+pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
+    let settings = file.file_name().is_some_and(|name| name == "steadfast.toml");
+    let text = match read(file) {
+        Ok(Some(text)) => text,
+        Ok(None) => return vec![problem(file, "", &Mistake::whole("cannot read it: there is no such file"))],
+        Err(mistake) => return vec![problem(file, "", &mistake)],
+    };
+    if settings {
+        let mistakes = parse::settings(&text).err().unwrap_or_default();
+        return mistakes.iter().map(|one| problem(file, &text, one)).collect();
+    }
+    if directories.holds(file) {
+        let made = fragments(file, directories).and_then(|found| make(&found, directories.owner));
+        return made.err().unwrap_or_default();
+    }
+    let alone = Fragments { file: file.to_owned(), text, drop_ins: Vec::new() };
+    spec_of(&alone, directories.owner).err().unwrap_or_default()
+}
+
+/// File name → the file that is in force, in the directories' order; and what was renamed away.
+fn names(
+    directories: &Directories,
+    problems: &mut Vec<Problem>,
+) -> (BTreeMap<String, PathBuf>, Vec<PathBuf>) {
+    let mut files: BTreeMap<String, Option<PathBuf>> = BTreeMap::new();
+    let mut switched_off = Vec::new();
+    for folder in &directories.units {
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(why) => {
+                problems.push(problem(
+                    folder,
+                    "",
+                    &Mistake::whole(format!("cannot read the directory: {why}")),
+                ));
+                continue;
+            }
+        };
+        for entry in entries.flatten().take(FILES) {
+            let path = entry.path();
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with('.') || LEFTOVERS.iter().any(|ending| name.ends_with(ending)) {
+                continue;
+            }
+            if SWITCHED_OFF
+                .iter()
+                .any(|ending| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with(".toml")))
+            {
+                switched_off.push(path);
+            } else if name.ends_with(".toml") {
+                // A link to /dev/null, or an empty link to nothing, switches off a file of lower rank.
+                let masked = fs::canonicalize(&path).is_ok_and(|target| target == Path::new("/dev/null"));
+                files.entry(name).or_insert_with(|| (!masked).then_some(path));
+            }
+        }
+    }
+    switched_off.sort();
+    let kept = files.into_iter().filter_map(|(name, path)| path.map(|path| (name, path)));
+    (kept.collect(), switched_off)
+}
+
+/// The file with its drop-ins, each of them owned by somebody who may decide.
+fn fragments(file: &Path, directories: &Directories) -> Result<Fragments, Vec<Problem>> {
+    let text = owned_text(file, directories.owner)?;
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
+    let folder = file.file_name().map(|name| format!("{}.d", name.to_string_lossy())).unwrap_or_default();
+    for units in &directories.units {
+        for entry in fs::read_dir(units.join(&folder)).into_iter().flatten().flatten().take(FILES) {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".toml") && !name.starts_with('.') {
+                found.entry(name).or_insert_with(|| entry.path());
+            }
+        }
+    }
+    let mut drop_ins = Vec::new();
+    for path in found.into_values() {
+        let text = owned_text(&path, directories.owner)?;
+        drop_ins.push((path, text));
+    }
+    Ok(Fragments { file: file.to_owned(), text, drop_ins })
+}
+
+fn owned_text(file: &Path, owner: u32) -> Result<String, Vec<Problem>> {
+    let refused = |mistake: Mistake| vec![problem(file, "", &mistake)];
+    trusted(file, owner).map_err(refused)?;
+    let text = read(file).map_err(refused)?;
+    text.ok_or_else(|| refused(Mistake::whole("cannot read it: it is gone")))
+}
+
+fn trusted(file: &Path, owner: u32) -> Result<(), Mistake> {
+    ownership::check(file, owner).map_err(|why| Mistake::whole(format!("cannot trust it: {why}")))
+}
+
+fn make(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {
+    spec_of(fragments, owner)
+}
+
+fn spec_of(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {
+    let Fragments { file, text, drop_ins } = fragments;
+    let tell = |mistakes: Vec<Mistake>| -> Vec<Problem> {
+        mistakes.iter().map(|one| problem(file, text, one)).collect()
+    };
+    let keys: UnitFile =
+        if drop_ins.is_empty() { parse::unit_file(text).map_err(tell)? } else { merged(fragments)? };
+    parse::spec(file, &keys, owner).map_err(|mistake| {
+        // Places of a merged table are places of no file.
+        let mistake = if drop_ins.is_empty() { mistake } else { Mistake { span: None, ..mistake } };
+        tell(vec![mistake])
+    })
+}
+
+/// Key by key: tables merge, everything else is replaced by the later file.
+fn merged(fragments: &Fragments) -> Result<UnitFile, Vec<Problem>> {
+    let all = std::iter::once((&fragments.file, &fragments.text))
+        .chain(fragments.drop_ins.iter().map(|(path, text)| (path, text)));
+    let mut table = toml::Table::new();
+    for (path, text) in all {
+        let part = parse::fragment(text)
+            .map_err(|mistakes| mistakes.iter().map(|one| problem(path, text, one)).collect::<Vec<_>>())?;
+        merge(&mut table, part);
+    }
+    let text = toml::to_string(&table).unwrap_or_default();
+    toml::from_str(&text).map_err(|error| {
+        let names: Vec<String> =
+            fragments.drop_ins.iter().map(|(path, _)| path.display().to_string()).collect();
+        let mistake = Mistake { span: None, ..of_toml(&error, &text) };
+        vec![problem(&fragments.file, "", &mistake.help(format!("look into {} as well", names.join(", "))))]
+    })
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(known)), toml::Value::Table(more)) => merge(known, more),
+            (_, value) => {
+                into.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Two files that select the same unit: the first by name counts, the other is refused.
+fn refuse_doubles(loaded: &mut Loaded) {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut kept = Vec::new();
+    for spec in std::mem::take(&mut loaded.specs) {
+        let selected = match &spec.selector {
+            Selector::Unit(unit) => unit.to_string(),
+            Selector::Pattern(pattern) => pattern.clone(),
+        };
+        if let Some(first) = seen.get(&selected) {
+            let mistake =
+                Mistake::whole(format!("cannot manage {selected} twice: {first} manages it already"));
+            loaded.problems.push(problem(Path::new(&spec.file), "", &mistake));
+        } else {
+            seen.insert(selected, spec.file.clone());
+            kept.push(spec);
+        }
+    }
+    loaded.specs = kept;
+}
+
+/// The text of a regular file within the limit; `None` when there is no such file.
+fn read(file: &Path) -> Result<Option<String>, Mistake> {
+    let cannot = |why: String| Mistake::whole(format!("cannot read it: {why}"));
+    // Opening a FIFO or a device must not block.
+    let opened =
+        OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(file);
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(why) => return Err(cannot(why.to_string())),
+    };
+    let seen = opened.metadata().map_err(|why| cannot(why.to_string()))?;
+    if !seen.is_file() {
+        return Err(cannot("it is no regular file".to_owned()));
+    }
+    let mut bytes = Vec::new();
+    opened.take(FILE_BYTES + 1).read_to_end(&mut bytes).map_err(|why| cannot(why.to_string()))?;
+    if bytes.len() as u64 > FILE_BYTES {
+        return Err(cannot(format!("it is larger than {} KiB", FILE_BYTES / 1024)));
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| cannot("it is no UTF-8 text".to_owned()))
+}

@@ -1,0 +1,207 @@
+//! From the text of a unit file, or of steadfast.toml, to what it asks for.
+
+use std::path::Path;
+use std::time::Duration;
+
+use toml::de::DeTable;
+
+use crate::model::finding::Severity;
+use crate::model::spec::{
+    DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory, SmokeSpec,
+    Spec,
+};
+use crate::model::unit::UnitName;
+
+use super::diagnose::{Mistake, of_toml};
+use super::file::{
+    self, Binaries, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke, UnitFile,
+};
+use super::{ownership, probe};
+
+/// Kinds of unit that systemd knows.
+const KINDS: [&str; 11] = [
+    "service",
+    "socket",
+    "device",
+    "mount",
+    "automount",
+    "swap",
+    "target",
+    "path",
+    "timer",
+    "slice",
+    "scope",
+];
+/// The shortest slow reading; more often costs the service manager more than it tells.
+const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
+
+/// Every mistake of syntax, or else the first one of meaning.
+fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
+    let (_, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        return Err(errors.iter().map(|error| of_toml(error, text)).collect());
+    }
+    toml::from_str(text).map_err(|error| vec![of_toml(&error, text)])
+}
+
+/// The keys of one unit file.
+pub fn unit_file(text: &str) -> Result<UnitFile, Vec<Mistake>> {
+    read(text)
+}
+
+/// A fragment that is to be merged: only its syntax is looked at.
+pub fn fragment(text: &str) -> Result<toml::Table, Vec<Mistake>> {
+    read(text)
+}
+
+/// `steadfast.toml`.
+pub fn settings(text: &str) -> Result<Settings, Vec<Mistake>> {
+    let keys: SettingsFile = read(text)?;
+    let usual = Settings::default();
+    let resync = keys.resync.map_or(usual.resync, |length| length.0);
+    if resync < SHORTEST_RESYNC {
+        return Err(vec![Mistake::whole("cannot use `resync`: it must be at least 1s")]);
+    }
+    Ok(Settings {
+        admin_group: keys.admin_group,
+        resync,
+        startup_hold: keys.startup_hold.map_or(usual.startup_hold, |length| length.0),
+    })
+}
+
+/// Which units a file of this name, with this `unit =`, selects.
+pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
+    let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+    let name = named.unwrap_or(stem);
+    let kind = name.rsplit_once('.').map_or("", |(_, kind)| kind);
+    if stem.ends_with(".dependency") && named.is_none() {
+        return Err(Mistake::whole(format!("cannot use a dependency: {}", file::NOT_YET)));
+    }
+    if !KINDS.contains(&kind) || name.starts_with('.') {
+        return Err(Mistake::whole(format!("cannot tell which unit is meant: \"{name}\" has no unit type"))
+            .help("name the file UNIT.toml (such as horizon.service.toml), or set unit = \"…\""));
+    }
+    if let Some((prefix, suffix)) = name.split_once("@.") {
+        return Ok(Selector::Pattern(format!("{prefix}@*.{suffix}")));
+    }
+    let pattern = name.contains(['*', '?', '[']);
+    Ok(if pattern { Selector::Pattern(name.to_owned()) } else { Selector::Unit(UnitName::from(name)) })
+}
+
+/// The spec that the keys make, with every default.
+///
+/// `owner`: commands must belong to root or this user, since they decide what is done.
+pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
+    let mut probes = Vec::new();
+    for (name, written) in &keys.probe {
+        let spec = probe::probe(name, written)?;
+        if let Some(argv) = &written.get_ref().command {
+            trusted(argv, owner)?;
+        }
+        probes.push(spec);
+    }
+    Ok(Spec {
+        selector: selector(file, keys.unit.as_deref())?,
+        file: file.display().to_string(),
+        mode: match keys.mode {
+            file::Mode::Act => Mode::Act,
+            file::Mode::Observe => Mode::Observe,
+        },
+        severity: match keys.severity {
+            file::Severity::Critical => Severity::Critical,
+            file::Severity::Warning => Severity::Warning,
+        },
+        owner: keys.owner.clone(),
+        runbook: keys.runbook.clone(),
+        requires: keys.requires.iter().map(|name| UnitName::from(name.as_str())).collect(),
+        recovery: recovery(&keys.recovery)?,
+        release: release(&keys.release)?,
+        smoke: keys.smoke.as_ref().map(|smoke| self::smoke(smoke, owner)).transpose()?,
+        probes,
+        disabled: keys.disabled.as_ref().map(disabled).transpose()?,
+    })
+}
+
+fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
+    let length =
+        |written: Option<Length>, usual: u64| written.map_or(Duration::from_secs(usual), |length| length.0);
+    let spec = RecoverySpec {
+        start: keys.start.unwrap_or(true),
+        enable: keys.enable.unwrap_or(true),
+        after_manual_stop: keys.after_manual_stop.map_or(Some(Duration::from_secs(1800)), |length| length.0),
+        burst: keys.burst.unwrap_or(3),
+        interval: length(keys.interval, 900),
+        delay: length(keys.delay, 5),
+        max_delay: length(keys.max_delay, 300),
+        verify_within: length(keys.verify_within, 60),
+    };
+    if spec.verify_within.is_zero() {
+        return Err(Mistake::whole("cannot use `verify_within`: nothing can be proven in no time"));
+    }
+    if spec.delay > spec.max_delay {
+        return Err(Mistake::whole("cannot use `delay`: it is above `max_delay`"));
+    }
+    Ok(spec)
+}
+
+fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
+    if let Some(link) = keys.link.as_ref().filter(|link| !link.starts_with('/')) {
+        return Err(Mistake::whole(format!(
+            "cannot use the release link \"{link}\": write an absolute path"
+        )));
+    }
+    Ok(ReleaseSpec {
+        link: keys.link.clone(),
+        on_stale: match keys.on_stale {
+            Some(OnStale::Alert) => Reaction::Alert,
+            Some(OnStale::Restart) | None => Reaction::Restart,
+        },
+        settle: keys.settle.map_or(Duration::from_secs(60), |length| length.0),
+        binaries: match keys.binaries {
+            Some(Binaries::Restart) => Reaction::Restart,
+            Some(Binaries::Ignore) => Reaction::Ignore,
+            Some(Binaries::Alert) | None => Reaction::Alert,
+        },
+    })
+}
+
+fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
+    let command = probe::command(&keys.command)?;
+    trusted(&keys.command, owner)?;
+    let directory = match keys.directory.as_deref() {
+        None | Some("release") => SmokeDirectory::Release,
+        Some("unit") => SmokeDirectory::Unit,
+        Some(path) if path.starts_with('/') => SmokeDirectory::Path(path.to_owned()),
+        Some(other) => {
+            return Err(Mistake::whole(format!("cannot run the smoke test in \"{other}\""))
+                .help("directory is \"release\", \"unit\" or an absolute path"));
+        }
+    };
+    let timeout = keys.timeout.map_or(Duration::from_secs(30), |length| length.0);
+    if timeout.is_zero() {
+        return Err(Mistake::at(keys.command.span(), "cannot run the smoke test: its timeout is zero"));
+    }
+    Ok(SmokeSpec { command, directory, timeout })
+}
+
+fn disabled(keys: &Disabled) -> Result<DisabledSpec, Mistake> {
+    let at = || keys.until.span();
+    if keys.reason.trim().is_empty() {
+        return Err(Mistake::at(at(), "cannot switch it off without a reason"));
+    }
+    let written = keys.until.get_ref().to_string();
+    let until: jiff::Timestamp = written.parse().map_err(|_| {
+        Mistake::at(at(), format!("cannot read the end \"{written}\""))
+            .help("write date, time and zone, such as 2026-12-24T00:00:00Z")
+    })?;
+    Ok(DisabledSpec { reason: keys.reason.clone(), until_ms: until.as_millisecond() })
+}
+
+/// The program of a command belongs to somebody who may decide what is done.
+fn trusted(argv: &toml::Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
+    let Some(program) = argv.get_ref().first() else {
+        return Ok(());
+    };
+    ownership::check(Path::new(program), owner)
+        .map_err(|why| Mistake::at(argv.span(), format!("cannot run {program}: {why}")))
+}

@@ -1,0 +1,292 @@
+//! Good and bad files: what they make, and what people are told.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::model::observation::Observation;
+use crate::model::spec::{Mode, Reaction, Selector, SmokeDirectory, Spec};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A scratch configuration. Its folders lie below a sticky /tmp in some places, so it is made beside the build.
+fn scratch() -> (tempfile::TempDir, Directories) {
+    let root = tempfile::Builder::new().tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a scratch folder");
+    let directories = Directories {
+        settings: root.path().join("etc/steadfast.toml"),
+        units: vec![root.path().join("etc/units.d"), root.path().join("run/units.d")],
+        owner: nix::unistd::getuid().as_raw(),
+    };
+    for folder in &directories.units {
+        fs::create_dir_all(folder).expect("a folder");
+    }
+    (root, directories)
+}
+
+fn spec_of(text: &str) -> Result<Spec, String> {
+    let file = Path::new("shop.service.toml");
+    let told = |mistakes: Vec<diagnose::Mistake>| {
+        mistakes.iter().map(|one| diagnose::problem(file, text, one).rendered).collect::<Vec<_>>().join("\n")
+    };
+    let keys = parse::unit_file(text).map_err(told)?;
+    parse::spec(file, &keys, 0).map_err(|one| told(vec![one]))
+}
+
+#[test]
+fn an_empty_file_is_complete() {
+    let spec = spec_of("").expect("a spec");
+    assert_eq!(spec.selector, Selector::Unit("shop.service".into()));
+    assert_eq!(spec.mode, Mode::Act);
+    assert!(spec.recovery.start && spec.recovery.enable);
+    assert_eq!(spec.recovery.burst, 3);
+    assert_eq!(spec.release.on_stale, Reaction::Restart);
+    assert_eq!(spec.release.settle, Duration::from_secs(60));
+}
+
+#[test]
+fn every_key_has_an_effect() {
+    let usual = spec_of("").expect("a spec");
+    let keys = [
+        "unit = \"web-*.service\"",
+        "mode = \"observe\"",
+        "severity = \"warning\"",
+        "owner = \"team\"",
+        "runbook = \"https://wiki\"",
+        "requires = [\"a.service\"]",
+        "[recovery]\nstart = false",
+        "[recovery]\nenable = false",
+        "[recovery]\nafter_manual_stop = \"never\"",
+        "[recovery]\nburst = 4",
+        "[recovery]\ninterval = \"1h\"",
+        "[recovery]\ndelay = \"1s\"",
+        "[recovery]\nmax_delay = \"1h\"",
+        "[recovery]\nverify_within = \"2m\"",
+        "[release]\nlink = \"/srv/app/current\"",
+        "[release]\non_stale = \"alert\"",
+        "[release]\nsettle = \"5s\"",
+        "[release]\nbinaries = \"restart\"",
+        "[smoke]\ncommand = [\"/bin/true\"]",
+        "[disabled]\nreason = \"flaps\"\nuntil = 2026-12-24T00:00:00Z",
+        "[probe.a]\ntcp = \"127.0.0.1:1\"",
+    ];
+    for key in keys {
+        assert_ne!(spec_of(key).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
+    }
+    let http = "[probe.a]\nhttp = \"http://127.0.0.1/\"\n";
+    let usual = spec_of(http).expect("a spec");
+    let keys = [
+        "status = \"200-299\"",
+        "content_type = \"application/json\"",
+        "json = { \"/depth\" = \"< 100\", \"/status\" = \"ok\" }",
+        "max_latency = \"800ms\"",
+        "follow_redirects = true",
+        "period = \"20s\"",
+        "timeout = \"4s\"",
+        "initial_delay = \"5s\"",
+        "failure_threshold = 3",
+        "success_threshold = 2",
+        "on_failure = \"alert\"",
+    ];
+    for key in keys {
+        assert_ne!(spec_of(&format!("{http}{key}")).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
+    }
+    let smoke = spec_of("[smoke]\ncommand = [\"/bin/true\"]\ndirectory = \"unit\"\ntimeout = \"5s\"")
+        .expect("a spec");
+    let smoke = smoke.smoke.expect("a smoke test");
+    assert_eq!((smoke.directory, smoke.timeout), (SmokeDirectory::Unit, Duration::from_secs(5)));
+}
+
+#[test]
+fn mistakes_are_told_with_their_place() {
+    let wrong = [
+        "mode = \"act\"\n[recovery]\nbrust = 3\n",
+        "[recovery]\ndelay = 5\n",
+        "[recovery]\ndelay = \"5 parsecs\"\n",
+        "[probe.inbox]\nhttp = \"http://127.0.0.1/\"\nperiod = \"2s\"\ntimeout = \"3s\"\n",
+        "[probe.inbox]\nhttp = \"http://127.0.0.1/\"\ntcp = \"127.0.0.1:80\"\n",
+        "[probe.inbox]\nperiod = \"2s\"\n",
+        "[probe.queue]\nredis = \"redis://127.0.0.1/0\"\n",
+        "[progress.jobs]\nredis = \"redis://127.0.0.1/0\"\n",
+        "[disabled]\nreason = \"flaps\"\n",
+        "mode = \"act\nseverity = \n",
+        "[smoke]\ncommand = [\"php\", \"-l\"]\n",
+        "[probe.a]\ntcp = \"localhost\"\n",
+    ];
+    let told: Vec<String> = wrong.iter().map(|text| spec_of(text).expect_err("a mistake")).collect();
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn file_names_select_units() {
+    let of = |name: &str| parse::selector(Path::new(name), None);
+    assert_eq!(of("a.service.toml"), Ok(Selector::Unit("a.service".into())));
+    assert_eq!(of("worker@.service.toml"), Ok(Selector::Pattern("worker@*.service".to_owned())));
+    assert_eq!(of("worker@1.service.toml"), Ok(Selector::Unit("worker@1.service".into())));
+    assert!(of("shop.toml").is_err());
+    assert!(of("broker.dependency.toml").is_err());
+}
+
+#[test]
+fn the_earlier_directory_wins_drop_ins_merge_and_null_switches_off() {
+    let (_root, directories) = scratch();
+    let (etc, run) = (&directories.units[0], &directories.units[1]);
+    fs::write(etc.join("a.service.toml"), "owner = \"etc\"\n[recovery]\nburst = 5\n").expect("a file");
+    fs::write(run.join("a.service.toml"), "owner = \"run\"").expect("a file");
+    fs::create_dir(run.join("a.service.toml.d")).expect("a folder");
+    fs::write(run.join("a.service.toml.d/50.toml"), "[recovery]\ndelay = \"1s\"\n").expect("a file");
+    fs::write(run.join("b.service.toml"), "").expect("a file");
+    symlink("/dev/null", etc.join("b.service.toml")).expect("a link");
+    fs::write(etc.join("c.service.toml.disabled"), "").expect("a file");
+    fs::write(etc.join("d.service.toml~"), "nonsense").expect("a file");
+    let loaded = Loader::new(directories.clone()).load();
+    assert_eq!(loaded.problems, []);
+    assert_eq!(loaded.specs.len(), 1);
+    let spec = &loaded.specs[0];
+    assert_eq!(spec.owner.as_deref(), Some("etc"));
+    assert_eq!((spec.recovery.burst, spec.recovery.delay), (5, Duration::from_secs(1)));
+    assert_eq!(loaded.switched_off, [etc.join("c.service.toml.disabled")]);
+}
+
+#[test]
+fn a_broken_file_keeps_its_last_good_version_and_harms_no_other() {
+    let (_root, directories) = scratch();
+    let etc = directories.units[0].clone();
+    fs::write(etc.join("a.service.toml"), "owner = \"one\"").expect("a file");
+    fs::write(etc.join("b.service.toml"), "").expect("a file");
+    let mut loader = Loader::new(directories);
+    assert_eq!(loader.load().specs.len(), 2);
+    fs::write(etc.join("a.service.toml"), "ownr = \"two\"").expect("a file");
+    let loaded = loader.load();
+    assert_eq!(loaded.specs.len(), 2);
+    assert_eq!(loaded.specs[0].owner.as_deref(), Some("one"));
+    assert_eq!(loaded.problems.len(), 1);
+    let problem = &loaded.problems[0];
+    assert!(
+        problem.last_good_in_force && problem.message.contains("did you mean `owner`?"),
+        "{}",
+        problem.message
+    );
+    assert_eq!((problem.line, problem.column), (1, 1));
+    fs::remove_file(etc.join("a.service.toml")).expect("removed");
+    let loaded = loader.load();
+    assert_eq!((loaded.specs.len(), loaded.problems.len()), (1, 0));
+}
+
+#[test]
+fn files_that_others_can_write_are_refused() {
+    let (_root, directories) = scratch();
+    let etc = directories.units[0].clone();
+    let file = etc.join("a.service.toml");
+    fs::write(&file, "").expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).expect("rights");
+    let loaded = Loader::new(directories.clone()).load();
+    assert_eq!(loaded.specs, []);
+    assert!(
+        loaded.problems[0].message.contains("can be written by others"),
+        "{}",
+        loaded.problems[0].message
+    );
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("rights");
+    fs::set_permissions(&etc, fs::Permissions::from_mode(0o777)).expect("rights");
+    let loaded = Loader::new(directories).load();
+    assert!(
+        loaded.problems[0].message.contains("units.d can be written by others"),
+        "{}",
+        loaded.problems[0].message
+    );
+}
+
+#[test]
+fn the_same_unit_twice_is_refused() {
+    let (_root, directories) = scratch();
+    let etc = directories.units[0].clone();
+    fs::write(etc.join("a.service.toml"), "").expect("a file");
+    fs::write(etc.join("z.toml"), "unit = \"a.service\"").expect("a file");
+    let loaded = Loader::new(directories).load();
+    assert_eq!(loaded.specs.len(), 1);
+    assert!(loaded.problems[0].message.contains("twice"));
+}
+
+#[test]
+fn what_is_no_regular_file_does_not_block() {
+    let (_root, directories) = scratch();
+    let fifo = directories.units[0].join("a.service.toml");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::from_bits_truncate(0o644)).expect("a FIFO");
+    let loaded = Loader::new(directories).load();
+    assert!(loaded.problems[0].message.contains("no regular file"));
+}
+
+#[test]
+fn the_schema_names_every_key() {
+    let schema = serde_json::to_string(&schema()).expect("JSON");
+    for key in
+        ["recovery", "after_manual_stop", "on_stale", "smoke", "max_latency", "failure_threshold", "until"]
+    {
+        assert!(schema.contains(&format!("\"{key}\"")), "{key}");
+    }
+    assert!(!schema.contains("memcached"), "keys that are refused are not offered");
+}
+
+#[test]
+fn the_examples_are_good() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder.join("units.d")).expect("examples") {
+        let path: PathBuf = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a text");
+        let name = path.file_name().expect("a name").to_string_lossy().replace(".example", "");
+        let keys = parse::unit_file(&text).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        parse::selector(Path::new(&name), keys.unit.as_deref()).expect("a selector");
+        seen += 1;
+    }
+    assert!(seen >= 2);
+    let text = fs::read_to_string(folder.join("steadfast.toml")).expect("settings");
+    parse::settings(&text).unwrap_or_else(|why| panic!("{why:?}"));
+}
+
+proptest! {
+    #[test]
+    fn no_text_breaks_the_loader(text in "\\PC{0,200}", key in "[a-z_.\\[\\]=\" 0-9\n]{0,80}") {
+        drop(spec_of(&text));
+        drop(spec_of(&key));
+    }
+}
+
+#[tokio::test]
+async fn a_file_dropped_in_changed_broken_mended_removed_is_told() {
+    let (_root, directories) = scratch();
+    let etc = directories.units[0].clone();
+    let (_reload, requests) = mpsc::channel(1);
+    let (out, mut told) = mpsc::channel(16);
+    let watching = tokio::spawn(watch(directories, requests, out));
+    let mut next = async || {
+        let told = tokio::time::timeout(LIMIT, told.recv()).await.expect("in time").expect("an observation");
+        match told {
+            Observation::UnitFilesLoaded { specs, problems, .. } => (specs, problems),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(next().await.0.len(), 0);
+    let file = etc.join("a.service.toml");
+    let write = |text: &str| {
+        fs::write(etc.join(".new"), text).expect("a file");
+        fs::rename(etc.join(".new"), &file).expect("a rename");
+    };
+    write("");
+    assert_eq!(next().await.0.len(), 1);
+    write("owner = \"x\"");
+    assert_eq!(next().await.0[0].owner.as_deref(), Some("x"));
+    write("owner = ");
+    let (specs, problems) = next().await;
+    assert_eq!((specs[0].owner.as_deref(), problems.len()), (Some("x"), 1));
+    write("owner = \"y\"");
+    assert_eq!(next().await.0[0].owner.as_deref(), Some("y"));
+    fs::remove_file(&file).expect("removed");
+    assert_eq!(next().await.0.len(), 0);
+    watching.abort();
+}

@@ -1,0 +1,164 @@
+//! Reads what PID 1's engine writes while it computes the initial transaction: its debug lines, from systemd 252 on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::unit::UnitName;
+
+/// The engine has computed the transaction once it writes this.
+pub(super) const DONE: &str = "Loaded units and determined initial transaction in";
+
+/// Other units that a doubt names; more are counted.
+const NAMED: usize = 5;
+
+/// What the engine's lines tell.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Transcript {
+    /// Every unit with a start job, under each of its names.
+    pub starts: BTreeSet<UnitName>,
+    /// Units whose job depends on which of several the engine drops, each with one sentence why.
+    pub doubts: BTreeMap<UnitName, String>,
+}
+
+/// Reads the lines.
+///
+/// # Errors
+/// Says why when the engine did not finish, or speaks in a way that is not known here.
+pub(super) fn read(lines: &[String]) -> Result<Transcript, String> {
+    let mut reader = Reader::default();
+    for line in lines {
+        reader.take(line);
+    }
+    if !reader.done {
+        let last = lines.iter().rev().find(|line| !line.trim().is_empty());
+        let last = last.map_or("nothing", String::as_str);
+        return Err(format!("PID 1's engine did not finish; its last words: {last}"));
+    }
+    if reader.starts.is_empty() {
+        return Err("PID 1's engine finished and told of no job in a way that is known here".to_owned());
+    }
+    Ok(reader.finish())
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    done: bool,
+    starts: BTreeSet<UnitName>,
+    /// All names of each unit that has several, by one of them.
+    names: BTreeMap<UnitName, BTreeSet<UnitName>>,
+    /// Members of the ordering cycle that is being told of.
+    cycle: BTreeSet<UnitName>,
+    cycles: Vec<BTreeSet<UnitName>>,
+    /// Units that another unit with a start job excludes.
+    conflicts: BTreeSet<UnitName>,
+    /// (dropped, because this one was).
+    dropped: Vec<(UnitName, UnitName)>,
+}
+
+impl Reader {
+    fn take(&mut self, line: &str) {
+        if let Some((_, job)) = line.split_once(": Installed new job ") {
+            if let Some((unit, _)) = job.split_once("/start as ") {
+                self.starts.insert(unit.into());
+            }
+        } else if let Some(names) = line.strip_prefix("Unit ") {
+            if let Some((unit, alias)) = names.split_once(" has alias ") {
+                self.name(unit, alias.strip_suffix('.').unwrap_or(alias));
+            }
+        } else if line.contains("Found ordering cycle") {
+            self.end_cycle();
+            self.cycle.extend(jobs(line));
+        } else if line.contains("Found dependency on ") || line.contains("to break ordering cycle") {
+            self.cycle.extend(jobs(line));
+        } else if line.contains("Fixing conflicting jobs ") {
+            self.conflicts.extend(jobs(line));
+        } else if let Some((_, told)) = line.split_once(": Deleting job ") {
+            if let Some((dropped, because)) = told.split_once(" as dependency of job ") {
+                self.dropped.extend(jobs(dropped).zip(jobs(because)));
+            }
+        } else if line.contains(DONE) {
+            self.done = true;
+        }
+    }
+
+    fn name(&mut self, unit: &str, alias: &str) {
+        // Every instance is told to have its template as an alias.
+        if !alias.contains("@.") {
+            let names = self.names.entry(unit.into()).or_default();
+            names.extend([unit.into(), alias.into()]);
+        }
+    }
+
+    fn end_cycle(&mut self) {
+        let cycle = std::mem::take(&mut self.cycle);
+        if !cycle.is_empty() {
+            self.cycles.push(cycle);
+        }
+    }
+
+    fn finish(mut self) -> Transcript {
+        self.end_cycle();
+        let doubts = self.doubts();
+        let mut transcript = Transcript { starts: self.starts, doubts };
+        // The job and the doubt may be told under any of the names.
+        for names in self.names.values() {
+            if names.iter().any(|name| transcript.starts.contains(name)) {
+                transcript.starts.extend(names.iter().cloned());
+            }
+            if let Some(doubt) = names.iter().find_map(|name| transcript.doubts.get(name)).cloned() {
+                for name in names {
+                    transcript.doubts.entry(name.clone()).or_insert_with(|| doubt.clone());
+                }
+            }
+        }
+        transcript
+    }
+
+    fn doubts(&self) -> BTreeMap<UnitName, String> {
+        let mut doubts = BTreeMap::new();
+        for cycle in &self.cycles {
+            for unit in cycle {
+                let why = format!("an ordering cycle with {}: PID 1 drops one of them", others(cycle, unit));
+                doubts.entry(unit.clone()).or_insert(why);
+            }
+        }
+        for unit in &self.conflicts {
+            let others = others(&self.conflicts, unit);
+            let why =
+                format!("Conflicts= among units that boot would start ({others}): PID 1 drops one of them");
+            doubts.entry(unit.clone()).or_insert(why);
+        }
+        // Told in the order of the dropping, so that one pass follows a chain.
+        for (unit, because) in &self.dropped {
+            if doubts.contains_key(because) && !doubts.contains_key(unit) {
+                let why = format!("PID 1 drops it together with {because}, which it may drop or not");
+                doubts.insert(unit.clone(), why);
+            }
+        }
+        doubts
+    }
+}
+
+/// The units of all jobs that a line names, such as `b.service/start`.
+fn jobs(line: &str) -> impl Iterator<Item = UnitName> {
+    line.split([' ', ',']).filter_map(|word| {
+        let (unit, job) = word.split_once('/')?;
+        let known = matches!(job, "start" | "stop" | "verify-active" | "restart" | "reload");
+        (known && unit.contains('.')).then(|| unit.into())
+    })
+}
+
+/// The members but this one, for a sentence.
+fn others(members: &BTreeSet<UnitName>, unit: &UnitName) -> String {
+    let others: Vec<&str> = members.iter().filter(|other| *other != unit).map(UnitName::as_str).collect();
+    match others.len() {
+        0 => "itself".to_owned(),
+        1..=NAMED => others.join(", "),
+        many => {
+            let named: Vec<&str> = others.into_iter().take(NAMED).collect();
+            format!("{} and {} more", named.join(", "), many - NAMED)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
