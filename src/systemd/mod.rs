@@ -1,10 +1,20 @@
 //! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
 
 mod bus;
-mod fragment;
 mod proxies;
-mod settings;
 mod values;
+
+pub mod follow;
+mod fragment;
+mod listen;
+mod manager;
+mod outbox;
+mod patterns;
+mod reading;
+mod session;
+mod settings;
+mod survey;
+mod watched;
 
 pub mod command;
 pub mod orders;

@@ -121,7 +121,7 @@ impl Orders {
             Err(error) => error.to_string(),
             Ok(connection) => {
                 let answers = async {
-                    let mut answers = stream::iter(units)
+                    let mut answers = stream::iter(units.to_vec())
                         .map(|unit| enablement(&connection, unit))
                         .buffered(QUESTIONS);
                     while let Some(state) = answers.next().await {
@@ -311,7 +311,7 @@ async fn reload(connection: &Connection) -> Result<(), String> {
     }
 }
 
-async fn enablement(connection: &Connection, unit: &UnitName) -> UnitFileState {
+async fn enablement(connection: &Connection, unit: UnitName) -> UnitFileState {
     let asked = async {
         let manager = ManagerProxy::new(connection).await?;
         manager.get_unit_file_state(unit.as_str()).await

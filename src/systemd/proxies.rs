@@ -39,6 +39,11 @@ pub(super) trait Manager {
     /// Loads the unit if it is not loaded; never call it because of `UnitNew` or `UnitRemoved`.
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
 
+    /// Loads the unit and keeps it loaded as long as we are on the bus; fails when it cannot be used.
+    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
+
+    fn unref_unit(&self, name: &str) -> zbus::Result<()>;
+
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
 
     fn stop_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
