@@ -211,10 +211,26 @@ impl Watched {
         if self.kinds.len() >= KINDS {
             self.kinds.retain(|_, kind| matches!(kind, Kind::Asked { .. }));
         }
-        let kind = kind.map_or(Kind::Gone, Kind::Known);
-        if let Some(Kind::Asked { path }) = self.kinds.insert(id, kind) {
-            self.release(&path, outbox);
-        }
+        let Some(Kind::Asked { path }) = self.kinds.remove(&id) else {
+            self.kinds.extend(kind.map(|kind| (id, Kind::Known(kind))));
+            return;
+        };
+        let kind = match kind {
+            // Half way, once the unit is stopped, systemd calls the rest of a restart a start.
+            Some(JobKind::Start) if self.begins_active(&path, id) => Kind::Known(JobKind::Restart),
+            kind => kind.map_or(Kind::Gone, Kind::Known),
+        };
+        self.kinds.insert(id, kind);
+        self.release(&path, outbox);
+    }
+
+    /// Whether the unit was active when it was first seen with this job. To start it would be done at once.
+    fn begins_active(&self, path: &str, id: u32) -> bool {
+        let held = self.entries.get(path).map(|entry| &entry.held);
+        let mut records = held.into_iter().flatten();
+        records
+            .find(|record| record.reading.job.is_some_and(|job| job.id == id))
+            .is_some_and(|first| first.reading.active == ActiveState::Active)
     }
 
     /// A job is over. Readings that name it were told before.
