@@ -270,6 +270,26 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
     }
 }
 
+/// Whether the unit could have links that enable it and has none that last.
+#[must_use]
+pub fn lacks_links(state: &UnitFileState) -> bool {
+    match state {
+        UnitFileState::Disabled | UnitFileState::EnabledRuntime | UnitFileState::Linked => true,
+        UnitFileState::Enabled
+        | UnitFileState::LinkedRuntime
+        | UnitFileState::Alias
+        | UnitFileState::Masked
+        | UnitFileState::MaskedRuntime
+        | UnitFileState::Static
+        | UnitFileState::Indirect
+        | UnitFileState::Generated
+        | UnitFileState::Transient
+        | UnitFileState::Bad
+        | UnitFileState::NotFound
+        | UnitFileState::Unknown(_) => false,
+    }
+}
+
 /// The condition `Boot`.
 #[must_use]
 pub fn boot(
