@@ -2,12 +2,12 @@
 
 mod bus;
 mod proxies;
-mod unit_paths;
 mod values;
 
 pub mod boot;
 pub mod command;
 pub mod orders;
+pub mod unit_paths;
 mod output;
 
 pub use bus::{BusError, Instance};
