@@ -154,7 +154,8 @@ fn expected(written: &Spanned<toml::Value>) -> Result<Expected, Mistake> {
 
 /// `< 100`, `<= 100`, `> 0`, `>= 1`, `!= 0`; any other text is meant literally.
 fn comparison(text: &str) -> Option<Expected> {
-    let kinds: [(&str, fn(f64) -> Expected); 5] = [
+    type Make = fn(f64) -> Expected;
+    let kinds: [(&str, Make); 5] = [
         ("<=", Expected::AtMost),
         (">=", Expected::AtLeast),
         ("!=", Expected::NotEqual),

@@ -28,6 +28,8 @@ const CHUNK: usize = 64 * 1024;
 const QUEUE: usize = 256;
 /// `LogLevelMax=`: the manager's "Started …" and "Deactivated …" of every run stay out of the journal.
 const WARNING: i32 = 4;
+/// How the names of our transient units begin.
+pub(super) const PREFIX: &str = "steadfast-run-";
 /// Statuses that systemd gives a process that never became the command (`EXIT_CHDIR` and up).
 const NOT_EXECUTED: std::ops::RangeInclusive<i32> = 200..=243;
 
@@ -164,7 +166,7 @@ fn unit_name() -> String {
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     // Keyed at random by the standard library for every new state.
     let random = RandomState::new().build_hasher().finish();
-    format!("steadfast-run-{run}-{random:016x}.service")
+    format!("{PREFIX}{run}-{random:016x}.service")
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -1,14 +1,28 @@
 //! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
 
 mod bus;
+mod fragment;
+mod listen;
+mod manager;
+mod outbox;
+mod output;
+mod patterns;
 mod proxies;
+mod reading;
+mod session;
+mod settings;
+mod survey;
+mod unit_paths;
 mod values;
+mod watched;
 
 pub mod boot;
 pub mod command;
+pub mod follow;
+pub mod inventory;
+pub mod likeness;
 pub mod orders;
-pub mod unit_paths;
-mod output;
+pub mod unit_files;
 
 pub use bus::{BusError, Instance};
 pub use output::OutputLimit;

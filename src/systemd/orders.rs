@@ -118,8 +118,9 @@ impl Orders {
             Err(error) => error.to_string(),
             Ok(connection) => {
                 let answers = async {
-                    let mut answers =
-                        stream::iter(units).map(|unit| enablement(&connection, unit)).buffered(QUESTIONS);
+                    let mut answers = stream::iter(units.to_vec())
+                        .map(|unit| enablement(&connection, unit))
+                        .buffered(QUESTIONS);
                     while let Some(state) = answers.next().await {
                         told.push(state);
                     }
@@ -275,7 +276,7 @@ async fn reload(connection: &Connection) -> Result<(), String> {
     }
 }
 
-async fn enablement(connection: &Connection, unit: &UnitName) -> UnitFileState {
+async fn enablement(connection: &Connection, unit: UnitName) -> UnitFileState {
     let asked = async {
         let manager = ManagerProxy::new(connection).await?;
         manager.get_unit_file_state(unit.as_str()).await

@@ -26,8 +26,16 @@ pub(super) trait Manager {
     /// All loaded units. Without side effects.
     fn list_units(&self) -> zbus::Result<Vec<Listed>>;
 
+    /// All unit files with their states. Quadratic in the manager: a second per thousand files; never on a timer.
+    fn list_unit_files(&self) -> zbus::Result<Vec<(String, String)>>;
+
     /// Loads the unit if it is not loaded; never call it because of `UnitNew` or `UnitRemoved`.
     fn load_unit(&self, name: &str) -> zbus::Result<OwnedObjectPath>;
+
+    /// Loads the unit and keeps it loaded as long as we are on the bus; fails when it cannot be used.
+    fn ref_unit(&self, name: &str) -> zbus::Result<()>;
+
+    fn unref_unit(&self, name: &str) -> zbus::Result<()>;
 
     fn start_unit(&self, name: &str, mode: &str) -> zbus::Result<OwnedObjectPath>;
 

@@ -4,10 +4,6 @@ use std::path::{Path, PathBuf};
 
 use super::bus::Instance;
 
-mod watch;
-
-pub use watch::watch_unit_files;
-
 /// A directory of unit files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct UnitDir {

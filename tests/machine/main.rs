@@ -1,4 +1,7 @@
 //! Machine tests: Steadfast on a real systemd that boots, reboots and loses power. README.md tells how to write one.
 
+mod outage_one;
+mod outage_two;
 mod rig;
 mod rig_itself;
+mod watched;

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{Lasting, unit_dirs};
-use crate::files::{Changed, Watch, WatchError};
+use super::bus::Instance;
+use super::unit_paths::{Lasting, unit_dirs};
+use crate::files::{Changed, Watch};
 use crate::model::observation::Observation;
 use crate::model::unit::UnitName;
-use crate::systemd::bus::Instance;
 
 /// Changes are told once none followed for this long.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -36,14 +36,17 @@ const KINDS: [&str; 11] = [
     "device",
 ];
 
-/// Watches the unit files of the system, or those of this user, until nobody listens any more.
-///
-/// # Errors
-/// When the kernel gives no inotify instance. Then changes are noticed at the slow steady period.
-pub async fn watch_unit_files(user_instance: bool, out: mpsc::Sender<Observation>) -> Result<(), WatchError> {
-    let instance = if user_instance { Instance::User } else { Instance::System };
-    let mut watched = Watched::of(watched_dirs(instance), user_instance);
-    let (mut watch, mut changes) = Watch::new(DEBOUNCE)?;
+/// Watches the unit files of a manager and tells which units' files, links or drop-ins changed, whoever changed them, until
+/// nobody listens any more. An empty list: any may have. Where inotify cannot be had it warns and ends; the slow readings remain.
+pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>) {
+    let (mut watch, mut changes) = match Watch::new(DEBOUNCE) {
+        Ok(watching) => watching,
+        Err(why) => {
+            tracing::warn!("{why}; links made or removed by hand are noticed late");
+            return;
+        }
+    };
+    let mut watched = Watched::of(watched_dirs(instance), instance == Instance::User);
     let mut plan = watched.plan();
     tell_failures(&watch.set(&plan));
     while let Some(changed) = changes.next().await {
@@ -56,10 +59,9 @@ pub async fn watch_unit_files(user_instance: bool, out: mpsc::Sender<Observation
             continue;
         };
         if out.send(Observation::UnitFilesChanged { units: units.into_iter().collect() }).await.is_err() {
-            break;
+            return;
         }
     }
-    Ok(())
 }
 
 /// Generators write at each reload, which tells of itself, and transient units come and go with our own commands.

@@ -1,0 +1,119 @@
+# Builds, tests and installs Steadfast. `make help` lists what there is.
+#
+# DESTDIR  where a package is staged; empty installs on this machine
+# PREFIX   /usr for packages; with /usr/local systemd finds the units, too
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-builtin-rules
+
+DESTDIR ?=
+PREFIX ?= /usr
+CARGO ?= cargo
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION := 0.20.2
+
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+
+BINARY := $(or $(CARGO_TARGET_DIR),target)/release/steadfast
+BIN := $(DESTDIR)$(PREFIX)/bin
+LIB := $(DESTDIR)$(PREFIX)/lib
+SHARE := $(DESTDIR)$(PREFIX)/share
+ETC := $(DESTDIR)/etc/steadfast
+# All that `install` puts below PREFIX, and `uninstall` removes. What is below /etc and /var belongs to the admin.
+INSTALLED := \
+	$(BIN)/steadfast \
+	$(LIB)/systemd/system/steadfast.service \
+	$(LIB)/systemd/system/steadfast.socket \
+	$(LIB)/systemd/user/steadfast.service \
+	$(LIB)/systemd/user/steadfast.socket \
+	$(LIB)/sysusers.d/steadfast.conf \
+	$(LIB)/tmpfiles.d/steadfast.conf \
+	$(SHARE)/bash-completion/completions/steadfast \
+	$(SHARE)/zsh/vendor-completions/_steadfast \
+	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
+	$(SHARE)/steadfast/unit.schema.json \
+	$(SHARE)/doc/steadfast/README.md
+
+# This very machine is installed on, and systemd runs it.
+LIVE = [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]
+
+.PHONY: help
+help: ## lists the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) | \
+	  while IFS='|' read -r target does; do printf '  make %-10s  %s\n' "$$target" "$$does"; done
+
+.PHONY: build
+build: ## builds the program, target/release/steadfast
+	$(CARGO) build --release --locked
+
+$(BINARY):
+	$(CARGO) build --release --locked
+
+.PHONY: check
+check: tools-fast ## the fast tier: format, lints, and every test that needs no machine
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) nextest run --locked -E 'not binary(machine)'
+
+.PHONY: test
+test: tools ## every tier, machine tests included; installs what is missing; as root
+	$(CARGO) fmt --check
+	$(CARGO) clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
+	$(CARGO) deny --offline --locked check bans licenses sources
+	tests/machine/rig/root.sh >/dev/null
+	$(CARGO) nextest run --locked
+
+.PHONY: tools-fast
+tools-fast: # what `check` needs
+	@command -v cc >/dev/null || { echo 'installing a C compiler' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+	@cargo nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest@$(NEXTEST_VERSION)
+
+.PHONY: tools
+tools: tools-fast # what `test` needs besides; the rig fetches its own
+	@cargo deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny@$(DENY_VERSION)
+	@$(CARGO) fetch --locked
+
+.PHONY: install
+install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start it
+	install -D -m 0755 -t $(BIN) $(BINARY)
+	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast.service units/steadfast.socket
+	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service
+	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
+	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
+	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md
+	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
+	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
+	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
+	$(BINARY) completions fish >$(SHARE)/fish/vendor_completions.d/steadfast.fish
+	$(BINARY) schema >$(SHARE)/steadfast/unit.schema.json
+	install -d -m 0755 $(ETC) $(ETC)/units.d
+	@if $(LIVE); then \
+	  systemd-sysusers steadfast.conf; \
+	  systemd-tmpfiles --create steadfast.conf; \
+	  systemctl daemon-reload; \
+	  if systemctl -q is-active steadfast.service; then \
+	    echo 'installed; the old version still runs until: systemctl restart steadfast.service'; \
+	  else \
+	    echo 'installed; now and at every boot: systemctl enable --now steadfast.socket steadfast.service'; \
+	  fi; \
+	fi
+
+.PHONY: uninstall
+uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
+	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
+	rm -f $(INSTALLED)
+	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
+	@if $(LIVE); then systemctl daemon-reload; fi
+	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
+
+.PHONY: clean
+clean: ## removes everything that was built
+	$(CARGO) clean

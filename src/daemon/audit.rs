@@ -1,0 +1,65 @@
+//! The whole host at one look: what systemd has, through the same policy, and what of it is worth telling.
+
+use crate::config::{Directories, Loaded, Loader};
+use crate::model::finding::Severity;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Spec};
+use crate::model::unit::UnitName;
+use crate::policy::coverage;
+use crate::systemd::{Instance, inventory};
+
+use super::once::look;
+
+/// Stands for the file of a unit that no file manages.
+const NO_FILE: &str = "";
+
+/// One look over the whole host; needs no configuration and no running daemon.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn audit(user: bool) -> anyhow::Result<Snapshot> {
+    let (instance, directories) =
+        if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
+    let Loaded { settings, mut specs, problems, switched_off } = Loader::new(directories).load();
+    let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
+    let present = inventory::read(instance).await?;
+    let more: Vec<Spec> = present.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
+    specs.extend(more);
+    let loaded = Loaded { settings, specs, problems, switched_off: Vec::new() };
+    let snapshot = look(user, loaded).await?;
+    let switched_off: Vec<String> = switched_off.iter().map(|file| file.display().to_string()).collect();
+    Ok(coverage::worth_telling(snapshot, &switched_off))
+}
+
+/// An empty file's wishes, for a unit without a file.
+fn unmanaged(unit: UnitName) -> Spec {
+    use std::time::Duration;
+    Spec {
+        selector: Selector::Unit(unit),
+        file: NO_FILE.to_owned(),
+        mode: Mode::Observe,
+        severity: Severity::Warning,
+        owner: None,
+        runbook: None,
+        requires: Vec::new(),
+        recovery: RecoverySpec {
+            start: true,
+            enable: true,
+            after_manual_stop: None,
+            burst: 0,
+            interval: Duration::ZERO,
+            delay: Duration::ZERO,
+            max_delay: Duration::ZERO,
+            verify_within: Duration::ZERO,
+        },
+        release: ReleaseSpec {
+            link: None,
+            on_stale: Reaction::Alert,
+            settle: Duration::ZERO,
+            binaries: Reaction::Alert,
+        },
+        smoke: None,
+        probes: Vec::new(),
+        disabled: None,
+    }
+}

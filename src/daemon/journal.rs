@@ -1,0 +1,68 @@
+//! One structured journal entry per finding, decision and action; on a terminal the same to standard error.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::model::incident::{Event, EventKind};
+use crate::model::unit::UnitName;
+
+/// Starts logging: to the journal, or to standard error where that is a terminal or there is no journal.
+/// `STEADFAST_LOG` (such as `debug`) tells how much.
+pub fn begin() {
+    let filter = EnvFilter::try_from_env("STEADFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let journal = if std::io::stderr().is_terminal() { None } else { tracing_journald::layer().ok() };
+    let journal =
+        journal.map(|layer| layer.with_field_prefix(None).with_syslog_identifier("steadfast".to_owned()));
+    let stderr = journal
+        .is_none()
+        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    // A second start in the same process keeps the first.
+    drop(tracing_subscriber::registry().with(filter).with(journal).with(stderr).try_init());
+}
+
+/// Writes one event.
+pub fn record(event: &Event) {
+    let unit = event.unit.as_ref().map(UnitName::as_str);
+    let code = event.code.map(|code| code.as_str());
+    let message = event.message.as_str();
+    let (kind, message_id, incident) = (event.kind.as_str(), message_id(event.kind), event.incident);
+    match event.kind {
+        EventKind::Found => tracing::warn!(
+            object_systemd_unit = unit,
+            steadfast_code = code,
+            steadfast_incident = incident,
+            steadfast_kind = kind,
+            message_id,
+            "{message}"
+        ),
+        EventKind::Cleared
+        | EventKind::Decided
+        | EventKind::Acted
+        | EventKind::Outcome
+        | EventKind::Notice => {
+            tracing::info!(
+                object_systemd_unit = unit,
+                steadfast_code = code,
+                steadfast_incident = incident,
+                steadfast_kind = kind,
+                message_id,
+                "{message}"
+            );
+        }
+    }
+}
+
+/// `MESSAGE_ID=` of each kind of event; they stand in the catalogue as well.
+fn message_id(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Found => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f01",
+        EventKind::Cleared => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f02",
+        EventKind::Decided => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f03",
+        EventKind::Acted => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f04",
+        EventKind::Outcome => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f05",
+        EventKind::Notice => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f06",
+    }
+}

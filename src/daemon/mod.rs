@@ -1,0 +1,105 @@
+//! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
+
+mod audit;
+mod journal;
+mod once;
+mod operators;
+mod place;
+mod supervision;
+mod world;
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::api;
+use crate::config::{self, Directories};
+use crate::model::observation::Observation;
+use crate::probe;
+use crate::runtime::{INBOX, Loop};
+use crate::store::Store;
+use crate::systemd::Instance;
+
+pub use audit::audit;
+pub use once::check;
+
+use world::World;
+
+/// The database's file name within the state directory.
+const DATABASE: &str = "steadfast.db";
+/// Questions of people that may wait.
+const QUESTIONS: usize = 64;
+
+/// Runs the supervisor until it is told to stop (SIGTERM, SIGINT); SIGHUP reads the configuration again.
+///
+/// # Errors
+/// It cannot start: no state directory, or the status socket cannot be had.
+pub async fn run(user: bool) -> anyhow::Result<()> {
+    journal::begin();
+    probe::init();
+    let instance = if user { Instance::User } else { Instance::System };
+    let directories = if user { Directories::user() } else { Directories::system() };
+    let database = place::state_directory(user)?.join(DATABASE);
+    let (store, durable, notes) = Store::open(&database).context("cannot open the durable state")?;
+    for note in notes {
+        tracing::warn!("{note}");
+    }
+    let listener = status_socket(&api::socket_path(user).map_err(anyhow::Error::msg)?, user)?;
+
+    let (inbox, observations) = mpsc::channel(INBOX);
+    let (reload, reloads) = mpsc::channel(1);
+    let (questions, asked) = mpsc::channel(QUESTIONS);
+    let (world, answers) = World::new(instance, Some(store), inbox.clone());
+    let (mut ours, snapshots) = Loop::new(durable, world);
+    ours.turn(Observation::Started(place::host(user))).await;
+    tokio::spawn(config::watch(directories, reloads, inbox.clone()));
+    tokio::spawn(operators::pass_on(asked, answers, inbox));
+    tokio::spawn(api::server::serve(listener, snapshots.clone(), questions));
+    tokio::spawn(supervision::tell_systemd(snapshots));
+
+    let mut terminate = signal(SignalKind::terminate()).context("cannot await SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot await SIGINT")?;
+    let mut hangup = signal(SignalKind::hangup()).context("cannot await SIGHUP")?;
+    let rereads = async {
+        while hangup.recv().await.is_some() {
+            // One reading that is asked for already serves this request, too.
+            let _full = reload.try_send(());
+        }
+    };
+    tokio::select! {
+        () = ours.run(observations) => {}
+        () = rereads => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    supervision::stopping();
+    Ok(())
+}
+
+/// The socket that systemd passed, or one of our own at the contract's path.
+fn status_socket(path: &Path, user: bool) -> anyhow::Result<UnixListener> {
+    let passed = listenfd::ListenFd::from_env()
+        .take_unix_listener(0)
+        .context("cannot use the socket that systemd passed")?;
+    if let Some(listener) = passed {
+        listener.set_nonblocking(true).context("cannot use the socket that systemd passed")?;
+        return UnixListener::from_std(listener).context("cannot use the socket that systemd passed");
+    }
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("cannot listen on {}: another Steadfast answers there", path.display());
+    }
+    // What is left of a run that ended without cleaning up.
+    drop(std::fs::remove_file(path));
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let mode = if user { 0o600 } else { 0o660 };
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("cannot set the rights of {}", path.display()))?;
+    Ok(listener)
+}

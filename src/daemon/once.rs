@@ -1,0 +1,110 @@
+//! One round of readings through the same policy, acting on nothing: what `check` and `audit` show.
+
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+use crate::clock;
+use crate::config::{Directories, Loaded, Loader};
+use crate::model::observation::Observation;
+use crate::model::snapshot::Snapshot;
+use crate::model::spec::{Mode, Selector, Spec};
+use crate::model::state::{Durable, State, UnitSeen};
+use crate::model::unit::{ActiveState, LoadState, ManagerState};
+use crate::policy;
+use crate::probe;
+use crate::runtime::{INBOX, Loop};
+use crate::systemd::Instance;
+
+use super::place;
+use super::world::World;
+
+/// What has not answered by then stays unknown.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// One round of readings of the managed units (all, where none is named).
+///
+/// # Errors
+/// The service manager cannot be reached, or a named unit is managed by no file.
+pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
+    let directories = if user { Directories::user() } else { Directories::system() };
+    let mut loaded = Loader::new(directories).load();
+    let named = |spec: &Spec| match &spec.selector {
+        Selector::Unit(unit) => units.iter().any(|name| name == unit.as_str()),
+        Selector::Pattern(_) => true,
+    };
+    if !units.is_empty() {
+        loaded.specs.retain(named);
+    }
+    let mut snapshot = look(user, loaded).await?;
+    if !units.is_empty() {
+        snapshot.units.retain(|unit, _| units.iter().any(|name| name == unit.as_str()));
+    }
+    if let Some(missing) =
+        units.iter().find(|name| !snapshot.units.keys().any(|unit| unit.as_str() == **name))
+    {
+        bail!("cannot check {missing}: no unit file manages it");
+    }
+    Ok(snapshot)
+}
+
+/// Reads what this configuration manages once, with every probe.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<Snapshot> {
+    probe::init();
+    let instance = if user { Instance::User } else { Instance::System };
+    let (inbox, mut observations) = mpsc::channel(INBOX);
+    let (world, _answers) = World::new(instance, None, inbox);
+    let (mut ours, snapshots) = Loop::new(Durable::default(), world);
+    ours.turn(Observation::Started(place::host(user))).await;
+    let Loaded { settings, specs, problems, .. } = loaded;
+    let specs = specs.into_iter().map(|spec| Spec { mode: Mode::Observe, ..spec }).collect();
+    ours.turn(Observation::UnitFilesLoaded { settings, specs, problems }).await;
+    let end = Instant::now() + LIMIT;
+    while !complete(ours.state()) {
+        let now = clock::now();
+        let due = policy::next_deadline(ours.state()).map_or(LIMIT, |due| due.since(now));
+        let wake = (Instant::now() + due).min(end);
+        match timeout_at(wake, observations.recv()).await {
+            Ok(Some(Observation::ManagerChanged(ManagerState::Unreachable))) => {
+                bail!("cannot look: the service manager cannot be reached over D-Bus");
+            }
+            Ok(Some(observation)) => ours.turn(observation).await,
+            Ok(None) => break,
+            Err(_) if Instant::now() >= end => break,
+            Err(_) => ours.turn(Observation::DeadlineReached).await,
+        }
+    }
+    ours.publish();
+    Ok(snapshots.borrow().clone())
+}
+
+/// Everything that can be known has been read.
+fn complete(state: &State) -> bool {
+    let patterns_known = state.seen.specs.iter().all(|spec| match &spec.selector {
+        Selector::Unit(_) => true,
+        Selector::Pattern(pattern) => state.seen.matches.contains_key(pattern),
+    });
+    let boot_known = state.seen.boot.is_some() || state.seen.units.is_empty();
+    patterns_known && boot_known && state.seen.manager.is_some() && state.seen.units.values().all(known)
+}
+
+fn known(unit: &UnitSeen) -> bool {
+    let Some(reading) = &unit.reading else {
+        return false;
+    };
+    if reading.load != LoadState::Loaded {
+        return true;
+    }
+    let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
+    let asked = unit
+        .spec
+        .probes
+        .iter()
+        .all(|probe| unit.probes.get(&probe.name).is_some_and(|known| known.last.is_some()));
+    unit.settings.is_some() && unit.enablement.is_some() && unit.inspected_at.is_some() && (asked || !running)
+}

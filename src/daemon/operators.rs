@@ -1,0 +1,41 @@
+//! Questions of people to the loop, and its answers back to those who wait.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::api::server::Question;
+use crate::model::observation::Observation;
+use crate::model::operator::Answer;
+
+/// Answers of the loop, by request.
+pub type Answers = mpsc::UnboundedReceiver<(u64, Answer)>;
+
+/// Passes questions on until nobody asks any more. As many wait as the server lets in.
+pub async fn pass_on(
+    mut asked: mpsc::Receiver<Question>,
+    mut answers: Answers,
+    inbox: mpsc::Sender<Observation>,
+) {
+    let mut waiting: BTreeMap<u64, oneshot::Sender<Answer>> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            question = asked.recv() => {
+                let Some((request, back)) = question else {
+                    return;
+                };
+                waiting.retain(|_, back| !back.is_closed());
+                waiting.insert(request.id, back);
+                if inbox.send(Observation::OperatorAsked(request)).await.is_err() {
+                    return;
+                }
+            }
+            Some((request, answer)) = answers.recv() => {
+                if let Some(back) = waiting.remove(&request) {
+                    // Who asked may have gone.
+                    drop(back.send(answer));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The loop's `Outside` over the real shells: each action becomes a task that reports back as an observation.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::model::action::Action;
+use crate::model::change::Change;
+use crate::model::moment::Moment;
+use crate::model::observation::Observation;
+use crate::model::operator::Answer;
+use crate::model::probe::{CommandEnd, CommandOutcome, ProbeKind, ProbeSpec};
+use crate::model::unit::UnitName;
+use crate::probe;
+use crate::release;
+use crate::runtime::Outside;
+use crate::store::Store;
+use crate::systemd::command::{self, Command};
+use crate::systemd::follow::{Wish, follow};
+use crate::systemd::likeness::like_unit;
+use crate::systemd::orders::Orders;
+use crate::systemd::unit_files::watch_unit_files;
+use crate::systemd::{Instance, boot};
+
+use super::journal;
+use super::operators::Answers;
+
+/// An inspection of one unit's processes; the policy gives it up a little later.
+const INSPECTION: Duration = Duration::from_secs(4);
+/// Units whose enablement waits to be asked.
+const ENABLEMENTS: usize = 16_384;
+/// Units whose enablement is asked in one go.
+const BATCH: usize = 256;
+
+/// The shells and what leads to them.
+#[derive(Debug)]
+pub struct World {
+    orders: Orders,
+    /// `None`: nothing is saved, and nothing is acted on (the commands that look once).
+    store: Option<Store>,
+    inbox: mpsc::Sender<Observation>,
+    wishes: watch::Sender<Wish>,
+    rereads: mpsc::Sender<()>,
+    links: watch::Sender<BTreeMap<UnitName, Vec<String>>>,
+    enablements: mpsc::Sender<UnitName>,
+    answers: mpsc::UnboundedSender<(u64, Answer)>,
+}
+
+impl World {
+    /// Starts the shells of this instance. Their observations go to the inbox.
+    pub fn new(
+        instance: Instance,
+        store: Option<Store>,
+        inbox: mpsc::Sender<Observation>,
+    ) -> (Self, Answers) {
+        let orders = Orders::new(instance);
+        let (wishes, wished) = watch::channel(Wish::default());
+        let (rereads, reread) = mpsc::channel(1);
+        let (links, linked) = watch::channel(BTreeMap::new());
+        let (enablements, queue) = mpsc::channel(ENABLEMENTS);
+        let (answers, answered) = mpsc::unbounded_channel();
+        tokio::spawn(follow(instance, wished, reread, inbox.clone()));
+        tokio::spawn(release::watch::watch(linked, inbox.clone()));
+        tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
+        if store.is_some() {
+            tokio::spawn(watch_unit_files(instance, inbox.clone()));
+        }
+        let world = Self { orders, store, inbox, wishes, rereads, links, enablements, answers };
+        (world, answered)
+    }
+
+    /// Runs a shell; its outcome is an observation.
+    fn spawn(&self, shell: impl Future<Output = Observation> + Send + 'static) {
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let observation = shell.await;
+            // A loop that has ended wants no outcome.
+            drop(inbox.send(observation).await);
+        });
+    }
+
+    fn watch_links(&self, unit: UnitName, paths: Vec<String>) {
+        self.links.send_if_modified(|links| {
+            if paths.is_empty() {
+                links.remove(&unit).is_some()
+            } else if links.get(&unit) == Some(&paths) {
+                false
+            } else {
+                links.insert(unit, paths);
+                true
+            }
+        });
+    }
+
+    /// What changes something outside; `false` if this world only looks.
+    fn order(&self, action: Action) {
+        let orders = self.orders.clone();
+        match action {
+            Action::StartUnit { unit, order, limit } => self.spawn(async move {
+                let result = orders.start(&unit, limit).await;
+                Observation::JobFinished { unit, order, result }
+            }),
+            Action::RestartUnit { unit, order, limit } => self.spawn(async move {
+                let result = orders.restart(&unit, limit).await;
+                Observation::JobFinished { unit, order, result }
+            }),
+            Action::EnableUnit { unit, order } => self.spawn(async move {
+                let result = orders.enable(&unit).await;
+                Observation::EnableFinished { unit, order, result }
+            }),
+            Action::RunSmokeTest { unit, order, command, directory, timeout } => self.spawn(async move {
+                let outcome = run_as(&orders, &unit, command, directory, timeout).await;
+                Observation::SmokeTestFinished { unit, order, outcome }
+            }),
+            _ => {}
+        }
+    }
+
+    fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
+        let orders = self.orders.clone();
+        self.spawn(async move {
+            let outcome = match &spec.kind {
+                ProbeKind::Command { argv } => {
+                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
+                    probe::judge_command(&ended)
+                }
+                ProbeKind::Http(_) | ProbeKind::Tcp { .. } | ProbeKind::Unix { .. } => {
+                    probe::run(&spec).await
+                }
+            };
+            Observation::ProbeFinished { unit, probe: spec.name, outcome }
+        });
+    }
+}
+
+impl Outside for World {
+    fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    async fn save(&mut self, changes: Vec<Change>) -> Result<(), String> {
+        match &self.store {
+            Some(store) => store.save(changes).await.map_err(|why| why.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::WatchUnits { units, patterns } => {
+                self.wishes.send_replace(Wish { units, patterns });
+            }
+            // A reading that is asked for already serves this wish, too.
+            Action::ReadAllUnits => {
+                let _full = self.rereads.try_send(());
+            }
+            Action::ReadEnablement { units } => {
+                for unit in units {
+                    // What does not fit is read with the next slow reading.
+                    drop(self.enablements.try_send(unit));
+                }
+            }
+            Action::PredictBoot => {
+                let orders = self.orders.clone();
+                let user = orders.instance() == Instance::User;
+                self.spawn(async move { Observation::BootPredicted(boot::predict(&orders, user).await) });
+            }
+            Action::WatchLinks { unit, paths } => self.watch_links(unit, paths),
+            Action::InspectProcesses { unit, control_group, paths } => self.spawn(async move {
+                let reading = release::processes::inspect(&unit, &control_group, &paths, INSPECTION).await;
+                Observation::ProcessesInspected { unit, reading }
+            }),
+            Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
+            Action::AnswerOperator { request, answer } => drop(self.answers.send((request, answer))),
+            Action::Record(event) if self.store.is_some() => journal::record(&event),
+            Action::Record(_) => {}
+            Action::StartUnit { .. }
+            | Action::RestartUnit { .. }
+            | Action::EnableUnit { .. }
+            | Action::RunSmokeTest { .. } => {
+                if self.store.is_some() {
+                    self.order(action);
+                }
+            }
+        }
+    }
+}
+
+/// Asks the enablement of what waits, many at a time.
+async fn read_enablements(
+    orders: Orders,
+    mut queue: mpsc::Receiver<UnitName>,
+    inbox: mpsc::Sender<Observation>,
+) {
+    while let Some(first) = queue.recv().await {
+        let mut units = vec![first];
+        while let Some(unit) = queue.try_recv().ok().filter(|_| units.len() < BATCH) {
+            units.push(unit);
+        }
+        units.sort();
+        units.dedup();
+        for (unit, state) in orders.enablements(&units).await {
+            if inbox.send(Observation::EnablementRead { unit, state }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Runs a command as the unit's own user, in its environment.
+async fn run_as(
+    orders: &Orders,
+    unit: &UnitName,
+    argv: Vec<String>,
+    directory: Option<String>,
+    timeout: Duration,
+) -> CommandOutcome {
+    let like = like_unit(orders, unit, Command::new(argv, timeout)).await;
+    match like {
+        Ok(mut command) => {
+            command.directory = directory.or(command.directory);
+            command::run(orders, command).await
+        }
+        Err(why) => {
+            CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What the disk tells of unit files: when they changed, and whether the next boot will find them in time.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::bus::Instance;
+use super::settings::Loaded;
+use crate::model::moment::Moment;
+
+/// The manager reads unit files from these before it mounts anything.
+const EARLY: [&str; 3] = ["/", "/usr", "/etc"];
+/// Links followed from a unit file to the file itself.
+const LINKS: usize = 8;
+
+/// Mount points, as PID 1 sees them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Mounts(Vec<PathBuf>);
+
+impl Mounts {
+    /// Reads PID 1's table. Ours has more mounts when we run in a sandbox, and does only where PID 1's is hidden.
+    pub(super) fn read() -> Self {
+        let table = std::fs::read_to_string("/proc/1/mountinfo")
+            .or_else(|_| std::fs::read_to_string("/proc/self/mountinfo"))
+            .unwrap_or_default();
+        Self::parse(&table)
+    }
+
+    fn parse(table: &str) -> Self {
+        Self(
+            table
+                .lines()
+                .filter_map(|line| line.split(' ').nth(4))
+                .map(|point| PathBuf::from(unescape(point)))
+                .collect(),
+        )
+    }
+
+    /// The mount point that a path lives under; nothing is touched on the disk.
+    fn of(&self, path: &Path) -> Option<&Path> {
+        self.0
+            .iter()
+            .map(PathBuf::as_path)
+            .filter(|point| path.starts_with(point))
+            .max_by_key(|point| point.as_os_str().len())
+    }
+}
+
+/// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
+pub(super) fn complete(loaded: &mut Loaded, instance: Instance, mounts: &Mounts, now: Moment) {
+    let fragment = loaded.settings.fragment.clone();
+    let files = std::iter::once(&fragment).chain(&loaded.drop_ins).filter(|path| !path.is_empty());
+    let newest = files.filter_map(|path| modified_ms(Path::new(path))).max();
+    loaded.settings.modified_at = newest.map(|ms| now.at_wall_ms(ms));
+    if fragment.is_empty() {
+        return;
+    }
+    let places = places(Path::new(&fragment), |path| std::fs::read_link(path).ok());
+    loaded.settings.boot.vanishes =
+        places.iter().find(|path| vanishes(path)).map(|path| path.display().to_string());
+    // A user's manager starts when everything is mounted.
+    if instance == Instance::System {
+        loaded.settings.boot.late_mount = late_mount(&places, mounts);
+    }
+}
+
+fn modified_ms(path: &Path) -> Option<i64> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some(seen.mtime().saturating_mul(1000).saturating_add(seen.mtime_nsec() / 1_000_000))
+}
+
+/// The path of a unit file and of every file that it stands for, one link at a time; the last need not exist.
+fn places(fragment: &Path, link: impl Fn(&Path) -> Option<PathBuf>) -> Vec<PathBuf> {
+    let mut places = vec![fragment.to_owned()];
+    while let Some(last) = places.last()
+        && places.len() <= LINKS
+    {
+        let Some(target) = link(last) else { break };
+        let target = last.parent().map_or(target.clone(), |dir| dir.join(&target));
+        places.push(target);
+    }
+    places
+}
+
+/// Gone at the next boot: below `/run`, and not made anew by a generator.
+fn vanishes(path: &Path) -> bool {
+    let generated = path.ancestors().any(|dir| {
+        let name = dir.file_name().and_then(|name| name.to_str());
+        let parent = dir.parent().and_then(Path::file_name);
+        name.is_some_and(|name| matches!(name, "generator" | "generator.early" | "generator.late"))
+            && parent.is_some_and(|parent| parent == "systemd")
+    });
+    path.starts_with("/run") && !generated
+}
+
+fn late_mount(places: &[PathBuf], mounts: &Mounts) -> Option<String> {
+    places
+        .iter()
+        // What vanishes is told as that; a masked unit is a link to /dev/null.
+        .filter(|path| !path.starts_with("/run") && !path.starts_with("/dev"))
+        .filter_map(|path| mounts.of(path))
+        .find(|point| !EARLY.iter().any(|early| point == &Path::new(early)))
+        .map(|point| point.display().to_string())
+}
+
+/// The kernel writes blanks and backslashes in mount points as three octal digits.
+fn unescape(point: &str) -> String {
+    let mut bytes = Vec::with_capacity(point.len());
+    let mut rest = point.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..3).and_then(|digits| std::str::from_utf8(digits).ok());
+        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match escaped {
+            Some(byte) if *first == b'\\' => {
+                bytes.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            _ => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+100 80 0:39 / / rw,relatime shared:1 - ext4 /dev/vda rw
+101 100 0:41 / /usr rw - ext4 /dev/vdb rw
+102 100 0:42 / /srv rw - xfs /dev/vdc rw
+103 102 0:43 / /srv/a\\040b rw - tmpfs tmpfs rw
+104 100 0:44 / /run rw - tmpfs tmpfs rw
+";
+
+    fn late(path: &str) -> Option<String> {
+        late_mount(&[PathBuf::from(path)], &Mounts::parse(TABLE))
+    }
+
+    #[test]
+    fn only_what_comes_after_the_unit_files_are_read_is_late() {
+        assert_eq!(late("/etc/systemd/system/x.service"), None);
+        assert_eq!(late("/usr/lib/systemd/system/x.service"), None);
+        assert_eq!(late("/opt/x.service"), None);
+        assert_eq!(late("/run/systemd/generator/x.service"), None);
+        assert_eq!(late("/srv/x.service"), Some("/srv".to_owned()));
+        assert_eq!(late("/srv/a b/x.service"), Some("/srv/a b".to_owned()));
+        assert_eq!(late("/srvx/x.service"), None);
+    }
+
+    #[test]
+    fn a_link_is_late_when_its_file_is() {
+        let links = |path: &Path| {
+            (path == Path::new("/etc/systemd/system/x.service")).then(|| PathBuf::from("/srv/x.service"))
+        };
+        let places = places(Path::new("/etc/systemd/system/x.service"), links);
+        assert_eq!(late_mount(&places, &Mounts::parse(TABLE)), Some("/srv".to_owned()));
+    }
+
+    #[test]
+    fn a_loop_of_links_ends() {
+        let found = places(Path::new("/a"), |_| Some(PathBuf::from("/a")));
+        assert!(found.len() <= LINKS + 1);
+    }
+
+    #[test]
+    fn what_is_generated_does_not_vanish() {
+        assert!(vanishes(Path::new("/run/systemd/system/x.service")));
+        assert!(vanishes(Path::new("/run/systemd/transient/x.service")));
+        assert!(vanishes(Path::new("/run/user/1000/systemd/transient/x.service")));
+        assert!(!vanishes(Path::new("/run/systemd/generator.late/x.service")));
+        assert!(!vanishes(Path::new("/run/user/1000/systemd/generator/x.service")));
+        assert!(!vanishes(Path::new("/etc/systemd/system/x.service")));
+    }
+
+    #[test]
+    fn files_on_this_machine_have_a_time() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let file = dir.path().join("x.service");
+        std::fs::write(&file, "").expect("a file");
+        assert!(modified_ms(&file).is_some());
+        assert_eq!(modified_ms(&dir.path().join("missing")), None);
+    }
+}

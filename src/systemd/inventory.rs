@@ -1,0 +1,48 @@
+//! Which units of the host a look over all of it concerns. Read once: listing unit files costs PID 1 a second per thousand.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::model::unit::UnitName;
+
+use super::Instance;
+use super::bus::{self, BusError};
+use super::proxies::ManagerProxy;
+
+/// Both lists together.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Kinds of unit that people enable and expect to work.
+const KINDS: [&str; 4] = ["service", "socket", "timer", "path"];
+/// States of unit files that mean that somebody wants the unit.
+const WANTED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runtime"];
+
+/// Loaded units that have been or are at work, and unit files that somebody enabled.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
+    let connection = bus::connect(instance).await?;
+    let lists = async {
+        let manager = ManagerProxy::new(&connection).await?;
+        Ok::<_, zbus::Error>((manager.list_units().await?, manager.list_unit_files().await?))
+    };
+    let (loaded, files) = timeout(LIMIT, lists)
+        .await
+        .map_err(|_| BusError::Call(format!("no answer within {} s", LIMIT.as_secs())))??;
+    let mut units = BTreeSet::new();
+    for (name, _, load, active, ..) in loaded {
+        if load == "loaded" && active != "inactive" {
+            units.insert(UnitName(name));
+        }
+    }
+    for (path, state) in files {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        if WANTED.contains(&state.as_str()) && !name.contains("@.") {
+            units.insert(UnitName::from(name));
+        }
+    }
+    units.retain(|unit| KINDS.contains(&unit.kind()) && !unit.as_str().starts_with("steadfast-run-"));
+    Ok(units)
+}

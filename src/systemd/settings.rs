@@ -1,0 +1,273 @@
+//! What is configured for a loaded unit: read after each load of it, never with each change of its state.
+
+use std::collections::HashMap;
+
+use zbus::{Connection, ObjectPath, Variant};
+
+use super::bus::{self, PROPERTIES, SYSTEMD, UNIT};
+use super::values::{self, INFINITY, Values};
+use crate::model::boot::UnitBootFacts;
+use crate::model::unit::{UnitName, UnitSettings};
+
+/// What every kind of unit has.
+const UNIT_PROPERTIES: [&str; 18] = [
+    "Id",
+    "Names",
+    "FragmentPath",
+    "DropInPaths",
+    "NeedDaemonReload",
+    "CanStart",
+    "CanStop",
+    "RefuseManualStart",
+    "RefuseManualStop",
+    "TriggeredBy",
+    "Conditions",
+    "ConditionResult",
+    "ConditionTimestampMonotonic",
+    "Asserts",
+    "AssertResult",
+    "AssertTimestampMonotonic",
+    "StartLimitBurst",
+    "StartLimitIntervalUSec",
+];
+
+/// Settings as far as the manager tells them, and the files whose times and places the disk must tell.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) settings: UnitSettings,
+    /// `DropInPaths=`.
+    pub(super) drop_ins: Vec<String>,
+}
+
+/// Reads the settings of the unit at `path`, which should be loaded: otherwise every question loads it once more.
+pub(super) async fn read(
+    connection: &Connection,
+    unit: &UnitName,
+    path: &ObjectPath<'_>,
+) -> zbus::Result<Loaded> {
+    let told = bus::properties(connection, path, UNIT, &UNIT_PROPERTIES).await?;
+    let mut settings = of_unit(&told);
+    if let Some(interface) = interface_with_settings(unit.kind()) {
+        // All at once: its 250 properties cost the manager less than the dozen that we need one by one.
+        let reply =
+            connection.call_method(Some(SYSTEMD), path, Some(PROPERTIES), "GetAll", &interface).await?;
+        let body = reply.body();
+        let told: HashMap<&str, Variant<'_>> = body.deserialize()?;
+        add_kind(&mut settings, &told);
+    }
+    Ok(Loaded { settings, drop_ins: values::texts(&told, "DropInPaths") })
+}
+
+/// The interface of a kind of unit that can run processes; others have nothing for us beyond `Unit`.
+fn interface_with_settings(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "service" => "org.freedesktop.systemd1.Service",
+        "socket" => "org.freedesktop.systemd1.Socket",
+        "mount" => "org.freedesktop.systemd1.Mount",
+        "swap" => "org.freedesktop.systemd1.Swap",
+        "scope" => "org.freedesktop.systemd1.Scope",
+        "slice" => "org.freedesktop.systemd1.Slice",
+        _ => return None,
+    })
+}
+
+fn of_unit(told: &Values<'_>) -> UnitSettings {
+    let id = values::text_or_empty(told, "Id");
+    let mut names = vec![UnitName(id.clone())];
+    names.extend(values::texts(told, "Names").into_iter().filter(|name| *name != id).map(UnitName));
+    let mut boot = UnitBootFacts::default();
+    for (conditions, result, tried) in [
+        ("Conditions", "ConditionResult", "ConditionTimestampMonotonic"),
+        ("Asserts", "AssertResult", "AssertTimestampMonotonic"),
+    ] {
+        let met = values::number(told, tried).is_some_and(|at| at > 0) && values::flag(told, result);
+        // A reload forgets the result of each condition, not the result of all.
+        if !met {
+            judge(&conditions_of(told, conditions), &mut boot);
+        }
+    }
+    UnitSettings {
+        names,
+        fragment: values::text_or_empty(told, "FragmentPath"),
+        need_daemon_reload: values::flag(told, "NeedDaemonReload"),
+        can_start: values::flag(told, "CanStart") && !values::flag(told, "RefuseManualStart"),
+        can_stop: values::flag(told, "CanStop") && !values::flag(told, "RefuseManualStop"),
+        start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
+        start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
+        triggered_by: values::texts(told, "TriggeredBy").into_iter().map(UnitName).collect(),
+        boot,
+        ..UnitSettings::default()
+    }
+}
+
+fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
+    settings.service_type = values::text_or_empty(told, "Type");
+    settings.remain_after_exit = values::flag(told, "RemainAfterExit");
+    settings.restarts_itself = values::text(told, "Restart").is_some_and(|when| when != "no");
+    settings.working_directory = values::text(told, "WorkingDirectory")
+        .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
+        .unwrap_or_default();
+    settings.exec_start = values::items(told, "ExecStart").filter_map(command).collect();
+    let assigned = values::texts(told, "Environment");
+    settings.environment_paths = assigned
+        .iter()
+        .filter_map(|assignment| assignment.split_once('=').map(|(_, value)| value.to_owned()))
+        .chain(values::texts(told, "EnvironmentFiles"))
+        .filter(|path| path.starts_with('/'))
+        .collect();
+    settings.control_group = values::text_or_empty(told, "ControlGroup");
+    settings.kill_mode = values::text_or_empty(told, "KillMode");
+    settings.timeout_start_ms = limit_ms(told, "TimeoutStartUSec");
+    settings.timeout_stop_ms = limit_ms(told, "TimeoutStopUSec");
+}
+
+/// Milliseconds; `None` is infinity, and what a kind of unit does not have.
+fn limit_ms(told: &Values<'_>, name: &str) -> Option<u64> {
+    values::number(told, name).filter(|micros| *micros != INFINITY).map(|micros| micros / 1000)
+}
+
+/// Path and arguments of one `ExecStart=`; its first argument, the name it goes by, is not one.
+fn command(item: &Variant<'_>) -> Option<Vec<String>> {
+    let Variant::Structure(fields) = item else {
+        return None;
+    };
+    let [path, Variant::Array(arguments), ..] = fields.fields() else {
+        return None;
+    };
+    let mut command = vec![values::as_text(path)?.to_owned()];
+    command.extend(arguments.inner().iter().skip(1).filter_map(values::as_text).map(str::to_owned));
+    Some(command)
+}
+
+/// One `Condition…=` or `Assert…=`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Condition {
+    /// As it is written in the unit file.
+    written: String,
+    /// `|`: one of these is enough.
+    triggering: bool,
+    /// Positive: met when last tried; negative: unmet; zero: not tried.
+    state: i32,
+}
+
+fn conditions_of(told: &Values<'_>, name: &str) -> Vec<Condition> {
+    values::items(told, name).filter_map(condition).collect()
+}
+
+fn condition(item: &Variant<'_>) -> Option<Condition> {
+    let Variant::Structure(fields) = item else {
+        return None;
+    };
+    let [kind, Variant::Bool(triggering), Variant::Bool(negated), value, Variant::I32(state)] =
+        fields.fields()
+    else {
+        return None;
+    };
+    let (kind, value) = (values::as_text(kind)?, values::as_text(value)?);
+    let (pipe, bang) = (if *triggering { "|" } else { "" }, if *negated { "!" } else { "" });
+    Some(Condition { written: format!("{kind}={pipe}{bang}{value}"), triggering: *triggering, state: *state })
+}
+
+/// Sorts out which conditions stand in the way: each plain one, and the triggering ones only while none of them is met.
+fn judge(conditions: &[Condition], facts: &mut UnitBootFacts) {
+    let triggered = conditions.iter().any(|condition| condition.triggering && condition.state > 0);
+    let waiting = conditions.iter().any(|condition| condition.triggering && condition.state == 0);
+    for condition in conditions {
+        if condition.triggering && triggered {
+            continue;
+        }
+        // One that is not tried could still be met, so that an unmet triggering one decides nothing.
+        let undecided = condition.state == 0 || (condition.triggering && waiting);
+        if undecided {
+            facts.untried_conditions.push(condition.written.clone());
+        } else if condition.state < 0 {
+            facts.unmet_conditions.push(condition.written.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(conditions: &[(&str, bool, i32)]) -> UnitBootFacts {
+        let conditions: Vec<Condition> = conditions
+            .iter()
+            .map(|(written, triggering, state)| Condition {
+                written: (*written).to_owned(),
+                triggering: *triggering,
+                state: *state,
+            })
+            .collect();
+        let mut facts = UnitBootFacts::default();
+        judge(&conditions, &mut facts);
+        facts
+    }
+
+    #[test]
+    fn plain_conditions_stand_each_for_itself() {
+        let facts = facts(&[("a", false, 1), ("b", false, -1), ("c", false, 0)]);
+        assert_eq!(facts.unmet_conditions, ["b"]);
+        assert_eq!(facts.untried_conditions, ["c"]);
+    }
+
+    #[test]
+    fn one_met_triggering_condition_is_enough() {
+        let met = facts(&[("a", true, -1), ("b", true, 1), ("c", true, 0)]);
+        assert_eq!(met, UnitBootFacts::default());
+        let none = facts(&[("a", true, -1), ("b", true, -1), ("c", false, 1)]);
+        assert_eq!(none.unmet_conditions, ["a", "b"]);
+        let open = facts(&[("a", true, -1), ("b", true, 0)]);
+        assert_eq!(open.unmet_conditions, Vec::<String>::new());
+        assert_eq!(open.untried_conditions, ["a", "b"]);
+    }
+
+    #[test]
+    fn conditions_are_written_as_in_the_file() {
+        let item = Variant::from(("ConditionPathExists", true, true, "/x", -1_i32));
+        assert_eq!(
+            condition(&item),
+            Some(Condition { written: "ConditionPathExists=|!/x".to_owned(), triggering: true, state: -1 })
+        );
+    }
+
+    #[test]
+    fn a_reload_does_not_forget_that_all_conditions_were_met() {
+        let untried = vec![("ConditionPathExists", false, false, "/x", 0_i32)];
+        let told = |met: bool, at: u64| -> Values<'static> {
+            HashMap::from([
+                ("Id", Variant::from("x.service")),
+                ("Conditions", Variant::from(untried.clone())),
+                ("ConditionResult", Variant::from(met)),
+                ("ConditionTimestampMonotonic", Variant::from(at)),
+            ])
+        };
+        assert_eq!(of_unit(&told(true, 7)).boot, UnitBootFacts::default());
+        for told in [told(false, 7), told(false, 0), told(true, 0)] {
+            assert_eq!(of_unit(&told).boot.untried_conditions, ["ConditionPathExists=/x"]);
+        }
+    }
+
+    #[test]
+    fn settings_of_a_service_are_taken_over() {
+        let exec = vec![("/usr/bin/php", vec!["php", "artisan", "horizon"], false, 0_u64)];
+        let told: Values<'_> = HashMap::from([
+            ("Type", Variant::from("notify")),
+            ("Restart", Variant::from("on-failure")),
+            ("WorkingDirectory", Variant::from("!/srv/app/current")),
+            ("ExecStart", Variant::from(exec)),
+            ("Environment", Variant::from(vec!["APP=/srv/app", "MODE=fast"])),
+            ("EnvironmentFiles", Variant::from(vec![("/etc/app.env", true)])),
+            ("TimeoutStartUSec", Variant::from(90_000_000_u64)),
+            ("TimeoutStopUSec", Variant::from(INFINITY)),
+        ]);
+        let mut settings = UnitSettings::default();
+        add_kind(&mut settings, &told);
+        assert_eq!(settings.exec_start, [["/usr/bin/php", "artisan", "horizon"]]);
+        assert_eq!(settings.environment_paths, ["/srv/app", "/etc/app.env"]);
+        assert_eq!(settings.working_directory, "/srv/app/current");
+        assert!(settings.restarts_itself);
+        assert_eq!(settings.timeout_start_ms, Some(90_000));
+        assert_eq!(settings.timeout_stop_ms, None);
+    }
+}

@@ -1,0 +1,321 @@
+//! The units that are followed: by which object each is known, how it was last seen, and what of it was told.
+
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{Hash, Hasher};
+
+use super::bus;
+use super::outbox::Outbox;
+use super::reading::Record;
+use super::survey::Ask;
+use super::values::Values;
+use crate::model::observation::Observation;
+use crate::model::unit::{ActiveState, JobKind, LoadState, UnitName, UnitSettings};
+
+/// Kinds of jobs that are remembered; a job that is over is forgotten anyway.
+const KINDS: usize = 16 * 1024;
+/// Readings that wait for the kind of a job.
+const HELD: usize = 16;
+
+/// One object that is followed.
+#[derive(Debug, Default)]
+struct Entry {
+    /// The names by which it was asked for.
+    names: BTreeSet<UnitName>,
+    record: Option<Record>,
+    /// A signal told of it since the last survey began: newer than what that survey read.
+    signalled: bool,
+    told: Option<Record>,
+    /// What waits until the kind of its job is known, in order.
+    held: VecDeque<Record>,
+}
+
+/// What a signal means for those who read more.
+#[derive(Debug, Default)]
+pub(super) struct Noticed {
+    /// The kind of this job is to be asked for.
+    pub(super) job: Option<u32>,
+    /// A start was tried: settings that come with a start are to be read again.
+    pub(super) tried: Vec<UnitName>,
+}
+
+/// All units that are followed.
+#[derive(Debug, Default)]
+pub(super) struct Watched {
+    entries: HashMap<String, Entry>,
+    paths: BTreeMap<UnitName, String>,
+    settings: BTreeMap<UnitName, u64>,
+    kinds: HashMap<u32, Kind>,
+}
+
+/// The kind of a job.
+#[derive(Debug)]
+enum Kind {
+    /// It is being asked for; readings of this object wait.
+    Asked {
+        path: String,
+    },
+    /// It was over before it could be asked for; what became of the unit tells.
+    Gone,
+    Known(JobKind),
+}
+
+impl Watched {
+    /// Follows exactly `units` from now on; returns those that are new.
+    pub(super) fn set(&mut self, units: &BTreeSet<UnitName>) -> Vec<UnitName> {
+        let gone: Vec<UnitName> = self.paths.keys().filter(|unit| !units.contains(*unit)).cloned().collect();
+        for unit in gone {
+            self.leave(&unit);
+            self.paths.remove(&unit);
+            self.settings.remove(&unit);
+        }
+        let new: Vec<UnitName> =
+            units.iter().filter(|unit| !self.paths.contains_key(*unit)).cloned().collect();
+        for unit in &new {
+            // Until it was read it may be an alias of another; its own object is the best guess.
+            self.place(unit, bus::unit_path(unit.as_str()).as_str());
+        }
+        new
+    }
+
+    /// Adds to what is asked of units the objects by which they are known.
+    pub(super) fn placed(&self, asks: BTreeMap<UnitName, Ask>) -> Vec<(UnitName, String, Ask)> {
+        asks.into_iter()
+            .filter_map(|(unit, ask)| {
+                let path = self.paths.get(&unit)?.clone();
+                Some((unit, path, ask))
+            })
+            .collect()
+    }
+
+    /// Every unit that is followed.
+    pub(super) fn units(&self) -> impl Iterator<Item = &UnitName> {
+        self.paths.keys()
+    }
+
+    /// Whether signals of this object matter.
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.entries.contains_key(path)
+    }
+
+    /// The names by which an object was asked for.
+    pub(super) fn names(&self, path: &str) -> Vec<UnitName> {
+        self.entries.get(path).map(|entry| entry.names.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// From now on, what is signalled is newer than what is read.
+    pub(super) fn survey_begins(&mut self) {
+        for entry in self.entries.values_mut() {
+            entry.signalled = false;
+        }
+    }
+
+    /// Takes a changed interface of a unit: of its kind first, then `Unit`, which completes the reading.
+    pub(super) fn changed(
+        &mut self,
+        path: &str,
+        interface: &str,
+        told: &Values<'_>,
+        outbox: &mut Outbox,
+    ) -> Noticed {
+        let Some(entry) = self.entries.get_mut(path) else {
+            return Noticed::default();
+        };
+        entry.signalled = true;
+        let record = entry.record.get_or_insert_with(|| Record::unloaded(LoadState::Loaded));
+        if interface != bus::UNIT {
+            record.take_kind(told);
+            return Noticed::default();
+        }
+        let tried = record.tried_us;
+        record.take_unit(told);
+        let tried = if record.tried_us == tried { Vec::new() } else { entry.names.iter().cloned().collect() };
+        let record = record.clone();
+        let job = self.tell(path, record, outbox);
+        Noticed { job, tried }
+    }
+
+    /// Takes what a survey read, unless a signal was newer; `unloaded`: nothing but our reading had it loaded. Returns whether the unit is known by a new object now:
+    /// then it must be read once more, since signals of that object were not listened to.
+    pub(super) fn read(
+        &mut self,
+        unit: &UnitName,
+        path: &str,
+        read: Record,
+        unloaded: bool,
+        outbox: &mut Outbox,
+    ) -> (bool, Option<u32>) {
+        if !self.paths.contains_key(unit) {
+            return (false, None);
+        }
+        let moved = self.paths.get(unit).is_none_or(|known| known != path);
+        if moved {
+            self.leave(unit);
+            self.place(unit, path);
+        }
+        let Some(entry) = self.entries.get_mut(path) else {
+            return (moved, None);
+        };
+        // Unloading forgets how a unit ended; what was seen of that is still true.
+        let keep =
+            |record: &Record| entry.signalled || (unloaded && record.reading.active == ActiveState::Inactive);
+        let record = match &mut entry.record {
+            Some(record) if keep(record) => {
+                record.reading.load = read.reading.load;
+                record.clone()
+            }
+            record => record.insert(read).clone(),
+        };
+        (moved, self.tell(path, record, outbox))
+    }
+
+    /// A unit that is not loaded has no state but its load state: `load` if it is known anew.
+    pub(super) fn not_loaded(&mut self, unit: &UnitName, load: Option<LoadState>, outbox: &mut Outbox) {
+        let Some(path) = self.paths.get(unit).cloned() else {
+            return;
+        };
+        let Some(entry) = self.entries.get_mut(&path) else {
+            return;
+        };
+        let known = entry.record.as_ref().map(|record| &record.reading);
+        let dead = known
+            .is_some_and(|reading| matches!(reading.active, ActiveState::Inactive | ActiveState::Failed));
+        let load = match (load, known) {
+            // Unloading follows a stop, and what was seen of that stop is still true.
+            (None, Some(_)) if dead => return,
+            (None, Some(reading)) => reading.load.clone(),
+            // Not loaded, and not asked why: what it is, the next survey tells.
+            (None, None) => return,
+            (Some(load), _) => load,
+        };
+        let record = Record::unloaded(load);
+        entry.record = Some(record.clone());
+        self.tell(&path, record, outbox);
+    }
+
+    /// Takes settings; the same ones are told once.
+    pub(super) fn configured(&mut self, unit: UnitName, settings: UnitSettings, outbox: &mut Outbox) {
+        if !self.paths.contains_key(&unit) {
+            return;
+        }
+        let mut hasher = DefaultHasher::new();
+        format!("{settings:?}").hash(&mut hasher);
+        let print = hasher.finish();
+        if self.settings.insert(unit.clone(), print) != Some(print) {
+            outbox.other(Observation::UnitSettingsRead { unit, settings });
+        }
+    }
+
+    /// The kind of a job is known now, or cannot be known any more (`None`); what waited for it is told.
+    pub(super) fn kind(&mut self, id: u32, kind: Option<JobKind>, outbox: &mut Outbox) {
+        if self.kinds.len() >= KINDS {
+            self.kinds.retain(|_, kind| matches!(kind, Kind::Asked { .. }));
+        }
+        let kind = kind.map_or(Kind::Gone, Kind::Known);
+        if let Some(Kind::Asked { path }) = self.kinds.insert(id, kind) {
+            self.release(&path, outbox);
+        }
+    }
+
+    /// A job is over. Readings that name it were told before.
+    pub(super) fn job_over(&mut self, id: u32) {
+        if matches!(self.kinds.get(&id), Some(Kind::Known(_))) {
+            self.kinds.remove(&id);
+        }
+    }
+
+    /// Queues a reading if it differs from the last one; returns the job whose kind must be asked for first.
+    fn tell(&mut self, path: &str, record: Record, outbox: &mut Outbox) -> Option<u32> {
+        let job = record.reading.job.map(|job| job.id);
+        let unknown = job.filter(|id| !self.kinds.contains_key(id));
+        if let Some(id) = unknown {
+            let path = path.to_owned();
+            self.kinds.insert(id, Kind::Asked { path });
+        }
+        let entry = self.entries.get_mut(path)?;
+        if entry.held.len() >= HELD {
+            entry.held.pop_front();
+        }
+        entry.held.push_back(record);
+        self.release(path, outbox);
+        unknown
+    }
+
+    /// Tells the readings that wait for nothing more.
+    fn release(&mut self, path: &str, outbox: &mut Outbox) {
+        let Some(entry) = self.entries.get_mut(path) else {
+            return;
+        };
+        while let Some(record) = entry.held.front() {
+            let mut reading = record.reading.clone();
+            if let Some(job) = &mut reading.job {
+                let kind = match self.kinds.get(&job.id) {
+                    Some(Kind::Asked { .. }) => return,
+                    Some(Kind::Known(kind)) => *kind,
+                    Some(Kind::Gone) => match inferred(job.id, entry) {
+                        Some(kind) => kind,
+                        None => return,
+                    },
+                    None => JobKind::Other,
+                };
+                self.kinds.insert(job.id, Kind::Known(kind));
+                job.kind = kind;
+            }
+            let Some(mut record) = entry.held.pop_front() else {
+                return;
+            };
+            record.reading = reading;
+            if entry.told.as_ref().map(|told| &told.reading) != Some(&record.reading) {
+                for unit in &entry.names {
+                    outbox.reading(unit.clone(), record.reading.clone());
+                }
+            }
+            // Also when nothing is new to others: when a start was tried is.
+            entry.told = Some(record);
+        }
+    }
+
+    /// Knows a unit by an object.
+    fn place(&mut self, unit: &UnitName, path: &str) {
+        self.paths.insert(unit.clone(), path.to_owned());
+        let entry = self.entries.entry(path.to_owned()).or_default();
+        entry.names.insert(unit.clone());
+        // Whoever joins must be told even if nothing changes.
+        entry.told = None;
+    }
+
+    /// Forgets by which object a unit is known.
+    fn leave(&mut self, unit: &UnitName) {
+        let Some(path) = self.paths.get(unit) else {
+            return;
+        };
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.names.remove(unit);
+            if entry.names.is_empty() {
+                self.entries.remove(path);
+            }
+        }
+    }
+}
+
+/// The kind of a job that was over too soon, by the unit before and after it; `None` until it is known what came after.
+fn inferred(id: u32, entry: &Entry) -> Option<JobKind> {
+    let is_of = |record: &&Record| record.reading.job.is_some_and(|job| job.id == id);
+    let after = entry.held.iter().find(|record| !is_of(record))?;
+    let Some(before) = &entry.told else {
+        return Some(JobKind::Other);
+    };
+    let refused = after.reading.result == "start-limit-hit" && after.reading != before.reading;
+    let tried = after.tried_us != before.tried_us || refused;
+    Some(match (tried, is_up(before), is_up(after)) {
+        (true, true, _) => JobKind::Restart,
+        (true, false, _) => JobKind::Start,
+        (false, _, false) => JobKind::Stop,
+        // A reload, or the start of what was started already.
+        (false, _, true) => JobKind::Other,
+    })
+}
+
+fn is_up(record: &Record) -> bool {
+    !matches!(record.reading.active, ActiveState::Inactive | ActiveState::Failed)
+}

@@ -1,0 +1,38 @@
+//! What the tests read of Steadfast, as a person would: its status socket and its commands.
+
+use std::time::Duration;
+
+use crate::rig::Machine;
+
+/// Nothing that is tested here takes longer.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// What `jq` makes of the status JSON.
+pub fn status(machine: &Machine, filter: &str) -> String {
+    let socket = "--unix-socket /run/steadfast/steadfast.sock";
+    let output = machine.try_sh(&format!("curl -s {socket} http://localhost/v1/status | jq -r '{filter}'"));
+    output.stdout
+}
+
+/// What `jq` makes of one unit.
+pub fn unit(machine: &Machine, unit: &str, filter: &str) -> String {
+    status(machine, &format!(".units[] | select(.unit == \"{unit}\") | {filter}"))
+}
+
+/// Waits until the unit's state is this one.
+pub fn state(machine: &Machine, name: &str, state: &str) -> Duration {
+    machine.wait_until(&format!("{name} is {state}"), LIMIT, || unit(machine, name, ".state") == state)
+}
+
+/// Waits for a finding, and returns how long it took and its message.
+pub fn finding(machine: &Machine, name: &str, code: &str) -> (Duration, String) {
+    let filter = format!(".findings[] | select(.code == \"{code}\") | .message");
+    let took =
+        machine.wait_until(&format!("{name} has {code}"), LIMIT, || !unit(machine, name, &filter).is_empty());
+    (took, unit(machine, name, &filter))
+}
+
+/// The journal of Steadfast's own messages.
+pub fn journal(machine: &Machine) -> String {
+    machine.sh("journalctl -t steadfast -o cat --no-pager")
+}
