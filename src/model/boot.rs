@@ -25,7 +25,7 @@ pub struct BootReading {
 pub struct UnitBootFacts {
     /// The unit file (or its link's target) lives on this mount point, which comes later than PID 1 reads unit files.
     pub late_mount: Option<String>,
-    /// The unit file or what enables it lives under `/run` and vanishes.
+    /// The path of the unit file, or of what it is a link to, where that lies under `/run` and vanishes.
     pub vanishes: Option<String>,
     /// `Condition…=`/`Assert…=` that were unmet when last tried, as written (`ConditionPathExists=/x`).
     pub unmet_conditions: Vec<String>,

@@ -212,6 +212,8 @@ pub struct UnitSeen {
     pub reading: Option<UnitReading>,
     pub settings: Option<UnitSettings>,
     pub enablement: Option<UnitFileState>,
+    /// When it was first read as what it is; a prediction of the next boot that is older knows nothing of it.
+    pub enablement_since: Moment,
     pub processes: Option<ProcessesReading>,
     /// When they were read.
     pub inspected_at: Option<Moment>,
@@ -250,6 +252,7 @@ impl UnitSeen {
             reading: None,
             settings: None,
             enablement: None,
+            enablement_since: now,
             processes: None,
             inspected_at: None,
             inspect_due: None,

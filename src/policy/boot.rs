@@ -77,6 +77,9 @@ pub fn enablement_read(state: &mut State, unit: &UnitName, read: UnitFileState, 
         return;
     };
     let changed = seen.enablement.as_ref().is_some_and(|known| *known != read);
+    if changed {
+        seen.enablement_since = turn.now;
+    }
     seen.enablement = Some(read);
     turn.touch(unit);
     if changed {
@@ -167,7 +170,8 @@ pub fn keep_prediction(state: &mut State, unit: &UnitName, turn: &mut Turn) {
         });
         durable.prediction = None;
     }
-    let Some(boot) = state.seen.boot.as_ref().filter(|boot| boot.failure.is_none()) else {
+    let told = |boot: &&BootReading| boot.failure.is_none() && boot.read_at >= seen.enablement_since;
+    let Some(boot) = state.seen.boot.as_ref().filter(told) else {
         return;
     };
     if reading.load != LoadState::Loaded {

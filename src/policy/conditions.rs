@@ -56,9 +56,13 @@ fn keep(seen: &mut UnitSeen, kind: ConditionKind, judgement: Judgement, now: Mom
     seen.conditions.insert(kind, Condition { kind, truth, reason, message, since });
 }
 
+/// What the next boot does with it. Of a unit that cannot be loaded the settings are not known, and do not matter.
 fn verdict(state: &State, case: &Case<'_>) -> Option<BootVerdict> {
-    let settings = case.seen.settings.as_ref()?;
     let reading = state.seen.boot.as_ref()?;
+    let settings = case.seen.settings.as_ref();
+    let bare = settings.is_none() && !loaded_now(case);
+    let bare = bare.then(UnitSettings::default);
+    let settings = settings.or(bare.as_ref())?;
     Some(enablement::boot_verdict(case.unit, settings, case.seen.enablement.as_ref(), reading))
 }
 
@@ -73,21 +77,25 @@ fn enabled(state: &State, case: &Case<'_>, verdict: Option<&BootVerdict>) -> Jud
     let Some(read) = &case.seen.enablement else {
         return Judgement::unknown("unread", "its enablement was not read yet");
     };
+    // Just enabled or disabled: what boot would have done before does not count.
+    let since = case.seen.enablement_since;
+    let verdict = verdict.filter(|_| state.seen.boot.as_ref().is_some_and(|boot| boot.read_at >= since));
     let user = state.seen.host.user_instance;
     enablement::enabled(case.unit, read, verdict, user).judgement(case.seen.spec.severity, case.now)
 }
 
 fn boot(state: &State, case: &Case<'_>, verdict: Option<&BootVerdict>) -> Judgement {
-    if !loaded_now(case) {
-        return Judgement::unknown("not-loaded", "the unit is not loaded");
-    }
-    let judgement = match (verdict, &state.seen.boot) {
-        (Some(verdict), Some(reading)) => {
+    let judgement = match (&case.seen.reading, verdict, &state.seen.boot) {
+        (Some(_), Some(verdict), Some(reading)) => {
             enablement::boot(case.unit, case.seen.enablement.as_ref(), verdict, reading)
                 .judgement(case.seen.spec.severity, case.now)
         }
         _ => Judgement::unknown("unread", "the next boot was not predicted yet"),
     };
+    if !loaded_now(case) {
+        // Loaded tells of the cause; that boot does not start it either is no second finding.
+        return Judgement { findings: Vec::new(), ..judgement };
+    }
     match &case.durable.mismatch {
         Some(mismatch) if mismatch.boot_id == state.seen.host.boot_id => {
             let found =

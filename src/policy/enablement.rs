@@ -87,10 +87,11 @@ fn started(settings: &UnitSettings) -> BootVerdict {
             format!("its unit file lies on {mount}, which is mounted after systemd has read the unit files");
         return BootVerdict::Unreachable { why };
     }
-    // The engine does not see systemd's own volatile directories; it was asked about what will be left. Where the file of a
-    // persistent link vanishes, it was deceived.
-    if let Some(vanishes) = facts.vanishes.as_ref().filter(|_| !in_volatile_unit_path(&settings.fragment)) {
-        return unknown(format!("boot has a start job for it, but {vanishes}"));
+    // The engine does not see systemd's own volatile directories: what it found is another file of that name. It follows a
+    // lasting link to a file elsewhere in /run, which is gone at boot.
+    let hidden = |path: &str| path == settings.fragment && in_volatile_unit_path(path);
+    if let Some(path) = facts.vanishes.as_ref().filter(|path| !hidden(path)) {
+        return unknown(format!("boot has a start job for it, but {path} will not outlast the reboot"));
     }
     match doubtful_condition(settings) {
         Some(why) => unknown(why),
@@ -124,7 +125,8 @@ fn never(settings: &UnitSettings, state: Option<&UnitFileState>) -> Option<Strin
     if state == Some(&UnitFileState::Transient) {
         return Some("it was made at run time and is gone after a reboot".to_owned());
     }
-    settings.boot.vanishes.clone()
+    let vanishes = settings.boot.vanishes.as_ref();
+    vanishes.map(|path| format!("{path} is gone after a reboot"))
 }
 
 /// Boot starts `trigger`, and that starts the unit.
@@ -267,6 +269,26 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
             Some(Opinion::Good("armed", format!("{unit} is {state}; boot starts {by}, which starts it")))
         }
         Some(BootVerdict::Unreachable { .. } | BootVerdict::Unknown { .. }) => None,
+    }
+}
+
+/// Whether the unit could have links that enable it and has none that last.
+#[must_use]
+pub fn lacks_links(state: &UnitFileState) -> bool {
+    match state {
+        UnitFileState::Disabled | UnitFileState::EnabledRuntime | UnitFileState::Linked => true,
+        UnitFileState::Enabled
+        | UnitFileState::LinkedRuntime
+        | UnitFileState::Alias
+        | UnitFileState::Masked
+        | UnitFileState::MaskedRuntime
+        | UnitFileState::Static
+        | UnitFileState::Indirect
+        | UnitFileState::Generated
+        | UnitFileState::Transient
+        | UnitFileState::Bad
+        | UnitFileState::NotFound
+        | UnitFileState::Unknown(_) => false,
     }
 }
 

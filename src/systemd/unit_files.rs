@@ -1,30 +1,43 @@
-//! Unit files and their links on disk, watched: a link made or removed by hand raises no signal.
+//! Notices links and unit files that are made, changed or removed by whatever hand: no signal of systemd's tells of that.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::files::Watch;
+use super::bus::Instance;
+use super::unit_paths::{Lasting, unit_dirs};
+use crate::files::{Changed, Watch};
 use crate::model::observation::Observation;
 use crate::model::unit::UnitName;
 
-use super::bus::Instance;
-use super::unit_paths::{Lasting, unit_dirs};
-
-/// Many links are made and removed together.
+/// Changes are told once none followed for this long.
 const DEBOUNCE: Duration = Duration::from_millis(100);
-/// Directories that are watched; of more, the slow readings tell.
-const DIRECTORIES: usize = 4096;
-/// Users who linger have a file here.
+/// Directories that are watched; those beyond are read again at the slow steady period only.
+const DIRS: usize = 16 * 1024;
+/// Units named in one hint; beyond, anything may have changed.
+const UNITS: usize = 1024;
+/// Users whose manager runs from boot on, a file each.
 const LINGER: &str = "/var/lib/systemd/linger";
-/// Endings of directories that hold links or drop-ins of the unit they are named for.
-const ATTACHED: [&str; 4] = [".wants", ".requires", ".upholds", ".d"];
+/// What a unit's name may end in.
+const KINDS: [&str; 11] = [
+    "service",
+    "socket",
+    "target",
+    "timer",
+    "path",
+    "mount",
+    "automount",
+    "swap",
+    "slice",
+    "scope",
+    "device",
+];
 
-/// Tells which units' files, links or drop-ins changed, whoever changed them. An empty list: any may have. Ends with
-/// its receiver. Where inotify cannot be had it warns and ends; the slow readings remain.
+/// Watches the unit files of a manager and tells which units' files, links or drop-ins changed, whoever changed them, until
+/// nobody listens any more. An empty list: any may have. Where inotify cannot be had it warns and ends; the slow readings remain.
 pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>) {
     let (mut watch, mut changes) = match Watch::new(DEBOUNCE) {
         Ok(watching) => watching,
@@ -33,77 +46,195 @@ pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>
             return;
         }
     };
-    loop {
-        for (folder, why) in watch.set(&watched(instance)) {
-            tracing::warn!("cannot watch {}: {why}", folder.display());
-        }
-        let Some(changed) = changes.next().await else {
-            return;
+    let mut watched = Watched::of(watched_dirs(instance), instance == Instance::User);
+    let mut plan = watched.plan();
+    tell_failures(&watch.set(&plan));
+    while let Some(changed) = changes.next().await {
+        let before = plan;
+        plan = watched.plan();
+        tell_failures(&watch.set(&plan));
+        // A link may have been made in a new directory before it was watched.
+        let new: Vec<PathBuf> = plan.difference(&before).cloned().collect();
+        let Some(units) = watched.concerned(&changed, &new) else {
+            continue;
         };
-        let lingering = changed.paths.iter().any(|path| path.starts_with(LINGER));
-        let named: BTreeSet<UnitName> = changed.paths.iter().flat_map(|path| units_of(path)).collect();
-        if named.is_empty() && !changed.everything && !lingering {
-            continue;
-        }
-        let units = if changed.everything { Vec::new() } else { named.into_iter().collect() };
-        if out.send(Observation::UnitFilesChanged { units }).await.is_err() {
+        if out.send(Observation::UnitFilesChanged { units: units.into_iter().collect() }).await.is_err() {
             return;
         }
     }
 }
 
-/// The directories of unit files, what is attached to units in them, and who lingers. Transient units come and go all the
-/// time (ours among them), and generators write at each reload, which signals tell.
-fn watched(instance: Instance) -> BTreeSet<PathBuf> {
-    let mut watched = BTreeSet::from([PathBuf::from(LINGER)]);
-    for dir in unit_dirs(instance) {
-        if dir.lasting == Lasting::Generated || dir.path.ends_with("transient") {
-            continue;
+/// Generators write at each reload, which tells of itself, and transient units come and go with our own commands.
+fn watched_dirs(instance: Instance) -> Vec<PathBuf> {
+    let dirs = unit_dirs(instance).into_iter();
+    let dirs = dirs.filter(|dir| dir.lasting != Lasting::Generated && !dir.path.ends_with("transient"));
+    dirs.map(|dir| dir.path).collect()
+}
+
+fn tell_failures(failed: &[(PathBuf, String)]) {
+    if let Some((path, why)) = failed.first() {
+        tracing::warn!("cannot watch {} directories of unit files: {}: {why}", failed.len(), path.display());
+    }
+}
+
+/// What is watched, and what a change of it means.
+#[derive(Debug)]
+struct Watched {
+    /// Directories of unit files.
+    dirs: Vec<PathBuf>,
+    /// Directory of lingering users, where that matters.
+    linger: Option<PathBuf>,
+    /// Too many directories was told.
+    told: bool,
+}
+
+impl Watched {
+    fn of(dirs: Vec<PathBuf>, user_instance: bool) -> Self {
+        Self { dirs, linger: user_instance.then(|| LINGER.into()), told: false }
+    }
+
+    /// Every directory to watch as things stand: of unit files, and those of links and drop-ins in them.
+    fn plan(&mut self) -> BTreeSet<PathBuf> {
+        let mut plan: BTreeSet<PathBuf> = self.dirs.iter().chain(&self.linger).cloned().collect();
+        for dir in &self.dirs {
+            let found = names(dir)
+                .into_iter()
+                .map(|name| dir.join(name))
+                .filter(|path| owner(path.file_name().unwrap_or_default()).is_some() && path.is_dir());
+            plan.extend(found.take((DIRS + 1).saturating_sub(plan.len())));
         }
-        let inside = fs::read_dir(&dir.path).into_iter().flatten().flatten().map(|entry| entry.path());
-        watched.extend(inside.filter(|path| attached_to(path).is_some() && path.is_dir()));
-        watched.insert(dir.path);
+        if plan.len() > DIRS && !self.told {
+            self.told = true;
+            tracing::warn!("cannot watch more than {DIRS} directories of unit files");
+        }
+        plan.into_iter().take(DIRS).collect()
     }
-    watched.into_iter().take(DIRECTORIES).collect()
+
+    /// The units that a change concerns, none for all; `None` when it concerns no unit file. `new`: directories that are
+    /// watched since this change.
+    fn concerned(&self, changed: &Changed, new: &[PathBuf]) -> Option<BTreeSet<UnitName>> {
+        let mut units = BTreeSet::new();
+        let inside = new.iter().flat_map(|dir| names(dir).into_iter().map(|name| dir.join(name)));
+        let mut concerns = false;
+        for path in changed.paths.iter().cloned().chain(inside) {
+            match self.meaning(&path) {
+                Meaning::Nothing => {}
+                Meaning::Anything => return Some(BTreeSet::new()),
+                Meaning::Units(named) => {
+                    concerns = true;
+                    units.extend(named);
+                }
+            }
+        }
+        if changed.everything || units.len() > UNITS {
+            return Some(BTreeSet::new());
+        }
+        concerns.then_some(units)
+    }
+
+    fn meaning(&self, path: &Path) -> Meaning {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Meaning::Nothing;
+        };
+        if self.linger.as_deref() == Some(parent) {
+            return Meaning::Anything;
+        }
+        if self.dirs.iter().any(|dir| dir == parent) {
+            return in_unit_dir(path, name);
+        }
+        let in_unit_dir = parent.parent().is_some_and(|dir| self.dirs.iter().any(|known| known == dir));
+        if let Some(owner) = parent.file_name().and_then(owner).filter(|_| in_unit_dir) {
+            return in_owned_dir(&owner, name);
+        }
+        // One of ours, or what stands for one that is missing.
+        let above = self.dirs.iter().chain(&self.linger).any(|dir| dir.starts_with(path));
+        if above { Meaning::Anything } else { Meaning::Nothing }
+    }
 }
 
-/// `multi-user.target` for `…/multi-user.target.wants`.
-fn attached_to(folder: &Path) -> Option<&str> {
-    let name = folder.file_name()?.to_str()?;
-    ATTACHED.iter().find_map(|ending| name.strip_suffix(ending))
+/// What a changed path means.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    Nothing,
+    /// It cannot be told for which units.
+    Anything,
+    Units(Vec<UnitName>),
 }
 
-/// The units whose files these are: the link's or file's own name, and of a drop-in directory the unit that it is for.
-fn units_of(path: &Path) -> Vec<UnitName> {
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    if name.starts_with('.') || name.ends_with('~') {
-        return Vec::new();
+/// A unit file or a link, or a directory of links or drop-ins.
+fn in_unit_dir(path: &Path, name: &OsStr) -> Meaning {
+    if let Some(owner) = owner(name) {
+        // What was in a directory that is gone cannot be told.
+        let known = path.is_dir() && owner.unit.is_some();
+        return if known { Meaning::Units(owner.unit.into_iter().collect()) } else { Meaning::Anything };
     }
-    if let Some(unit) = attached_to(path) {
-        return vec![UnitName::from(unit)];
+    let Some(unit) = unit(name) else {
+        return Meaning::Nothing;
+    };
+    match std::fs::read_link(path) {
+        // An alias makes its unit enabled, too.
+        Ok(target) => {
+            let real = target.file_name().and_then(self::unit);
+            Meaning::Units(std::iter::once(unit).chain(real).collect())
+        }
+        Err(_) if path.exists() => Meaning::Units(vec![unit]),
+        // Gone: it may have been an alias of any unit.
+        Err(_) => Meaning::Anything,
     }
-    let drop_in = path.parent().filter(|parent| parent.extension().is_some_and(|kind| kind == "d"));
-    match drop_in.and_then(attached_to) {
-        Some(unit) => vec![UnitName::from(unit)],
-        None if name.contains('.') => vec![UnitName::from(name)],
-        None => Vec::new(),
+}
+
+/// A link in `X.wants/` concerns the unit of its name, a drop-in in `X.d/` concerns X.
+fn in_owned_dir(owner: &Owner, name: &OsStr) -> Meaning {
+    if hidden(name) {
+        return Meaning::Nothing;
     }
+    if owner.drop_ins {
+        let drop_in = Path::new(name).extension().is_some_and(|kind| kind == "conf");
+        return match (&owner.unit, drop_in) {
+            (_, false) => Meaning::Nothing,
+            (Some(owner), true) => Meaning::Units(vec![owner.clone()]),
+            (None, true) => Meaning::Anything,
+        };
+    }
+    unit(name).map_or(Meaning::Nothing, |unit| Meaning::Units(vec![unit]))
+}
+
+/// A directory that belongs to a unit.
+#[derive(Debug)]
+struct Owner {
+    /// `None`: to all units of a kind (`service.d`), or of a prefix (`web-.service.d`).
+    unit: Option<UnitName>,
+    drop_ins: bool,
+}
+
+/// Whose links or drop-ins a directory of this name in a directory of unit files holds.
+fn owner(name: &OsStr) -> Option<Owner> {
+    let (owner, what) = name.to_str()?.rsplit_once('.')?;
+    let drop_ins = what == "d";
+    if !drop_ins && !matches!(what, "wants" | "requires" | "upholds") {
+        return None;
+    }
+    let all = KINDS.contains(&owner) || owner.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with('-'));
+    let unit = unit(OsStr::new(owner)).filter(|_| !all);
+    (unit.is_some() || all).then_some(Owner { unit, drop_ins })
+}
+
+/// A unit's name; not an editor's or a package manager's temporary file.
+fn unit(name: &OsStr) -> Option<UnitName> {
+    let text = name.to_str().filter(|_| !hidden(name))?;
+    let (_, kind) = text.rsplit_once('.')?;
+    KINDS.contains(&kind).then(|| text.into())
+}
+
+fn hidden(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b".")
+}
+
+/// Names in a directory, none when it is not there.
+fn names(dir: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten();
+    entries.flatten().map(|entry| entry.file_name()).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_names_its_unit() {
-        let of = |path: &str| {
-            units_of(Path::new(path)).iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        };
-        assert_eq!(of("/etc/systemd/system/a.service"), "a.service");
-        assert_eq!(of("/etc/systemd/system/multi-user.target.wants/a.service"), "a.service");
-        assert_eq!(of("/etc/systemd/system/a.service.d/10.conf"), "a.service");
-        assert_eq!(of("/etc/systemd/system/a.service.d"), "a.service");
-        assert_eq!(of("/etc/systemd/system/.#a.serviceXYZ"), "");
-        assert_eq!(of("/etc/systemd/system/x.target.wants"), "x.target");
-    }
-}
+mod tests;

@@ -108,18 +108,21 @@ fn files_that_are_not_there_at_boot_start_nothing() {
     let facts = UnitBootFacts { late_mount: Some("/srv".to_owned()), ..Default::default() };
     let late = UnitSettings { boot: facts, ..settings("a.service") };
     assert_eq!(word(&late, UnitFileState::Enabled, &["a.service"]), "unreachable");
-    let facts =
-        UnitBootFacts { vanishes: Some("its unit file is under /run".to_owned()), ..Default::default() };
-    let volatile = UnitSettings {
-        fragment: "/run/systemd/system/a.service".to_owned(),
-        boot: facts.clone(),
+    let volatile = |path: &str| UnitSettings {
+        fragment: path.to_owned(),
+        boot: UnitBootFacts { vanishes: Some(path.to_owned()), ..Default::default() },
         ..settings("a.service")
     };
-    assert_eq!(word(&volatile, UnitFileState::Enabled, &["b.service"]), "unreachable");
+    let runtime = volatile("/run/systemd/system/a.service");
+    let gone = verdict(&runtime, UnitFileState::Enabled, &reading(&["b.service"]));
+    assert_eq!(why(gone), "/run/systemd/system/a.service is gone after a reboot");
     // The engine, which does not see /run/systemd/system, found another file of that name.
-    assert_eq!(word(&volatile, UnitFileState::Enabled, &["a.service"]), "starts");
-    let deceived = UnitSettings { fragment: "/run/app/a.service".to_owned(), ..volatile };
-    assert_eq!(word(&deceived, UnitFileState::Enabled, &["a.service"]), "unknown");
+    assert_eq!(word(&runtime, UnitFileState::Enabled, &["a.service"]), "starts");
+    for path in ["/run/app/a.service", "/run/systemd/system/a.service"] {
+        let linked =
+            UnitSettings { fragment: "/etc/systemd/system/a.service".to_owned(), ..volatile(path) };
+        assert_eq!(word(&linked, UnitFileState::Enabled, &["a.service"]), "unknown", "{path}");
+    }
     assert_eq!(word(&settings("a.service"), UnitFileState::Transient, &["b.service"]), "unreachable");
 }
 

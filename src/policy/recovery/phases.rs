@@ -11,6 +11,7 @@ use crate::model::release::FileId;
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery, SmokeFailure, State, UnitSeen};
 use crate::model::unit::{JobResult, UnitName};
+use crate::policy::enablement;
 use crate::policy::health;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
@@ -260,9 +261,14 @@ pub(super) fn enter_enable(state: &mut State, unit: &UnitName, turn: &mut Turn, 
     let Some(seen) = state.seen.units.get(unit) else {
         return;
     };
-    let lacking = seen.conditions.get(&ConditionKind::Enabled).filter(|known| known.truth == Truth::False);
+    let lacking = match seen.conditions.get(&ConditionKind::Enabled).map(|known| known.truth) {
+        Some(Truth::False) => true,
+        // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
+        Some(Truth::Unknown) => seen.enablement.as_ref().is_some_and(enablement::lacks_links),
+        Some(Truth::True) | None => false,
+    };
     let asked = seen.spec.recovery.enable || recovery.because.is_none();
-    if lacking.is_some() && asked {
+    if lacking && asked {
         enter(
             state,
             unit,
