@@ -45,6 +45,7 @@ pub struct Unit {
 
 /// What will happen, at its time.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few wait at a time")]
 pub enum Event {
     Tell(Observation),
     JobEnds { unit: usize, order: u64, id: u32, kind: JobKind },
@@ -243,8 +244,8 @@ impl Host {
     }
 
     pub fn read_all(&mut self) {
-        for at in 0..UNITS.len() {
-            let unit = UnitName::from(UNITS[at]);
+        for (at, name) in UNITS.iter().enumerate() {
+            let unit = UnitName::from(*name);
             let reading = self.reading(at);
             self.outcome(2, Observation::UnitSettingsRead { unit: unit.clone(), settings: Self::settings() });
             self.outcome(2, Observation::UnitChanged { unit, reading });

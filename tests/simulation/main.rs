@@ -3,7 +3,6 @@
 //! `SEEDS=5000 SEED=17 cargo nextest run --test simulation`: how many, or which one.
 #![expect(
     clippy::expect_used,
-    clippy::panic,
     reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
 )]
 

@@ -119,8 +119,7 @@ fn files_that_are_not_there_at_boot_start_nothing() {
     // The engine, which does not see /run/systemd/system, found another file of that name.
     assert_eq!(word(&runtime, UnitFileState::Enabled, &["a.service"]), "starts");
     for path in ["/run/app/a.service", "/run/systemd/system/a.service"] {
-        let linked =
-            UnitSettings { fragment: "/etc/systemd/system/a.service".to_owned(), ..volatile(path) };
+        let linked = UnitSettings { fragment: "/etc/systemd/system/a.service".to_owned(), ..volatile(path) };
         assert_eq!(word(&linked, UnitFileState::Enabled, &["a.service"]), "unknown", "{path}");
     }
     assert_eq!(word(&settings("a.service"), UnitFileState::Transient, &["b.service"]), "unreachable");
