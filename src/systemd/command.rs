@@ -20,6 +20,8 @@ use crate::model::probe::{CommandEnd, CommandOutcome};
 
 /// What a command's end may take beyond its own timeout: being queued, started, terminated, killed and told of.
 const GRACE: Duration = Duration::from_secs(10);
+/// How a command ends that has said all that is wanted.
+const SIGKILL: i32 = 9;
 /// Between SIGTERM and SIGKILL.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// Read from the command at once.
@@ -114,6 +116,10 @@ impl Command {
         }
         if self.private_tmp {
             settings.push(("PrivateTmp", true.into()));
+        }
+        if self.until.is_some() {
+            // Killing it is the way it is meant to end; the journal need not call that a failure.
+            settings.push(("SuccessExitStatus", (Vec::<i32>::new(), vec![SIGKILL]).into()));
         }
         Ok(settings)
     }
@@ -256,7 +262,6 @@ impl Life {
     }
 
     async fn kill(&self, connection: &Connection) -> zbus::Result<()> {
-        const SIGKILL: i32 = 9;
         let manager = ManagerProxy::new(connection).await?;
         manager.kill_unit(&self.unit, "all", SIGKILL).await
     }
