@@ -58,6 +58,12 @@ check: tools-fast ## the fast tier: format, lints, and every test that needs no 
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) nextest run --locked -E 'not binary(machine)'
 
+.PHONY: demo
+demo: tools-fast $(BINARY) ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
+	tests/machine/rig/root.sh >/dev/null
+	$(CARGO) build --release --locked --quiet
+	STEADFAST_RIG_PROGRAM=$(abspath $(BINARY)) $(CARGO) run --locked --quiet --example demo
+
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
 	$(CARGO) fmt --check
