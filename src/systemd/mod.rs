@@ -17,6 +17,7 @@ mod survey;
 mod watched;
 
 pub mod command;
+pub mod likeness;
 pub mod orders;
 mod output;
 
