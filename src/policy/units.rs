@@ -159,7 +159,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
-    let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
+    let no_link = reading.links.is_empty() && reading.links_unread.is_none();
+    let period = if no_link { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
     // A hint that came meanwhile stands.
     let due = seen.inspect_due.filter(|due| *due <= turn.now);
     seen.inspect_due = Some(due.unwrap_or(turn.now.plus(period)));
