@@ -14,10 +14,16 @@ if ($argv[1] === "worker") { while (true) { sleep(1); } }
 pcntl_async_signals(true);
 $spawn = fn() => proc_open([PHP_BINARY, __FILE__, "worker"], [], $pipes);
 $workers = [$spawn(), $spawn()];
-pcntl_signal(SIGUSR2, function () use (&$workers, $spawn) {
-    foreach ($workers as $i => $worker) { proc_terminate($worker, 9); $workers[$i] = $spawn(); }
-});
-while (true) { sleep(1); }
+$replace = false;
+pcntl_signal(SIGUSR2, function () use (&$replace) { $replace = true; });
+while (true) {
+    sleep(1);
+    // Not in the handler: what is spawned there inherits its blocked signals.
+    if ($replace) {
+        foreach ($workers as $i => $worker) { proc_terminate($worker, 9); $workers[$i] = $spawn(); }
+        $replace = false;
+    }
+}
 "#;
 
 const UNIT: &str = "[Service]\nWorkingDirectory=/srv/app/current\nExecStart=/usr/bin/php artisan\n[Install]\nWantedBy=multi-user.target\n";
