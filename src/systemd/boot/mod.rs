@@ -4,6 +4,7 @@
 //! its debug log and then dumps all it knows, which takes minutes where there are thousands of units: it is killed once it
 //! has said the last job. It refuses root, so systemd runs it for us as nobody.
 
+mod command_line;
 mod doubts;
 mod transcript;
 
@@ -21,11 +22,13 @@ use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
 /// The engine needs about 0.2 s for 1,000 units and 1.5 s for 10,000 on an idle machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// About ten lines for each unit: enough for some 15,000 units.
 const OUTPUT: OutputLimit = OutputLimit { bytes: 16 * 1024 * 1024, lines: 200_000 };
 /// Where the manager's binary lies; the second on systems without a merged /usr.
 const ENGINES: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
+/// What boot starts unless it is told otherwise.
+const DEFAULT: &str = "default.target";
 /// Users whose manager runs from boot on.
 const LINGER: &str = "/var/lib/systemd/linger";
 
@@ -44,12 +47,22 @@ pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
 
 async fn compute(orders: &Orders, user_instance: bool) -> Result<Transcript, String> {
     let orders = &able(orders);
-    let engine = engine()?;
-    let outcome = command::run(orders, asked(engine, user_instance, orders.instance())).await;
-    let mut transcript = transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))?;
     let units = if user_instance { Instance::User } else { Instance::System };
+    let mut transcript = transaction(orders, units, DEFAULT).await?;
+    let told = if user_instance { None } else { command_line::told_target() };
+    if let Some(target) = told.filter(|target| target != DEFAULT) {
+        // Said for this boot alone, or written into the boot loader's settings: it cannot be told.
+        let other = transaction(orders, units, &target).await?;
+        let why = format!("the command line of this boot asks for {target}, and the next may or may not");
+        transcript = transcript.or(other, &why);
+    }
     doubts::spread(units, &mut transcript).await?;
     Ok(transcript)
+}
+
+async fn transaction(orders: &Orders, units: Instance, target: &str) -> Result<Transcript, String> {
+    let outcome = command::run(orders, question(engine()?, units, target, orders.instance())).await;
+    transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))
 }
 
 /// Only root may have PID 1 run a command; anybody else asks the manager of their own.
@@ -66,21 +79,23 @@ fn engine() -> Result<&'static str, String> {
     found.ok_or_else(|| format!("cannot find PID 1's engine: no {}", ENGINES.join(", no ")))
 }
 
-/// The question. Without `--unit=` the engine takes the target from where PID 1 takes it: the kernel's command line, or that
-/// of the container, or the link default.target.
-fn asked(engine: &str, user_instance: bool, runs_it: Instance) -> Command {
-    let units = if user_instance { Instance::User } else { Instance::System };
-    let scope = if user_instance { "--user" } else { "--system" };
-    let argv = vec![engine.to_owned(), "--test".to_owned(), scope.to_owned()];
-    let mut command = Command::new(argv, TIMEOUT);
+/// Asks what the target would start.
+fn question(engine: &str, units: Instance, target: &str, runs_it: Instance) -> Command {
+    let scope = match units {
+        Instance::System => "--system",
+        Instance::User => "--user",
+    };
+    let argv = [engine, "--test", scope, &format!("--unit={target}")].map(str::to_owned);
+    let mut command = Command::new(argv.to_vec(), TIMEOUT);
     command.description = "Steadfast: what would the next boot start?".to_owned();
     command.output = OUTPUT;
-    command.until = Some(transcript::DONE.to_owned());
-    // It makes folders for its generators there, and leaves them when it is killed.
+    // It makes folders for its generators below /tmp, and leaves them there when it is killed.
     command.private_tmp = true;
     if runs_it == Instance::System {
         command.user = Some("nobody".to_owned());
+        command.until = Some(transcript::DONE.to_owned());
     }
+    // A user's manager cannot give it a /tmp of its own everywhere: there it may end by itself, or time out.
     command.environment = vec![
         "SYSTEMD_LOG_LEVEL=debug".to_owned(),
         "SYSTEMD_LOG_TARGET=console".to_owned(),
@@ -132,7 +147,7 @@ mod tests {
         let outcome = |ended| CommandOutcome { ended, output: Vec::new(), took: Duration::from_secs(1) };
         let told = |ended| failure(&outcome(ended), "nothing was said".to_owned());
         assert_eq!(told(CommandEnd::NotRun("no bus".to_owned())), "cannot run PID 1's engine: no bus");
-        assert_eq!(told(CommandEnd::TimedOut), "PID 1's engine was not done within 60s");
+        assert_eq!(told(CommandEnd::TimedOut), "PID 1's engine was not done within 30s");
         assert_eq!(told(CommandEnd::Exited(1)), "nothing was said");
     }
 }

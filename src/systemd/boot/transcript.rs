@@ -19,6 +19,19 @@ pub(super) struct Transcript {
     pub doubts: BTreeMap<UnitName, String>,
 }
 
+impl Transcript {
+    /// Either this transaction or the other one: what only one of the two starts is in doubt.
+    pub(super) fn or(mut self, other: Self, why: &str) -> Self {
+        let differing: Vec<UnitName> = self.starts.symmetric_difference(&other.starts).cloned().collect();
+        self.starts.extend(other.starts);
+        self.doubts.extend(other.doubts);
+        for unit in differing {
+            self.doubts.entry(unit).or_insert_with(|| why.to_owned());
+        }
+        self
+    }
+}
+
 /// Reads the lines.
 ///
 /// # Errors

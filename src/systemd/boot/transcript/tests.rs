@@ -120,3 +120,16 @@ fn what_is_not_understood_is_a_failure_and_no_empty_transaction() {
     let cut: Vec<String> = lines(V252).into_iter().take(200).collect();
     assert!(read(&cut).is_err());
 }
+
+#[test]
+fn what_only_one_of_two_targets_starts_is_in_doubt() {
+    let of = |units: &[&str]| Transcript {
+        starts: units.iter().map(|unit| UnitName::from(*unit)).collect(),
+        doubts: BTreeMap::new(),
+    };
+    let either = of(&["a.service", "b.service"]).or(of(&["a.service", "rescue.target"]), "asked for");
+    assert!(starts(&either, "a.service") && !either.doubts.contains_key(&"a.service".into()));
+    for unit in ["b.service", "rescue.target"] {
+        assert!(starts(&either, unit) && either.doubts.contains_key(&unit.into()), "{unit}");
+    }
+}
