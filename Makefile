@@ -49,7 +49,8 @@ help: ## lists the targets
 build: ## builds the program, target/release/steadfast
 	$(CARGO) build --release --locked
 
-$(BINARY):
+.PHONY: $(BINARY)
+$(BINARY): # cargo knows best what is up to date
 	$(CARGO) build --release --locked
 
 .PHONY: check

@@ -15,7 +15,7 @@ use crate::model::spec::Spec;
 use crate::model::unit::UnitSettings;
 
 pub use residence::{Known, judge};
-pub use verdict::{Named, Verdict, binaries, verdict};
+pub use verdict::{Named, Verdict, binaries, target, verdict};
 
 /// Where release links led, by the link's path; oldest first.
 pub type History = BTreeMap<String, Vec<PastTarget>>;

@@ -43,7 +43,7 @@ pub fn closed(
         .or_else(|| held(state, unit, wake))
         .or_else(|| quarantined(state, unit, now, wake))
         .or_else(|| busy(seen, want))
-        .or_else(|| dependency(state, seen))
+        .or_else(|| dependency(state, unit, seen))
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -52,6 +52,15 @@ pub fn closed_for_people(state: &State, unit: &UnitName, kind: OrderKind, now: M
     let seen = state.seen.units.get(unit)?;
     let want = Want { kind, because: Code::UnitInactive, due: now };
     host(state, now, &mut None).or_else(|| busy(seen, &want)).map(|gate| gate.why)
+}
+
+/// A person does not want us to act on it: switched off, observed only, or held.
+pub fn unwanted(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
+    let seen = state.seen.units.get(unit)?;
+    disabled(seen, now, &mut None)
+        .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
+        .or_else(|| held(state, unit, &mut None))
+        .map(|gate| gate.why)
 }
 
 fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
@@ -146,9 +155,13 @@ fn missing(link: &LinkReading) -> String {
 }
 
 /// A required unit that is managed and down explains the trouble.
-fn dependency(state: &State, seen: &UnitSeen) -> Option<Gate> {
+fn dependency(state: &State, unit: &UnitName, seen: &UnitSeen) -> Option<Gate> {
     seen.spec.requires.iter().find_map(|need| {
         let needed = state.seen.units.get(need)?;
+        // Units that require each other do not explain each other.
+        if needed.spec.requires.iter().any(|back| back == unit) || need == unit {
+            return None;
+        }
         let down = [Loaded, Active, Serving]
             .iter()
             .filter_map(|kind| needed.conditions.get(kind))

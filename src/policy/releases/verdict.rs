@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
-use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role};
+use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role, Target};
 
 use super::History;
 use super::residence::before;
@@ -80,6 +80,12 @@ fn release(resident: &Resident) -> Option<&str> {
         Residence::Outdated { release, .. } | Residence::Deleted { release } => Some(release),
         Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
     }
+}
+
+/// The release that the unit's link names now, of several links the one to speak of.
+#[must_use]
+pub fn target<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a Target> {
+    relevant(links, residents)?.target.as_ref()
 }
 
 /// The link to speak of: the one beside whose target the stale release lies, else the last one (the innermost) of those
