@@ -172,12 +172,13 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
+    let no_link = reading.links.is_empty() && reading.links_unread.is_none();
     let stale = |resident: &Resident| {
         matches!(resident.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
     };
     let period = if seen.residents.iter().any(stale) {
         limits::STALE_INSPECTION
-    } else if reading.links.is_empty() {
+    } else if no_link {
         limits::SLOW_INSPECTION
     } else {
         state.seen.settings.resync

@@ -9,6 +9,7 @@ use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::limits;
+use crate::policy::releases;
 use crate::policy::turn::sooner;
 
 use super::Want;
@@ -139,11 +140,14 @@ fn busy(seen: &UnitSeen, want: &Want) -> Option<Gate> {
             "its unit file refuses manual starts or stops (RefuseManualStart=, RefuseManualStop=)",
         ));
     }
-    let release =
-        matches!(want.because, Code::ReleaseDeleted | Code::ReleaseOutdated | Code::WorkersOnlyRestart);
-    let links = seen.processes.iter().flat_map(|reading| &reading.links);
-    let missing = links.filter(|link| link.target.is_none()).map(missing).next();
-    missing.filter(|_| release).map(Gate::because)
+    releases::CODES.contains(&want.because).then(|| untold(seen)).flatten().map(Gate::because)
+}
+
+/// Where a restart would lead, or whether anything is stale, cannot be told now.
+fn untold(seen: &UnitSeen) -> Option<String> {
+    let reading = seen.processes.as_ref()?;
+    let missing = reading.links.iter().find(|link| link.target.is_none()).map(missing);
+    missing.or_else(|| releases::verdict(&seen.residents, reading).cannot_tell().map(str::to_owned))
 }
 
 fn missing(link: &LinkReading) -> String {

@@ -37,6 +37,14 @@ pub struct Verdict {
     pub running: Option<String>,
 }
 
+impl Verdict {
+    /// Why nothing can be said of the release now.
+    #[must_use]
+    pub fn cannot_tell(&self) -> Option<&str> {
+        self.unknown.as_deref().filter(|_| self.named.is_empty())
+    }
+}
+
 /// Sums up the residents of a unit (of `judge`) and its links (of `own_links`).
 #[must_use]
 pub fn verdict(residents: &[Resident], reading: &ProcessesReading) -> Verdict {
@@ -217,7 +225,7 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
         .first()
         .map(|why| format!("{} of {} processes cannot be judged: {why}", unread.len(), residents.len()));
     let incomplete = reading.incomplete.as_ref().map(|why| format!("not all was looked at: {why}"));
-    broken.or(unread).or(incomplete)
+    reading.links_unread.clone().or(broken).or(unread).or(incomplete)
 }
 
 /// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to a release is
