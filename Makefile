@@ -69,6 +69,7 @@ test: tools ## every tier, machine tests included; installs what is missing; as 
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline --locked check bans licenses sources
 	tests/machine/rig/root.sh >/dev/null
 	$(CARGO) nextest run --locked

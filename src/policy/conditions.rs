@@ -207,6 +207,8 @@ fn of_recovery(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> Vec<Findi
     }
     // The last try failed, and what it was for is still there.
     let last = durable.last_action.as_ref().filter(|last| !last.ok && durable.recovery.is_none());
+    // A failed smoke test is told by itself.
+    let last = last.filter(|_| durable.smoke_failure.is_none());
     if let Some(last) = last
         && let Some(because) = last.because
         && seen.findings.iter().any(|found| found.code == because)

@@ -18,6 +18,8 @@ pub const RESTARTS_REMEMBERED: usize = 16;
 
 /// A unit without a release link is inspected this often (replaced binaries, leftovers).
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
+/// While a process lives in an old release, what becomes of it (and of its workers) is looked at this often.
+pub const STALE_INSPECTION: Duration = Duration::from_secs(2);
 /// After a unit (re)started, the inspection waits this long for its workers.
 pub const INSPECTION_DELAY: Duration = Duration::from_millis(200);
 /// An inspection that does not answer is given up.

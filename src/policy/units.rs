@@ -2,7 +2,7 @@
 
 use crate::model::action::Action;
 use crate::model::moment::Moment;
-use crate::model::release::ProcessesReading;
+use crate::model::release::{ProcessesReading, Residence, Resident};
 use crate::model::state::{Hold, HoldKind, Phase, State, UnitSeen};
 use crate::model::unit::{
     ActiveState, JobKind, LoadState, ManagerState, UnitName, UnitReading, UnitSettings,
@@ -159,7 +159,16 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
-    let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
+    let stale = |resident: &Resident| {
+        matches!(resident.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
+    };
+    let period = if seen.residents.iter().any(stale) {
+        limits::STALE_INSPECTION
+    } else if reading.links.is_empty() {
+        limits::SLOW_INSPECTION
+    } else {
+        state.seen.settings.resync
+    };
     // A hint that came meanwhile stands.
     let due = seen.inspect_due.filter(|due| *due <= turn.now);
     seen.inspect_due = Some(due.unwrap_or(turn.now.plus(period)));

@@ -118,7 +118,7 @@ impl Command {
             settings.push(("PrivateTmp", true.into()));
         }
         if self.until.is_some() {
-            // Our own kill is no failure that the journal should tell of.
+            // Killing it is the way it is meant to end; the journal need not call that a failure.
             settings.push(("SuccessExitStatus", (Vec::<i32>::new(), vec![SIGKILL]).into()));
         }
         Ok(settings)

@@ -364,8 +364,14 @@ impl Session {
         let (calls, turns) = (self.calls.clone(), Arc::clone(&self.kinds));
         self.work.spawn(async move {
             let asked = timeout(KIND_LIMIT, async {
-                let _turn = turns.acquire().await.ok()?;
-                listen::kind_of(&calls, id).await.ok()
+                let turn = turns.acquire_owned().await.ok()?;
+                // A question that nobody waits for any more keeps its turn: the bus still counts it.
+                let question = tokio::spawn(async move {
+                    let kind = listen::kind_of(&calls, id).await.ok();
+                    drop(turn);
+                    kind
+                });
+                question.await.ok().flatten()
             });
             Done::Kind(id, asked.await.ok().flatten())
         });
