@@ -163,6 +163,15 @@ fn what_is_predicted_for_each_kind_of_unit_is_what_a_reboot_does() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
+    for (unit, why) in [
+        ("wrong-target.service", "only never.target, which boot does not start, wants it"),
+        ("by-disabled.service", "only disabled.service, which boot does not start, wants it"),
+        ("bad-setting.service", "has a bad unit file setting"),
+        ("volatile.service", "/run/systemd/system/volatile.service is gone after a reboot"),
+    ] {
+        assert!(predicted[unit].1.contains(why), "{unit}: {}", predicted[unit].1);
+    }
+
     // The promises are compared with what this boot did, and all were kept.
     verdicts(&machine);
     let broken = status(&machine, r#".units[] | select(.findings[].code == "boot-mismatch") | .unit"#);
