@@ -49,7 +49,8 @@ help: ## lists the targets
 build: ## builds the program, target/release/steadfast
 	$(CARGO) build --release --locked
 
-$(BINARY):
+.PHONY: $(BINARY)
+$(BINARY): # cargo knows best what is up to date
 	$(CARGO) build --release --locked
 
 .PHONY: check
@@ -69,6 +70,7 @@ test: tools ## every tier, machine tests included; installs what is missing; as 
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline --locked check bans licenses sources
 	tests/machine/rig/root.sh >/dev/null
 	$(CARGO) nextest run --locked

@@ -72,7 +72,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = ours.run(observations) => {}
+        () = ours.run(observations, supervision::heartbeat()) => {}
         () = rereads => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -13,6 +13,8 @@ pub struct BootReading {
     /// Units of which the transaction does not tell for sure whether they come up, each with one sentence why: members of
     /// ordering cycles and of conflicts (which of them PID 1 drops is not stable), and whatever requires such a unit.
     pub doubts: BTreeMap<UnitName, String>,
+    /// What keeps boot from starting a unit that some other unit, which boot may not start either, asks for; a clause.
+    pub hindrances: BTreeMap<UnitName, String>,
     /// User instance: whether the user manager itself runs at boot. `None` in the system instance.
     pub lingering: Option<Lingering>,
     /// Why there is no transaction to read; `None` when there is one.

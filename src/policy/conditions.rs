@@ -75,7 +75,8 @@ fn keep(seen: &mut UnitSeen, kind: ConditionKind, judgement: Judgement, now: Mom
 
 /// What the next boot does with it. Of a unit that cannot be loaded the settings are not known, and do not matter.
 fn verdict(state: &State, case: &Case<'_>) -> Option<BootVerdict> {
-    let reading = state.seen.boot.as_ref()?;
+    // Just managed, enabled or disabled: what boot would have done before does not count.
+    let reading = state.seen.boot.as_ref().filter(|boot| boot.read_at >= case.seen.enablement_since)?;
     let settings = case.seen.settings.as_ref();
     let bare = settings.is_none() && !loaded_now(case);
     let bare = bare.then(UnitSettings::default);
@@ -94,9 +95,6 @@ fn enabled(state: &State, case: &Case<'_>, verdict: Option<&BootVerdict>) -> Jud
     let Some(read) = &case.seen.enablement else {
         return Judgement::unknown("unread", "its enablement was not read yet");
     };
-    // Just enabled or disabled: what boot would have done before does not count.
-    let since = case.seen.enablement_since;
-    let verdict = verdict.filter(|_| state.seen.boot.as_ref().is_some_and(|boot| boot.read_at >= since));
     let user = state.seen.host.user_instance;
     enablement::enabled(case.unit, read, verdict, user).judgement(case.seen.spec.severity, case.now)
 }
@@ -152,8 +150,9 @@ fn residence(
     processes: &ProcessesReading,
 ) -> Judgement {
     let verdict = releases::verdict(&case.seen.residents, processes);
+    let no_link = processes.links.is_empty() && processes.links_unread.is_none();
     let mut judgement = match (&verdict.unknown, &verdict.current) {
-        _ if processes.links.is_empty() => Judgement::good("no-link", "it runs from no release link"),
+        _ if no_link => Judgement::good("no-link", "it runs from no release link"),
         (Some(why), _) => Judgement::unknown("unreadable", why.clone()),
         (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
         (None, None) => Judgement::unknown("unreadable", "the release link leads nowhere"),
@@ -162,6 +161,13 @@ fn residence(
         let found = finding(named.code, severity, named.message, case.now);
         proven(found, named.evidence, Some(format!("systemctl restart {}", case.unit)))
     };
+    if !no_link && verdict.cannot_tell().is_some() {
+        // What was found of this run and cannot be told now is not over.
+        let of_run = |known: &&Finding| reading.active_since.is_none_or(|began| known.since >= began);
+        let found =
+            case.seen.findings.iter().filter(|known| releases::CODES.contains(&known.code)).filter(of_run);
+        judgement = found.cloned().fold(judgement, Judgement::note);
+    }
     for named in verdict.named {
         judgement = judgement.and(found(named, case.seen.spec.severity));
     }

@@ -12,12 +12,12 @@ use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{Durable, State};
+use crate::model::state::{Durable, HoldKind, State};
 use crate::policy;
 
 /// Observations that may wait to be taken in.
 pub const INBOX: usize = 4096;
-/// The loop turns at least this often, so that its progress can be seen.
+/// The loop turns at least this often, or more often if a watchdog asks for it, so that its progress can be seen.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The picture is published at the latest after this many turns in a row.
 const TURNS_UNPUBLISHED: usize = 64;
@@ -70,15 +70,19 @@ impl<O: Outside> Loop<O> {
         self.outside
     }
 
-    /// Turns until every sender of the inbox is gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>) {
+    /// Turns until every sender of the inbox is gone, and each `heartbeat` at the latest.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>, heartbeat: Duration) {
         loop {
             let now = self.outside.now();
-            let due = policy::next_deadline(&self.state).map_or(HEARTBEAT, |due| due.since(now));
-            match timeout(due.min(HEARTBEAT), inbox.recv()).await {
+            let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
+            match timeout(due.min(heartbeat), inbox.recv()).await {
                 Ok(Some(observation)) => {
                     self.turn(observation).await;
                     for _ in 0..TURNS_UNPUBLISHED {
+                        // A slow disk must not look like a loop that hangs.
+                        if self.outside.now().since(now) > heartbeat {
+                            break;
+                        }
                         let Ok(observation) = inbox.try_recv() else {
                             break;
                         };
@@ -99,10 +103,17 @@ impl<O: Outside> Loop<O> {
         let actions = policy::decide(&mut self.state, observation, now);
         tracing::trace!(observation = told, actions = actions.len(), "turn");
         let changes = self.state.durable.changes_since(&self.saved);
-        let saved = if changes.is_empty() { Ok(()) } else { self.outside.save(changes).await };
+        let failing = self.state.seen.save_failure.clone();
+        let saved = match failing.filter(|(at, _)| now.since(*at) < policy::limits::SAVE_RETRY) {
+            _ if changes.is_empty() => Ok(()),
+            Some((_, why)) => Err(why),
+            None => self.outside.save(changes.clone()).await,
+        };
         match saved {
             Ok(()) => {
-                self.saved.clone_from(&self.state.durable);
+                for change in &changes {
+                    self.saved.apply(change);
+                }
                 for action in actions {
                     self.outside.perform(action);
                 }
@@ -113,10 +124,12 @@ impl<O: Outside> Loop<O> {
 
     /// What was decided is not durable, so it did not happen: only what changes nothing outside is done.
     fn take_back(&mut self, actions: Vec<Action>, why: String, now: Moment) {
-        self.state.durable.clone_from(&self.saved);
-        let told = policy::decide(&mut self.state, Observation::SaveFailed { why: why.clone() }, now);
+        self.roll_back();
+        let known = self.state.seen.save_failure.is_some();
+        let failed = Observation::SaveFailed { why: why.clone() };
+        let told = if known { Vec::new() } else { policy::decide(&mut self.state, failed, now) };
         // Whatever that turn wished to be durable has to wait as well.
-        self.state.durable.clone_from(&self.saved);
+        self.roll_back();
         for action in actions.into_iter().chain(told) {
             match action {
                 Action::StartUnit { .. }
@@ -136,6 +149,17 @@ impl<O: Outside> Loop<O> {
                 | Action::InspectProcesses { .. }
                 | Action::RunProbe { .. }
                 | Action::Record(_) => self.outside.perform(action),
+            }
+        }
+    }
+
+    /// Back to what is durable; but that a person stopped a unit is not forgotten because a disk is full.
+    fn roll_back(&mut self) {
+        let decided = std::mem::replace(&mut self.state.durable, self.saved.clone());
+        for (unit, known) in decided.units {
+            let stop = known.hold.filter(|hold| hold.kind == HoldKind::ManualStop);
+            if let (Some(stop), Some(durable)) = (stop, self.state.durable.units.get_mut(&unit)) {
+                durable.hold.get_or_insert(stop);
             }
         }
     }

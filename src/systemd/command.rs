@@ -20,8 +20,6 @@ use crate::model::probe::{CommandEnd, CommandOutcome};
 
 /// What a command's end may take beyond its own timeout: being queued, started, terminated, killed and told of.
 const GRACE: Duration = Duration::from_secs(10);
-/// How a command ends that has said all that is wanted.
-const SIGKILL: i32 = 9;
 /// Between SIGTERM and SIGKILL.
 const STOP_LIMIT: Duration = Duration::from_secs(2);
 /// Read from the command at once.
@@ -32,6 +30,8 @@ const QUEUE: usize = 256;
 const WARNING: i32 = 4;
 /// How the names of our transient units begin.
 pub(super) const PREFIX: &str = "steadfast-run-";
+/// How a command that has said all that is wanted is ended.
+const SIGKILL: i32 = 9;
 /// Statuses that systemd gives a process that never became the command (`EXIT_CHDIR` and up).
 const NOT_EXECUTED: std::ops::RangeInclusive<i32> = 200..=243;
 

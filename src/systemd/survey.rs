@@ -32,16 +32,29 @@ const FILES_LIMIT: Duration = Duration::from_secs(5);
 pub(super) enum Ask {
     /// Read it if it is loaded. Loading it because it was just loaded or unloaded would never end.
     IfLoaded,
-    /// Load it to be read.
+    /// Ask whether anything differs from what is known, and read it only then.
+    Audit,
+    /// Read it, whatever is known; load it for that.
     Load,
+}
+
+/// What is known of a unit already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// The object by which it is known.
+    pub(super) path: String,
+    /// `None` when it was never read.
+    pub(super) load: Option<LoadState>,
+    /// `StateChangeTimestampMonotonic=`.
+    pub(super) changed_us: u64,
+    pub(super) need_daemon_reload: Option<bool>,
 }
 
 /// What to read.
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) instance: Instance,
-    /// Each with the object by which it is known so far.
-    pub(super) asks: Vec<(UnitName, String, Ask)>,
+    pub(super) asks: Vec<(UnitName, Known, Ask)>,
     pub(super) patterns: Patterns,
     /// Stands for both clocks where only the wall clock is known.
     pub(super) began: Moment,
@@ -56,6 +69,8 @@ pub(super) enum Told {
         jobs: Vec<(u32, JobKind)>,
         matched: BTreeMap<String, Vec<UnitName>>,
     },
+    /// A unit that is as it is known to be.
+    Unchanged,
     /// A unit that was to be read only if it is loaded, and is not.
     Unloaded(UnitName),
     /// A unit that cannot be loaded.
@@ -179,14 +194,42 @@ async fn answer(
     manager: &ManagerProxy<'_>,
     loaded: &HashSet<&str>,
     unit: UnitName,
-    known: String,
+    known: Known,
     ask: Ask,
 ) -> Visit {
-    match (among(loaded, &unit, &known), ask) {
+    match (among(loaded, &unit, &known.path), ask) {
+        (Some(found), Ask::Audit) if is_same(calls, &found, &known).await? => Ok((Told::Unchanged, None)),
+        (None, Ask::Audit) if is_still_idle(manager, &unit, &known).await? => Ok((Told::Unchanged, None)),
         (Some(found), _) => visit(calls, found).await,
-        (None, Ask::Load) => load(calls, manager, loaded, unit).await,
+        (None, Ask::Load | Ask::Audit) => load(calls, manager, loaded, unit).await,
         (None, Ask::IfLoaded) => Ok((Told::Unloaded(unit), None)),
     }
+}
+
+/// Whether a loaded unit did what no signal told us of: changed its state, or its files.
+async fn is_same(calls: &Connection, found: &Found, known: &Known) -> zbus::Result<bool> {
+    const CHANGED: &str = "StateChangeTimestampMonotonic";
+    const RELOAD: &str = "NeedDaemonReload";
+    match bus::properties(calls, &found.path, UNIT, &[CHANGED, RELOAD]).await {
+        Ok(told) => Ok(known.load.is_some()
+            && values::number(&told, CHANGED) == Some(known.changed_us)
+            && known.need_daemon_reload == Some(values::flag(&told, RELOAD))),
+        Err(error) if is_lost(&error) => Err(error),
+        Err(_) => Ok(false),
+    }
+}
+
+/// Whether a unit that is not loaded can be loaded, or not, as before.
+async fn is_still_idle(manager: &ManagerProxy<'_>, unit: &UnitName, known: &Known) -> zbus::Result<bool> {
+    let load = match manager.ref_unit(unit.as_str()).await {
+        Ok(()) => {
+            manager.unref_unit(unit.as_str()).await?;
+            Some(LoadState::Loaded)
+        }
+        Err(error) if is_lost(&error) => return Err(error),
+        Err(error) => unusable(&error),
+    };
+    Ok(load.is_some() && load == known.load)
 }
 
 /// Loads a unit, reads it, and lets go of it again.

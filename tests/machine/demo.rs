@@ -1,5 +1,4 @@
 //! `make demo`: O2, the queue that ran from a deleted release, replayed on a throw-away systemd with Steadfast watching.
-#![expect(clippy::panic, clippy::expect_used, reason = "a demo that cannot go on says why and ends")]
 
 #[path = "rig/mod.rs"]
 #[expect(dead_code, reason = "the demo needs a part of the rig")]

@@ -6,6 +6,7 @@ use crate::model::state::{Phase, State};
 use crate::model::unit::{ActiveState, JobResult, UnitName};
 use crate::policy::turn::Turn;
 
+use super::outcome::abandon;
 use super::phases::{enter_enable, enter_proof, enter_smoke_test, job_over, order_job};
 use super::{gates, in_flight};
 
@@ -25,6 +26,10 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
     if gates::closed_for_people(state, unit, recovery.kind, turn.now).is_some() {
         return;
     }
+    if let Some(why) = gates::unwanted(state, unit, turn.now).filter(|_| recovery.because.is_some()) {
+        abandon(state, unit, &why, turn);
+        return;
+    }
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.resume = false;
     }
@@ -33,7 +38,11 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
         Some(unit),
         EventKind::Decided,
         recovery.because,
-        format!("takes up the {} of {unit} that was in flight when Steadfast ended", recovery.kind.as_str()),
+        format!(
+            "takes up the {} of {unit} that was in flight ({}) when Steadfast ended",
+            recovery.kind.as_str(),
+            recovery.phase.as_str()
+        ),
     );
     match recovery.phase {
         Phase::SmokeTest => enter_smoke_test(state, unit, turn, wake),
