@@ -4,7 +4,7 @@ mod verdict;
 
 pub use verdict::boot_verdict;
 
-use crate::model::boot::{BootReading, BootVerdict, Prediction};
+use crate::model::boot::{BootReading, BootVerdict, Lingering, Prediction};
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName};
@@ -155,11 +155,11 @@ pub fn boot(
     reading: &BootReading,
 ) -> Opinion {
     let unreachable = unreachable(unit, state, verdict, reading);
-    if reading.lingers == Some(false) {
+    if let Some(Lingering { user, on: false }) = &reading.lingering {
         let first = Problem {
             code: Code::NoLinger,
-            message: format!("no user manager runs at boot to start {unit}: lingering is off"),
-            repair: Some("loginctl enable-linger".to_owned()),
+            message: format!("no manager of {user} runs at boot to start {unit}: lingering is off"),
+            repair: Some(format!("loginctl enable-linger {user}")),
         };
         return Opinion::Bad(first, unreachable.into_iter().collect());
     }
@@ -186,7 +186,7 @@ fn unreachable(
     let BootVerdict::Unreachable { why } = verdict else {
         return None;
     };
-    let user_instance = reading.lingers.is_some();
+    let user_instance = reading.lingering.is_some();
     let systemctl = systemctl(user_instance);
     let target = if user_instance { "default.target" } else { "multi-user.target" };
     let repair = match state {

@@ -4,7 +4,9 @@
     reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
 )]
 
+mod audit;
 mod boot;
+mod commands;
 mod hung;
 mod killed_midway;
 mod outage_one;
@@ -13,9 +15,11 @@ mod outage_two_broken;
 mod outage_two_flips;
 mod outage_two_friends;
 mod outage_two_masters;
+mod probes;
 mod resilience;
 mod rig;
 mod rig_itself;
 mod thousand;
 mod unit_files;
+mod user_instance;
 mod watched;

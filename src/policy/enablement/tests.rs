@@ -220,9 +220,11 @@ fn boot_names_the_reason_and_the_repair() {
     assert_eq!(judged.message, "boot does not start a.service: it is disabled");
     assert_eq!(judged.findings[0].repair.as_deref(), Some("systemctl enable a.service"));
 
-    let off = BootReading { lingers: Some(false), ..reading(&["a.service"]) };
+    let lingering = Some(Lingering { user: "joe".to_owned(), on: false });
+    let off = BootReading { lingering, ..reading(&["a.service"]) };
     let judged = boot(&unit, None, &BootVerdict::Starts, &off).judgement(Severity::Critical, NOW);
     assert_eq!(judged.reason, "no-linger");
+    assert_eq!(judged.findings[0].repair.as_deref(), Some("loginctl enable-linger joe"));
     let both = boot(&unit, None, &never, &off).judgement(Severity::Critical, NOW);
     let codes: Vec<&str> = both.findings.iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["no-linger", "boot-unreachable"]);

@@ -18,7 +18,7 @@ use super::orders::Orders;
 use super::output::OutputLimit;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::clock;
-use crate::model::boot::BootReading;
+use crate::model::boot::{BootReading, Lingering};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
@@ -38,13 +38,13 @@ const LINGER: &str = "/var/lib/systemd/linger";
 /// Whatever goes wrong is in the reading, as its failure.
 pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
     let computed = compute(orders, user_instance).await;
-    let lingers = user_instance.then(lingers);
+    let lingering = user_instance.then(lingering);
     let read_at = clock::now();
     match computed {
         Ok(Transcript { starts, doubts, hindrances }) => {
-            BootReading { starts, doubts, hindrances, lingers, failure: None, read_at }
+            BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
         }
-        Err(why) => BootReading { lingers, failure: Some(why), read_at, ..BootReading::default() },
+        Err(why) => BootReading { lingering, failure: Some(why), read_at, ..BootReading::default() },
     }
 }
 
@@ -132,9 +132,12 @@ fn failure(outcome: &CommandOutcome, why: String) -> String {
 }
 
 /// Whether the manager of the user that we are runs from boot on.
-fn lingers() -> bool {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
-    user.ok().flatten().is_some_and(|user| Path::new(LINGER).join(user.name).exists())
+fn lingering() -> Lingering {
+    let id = nix::unistd::geteuid();
+    let known = nix::unistd::User::from_uid(id).ok().flatten();
+    let user = known.map_or_else(|| id.to_string(), |known| known.name);
+    let on = Path::new(LINGER).join(&user).exists();
+    Lingering { user, on }
 }
 
 #[cfg(test)]
