@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_file_that_was_renamed_away_is_told_and_nothing_else_of_an_empty_host() {
         let file = "/etc/steadfast/units.d/shop.service.toml.disabled".to_owned();
-        let told = worth_telling(Snapshot::default(), &[file]);
+        let told = worth_telling(Snapshot::default(), None, &[file]).snapshot;
         assert_eq!(told.findings.len(), 1);
         assert_eq!(told.findings[0].code.as_str(), "switched-off");
         assert!(told.units.is_empty());
