@@ -36,9 +36,9 @@ const LINGER: &str = "/var/lib/systemd/linger";
 ///
 /// Whatever goes wrong is in the reading, as its failure.
 pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
+    let read_at = clock::now();
     let computed = compute(orders, user_instance).await;
     let lingers = user_instance.then(lingers);
-    let read_at = clock::now();
     match computed {
         Ok(Transcript { starts, doubts }) => BootReading { starts, doubts, lingers, failure: None, read_at },
         Err(why) => BootReading { lingers, failure: Some(why), read_at, ..BootReading::default() },
