@@ -19,6 +19,7 @@ pub struct BootReading {
     pub lingering: Option<Lingering>,
     /// Why there is no transaction to read; `None` when there is one.
     pub failure: Option<String>,
+    /// When the engine was asked: what changed since may not be in it.
     pub read_at: Moment,
 }
 

@@ -42,7 +42,6 @@ fn queue(name: &str, file: &str) -> Machine {
     machine.sh(&flip(1));
     machine.write("/etc/systemd/system/horizon.service", UNIT);
     machine.sh("systemctl daemon-reload && systemctl enable --now horizon.service");
-    machine.write("/etc/steadfast/steadfast.toml", "resync = \"1s\"\n");
     machine.install_steadfast();
     manage(&machine, QUEUE, file);
     machine
@@ -133,7 +132,7 @@ fn new_workers_under_an_old_master_are_told_in_these_words() {
     let ordered = timed(&machine, "systemctl kill --kill-whom=main -s USR2 horizon.service");
     let (_, message) = finding(&machine, QUEUE, "workers-only-restart");
     let noticed = told_at(&machine, QUEUE, "found", "workers-only-restart")[0] - ordered;
-    println!("php: workers-only restart noticed after {noticed} ms (resync is 1 s): {message}");
+    println!("php: workers-only restart noticed after {noticed} ms: {message}");
     assert_eq!(
         message,
         format!(

@@ -36,7 +36,6 @@ fn web(name: &str, release: &str) -> Machine {
     machine.sh("ln -sfn releases/1 /srv/app/current");
     machine.write("/etc/systemd/system/web.service", UNIT);
     machine.sh("systemctl daemon-reload && systemctl enable --now web.service");
-    machine.write("/etc/steadfast/steadfast.toml", "resync = \"1s\"\n");
     machine.install_steadfast();
     manage(&machine, WEB, &file(release));
     machine
@@ -73,7 +72,7 @@ fn a_reload_of_gunicorn_replaces_its_workers_only() {
     let reloaded = timed(&machine, "systemctl reload web.service");
     let (_, message) = finding(&machine, WEB, "workers-only-restart");
     let noticed = told_at(&machine, WEB, "found", "workers-only-restart")[0] - reloaded;
-    println!("gunicorn: workers-only restart noticed after {noticed} ms (resync is 1 s): {message}");
+    println!("gunicorn: workers-only restart noticed after {noticed} ms: {message}");
     assert!(message.starts_with("new workers under an old master: "), "{message}");
     assert!(message.ends_with("(gunicorn) still runs /srv/app/releases/1"), "{message}");
     assert_eq!(served(&machine), "/srv/app/releases/1", "that is the point");

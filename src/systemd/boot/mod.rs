@@ -37,9 +37,9 @@ const LINGER: &str = "/var/lib/systemd/linger";
 ///
 /// Whatever goes wrong is in the reading, as its failure.
 pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
+    let read_at = clock::now();
     let computed = compute(orders, user_instance).await;
     let lingering = user_instance.then(lingering);
-    let read_at = clock::now();
     match computed {
         Ok(Transcript { starts, doubts, hindrances }) => {
             BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
