@@ -84,7 +84,11 @@ fn worded(status: &UnitStatus, found: Finding, user: &str) -> Finding {
     let unit = &status.unit;
     let reading = status.reading.as_ref();
     let ended = reading.and_then(|reading| reading.inactive_since);
-    let state = status.enablement.as_ref().map_or("not enabled", UnitFileState::as_str);
+    let state = match &status.enablement {
+        Some(UnitFileState::EnabledRuntime) => "enabled by --runtime only",
+        Some(known) => known.as_str(),
+        None => "not enabled",
+    };
     let severity = severity(found.code, found.severity);
     let found = Finding { severity, ..found };
     if found.code == Code::UnitFailed {
@@ -285,7 +289,7 @@ mod tests {
     #[test]
     fn a_file_that_was_renamed_away_is_told_and_nothing_else_of_an_empty_host() {
         let file = "/etc/steadfast/units.d/shop.service.toml.disabled".to_owned();
-        let told = worth_telling(Snapshot::default(), &[file]);
+        let told = worth_telling(Snapshot::default(), None, &[file]).snapshot;
         assert_eq!(told.findings.len(), 1);
         assert_eq!(told.findings[0].code.as_str(), "switched-off");
         assert!(told.units.is_empty());
