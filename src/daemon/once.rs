@@ -1,5 +1,7 @@
 //! One round of readings through the same policy, acting on nothing: what `check` and `audit` show.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -12,8 +14,8 @@ use crate::model::boot::BootReading;
 use crate::model::observation::Observation;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, Selector, Spec};
-use crate::model::state::{Durable, State, UnitSeen};
-use crate::model::unit::{ActiveState, LoadState, ManagerState};
+use crate::model::state::{Durable, Plan, State, UnitSeen};
+use crate::model::unit::{ActiveState, LoadState, ManagerState, UnitName};
 use crate::policy;
 use crate::probe;
 use crate::runtime::{INBOX, Loop};
@@ -32,21 +34,30 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
     let directories = if user { Directories::user() } else { Directories::system() };
     let mut loaded = Loader::new(directories).load();
+    let units: Vec<UnitName> = units.iter().map(|name| UnitName::meant(name)).collect();
     let named = |spec: &Spec| match &spec.selector {
-        Selector::Unit(unit) => units.iter().any(|name| name == unit.as_str()),
+        Selector::Unit(unit) => units.contains(unit),
         Selector::Pattern(_) => true,
     };
     if !units.is_empty() {
         loaded.specs.retain(named);
     }
+    let modes: BTreeMap<String, Mode> =
+        loaded.specs.iter().map(|spec| (spec.file.clone(), spec.mode)).collect();
     let (mut snapshot, _) = look(user, loaded).await?;
     if !units.is_empty() {
-        snapshot.units.retain(|unit, _| units.iter().any(|name| name == unit.as_str()));
+        snapshot.units.retain(|unit, _| units.contains(unit));
     }
-    if let Some(missing) =
-        units.iter().find(|name| !snapshot.units.keys().any(|unit| unit.as_str() == **name))
-    {
+    if let Some(missing) = units.iter().find(|unit| !snapshot.units.contains_key(*unit)) {
         bail!("cannot check {missing}: no unit file manages it");
+    }
+    // One look opens no incident and plans nothing: nobody follows it.
+    snapshot.incidents.clear();
+    for status in snapshot.units.values_mut() {
+        let status = Arc::make_mut(status);
+        status.mode = modes.get(&status.file).copied().unwrap_or(status.mode);
+        status.plan = Plan { explained_by: status.plan.explained_by.take(), ..Plan::default() };
+        status.incident = None;
     }
     Ok(snapshot)
 }

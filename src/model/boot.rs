@@ -14,13 +14,32 @@ pub struct BootReading {
     /// ordering cycles and of conflicts (which of them PID 1 drops is not stable), and whatever requires such a unit.
     pub doubts: BTreeMap<UnitName, String>,
     /// What keeps boot from starting a unit that some other unit, which boot may not start either, asks for; a clause.
-    pub hindrances: BTreeMap<UnitName, String>,
+    pub hindrances: BTreeMap<UnitName, Hindrance>,
     /// User instance: whether the user manager itself runs at boot. `None` in the system instance.
     pub lingering: Option<Lingering>,
     /// Why there is no transaction to read; `None` when there is one.
     pub failure: Option<String>,
     /// When the engine was asked: what changed since may not be in it.
     pub read_at: Moment,
+}
+
+/// Why boot does not start a unit that some other unit asks for; a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Whatever wants it is not started by boot either.
+    Unwanted(String),
+    /// PID 1 drops it: it cannot be loaded, or something that it requires.
+    Dropped(String),
+}
+
+impl Hindrance {
+    /// The clause.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Unwanted(why) | Self::Dropped(why) => why,
+        }
+    }
 }
 
 /// Whether a user's manager runs from boot on.

@@ -9,6 +9,12 @@ use super::moment::Moment;
 pub struct UnitName(pub String);
 
 impl UnitName {
+    /// The unit that a person means: without a suffix it is a service, as for systemctl.
+    #[must_use]
+    pub fn meant(name: &str) -> Self {
+        if name.contains('.') { Self::from(name) } else { Self(format!("{name}.service")) }
+    }
+
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

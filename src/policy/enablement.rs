@@ -4,7 +4,7 @@ mod verdict;
 
 pub use verdict::boot_verdict;
 
-use crate::model::boot::{BootReading, BootVerdict, Lingering, Prediction};
+use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction};
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName};
@@ -198,6 +198,11 @@ fn unreachable(
         }
         Some(UnitFileState::Masked) => Some(format!("{systemctl} unmask {unit}")),
         Some(UnitFileState::Static) => Some(format!("{systemctl} add-wants {target} {unit}")),
+        Some(UnitFileState::Enabled)
+            if matches!(reading.hindrances.get(unit), Some(Hindrance::Unwanted(_))) =>
+        {
+            Some(format!("{systemctl} add-wants {target} {unit}"))
+        }
         Some(
             UnitFileState::Enabled
             | UnitFileState::LinkedRuntime

@@ -17,7 +17,10 @@ pub fn quoted(bytes: &[u8]) -> String {
     let text = text.trim();
     let mut quote = String::from("\"");
     for character in text.chars().take(QUOTE) {
-        quote.extend(character.escape_debug());
+        match character {
+            '\'' => quote.push('\''),
+            _ => quote.extend(character.escape_debug()),
+        }
     }
     if text.chars().nth(QUOTE).is_some() || head.len() < bytes.len() {
         quote.push('…');
@@ -72,6 +75,7 @@ mod tests {
     fn quotations_are_short_and_harmless() {
         assert_eq!(quoted(b" all\x1b[31m\nred\xff "), "\"all\\u{1b}[31m\\nred\u{fffd}\"");
         assert_eq!(quoted("say \"x\" \u{202e}".as_bytes()), "\"say \\\"x\\\" \\u{202e}\"");
+        assert_eq!(quoted(b"name 'queue'"), "\"name 'queue'\"");
         let long = quoted(&vec![b'a'; 1 << 20]);
         assert_eq!(long.chars().count(), QUOTE + 3);
         assert!(long.ends_with("…\""));

@@ -6,6 +6,7 @@
 
 mod audit;
 mod boot;
+mod commands;
 mod hung;
 mod killed_midway;
 mod outage_one;
@@ -14,9 +15,11 @@ mod outage_two_broken;
 mod outage_two_flips;
 mod outage_two_friends;
 mod outage_two_masters;
+mod probes;
 mod resilience;
 mod rig;
 mod rig_itself;
 mod thousand;
 mod unit_files;
+mod user_instance;
 mod watched;

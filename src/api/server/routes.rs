@@ -13,6 +13,7 @@ use crate::api::openapi;
 use crate::api::wire::{Health, Status, Unit};
 use crate::model::finding::Code;
 use crate::model::snapshot::{Snapshot, UnitStatus};
+use crate::model::unit::UnitName;
 
 /// All routes.
 pub fn router(shared: Shared) -> Router {
@@ -60,13 +61,13 @@ pub fn unit_in(path: Result<Path<String>, PathRejection>) -> Result<String, Fail
 
 /// A managed unit by its name, by the name without `.service`, or by another of its names.
 pub fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a UnitStatus> {
-    let full = if name.contains('.') { name.to_owned() } else { format!("{name}.service") };
-    let by_name = snapshot.units.get(&full.as_str().into());
+    let full = UnitName::meant(name);
+    let by_name = snapshot.units.get(&full);
     let found = by_name.or_else(|| {
         let mut units = snapshot.units.values();
         units.find(|unit| {
             let names = unit.settings.iter().flat_map(|settings| &settings.names);
-            names.into_iter().any(|alias| alias.as_str() == full)
+            names.into_iter().any(|alias| *alias == full)
         })
     });
     found.map(AsRef::as_ref)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::model::boot::UnitBootFacts;
+use crate::model::boot::{Hindrance, UnitBootFacts};
 use crate::model::finding::Truth;
 use crate::model::unit::UnitSettings;
 
@@ -88,8 +88,16 @@ fn the_reason_is_as_precise_as_it_is_known() {
     let mut known = reading(&["b.service"]);
     known.hindrances = BTreeMap::from([(
         "a.service".into(),
-        "only never.target, which boot does not start, wants it".to_owned(),
+        Hindrance::Unwanted("only never.target, which boot does not start, wants it".to_owned()),
     )]);
+    let judged = boot(
+        &"a.service".into(),
+        Some(&UnitFileState::Enabled),
+        &verdict(&plain, UnitFileState::Enabled, &known),
+        &known,
+    );
+    let judged = judged.judgement(Severity::Critical, NOW);
+    assert_eq!(judged.findings[0].repair.as_deref(), Some("systemctl add-wants multi-user.target a.service"));
     assert_eq!(
         why(verdict(&plain, UnitFileState::Enabled, &known)),
         "it is enabled, but only never.target, which boot does not start, wants it"

@@ -1,6 +1,6 @@
 //! What the next boot does with a unit: the transaction of PID 1's engine, and what it cannot know.
 
-use crate::model::boot::{BootReading, BootVerdict};
+use crate::model::boot::{BootReading, BootVerdict, Hindrance};
 use crate::model::unit::{UnitFileState, UnitName, UnitSettings};
 
 /// What the next boot does with the unit. `state` is its enablement where it was told.
@@ -132,7 +132,7 @@ fn not_wanted(
     state: Option<&UnitFileState>,
     reading: &BootReading,
 ) -> String {
-    let hindrance = reading.hindrances.get(unit).map(String::as_str);
+    let hindrance = reading.hindrances.get(unit).map(Hindrance::why);
     let wanted = hindrance.unwrap_or("no unit that boot starts wants it");
     let what = match state {
         Some(UnitFileState::Enabled) => {

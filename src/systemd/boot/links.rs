@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::transcript::Transcript;
+use crate::model::boot::Hindrance;
 use crate::model::unit::UnitName;
 
 /// Links that are read; of more, the sentences are less precise.
@@ -21,7 +22,7 @@ pub(super) fn explain(dirs: &[PathBuf], transcript: &mut Transcript) {
         if known || wanting.iter().any(|name| transcript.starts.contains(name)) {
             continue;
         }
-        transcript.hindrances.insert(unit, clause(&wanting));
+        transcript.hindrances.insert(unit, Hindrance::Unwanted(clause(&wanting)));
     }
 }
 
@@ -85,7 +86,7 @@ mod tests {
         let mut transcript = Transcript { starts: BTreeSet::from(starts), ..Transcript::default() };
         explain(&[dir.path().to_owned(), dir.path().join("missing")], &mut transcript);
         let told: Vec<(&str, &str)> =
-            transcript.hindrances.iter().map(|(unit, why)| (unit.as_str(), why.as_str())).collect();
+            transcript.hindrances.iter().map(|(unit, known)| (unit.as_str(), known.why())).collect();
         assert_eq!(
             told,
             [("a.service", "only disabled.service, never.target, which boot does not start, want it")]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::model::boot::Hindrance;
 use crate::model::unit::UnitName;
 
 /// The engine has computed the transaction once it writes this.
@@ -18,7 +19,7 @@ pub(super) struct Transcript {
     /// Units whose job depends on which of several the engine drops, each with one sentence why.
     pub doubts: BTreeMap<UnitName, String>,
     /// Why the engine dropped a unit that another one asked for, as a clause.
-    pub hindrances: BTreeMap<UnitName, String>,
+    pub hindrances: BTreeMap<UnitName, Hindrance>,
 }
 
 impl Transcript {
@@ -66,7 +67,7 @@ struct Reader {
     cycles: Vec<BTreeSet<UnitName>>,
     /// Units that another unit with a start job excludes.
     conflicts: BTreeSet<UnitName>,
-    hindrances: BTreeMap<UnitName, String>,
+    hindrances: BTreeMap<UnitName, Hindrance>,
     /// (dropped, because this one was).
     dropped: Vec<(UnitName, UnitName)>,
 }
@@ -95,7 +96,8 @@ impl Reader {
         } else if let Some((unit, told)) = line.split_once(": Cannot add dependency job") {
             if let Some((_, why)) = told.split_once(": ") {
                 let why = why.strip_suffix('.').unwrap_or(why);
-                self.hindrances.insert(unit.into(), format!("PID 1 drops it: {why}"));
+                let dropped = Hindrance::Dropped(format!("PID 1 drops it: {why}"));
+                self.hindrances.insert(unit.into(), dropped);
             }
         } else if line.contains(DONE) {
             self.done = true;

@@ -96,7 +96,9 @@ fn members_of_cycles_and_conflicts_and_what_falls_with_them_are_in_doubt() {
 #[test]
 fn what_the_engine_drops_it_drops_for_a_reason() {
     let (old, new) = (read(&lines(V252)).expect("252"), read(&lines(V257)).expect("257"));
-    let why = |transcript: &Transcript, unit: &str| transcript.hindrances.get(&unit.into()).cloned();
+    let why = |transcript: &Transcript, unit: &str| {
+        transcript.hindrances.get(&unit.into()).map(|known| known.why().to_owned())
+    };
     let bad = "PID 1 drops it: Unit k42-bad.service has a bad unit file setting";
     assert_eq!(why(&old, "k42-bad.service").as_deref(), Some(bad));
     assert_eq!(why(&new, "k42-bad.service").as_deref(), Some(bad));
