@@ -24,6 +24,7 @@ use crate::runtime::{INBOX, Loop};
 use crate::store::Store;
 use crate::systemd::Instance;
 
+pub use crate::policy::coverage::Audit;
 pub use audit::audit;
 pub use once::check;
 
@@ -71,7 +72,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = ours.run(observations) => {}
+        () = ours.run(observations, supervision::heartbeat()) => {}
         () = rereads => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -1,12 +1,21 @@
 //! What systemd is told of us: READY, STATUS, and a watchdog fed only by real progress of the loop.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
 use crate::model::snapshot::{Snapshot, UnitState};
+use crate::runtime::HEARTBEAT;
 
 /// `STATUS=` names this many units in trouble.
 const NAMED: usize = 3;
+
+/// How often the loop must turn: more often than usual where `WatchdogSec=` was set short.
+pub fn heartbeat() -> Duration {
+    // A third, so that one late turn is no hang.
+    sd_notify::watchdog_enabled().map_or(HEARTBEAT, |limit| HEARTBEAT.min(limit / 3))
+}
 
 /// Tells systemd how we are with each published picture; the loop publishes at least every heartbeat.
 pub async fn tell_systemd(mut snapshots: watch::Receiver<Snapshot>) {

@@ -174,6 +174,18 @@ pub enum Phase {
     Proof,
 }
 
+impl Phase {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SmokeTest => "smoke test",
+            Self::Job => "job",
+            Self::Enable => "enable",
+            Self::Proof => "proof",
+        }
+    }
+}
+
 /// Told to us again by the first readings after a start.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {

@@ -17,7 +17,7 @@ use crate::policy;
 
 /// Observations that may wait to be taken in.
 pub const INBOX: usize = 4096;
-/// The loop turns at least this often, so that its progress can be seen.
+/// The loop turns at least this often, or more often if a watchdog asks for it, so that its progress can be seen.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The picture is published at the latest after this many turns in a row.
 const TURNS_UNPUBLISHED: usize = 64;
@@ -70,17 +70,17 @@ impl<O: Outside> Loop<O> {
         self.outside
     }
 
-    /// Turns until every sender of the inbox is gone.
-    pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>) {
+    /// Turns until every sender of the inbox is gone, and each `heartbeat` at the latest.
+    pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>, heartbeat: Duration) {
         loop {
             let now = self.outside.now();
-            let due = policy::next_deadline(&self.state).map_or(HEARTBEAT, |due| due.since(now));
-            match timeout(due.min(HEARTBEAT), inbox.recv()).await {
+            let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
+            match timeout(due.min(heartbeat), inbox.recv()).await {
                 Ok(Some(observation)) => {
                     self.turn(observation).await;
                     for _ in 0..TURNS_UNPUBLISHED {
                         // A slow disk must not look like a loop that hangs.
-                        if self.outside.now().since(now) > HEARTBEAT {
+                        if self.outside.now().since(now) > heartbeat {
                             break;
                         }
                         let Ok(observation) = inbox.try_recv() else {
@@ -107,11 +107,13 @@ impl<O: Outside> Loop<O> {
         let saved = match failing.filter(|(at, _)| now.since(*at) < policy::limits::SAVE_RETRY) {
             _ if changes.is_empty() => Ok(()),
             Some((_, why)) => Err(why),
-            None => self.outside.save(changes).await,
+            None => self.outside.save(changes.clone()).await,
         };
         match saved {
             Ok(()) => {
-                self.saved.clone_from(&self.state.durable);
+                for change in &changes {
+                    self.saved.apply(change);
+                }
                 for action in actions {
                     self.outside.perform(action);
                 }

@@ -38,7 +38,11 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
         Some(unit),
         EventKind::Decided,
         recovery.because,
-        format!("takes up the {} of {unit} that was in flight when Steadfast ended", recovery.kind.as_str()),
+        format!(
+            "takes up the {} of {unit} that was in flight ({}) when Steadfast ended",
+            recovery.kind.as_str(),
+            recovery.phase.as_str()
+        ),
     );
     match recovery.phase {
         Phase::SmokeTest => enter_smoke_test(state, unit, turn, wake),

@@ -6,9 +6,10 @@
 
 mod command_line;
 mod doubts;
+mod links;
 mod transcript;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bus::Instance;
@@ -17,7 +18,7 @@ use super::orders::Orders;
 use super::output::OutputLimit;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::clock;
-use crate::model::boot::BootReading;
+use crate::model::boot::{BootReading, Lingering};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
@@ -38,10 +39,12 @@ const LINGER: &str = "/var/lib/systemd/linger";
 pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
     let read_at = clock::now();
     let computed = compute(orders, user_instance).await;
-    let lingers = user_instance.then(lingers);
+    let lingering = user_instance.then(lingering);
     match computed {
-        Ok(Transcript { starts, doubts }) => BootReading { starts, doubts, lingers, failure: None, read_at },
-        Err(why) => BootReading { lingers, failure: Some(why), read_at, ..BootReading::default() },
+        Ok(Transcript { starts, doubts, hindrances }) => {
+            BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
+        }
+        Err(why) => BootReading { lingering, failure: Some(why), read_at, ..BootReading::default() },
     }
 }
 
@@ -57,7 +60,12 @@ async fn compute(orders: &Orders, user_instance: bool) -> Result<Transcript, Str
         transcript = transcript.or(other, &why);
     }
     doubts::spread(units, &mut transcript).await?;
-    Ok(transcript)
+    let dirs: Vec<PathBuf> = left_after_reboot(units).collect();
+    let explained = tokio::task::spawn_blocking(move || {
+        links::explain(&dirs, &mut transcript);
+        transcript
+    });
+    explained.await.map_err(|error| format!("cannot read the links of unit files: {error}"))
 }
 
 async fn transaction(orders: &Orders, units: Instance, target: &str) -> Result<Transcript, String> {
@@ -95,6 +103,7 @@ fn question(engine: &str, units: Instance, target: &str, runs_it: Instance) -> C
         command.user = Some("nobody".to_owned());
         command.until = Some(transcript::DONE.to_owned());
     }
+    let path: Vec<String> = left_after_reboot(units).map(|dir| dir.display().to_string()).collect();
     // A user's manager cannot give it a /tmp of its own everywhere: there it may end by itself, or time out.
     command.environment = vec![
         "SYSTEMD_LOG_LEVEL=debug".to_owned(),
@@ -102,17 +111,15 @@ fn question(engine: &str, units: Instance, target: &str, runs_it: Instance) -> C
         "SYSTEMD_LOG_COLOR=0".to_owned(),
         "SYSTEMD_LOG_TIME=0".to_owned(),
         "SYSTEMD_LOG_LOCATION=0".to_owned(),
-        format!("SYSTEMD_UNIT_PATH={}", left_after_reboot(units)),
+        format!("SYSTEMD_UNIT_PATH={}", path.join(":")),
     ];
     command
 }
 
 /// The directories of unit files without those that a reboot empties.
-fn left_after_reboot(units: Instance) -> String {
-    let dirs = unit_dirs(units);
-    let left = dirs.iter().filter(|dir| dir.lasting != Lasting::Emptied);
-    let left: Vec<String> = left.map(|dir| dir.path.display().to_string()).collect();
-    left.join(":")
+fn left_after_reboot(units: Instance) -> impl Iterator<Item = PathBuf> {
+    let left = unit_dirs(units).into_iter().filter(|dir| dir.lasting != Lasting::Emptied);
+    left.map(|dir| dir.path)
 }
 
 /// How the command ended says more than what is missing in its output, unless we ended it.
@@ -125,9 +132,12 @@ fn failure(outcome: &CommandOutcome, why: String) -> String {
 }
 
 /// Whether the manager of the user that we are runs from boot on.
-fn lingers() -> bool {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
-    user.ok().flatten().is_some_and(|user| Path::new(LINGER).join(user.name).exists())
+fn lingering() -> Lingering {
+    let id = nix::unistd::geteuid();
+    let known = nix::unistd::User::from_uid(id).ok().flatten();
+    let user = known.map_or_else(|| id.to_string(), |known| known.name);
+    let on = Path::new(LINGER).join(&user).exists();
+    Lingering { user, on }
 }
 
 #[cfg(test)]
@@ -136,10 +146,10 @@ mod tests {
 
     #[test]
     fn the_engine_does_not_see_what_a_reboot_empties() {
-        let left = left_after_reboot(Instance::System);
-        let dirs: Vec<&str> = left.split(':').collect();
-        assert!(dirs.contains(&"/etc/systemd/system") && dirs.contains(&"/run/systemd/generator"));
-        assert!(!dirs.contains(&"/run/systemd/system") && !dirs.contains(&"/run/systemd/transient"));
+        let dirs: Vec<PathBuf> = left_after_reboot(Instance::System).collect();
+        let sees = |dir: &str| dirs.iter().any(|seen| seen == Path::new(dir));
+        assert!(sees("/etc/systemd/system") && sees("/run/systemd/generator"));
+        assert!(!sees("/run/systemd/system") && !sees("/run/systemd/transient"));
     }
 
     #[test]
