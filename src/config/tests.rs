@@ -14,9 +14,12 @@ use crate::model::spec::{Mode, Reaction, Selector, SmokeDirectory, Spec};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A scratch configuration. Its folders lie below a sticky /tmp in some places, so it is made beside the build.
+/// A scratch configuration, where nobody else can write: not below a sticky /tmp, wherever the project lies.
 fn scratch() -> (tempfile::TempDir, Directories) {
-    let root = tempfile::Builder::new().tempdir_in(env!("CARGO_MANIFEST_DIR")).expect("a scratch folder");
+    let root = nix::unistd::getuid().is_root();
+    let home = || std::env::var_os("HOME").map_or(PathBuf::from("."), PathBuf::from);
+    let base = if root { PathBuf::from("/run") } else { home() };
+    let root = tempfile::Builder::new().tempdir_in(base).expect("a scratch folder");
     let directories = Directories {
         settings: root.path().join("etc/steadfast.toml"),
         units: vec![root.path().join("etc/units.d"), root.path().join("run/units.d")],

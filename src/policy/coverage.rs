@@ -84,7 +84,11 @@ fn worded(status: &UnitStatus, found: Finding, user: &str) -> Finding {
     let unit = &status.unit;
     let reading = status.reading.as_ref();
     let ended = reading.and_then(|reading| reading.inactive_since);
-    let state = status.enablement.as_ref().map_or("not enabled", UnitFileState::as_str);
+    let state = match &status.enablement {
+        Some(UnitFileState::EnabledRuntime) => "enabled by --runtime only",
+        Some(known) => known.as_str(),
+        None => "not enabled",
+    };
     let severity = severity(found.code, found.severity);
     let found = Finding { severity, ..found };
     if found.code == Code::UnitFailed {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::rig::{Machine, Output};
+use crate::rig::Machine;
 
 /// A plain Debian, on which only the program was put: no configuration, no daemon.
 fn host(name: &str) -> Machine {
@@ -23,8 +23,12 @@ fn findings(machine: &Machine, command: &str) -> Vec<String> {
     output.stdout.lines().map(str::to_owned).collect()
 }
 
-fn told(output: &Output) -> String {
-    format!("{}\n{}\n(exit status {:?}, in {:?})", output.stdout, output.stderr, output.code, output.took)
+/// Runs a command, shows what it prints, and returns its exit status and its page.
+fn run(machine: &Machine, command: &str) -> (Option<i32>, String) {
+    let output = machine.try_sh(command);
+    let (page, code) = (output.stdout, output.code);
+    println!("$ {command}\n{page}\n{}(exit status {code:?}, in {:?})\n", output.stderr, output.took);
+    (code, page)
 }
 
 const AS_JOE: &str = "setpriv --reuid=joe --regid=joe --init-groups env HOME=/home/joe";
@@ -32,18 +36,16 @@ const AS_JOE: &str = "setpriv --reuid=joe --regid=joe --init-groups env HOME=/ho
 #[test]
 fn a_plain_debian_has_nothing_to_report() {
     let machine = host("plain");
-    let output = machine.try_sh("steadfast audit");
-    println!("{}", told(&output));
-    assert_eq!(output.code, Some(0));
-    assert!(output.stdout.contains("plain: nothing to report"), "{}", output.stdout);
-    assert_eq!(output.stdout.lines().count(), 1);
+    let (code, page) = run(&machine, "steadfast audit");
+    assert_eq!(code, Some(0));
+    assert!(page.contains("plain: nothing to report"), "{page}");
+    assert_eq!(page.lines().count(), 1);
     assert!(findings(&machine, "steadfast audit").is_empty());
 
     // Whoever is not root cannot know all, and is told what; nothing is made up in its place.
-    let output = machine.try_sh(&format!("{AS_JOE} steadfast audit"));
-    println!("{}", told(&output));
-    assert_eq!(output.code, Some(3));
-    assert!(output.stdout.contains("what the next boot will start"), "{}", output.stdout);
+    let (code, page) = run(&machine, &format!("{AS_JOE} steadfast audit"));
+    assert_eq!(code, Some(3));
+    assert!(page.contains("what the next boot will start"), "{page}");
     assert!(findings(&machine, &format!("{AS_JOE} steadfast audit")).is_empty());
 }
 
@@ -112,25 +114,23 @@ fn every_seeded_trouble_is_told_and_nothing_else() {
     machine.wait_until("it was restarted often", crate::watched::LIMIT, || {
         machine.sh("systemctl show -P NRestarts looping").parse().is_ok_and(|restarts: u32| restarts >= 3)
     });
-    let output = machine.try_sh("steadfast audit");
-    println!("{}", told(&output));
-    assert_eq!(output.code, Some(2));
+    let (code, page) = run(&machine, "steadfast audit");
+    assert_eq!(code, Some(2));
     let mut expected: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();
     expected.push("mnt-backup.mount unit-failed critical".to_owned());
     expected.sort();
     assert_eq!(findings(&machine, "steadfast audit"), expected);
     for helpful in ["systemctl enable forgotten.service", "systemctl start stopped.service", "is disabled"] {
-        assert!(output.stdout.contains(helpful), "{helpful}:\n{}", output.stdout);
+        assert!(page.contains(helpful), "{helpful}:\n{page}");
     }
 
     // A reader who is not root: no trouble that is none, and what cannot be known is said.
-    let output = machine.try_sh(&format!("{AS_JOE} steadfast audit"));
-    println!("{}", told(&output));
-    assert_eq!(output.code, Some(2));
+    let (code, page) = run(&machine, &format!("{AS_JOE} steadfast audit"));
+    assert_eq!(code, Some(2));
     for finding in findings(&machine, &format!("{AS_JOE} steadfast audit")) {
         assert!(expected.contains(&finding), "{finding} is true");
     }
-    assert!(output.stdout.contains("NOT KNOWN"), "{}", output.stdout);
+    assert!(page.contains("NOT KNOWN"), "{page}");
 
     // Once the worst is put right, what is left are warnings.
     machine.sh("systemctl disable -q --now failed looping; systemctl reset-failed; systemctl restart stale");

@@ -17,4 +17,3 @@ mod slowfs;
 mod wait;
 
 pub use machine::Machine;
-pub use run::Output;
