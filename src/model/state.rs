@@ -227,10 +227,11 @@ pub struct UnitSeen {
     /// When it was first read as what it is; a prediction of the next boot that is older knows nothing of it.
     pub enablement_since: Moment,
     pub processes: Option<ProcessesReading>,
-    /// When they were read.
+    /// When the reading of them began.
     pub inspected_at: Option<Moment>,
     pub inspect_due: Option<Moment>,
-    pub inspect_in_flight_until: Option<Moment>,
+    /// When the inspection in flight began.
+    pub inspect_since: Option<Moment>,
     /// The processes, judged.
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
@@ -268,7 +269,7 @@ impl UnitSeen {
             processes: None,
             inspected_at: None,
             inspect_due: None,
-            inspect_in_flight_until: None,
+            inspect_since: None,
             residents: Vec::new(),
             probes: BTreeMap::new(),
             active_state_since: now,

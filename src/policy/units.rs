@@ -35,6 +35,11 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
     if new_run {
         seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
     }
+    if before.as_ref().is_some_and(|before| before.load != reading.load) {
+        // What was read of its file was another file, or none.
+        seen.enablement = None;
+        turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
+    }
     let stopped = stopped_by_somebody(seen, before.as_ref(), &reading);
     let length = seen.spec.recovery.after_manual_stop;
     let settings = seen.settings.clone();
@@ -149,8 +154,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         return;
     };
     turn.touch(unit);
-    seen.inspect_in_flight_until = None;
-    seen.inspected_at = Some(turn.now);
+    // What an inspection shows may be as old as its beginning.
+    seen.inspected_at = Some(seen.inspect_since.take().unwrap_or(turn.now));
     if let Some(settings) = &seen.settings {
         let history = &mut state.durable.links;
         reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
@@ -160,9 +165,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         seen.residents = releases::judge(&reading, known);
     }
     let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
-    // A hint that came meanwhile stands.
-    let due = seen.inspect_due.filter(|due| *due <= turn.now);
-    seen.inspect_due = Some(due.unwrap_or(turn.now.plus(period)));
+    // What was wished meanwhile stands.
+    sooner(&mut seen.inspect_due, turn.now.plus(period));
     seen.processes = Some(reading);
 }
 
@@ -207,12 +211,13 @@ fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
-    if let Some(limit) = seen.inspect_in_flight_until {
+    if let Some(since) = seen.inspect_since {
+        let limit = since.plus(limits::INSPECTION_LIMIT);
         if limit > now {
             sooner(wake, limit);
             return;
         }
-        seen.inspect_in_flight_until = None;
+        seen.inspect_since = None;
     }
     let (Some(settings), Some(due)) = (&seen.settings, seen.inspect_due) else {
         return;
@@ -224,13 +229,12 @@ fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake
         sooner(wake, due);
         return;
     }
-    let limit = now.plus(limits::INSPECTION_LIMIT);
-    sooner(wake, limit);
+    sooner(wake, now.plus(limits::INSPECTION_LIMIT));
     turn.act(Action::InspectProcesses {
         unit: unit.clone(),
         control_group: settings.control_group.clone(),
         paths: releases::paths(&seen.spec, settings),
     });
     seen.inspect_due = None;
-    seen.inspect_in_flight_until = Some(limit);
+    seen.inspect_since = Some(now);
 }

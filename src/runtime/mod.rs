@@ -19,8 +19,9 @@ use crate::policy;
 pub const INBOX: usize = 4096;
 /// The loop turns at least this often, or more often if a watchdog asks for it, so that its progress can be seen.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// The picture is published at the latest after this many turns in a row.
-const TURNS_UNPUBLISHED: usize = 64;
+/// Turns that wait are saved, acted on and published together, at most this many: a thousand units that are read at once
+/// cost a few transactions, and not thousands.
+const TURNS_TOGETHER: usize = 64;
 
 /// The world, as the loop meets it. The daemon implements it over the shells, the simulation over a made-up world.
 pub trait Outside {
@@ -77,13 +78,10 @@ impl<O: Outside> Loop<O> {
             let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
             match timeout(due.min(heartbeat), inbox.recv()).await {
                 Ok(Some(observation)) => {
-                    self.turn(observation).await;
-                    for _ in 0..TURNS_UNPUBLISHED {
-                        let Ok(observation) = inbox.try_recv() else {
-                            break;
-                        };
-                        self.turn(observation).await;
-                    }
+                    let waiting = std::iter::from_fn(|| inbox.try_recv().ok());
+                    let together = std::iter::once(observation).chain(waiting).take(TURNS_TOGETHER);
+                    let together: Vec<Observation> = together.collect();
+                    self.turns(together).await;
                 }
                 Ok(None) => return,
                 Err(_) => self.turn(Observation::DeadlineReached).await,
@@ -94,10 +92,18 @@ impl<O: Outside> Loop<O> {
 
     /// One turn: decide, save what changed, act. Nothing acts on an unsaved decision.
     pub async fn turn(&mut self, observation: Observation) {
-        let now = self.outside.now();
-        let told = trace_name(&observation);
-        let actions = policy::decide(&mut self.state, observation, now);
-        tracing::trace!(observation = told, actions = actions.len(), "turn");
+        self.turns(vec![observation]).await;
+    }
+
+    /// Some turns in a row: one transaction, then all that they ordered.
+    async fn turns(&mut self, observations: Vec<Observation>) {
+        let mut actions = Vec::new();
+        for observation in observations {
+            let told = trace_name(&observation);
+            let ordered = policy::decide(&mut self.state, observation, self.outside.now());
+            tracing::trace!(observation = told, actions = ordered.len(), "turn");
+            actions.extend(ordered);
+        }
         let changes = self.state.durable.changes_since(&self.saved);
         let saved = if changes.is_empty() { Ok(()) } else { self.outside.save(changes.clone()).await };
         match saved {
@@ -109,7 +115,10 @@ impl<O: Outside> Loop<O> {
                     self.outside.perform(action);
                 }
             }
-            Err(why) => self.take_back(actions, why, now),
+            Err(why) => {
+                let now = self.outside.now();
+                self.take_back(actions, why, now);
+            }
         }
     }
 
