@@ -49,7 +49,8 @@ help: ## lists the targets
 build: ## builds the program, target/release/steadfast
 	$(CARGO) build --release --locked
 
-$(BINARY):
+.PHONY: $(BINARY)
+$(BINARY): # cargo knows best what is up to date
 	$(CARGO) build --release --locked
 
 .PHONY: check
@@ -58,11 +59,18 @@ check: tools-fast ## the fast tier: format, lints, and every test that needs no 
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	$(CARGO) nextest run --locked -E 'not binary(machine)'
 
+.PHONY: demo
+demo: tools-fast $(BINARY) ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
+	tests/machine/rig/root.sh >/dev/null
+	$(CARGO) build --release --locked --quiet
+	STEADFAST_RIG_PROGRAM=$(abspath $(BINARY)) $(CARGO) run --locked --quiet --example demo
+
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
+	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline --locked check bans licenses sources
 	tests/machine/rig/root.sh >/dev/null
 	$(CARGO) nextest run --locked

@@ -358,9 +358,9 @@ fn every_state_is_explained_on_a_terminal() {
 
 #[test]
 fn the_audit_groups_by_severity_and_says_what_repairs() {
-    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo()));
+    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[]));
     let well = Status::of(&pictures::of(Vec::new(), TEN_O_CLOCK));
-    let page = audit::audit(&look(100, 40), &well);
+    let page = audit::audit(&look(100, 40), &well, &[]);
     assert!(page.starts_with("● web1: nothing to report"), "{page}");
 }
 

@@ -187,7 +187,7 @@ fn mentions(code: &str, word: &str) -> bool {
         let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
         let starts_word = word.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
         let ends_word = word.chars().next_back().is_some_and(|c| c.is_ascii_alphanumeric());
-        !(starts_word && inside(before)) && !(ends_word && inside(after))
+        !(starts_word && inside(before) || ends_word && inside(after))
     })
 }
 

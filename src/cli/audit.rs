@@ -1,21 +1,33 @@
 //! `audit`: the whole host, without configuration and without the daemon.
 
+use serde::Serialize;
+
 use super::Options;
 use super::exit::Exit;
 use super::render::audit::{audit, findings};
-use super::render::text::cleaned;
+use super::render::text::{clean, cleaned};
 use super::terminal::{SeenEnough, Terminal};
 use crate::api::wire::Status;
 use crate::daemon;
 
+/// The status with what could not be told.
+#[derive(Serialize)]
+struct Page {
+    #[serde(flatten)]
+    status: Status,
+    untold: Vec<String>,
+}
+
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let snapshot = daemon::audit(options.user).await?;
+    let daemon::Audit { snapshot, untold } = daemon::audit(options.user).await?;
     let status = Status::of(&snapshot);
     let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
+    let exit = if all.is_empty() && !untold.is_empty() { Exit::Unknown } else { Exit::of_findings(&all) };
     let printed = if options.json {
-        terminal.print_json(&status)
+        terminal.print_json(&Page { status, untold })
     } else {
-        terminal.print(&audit(&terminal.look(), &cleaned(&status)?))
+        let untold: Vec<String> = untold.iter().map(|sentence| clean(sentence)).collect();
+        terminal.print(&audit(&terminal.look(), &cleaned(&status)?, &untold))
     };
-    SeenEnough::forgive(printed, Exit::of_findings(&all))
+    SeenEnough::forgive(printed, exit)
 }

@@ -12,6 +12,11 @@ const LINKS: usize = 16;
 /// # Errors
 /// One sentence that names the path at fault and the command that mends it.
 pub fn check(path: &Path, owner: u32) -> Result<(), String> {
+    let real = fs::canonicalize(path).map_err(|why| format!("{}: {why}", path.display()))?;
+    for above in real.ancestors().skip(1) {
+        let seen = fs::metadata(above).map_err(|why| format!("{}: {why}", above.display()))?;
+        allowed(above, &seen, owner)?;
+    }
     let mut path = path.to_owned();
     for _ in 0..LINKS {
         let seen = fs::symlink_metadata(&path).map_err(|why| format!("{}: {why}", path.display()))?;

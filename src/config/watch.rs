@@ -34,7 +34,16 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
                 tracing::warn!("cannot watch {}: {why}", folder.display());
             }
         }
-        let loaded = loader.load();
+        // A file system that hangs holds up this task alone.
+        let Ok((back, loaded)) = tokio::task::spawn_blocking(move || {
+            let loaded = loader.load();
+            (loader, loaded)
+        })
+        .await
+        else {
+            return;
+        };
+        loader = back;
         if told.as_ref() != Some(&loaded) {
             let Loaded { settings, specs, problems, .. } = loaded.clone();
             if out.send(Observation::UnitFilesLoaded { settings, specs, problems }).await.is_err() {

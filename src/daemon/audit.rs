@@ -2,10 +2,9 @@
 
 use crate::config::{Directories, Loaded, Loader};
 use crate::model::finding::Severity;
-use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Spec};
 use crate::model::unit::UnitName;
-use crate::policy::coverage;
+use crate::policy::coverage::{self, Audit};
 use crate::systemd::{Instance, inventory};
 
 use super::once::look;
@@ -17,7 +16,7 @@ const NO_FILE: &str = "";
 ///
 /// # Errors
 /// The service manager cannot be reached.
-pub async fn audit(user: bool) -> anyhow::Result<Snapshot> {
+pub async fn audit(user: bool) -> anyhow::Result<Audit> {
     let (instance, directories) =
         if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
     let Loaded { settings, mut specs, problems, switched_off } = Loader::new(directories).load();
@@ -26,9 +25,9 @@ pub async fn audit(user: bool) -> anyhow::Result<Snapshot> {
     let more: Vec<Spec> = present.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
     specs.extend(more);
     let loaded = Loaded { settings, specs, problems, switched_off: Vec::new() };
-    let snapshot = look(user, loaded).await?;
+    let (snapshot, boot) = look(user, loaded).await?;
     let switched_off: Vec<String> = switched_off.iter().map(|file| file.display().to_string()).collect();
-    Ok(coverage::worth_telling(snapshot, &switched_off))
+    Ok(coverage::worth_telling(snapshot, boot.as_ref(), &switched_off))
 }
 
 /// An empty file's wishes, for a unit without a file.

@@ -27,7 +27,10 @@ pub fn begin() {
 pub fn record(event: &Event) {
     let unit = event.unit.as_ref().map(UnitName::as_str);
     let code = event.code.map(|code| code.as_str());
-    let message = event.message.as_str();
+    let message = match (event.kind, code) {
+        (EventKind::Found, Some(code)) => format!("{code}: {}", event.message),
+        _ => event.message.clone(),
+    };
     let (kind, message_id, incident) = (event.kind.as_str(), message_id(event.kind), event.incident);
     match event.kind {
         EventKind::Found => tracing::warn!(

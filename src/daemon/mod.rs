@@ -24,6 +24,7 @@ use crate::runtime::{INBOX, Loop};
 use crate::store::Store;
 use crate::systemd::Instance;
 
+pub use crate::policy::coverage::Audit;
 pub use audit::audit;
 pub use once::check;
 

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
+use crate::model::boot::BootReading;
 use crate::model::observation::Observation;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, Selector, Spec};
@@ -38,7 +39,7 @@ pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
     if !units.is_empty() {
         loaded.specs.retain(named);
     }
-    let mut snapshot = look(user, loaded).await?;
+    let (mut snapshot, _) = look(user, loaded).await?;
     if !units.is_empty() {
         snapshot.units.retain(|unit, _| units.iter().any(|name| name == unit.as_str()));
     }
@@ -50,11 +51,11 @@ pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
     Ok(snapshot)
 }
 
-/// Reads what this configuration manages once, with every probe.
+/// Reads what this configuration manages once, with every probe, and what the next boot would start.
 ///
 /// # Errors
 /// The service manager cannot be reached.
-pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<Snapshot> {
+pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<(Snapshot, Option<BootReading>)> {
     probe::init();
     let instance = if user { Instance::User } else { Instance::System };
     let (inbox, mut observations) = mpsc::channel(INBOX);
@@ -80,7 +81,8 @@ pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<Snapshot> {
         }
     }
     ours.publish();
-    Ok(snapshots.borrow().clone())
+    let boot = ours.state().seen.boot.clone();
+    Ok((snapshots.borrow().clone(), boot))
 }
 
 /// Everything that can be known has been read.

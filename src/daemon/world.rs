@@ -18,7 +18,7 @@ use crate::probe;
 use crate::release;
 use crate::runtime::Outside;
 use crate::store::Store;
-use crate::systemd::command::{self, Command};
+use crate::systemd::command;
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::likeness::like_unit;
 use crate::systemd::orders::Orders;
@@ -218,7 +218,7 @@ async fn run_as(
     directory: Option<String>,
     timeout: Duration,
 ) -> CommandOutcome {
-    let like = like_unit(orders, unit, Command::new(argv, timeout)).await;
+    let like = like_unit(orders, unit, argv, timeout).await;
     match like {
         Ok(mut command) => {
             command.directory = directory.or(command.directory);

@@ -13,11 +13,21 @@ pub struct BootReading {
     /// Units of which the transaction does not tell for sure whether they come up, each with one sentence why: members of
     /// ordering cycles and of conflicts (which of them PID 1 drops is not stable), and whatever requires such a unit.
     pub doubts: BTreeMap<UnitName, String>,
-    /// User instance: whether the user manager itself runs at boot (linger). `None` in the system instance.
-    pub lingers: Option<bool>,
+    /// What keeps boot from starting a unit that some other unit, which boot may not start either, asks for; a clause.
+    pub hindrances: BTreeMap<UnitName, String>,
+    /// User instance: whether the user manager itself runs at boot. `None` in the system instance.
+    pub lingering: Option<Lingering>,
     /// Why there is no transaction to read; `None` when there is one.
     pub failure: Option<String>,
     pub read_at: Moment,
+}
+
+/// Whether a user's manager runs from boot on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lingering {
+    /// The user's login name.
+    pub user: String,
+    pub on: bool,
 }
 
 /// What decides about boot besides the transaction, for one unit.

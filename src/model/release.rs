@@ -77,6 +77,8 @@ pub struct ProcessesReading {
     pub processes: Vec<ProcessReading>,
     /// The unit's links, read in the same round.
     pub links: Vec<LinkReading>,
+    /// Why the links could not be followed; then none are told.
+    pub links_unread: Option<String>,
     /// Not all could be looked at within the limit; why.
     pub incomplete: Option<String>,
 }

@@ -11,7 +11,7 @@ use super::operator::Step;
 use super::probe::ProbeSeen;
 use super::release::{FileId, PastTarget, ProcessesReading, Resident};
 use super::spec::{Problem, Settings, Spec};
-use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
+use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 /// All that the policy knows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -244,11 +244,9 @@ pub struct UnitSeen {
     /// Callers who wait for the order in flight.
     pub asked: Vec<u64>,
     /// The job with which somebody else stops the unit just now.
-    pub stop_job: Option<u32>,
+    pub stop_job: Option<Job>,
     /// An order of our earlier life is in flight and must be taken up with the first reading.
     pub resume: bool,
-    /// The enablement is being asked; given up then.
-    pub enablement_in_flight_until: Option<Moment>,
     /// When this unit must be looked at again, whatever happens.
     pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
@@ -279,7 +277,6 @@ impl UnitSeen {
             asked: Vec::new(),
             stop_job: None,
             resume,
-            enablement_in_flight_until: None,
             wake: None,
             plan: Plan::default(),
         }

@@ -173,6 +173,12 @@ fn dead(case: &mut Case<'_>, reading: &UnitReading) -> Judgement {
     if done(reading, case.seen.settings.as_ref()) {
         return Judgement::good("done", "a oneshot that has done its work");
     }
+    let armed = case.seen.settings.as_ref().is_some_and(|known| {
+        known.service_type == "oneshot" && !known.triggered_by.is_empty() && reading.result == "success"
+    });
+    if armed && reading.invocation.is_empty() {
+        return Judgement::good("armed", "a oneshot that waits for its timer, path or socket");
+    }
     let stopped = |kind: &HoldKind| *kind == HoldKind::ManualStop;
     if case.durable.hold.as_ref().is_some_and(|hold| stopped(&hold.kind)) {
         let message = format!("{unit} was stopped by a stop job that was not ours");

@@ -137,6 +137,7 @@ pub fn due(state: &mut State, turn: &mut Turn) {
     }
     if state.seen.boot_in_flight_until.is_some_and(|limit| limit <= now) {
         state.seen.boot_in_flight_until = None;
+        sooner(&mut state.seen.boot_due, now);
     }
     let idle = state.seen.boot_in_flight_until.is_none();
     if idle && state.seen.boot_due.is_some_and(|due| due <= now) {

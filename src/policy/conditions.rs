@@ -39,12 +39,29 @@ pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<
         findings.extend(judgement.findings.iter().cloned());
         conditions.push((kind, judgement));
     }
+    if state.seen.host.user_instance {
+        for found in &mut findings {
+            found.repair = found.repair.take().map(to_user_manager);
+        }
+    }
     if let Some(seen) = state.seen.units.get_mut(unit) {
         for (kind, judgement) in conditions {
             keep(seen, kind, judgement, now);
         }
     }
     findings
+}
+
+/// The same command for the user's own manager.
+fn to_user_manager(command: String) -> String {
+    let program = command.split(' ').next().unwrap_or_default();
+    let has_both = matches!(program, "systemctl" | "journalctl" | "steadfast" | "systemd-analyze");
+    match command.split_once(' ') {
+        Some((program, rest)) if has_both && !rest.starts_with("--user ") => {
+            format!("{program} --user {rest}")
+        }
+        Some(_) | None => command,
+    }
 }
 
 /// A condition keeps its `since` while truth and reason stay.
@@ -58,7 +75,8 @@ fn keep(seen: &mut UnitSeen, kind: ConditionKind, judgement: Judgement, now: Mom
 
 /// What the next boot does with it. Of a unit that cannot be loaded the settings are not known, and do not matter.
 fn verdict(state: &State, case: &Case<'_>) -> Option<BootVerdict> {
-    let reading = state.seen.boot.as_ref()?;
+    // Just managed, enabled or disabled: what boot would have done before does not count.
+    let reading = state.seen.boot.as_ref().filter(|boot| boot.read_at >= case.seen.enablement_since)?;
     let settings = case.seen.settings.as_ref();
     let bare = settings.is_none() && !loaded_now(case);
     let bare = bare.then(UnitSettings::default);
@@ -77,9 +95,6 @@ fn enabled(state: &State, case: &Case<'_>, verdict: Option<&BootVerdict>) -> Jud
     let Some(read) = &case.seen.enablement else {
         return Judgement::unknown("unread", "its enablement was not read yet");
     };
-    // Just enabled or disabled: what boot would have done before does not count.
-    let since = case.seen.enablement_since;
-    let verdict = verdict.filter(|_| state.seen.boot.as_ref().is_some_and(|boot| boot.read_at >= since));
     let user = state.seen.host.user_instance;
     enablement::enabled(case.unit, read, verdict, user).judgement(case.seen.spec.severity, case.now)
 }
@@ -135,8 +150,9 @@ fn residence(
     processes: &ProcessesReading,
 ) -> Judgement {
     let verdict = releases::verdict(&case.seen.residents, processes);
+    let no_link = processes.links.is_empty() && processes.links_unread.is_none();
     let mut judgement = match (&verdict.unknown, &verdict.current) {
-        _ if processes.links.is_empty() => Judgement::good("no-link", "it runs from no release link"),
+        _ if no_link => Judgement::good("no-link", "it runs from no release link"),
         (Some(why), _) => Judgement::unknown("unreadable", why.clone()),
         (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
         (None, None) => Judgement::unknown("unreadable", "the release link leads nowhere"),
@@ -145,6 +161,13 @@ fn residence(
         let found = finding(named.code, severity, named.message, case.now);
         proven(found, named.evidence, Some(format!("systemctl restart {}", case.unit)))
     };
+    if !no_link && verdict.cannot_tell().is_some() {
+        // What was found of this run and cannot be told now is not over.
+        let of_run = |known: &&Finding| reading.active_since.is_none_or(|began| known.since >= began);
+        let found =
+            case.seen.findings.iter().filter(|known| releases::CODES.contains(&known.code)).filter(of_run);
+        judgement = found.cloned().fold(judgement, Judgement::note);
+    }
     for named in verdict.named {
         judgement = judgement.and(found(named, case.seen.spec.severity));
     }
@@ -207,6 +230,8 @@ fn of_recovery(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> Vec<Findi
     }
     // The last try failed, and what it was for is still there.
     let last = durable.last_action.as_ref().filter(|last| !last.ok && durable.recovery.is_none());
+    // A failed smoke test is told by itself.
+    let last = last.filter(|_| durable.smoke_failure.is_none());
     if let Some(last) = last
         && let Some(because) = last.because
         && seen.findings.iter().any(|found| found.code == because)

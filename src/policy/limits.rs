@@ -18,6 +18,8 @@ pub const RESTARTS_REMEMBERED: usize = 16;
 
 /// A unit without a release link is inspected this often (replaced binaries, leftovers).
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
+/// While a process lives in an old release, what becomes of it (and of its workers) is looked at this often.
+pub const STALE_INSPECTION: Duration = Duration::from_secs(2);
 /// After a unit (re)started, the inspection waits this long for its workers.
 pub const INSPECTION_DELAY: Duration = Duration::from_millis(200);
 /// An inspection that does not answer is given up.
@@ -27,7 +29,6 @@ pub const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// Enablement of everything is asked afresh this often, besides the hints.
 pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
-pub const ENABLEMENT_LIMIT: Duration = Duration::from_secs(30);
 /// The boot prediction waits this long for further changes …
 pub const BOOT_SETTLE: Duration = Duration::from_millis(300);
 /// … and is renewed this often without any.
@@ -51,12 +52,13 @@ pub const JOB_SLACK: Duration = Duration::from_secs(15);
 pub const LONGEST_JOB: Duration = Duration::from_secs(900);
 /// An outcome that did not come is given up this long after the shell's own limit.
 pub const LOST_OUTCOME: Duration = Duration::from_secs(10);
-pub const ENABLE_LIMIT: Duration = Duration::from_secs(90);
+/// The shell's own limit is 120 s.
+pub const ENABLE_LIMIT: Duration = Duration::from_secs(125);
+/// An order of our earlier life is taken up within this time of our start, or given up.
+pub const LONGEST_RESUME: Duration = Duration::from_secs(300);
 /// The first retry out of quarantine; doubled each time up to the longest.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
 pub const LONGEST_QUARANTINE: Duration = Duration::from_secs(7200);
-/// The longest hold that a person may ask for.
-pub const LONGEST_HOLD: Duration = Duration::from_secs(24 * 3600);
 
 /// Saving is tried again after this long.
 pub const SAVE_RETRY: Duration = Duration::from_secs(5);

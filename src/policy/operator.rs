@@ -39,8 +39,10 @@ fn hold(
     let until = turn.now.plus(length);
     let message = format!("{unit} is held by {who} for {} min: {reason}", length.as_secs().div_ceil(60));
     if let Some(durable) = state.durable.units.get_mut(unit) {
-        durable.hold =
-            Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until: Some(until) });
+        let stop = durable.hold.take().filter(|known| known.kind == HoldKind::ManualStop);
+        // It never shortens the hold that a person's stop is.
+        let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
+        durable.hold = Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until });
     }
     turn.record(state, Some(unit), EventKind::Decided, None, message.clone());
     done(id, message, turn);

@@ -8,17 +8,20 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::model::finding::Code;
 use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, PastTarget, ProcessReading, ProcessesReading};
 use crate::model::spec::Spec;
 use crate::model::unit::UnitSettings;
 
 pub use residence::{Known, judge};
-pub use verdict::{Named, Verdict, binaries, verdict};
+pub use verdict::{Named, Verdict, binaries, target, verdict};
 
 /// Where release links led, by the link's path; oldest first.
 pub type History = BTreeMap<String, Vec<PastTarget>>;
 
+/// What is found of a release that is not the current one.
+pub const CODES: [Code; 3] = [Code::ReleaseDeleted, Code::ReleaseOutdated, Code::WorkersOnlyRestart];
 /// Paths of one unit that are looked at.
 pub const PATHS: usize = 64;
 /// The longest path of Linux.

@@ -18,7 +18,7 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
     units.retain(|unit, _| seen.units.contains_key(unit));
     for unit in &seen.touched {
         if let (Some(known), Some(durable)) = (seen.units.get(unit), state.durable.units.get(unit)) {
-            units.insert(unit.clone(), Arc::new(of_unit(state, unit, known, durable)));
+            units.insert(unit.clone(), Arc::new(of_unit(state, unit, known, durable, now)));
         }
     }
     let last = |events: &[crate::model::incident::Event]| events.last().map(|event| event.id);
@@ -48,10 +48,16 @@ fn ready(state: &State) -> bool {
     state.seen.configured && state.seen.units.values().all(read)
 }
 
-fn of_unit(state: &State, unit: &UnitName, seen: &UnitSeen, durable: &UnitDurable) -> UnitStatus {
+fn of_unit(
+    state: &State,
+    unit: &UnitName,
+    seen: &UnitSeen,
+    durable: &UnitDurable,
+    now: Moment,
+) -> UnitStatus {
     UnitStatus {
         unit: unit.clone(),
-        state: unit_state(seen, durable),
+        state: unit_state(seen, durable, now),
         mode: seen.spec.mode,
         severity: seen.spec.severity,
         file: seen.spec.file.clone(),
@@ -77,9 +83,9 @@ fn of_unit(state: &State, unit: &UnitName, seen: &UnitSeen, durable: &UnitDurabl
 }
 
 /// The worst of the unit's conditions, unless something is being done, or nothing is to be done, about it.
-fn unit_state(seen: &UnitSeen, durable: &UnitDurable) -> UnitState {
-    let blocked = seen.plan.blocked.as_deref().unwrap_or("");
-    if seen.spec.disabled.is_some() && blocked.starts_with("switched off") {
+fn unit_state(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> UnitState {
+    let off = seen.spec.disabled.as_ref().is_some_and(|disabled| now.wall_ms < disabled.until_ms);
+    if off {
         return UnitState::Disabled;
     }
     if durable.recovery.is_some() {

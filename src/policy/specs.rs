@@ -6,9 +6,10 @@ use crate::model::action::Action;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Host;
+use crate::model::operator::Answer;
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
-use crate::model::unit::UnitName;
+use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
 use crate::policy::{incidents, limits};
 
@@ -104,11 +105,25 @@ pub fn loaded(
 
 /// The units that match a pattern changed.
 pub fn matched(state: &mut State, pattern: String, units: Vec<UnitName>, turn: &mut Turn) {
+    let mut units = units;
+    let before = state.seen.matches.get(&pattern).cloned().unwrap_or_default();
+    // An instance that died and was unloaded is trouble, not the end of its management; one that a person stopped may go.
+    let missing: Vec<UnitName> =
+        before.into_iter().filter(|unit| !units.contains(unit) && died(state, unit)).collect();
+    units.extend(missing);
     if state.seen.matches.get(&pattern) != Some(&units) {
         state.seen.matches.insert(pattern, units);
         assign(state, turn);
         watch(state, turn);
     }
+}
+
+/// It should run, does not, and nobody stopped it.
+fn died(state: &State, unit: &UnitName) -> bool {
+    let held = state.durable.units.get(unit).is_some_and(|durable| durable.hold.is_some());
+    let seen = state.seen.units.get(unit).and_then(|seen| seen.reading.as_ref());
+    let down = |reading: &UnitReading| matches!(reading.active, ActiveState::Inactive | ActiveState::Failed);
+    !held && seen.is_some_and(|reading| reading.load == LoadState::Loaded && down(reading))
 }
 
 /// Follow what is managed now.
@@ -158,18 +173,42 @@ fn assign(state: &mut State, turn: &mut Turn) {
     for (unit, spec) in wanted {
         take_up(state, unit, spec, turn);
     }
+    forget_strangers(state, turn);
     let slow = turn.now.plus(limits::ENABLEMENT_PERIOD);
     state.seen.enablement_due = state.seen.enablement_due.or(Some(slow));
     crate::policy::boot::wish_prediction(state, turn.now);
 }
 
-/// A unit is not managed any more: nothing of it is kept but its closed incidents.
+/// A unit is not managed any more. Its durable record stays: a file that was only moved for a moment forgets no hold.
 fn release(state: &mut State, unit: &UnitName, turn: &mut Turn) {
-    state.seen.units.remove(unit);
+    let asked = state.seen.units.remove(unit).map(|seen| seen.asked).unwrap_or_default();
+    for request in asked {
+        let answer = Answer::Refused { message: format!("{unit} is no longer managed") };
+        turn.act(Action::AnswerOperator { request, answer });
+    }
     turn.act(Action::WatchLinks { unit: unit.clone(), paths: Vec::new() });
     incidents::close(state, unit, turn);
-    state.durable.units.remove(unit);
+    if let Some(durable) = state.durable.units.get_mut(unit) {
+        durable.recovery = None;
+    }
     turn.record(state, Some(unit), EventKind::Notice, None, format!("{unit} is no longer managed"));
+}
+
+/// Orders and incidents of units that no file selects any more, since before we started.
+fn forget_strangers(state: &mut State, turn: &mut Turn) {
+    let known = patterns(&state.seen.specs).iter().all(|pattern| state.seen.matches.contains_key(pattern));
+    if !known || !state.seen.problems.is_empty() {
+        return;
+    }
+    let units = &state.seen.units;
+    let strange = |unit: &&UnitName| !units.contains_key(*unit);
+    let strangers: Vec<UnitName> = state.durable.units.keys().filter(strange).cloned().collect();
+    for unit in strangers {
+        incidents::close(state, &unit, turn);
+        if let Some(durable) = state.durable.units.get_mut(&unit) {
+            durable.recovery = None;
+        }
+    }
 }
 
 fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {

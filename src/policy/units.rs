@@ -1,8 +1,10 @@
 //! One managed unit: its readings as they come, and its evaluation at the end of a turn.
 
+use std::time::Duration;
+
 use crate::model::action::Action;
 use crate::model::moment::Moment;
-use crate::model::release::ProcessesReading;
+use crate::model::release::{ProcessesReading, Residence, Resident};
 use crate::model::state::{Hold, HoldKind, Phase, State, UnitSeen};
 use crate::model::unit::{
     ActiveState, JobKind, LoadState, ManagerState, UnitName, UnitReading, UnitSettings,
@@ -16,13 +18,14 @@ use crate::policy::{boot, health, incidents, limits, operator, recovery, release
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
     let stopping = state.seen.manager == Some(ManagerState::Stopping);
     // Only while our own job runs is a stop ours.
-    let ours = recovery::in_flight(state, unit).is_some_and(|order| order.phase == Phase::Job);
+    let given = recovery::in_flight(state, unit).is_some_and(|order| order.phase == Phase::Job);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
     if seen.reading.as_ref() == Some(&reading) {
         return;
     }
+    let ours = given && !seen.resume;
     turn.touch(unit);
     let before = seen.reading.replace(reading.clone());
     let differs =
@@ -32,6 +35,13 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
     }
     count_restarts(seen, before.as_ref(), &reading, turn.now);
     let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
+    if new_run && before.is_some() {
+        // What was seen of the last run says nothing of this one.
+        seen.processes = None;
+        seen.residents.clear();
+        seen.inspected_at = None;
+        health::begin_anew(seen, turn.now);
+    }
     if new_run {
         seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
     }
@@ -40,7 +50,7 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.enablement = None;
         turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
     }
-    let stopped = stopped_by_somebody(seen, before.as_ref(), &reading);
+    let stopped = stopped_by_somebody(seen, &reading);
     let length = seen.spec.recovery.after_manual_stop;
     let settings = seen.settings.clone();
     let Some(durable) = state.durable.units.get_mut(unit) else {
@@ -53,37 +63,40 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
             durable.hold = None;
         }
         durable.last_active = Some(reading.invocation.clone());
-    } else if (stopped || missed)
-        && !ours
-        && !stopping
-        && !done(&reading, settings.as_ref())
-        && durable.hold.is_none()
-    {
-        durable.hold = Some(Hold {
-            kind: HoldKind::ManualStop,
-            since: turn.now,
-            until: length.map(|length| turn.now.plus(length)),
-        });
+    } else if (stopped || missed) && !ours && !stopping && !done(&reading, settings.as_ref()) {
+        durable.hold = Some(after_stop(durable.hold.take(), length, turn.now));
     }
 }
 
-/// A stop job went to its end and left the unit inactive: somebody wanted that. A unit that dies by itself has no job.
-fn stopped_by_somebody(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &UnitReading) -> bool {
-    let running =
-        matches!(reading.active, ActiveState::Active | ActiveState::Activating | ActiveState::Reloading);
-    if let Some(job) = reading.job {
-        let stop = match job.kind {
-            JobKind::Stop => true,
-            // The kind is not in the signal; a unit that goes down with a job is being stopped or restarted.
-            JobKind::Other => !running,
-            JobKind::Start | JobKind::Restart => false,
-        };
-        seen.stop_job = stop.then_some(job.id);
-        return false;
+/// A person's stop is a hold; one that is there already is only made longer.
+fn after_stop(known: Option<Hold>, length: Option<Duration>, now: Moment) -> Hold {
+    let until = length.map(|length| now.plus(length));
+    match known {
+        None => Hold { kind: HoldKind::ManualStop, since: now, until },
+        Some(hold) => Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold },
     }
-    let job = seen.stop_job.take();
-    let went_down = before.is_some_and(|before| before.active != ActiveState::Failed);
-    job.is_some() && went_down && reading.active == ActiveState::Inactive && reading.result == "success"
+}
+
+/// A stop job went to its end and left the unit down: somebody wanted that, however the processes ended. A unit that dies
+/// by itself has no job.
+fn stopped_by_somebody(seen: &mut UnitSeen, reading: &UnitReading) -> bool {
+    let up = matches!(reading.active, ActiveState::Active | ActiveState::Activating | ActiveState::Reloading);
+    let down = matches!(reading.active, ActiveState::Inactive | ActiveState::Failed);
+    let Some(job) = reading.job else {
+        let known = seen.stop_job.take();
+        let clean = reading.active == ActiveState::Inactive && reading.result == "success";
+        // Where the kind of the job was not told, only a clean end counts as wanted.
+        return known.is_some_and(|job| down && (job.kind == JobKind::Stop || clean));
+    };
+    let stop = match job.kind {
+        JobKind::Stop => true,
+        JobKind::Other => !up,
+        JobKind::Start | JobKind::Restart => false,
+    };
+    // Stopping what was down already tells nothing of how it came down.
+    let began = seen.stop_job.is_some_and(|known| known.id == job.id) || !down;
+    seen.stop_job = (stop && began).then_some(job);
+    false
 }
 
 /// It was active when we last looked in this boot, and was stopped cleanly while we were away.
@@ -164,7 +177,17 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
-    let period = if reading.links.is_empty() { limits::SLOW_INSPECTION } else { state.seen.settings.resync };
+    let no_link = reading.links.is_empty() && reading.links_unread.is_none();
+    let stale = |resident: &Resident| {
+        matches!(resident.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
+    };
+    let period = if seen.residents.iter().any(stale) {
+        limits::STALE_INSPECTION
+    } else if no_link {
+        limits::SLOW_INSPECTION
+    } else {
+        state.seen.settings.resync
+    };
     // What was wished meanwhile stands.
     sooner(&mut seen.inspect_due, turn.now.plus(period));
     seen.processes = Some(reading);
@@ -218,6 +241,7 @@ fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake
             return;
         }
         seen.inspect_since = None;
+        seen.inspect_due = seen.inspect_due.or(Some(now));
     }
     let (Some(settings), Some(due)) = (&seen.settings, seen.inspect_due) else {
         return;

@@ -230,10 +230,12 @@ impl Round {
     fn reading(self, problem: Option<String>) -> ProcessesReading {
         let many = format!("more than {PROCESSES} processes: the rest was not looked at");
         let unread = self.links.is_none().then(|| "its links were not read".to_owned());
-        let incomplete = problem.or(self.links_problem).or(unread).or(self.truncated.then_some(many));
+        let links_unread = self.links_problem.or(unread);
+        let incomplete = links_unread.clone().or(problem).or(self.truncated.then_some(many));
         ProcessesReading {
             processes: self.read.into_values().flatten().collect(),
             links: self.links.unwrap_or_default(),
+            links_unread,
             incomplete,
         }
     }

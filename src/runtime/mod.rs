@@ -12,7 +12,7 @@ use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{Durable, State};
+use crate::model::state::{Durable, HoldKind, State};
 use crate::policy;
 
 /// Observations that may wait to be taken in.
@@ -105,7 +105,13 @@ impl<O: Outside> Loop<O> {
             actions.extend(ordered);
         }
         let changes = self.state.durable.changes_since(&self.saved);
-        let saved = if changes.is_empty() { Ok(()) } else { self.outside.save(changes.clone()).await };
+        let now = self.outside.now();
+        let failing = self.state.seen.save_failure.clone();
+        let saved = match failing.filter(|(at, _)| now.since(*at) < policy::limits::SAVE_RETRY) {
+            _ if changes.is_empty() => Ok(()),
+            Some((_, why)) => Err(why),
+            None => self.outside.save(changes.clone()).await,
+        };
         match saved {
             Ok(()) => {
                 for change in &changes {
@@ -115,19 +121,18 @@ impl<O: Outside> Loop<O> {
                     self.outside.perform(action);
                 }
             }
-            Err(why) => {
-                let now = self.outside.now();
-                self.take_back(actions, why, now);
-            }
+            Err(why) => self.take_back(actions, why, now),
         }
     }
 
     /// What was decided is not durable, so it did not happen: only what changes nothing outside is done.
     fn take_back(&mut self, actions: Vec<Action>, why: String, now: Moment) {
-        self.state.durable.clone_from(&self.saved);
-        let told = policy::decide(&mut self.state, Observation::SaveFailed { why: why.clone() }, now);
+        self.roll_back();
+        let known = self.state.seen.save_failure.is_some();
+        let failed = Observation::SaveFailed { why: why.clone() };
+        let told = if known { Vec::new() } else { policy::decide(&mut self.state, failed, now) };
         // Whatever that turn wished to be durable has to wait as well.
-        self.state.durable.clone_from(&self.saved);
+        self.roll_back();
         for action in actions.into_iter().chain(told) {
             match action {
                 Action::StartUnit { .. }
@@ -147,6 +152,17 @@ impl<O: Outside> Loop<O> {
                 | Action::InspectProcesses { .. }
                 | Action::RunProbe { .. }
                 | Action::Record(_) => self.outside.perform(action),
+            }
+        }
+    }
+
+    /// Back to what is durable; but that a person stopped a unit is not forgotten because a disk is full.
+    fn roll_back(&mut self) {
+        let decided = std::mem::replace(&mut self.state.durable, self.saved.clone());
+        for (unit, known) in decided.units {
+            let stop = known.hold.filter(|hold| hold.kind == HoldKind::ManualStop);
+            if let (Some(stop), Some(durable)) = (stop, self.state.durable.units.get_mut(&unit)) {
+                durable.hold.get_or_insert(stop);
             }
         }
     }

@@ -30,6 +30,8 @@ const QUEUE: usize = 256;
 const WARNING: i32 = 4;
 /// How the names of our transient units begin.
 pub(super) const PREFIX: &str = "steadfast-run-";
+/// How a command that has said all that is wanted is ended.
+const SIGKILL: i32 = 9;
 /// Statuses that systemd gives a process that never became the command (`EXIT_CHDIR` and up).
 const NOT_EXECUTED: std::ops::RangeInclusive<i32> = 200..=243;
 
@@ -114,6 +116,10 @@ impl Command {
         }
         if self.private_tmp {
             settings.push(("PrivateTmp", true.into()));
+        }
+        if self.until.is_some() {
+            // Killing it is the way it is meant to end; the journal need not call that a failure.
+            settings.push(("SuccessExitStatus", (Vec::<i32>::new(), vec![SIGKILL]).into()));
         }
         Ok(settings)
     }
@@ -256,7 +262,6 @@ impl Life {
     }
 
     async fn kill(&self, connection: &Connection) -> zbus::Result<()> {
-        const SIGKILL: i32 = 9;
         let manager = ManagerProxy::new(connection).await?;
         manager.kill_unit(&self.unit, "all", SIGKILL).await
     }

@@ -31,7 +31,8 @@ pub struct Wish {
 /// Tells `ManagerChanged` first, and again whenever it changes (`Unreachable` while the bus or the manager is lost);
 /// `UnitChanged` for each wished unit at first sight and with every change, in order and with the states in between;
 /// `UnitSettingsRead` when they differ from those last told; `UnitsMatched` for each pattern when its matches change.
-/// A message on `rereads` has everything read again, which tells what differs. After a loss everything is told anew.
+/// A message on `rereads` has everything compared with what the manager says, and tells what differs: a slow period
+/// makes good for a signal that was missed. After a reload everything is read, after a loss everything is told anew.
 ///
 /// Two connections: one for signals, which is always drained, and one for calls.
 pub async fn follow(

@@ -4,8 +4,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::bus::Instance;
-use super::settings::Loaded;
 use crate::model::moment::Moment;
+use crate::model::unit::UnitSettings;
 
 /// The manager reads unit files from these before it mounts anything.
 const EARLY: [&str; 3] = ["/", "/usr", "/etc"];
@@ -46,20 +46,25 @@ impl Mounts {
 }
 
 /// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
-pub(super) fn complete(loaded: &mut Loaded, instance: Instance, mounts: &Mounts, now: Moment) {
-    let fragment = loaded.settings.fragment.clone();
-    let files = std::iter::once(&fragment).chain(&loaded.drop_ins).filter(|path| !path.is_empty());
+pub(super) fn complete(
+    settings: &mut UnitSettings,
+    drop_ins: &[String],
+    instance: Instance,
+    mounts: &Mounts,
+    now: Moment,
+) {
+    let fragment = settings.fragment.clone();
+    let files = std::iter::once(&fragment).chain(drop_ins).filter(|path| !path.is_empty());
     let newest = files.filter_map(|path| modified_ms(Path::new(path))).max();
-    loaded.settings.modified_at = newest.map(|ms| now.at_wall_ms(ms));
+    settings.modified_at = newest.map(|ms| now.at_wall_ms(ms));
     if fragment.is_empty() {
         return;
     }
     let places = places(Path::new(&fragment), |path| std::fs::read_link(path).ok());
-    loaded.settings.boot.vanishes =
-        places.iter().find(|path| vanishes(path)).map(|path| path.display().to_string());
+    settings.boot.vanishes = places.iter().find(|path| vanishes(path)).map(|path| path.display().to_string());
     // A user's manager starts when everything is mounted.
     if instance == Instance::System {
-        loaded.settings.boot.late_mount = late_mount(&places, mounts);
+        settings.boot.late_mount = late_mount(&places, mounts);
     }
 }
 

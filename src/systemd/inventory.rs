@@ -13,7 +13,7 @@ use super::proxies::ManagerProxy;
 
 /// Both lists together.
 const LIMIT: Duration = Duration::from_secs(60);
-/// Kinds of unit that people enable and expect to work.
+/// Kinds of unit that people enable and expect to work. Of others only those that failed.
 const KINDS: [&str; 4] = ["service", "socket", "timer", "path"];
 /// States of unit files that mean that somebody wants the unit.
 const WANTED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runtime"];
@@ -33,16 +33,22 @@ pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
         .map_err(|_| BusError::Call(format!("no answer within {} s", LIMIT.as_secs())))??;
     let mut units = BTreeSet::new();
     for (name, _, load, active, ..) in loaded {
-        if load == "loaded" && active != "inactive" {
-            units.insert(UnitName(name));
+        let unit = UnitName(name);
+        if load == "loaded" && (active == "failed" || (active != "inactive" && expected(&unit))) {
+            units.insert(unit);
         }
     }
     for (path, state) in files {
         let name = path.rsplit('/').next().unwrap_or_default();
-        if WANTED.contains(&state.as_str()) && !name.contains("@.") {
-            units.insert(UnitName::from(name));
+        let unit = UnitName::from(name);
+        if WANTED.contains(&state.as_str()) && !name.contains("@.") && expected(&unit) {
+            units.insert(unit);
         }
     }
-    units.retain(|unit| KINDS.contains(&unit.kind()) && !unit.as_str().starts_with("steadfast-run-"));
+    units.retain(|unit| !unit.as_str().starts_with("steadfast-run-"));
     Ok(units)
+}
+
+fn expected(unit: &UnitName) -> bool {
+    KINDS.contains(&unit.kind())
 }

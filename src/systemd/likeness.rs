@@ -1,86 +1,146 @@
-//! A command that runs as a unit runs: its user, directory, environment and the walls around it.
+//! A command that runs as a unit's own processes do: same user, directory, environment and view of the disk.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::time::timeout;
 use zbus::{OwnedVariant, Variant};
 
-use crate::model::unit::UnitName;
-
-use super::bus::{self, property, unit_path, words};
+use super::bus::{self, Instance, PROPERTIES, SYSTEMD, UNIT, words};
 use super::command::Command;
 use super::orders::Orders;
-use super::{Instance, proxies::ManagerProxy};
+use super::values;
+use crate::model::unit::UnitName;
 
-const SERVICE: &str = "org.freedesktop.systemd1.Service";
-/// All readings of one likeness.
-const LIMIT: Duration = Duration::from_secs(5);
-/// Settings that are taken over as they are; a manager that does not know one has nothing to take over.
-const TAKEN_OVER: [&str; 15] = [
-    "SupplementaryGroups",
-    "DynamicUser",
+/// Reading what a unit is like.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Taken over as they are, in any instance. Directories that systemd makes and removes with a unit are not: a second
+/// unit that names them would remove them from under the first.
+const TAKEN_OVER: [&str; 18] = [
+    "Environment",
     "EnvironmentFiles",
+    "PassEnvironment",
+    "UnsetEnvironment",
     "UMask",
-    "LimitNOFILE",
     "RootDirectory",
-    "BindPaths",
-    "BindReadOnlyPaths",
+    "PrivateTmp",
+    "PrivateDevices",
+    "PrivateNetwork",
+    "ProtectHome",
+    "ProtectSystem",
     "ReadWritePaths",
     "ReadOnlyPaths",
     "InaccessiblePaths",
-    "ProtectSystem",
-    "ProtectHome",
-    "PrivateTmp",
-    "PrivateNetwork",
+    "BindPaths",
+    "BindReadOnlyPaths",
+    "TemporaryFileSystem",
+    "LimitNOFILE",
 ];
+/// Whose processes they are. A user's manager runs everything as that user.
+const IDENTITY: [&str; 4] = ["User", "Group", "SupplementaryGroups", "DynamicUser"];
 
-/// The command, made to run with the unit's own user, group, directory, environment and file system.
+/// A command with the user, groups, directory, environment and sandbox of a service. Fields that are set on it later win.
 ///
 /// # Errors
-/// The unit or the manager cannot be asked; one sentence.
-pub async fn like_unit(orders: &Orders, unit: &UnitName, command: Command) -> Result<Command, String> {
-    let asked = async {
-        let connection = bus::connect(orders.instance()).await.map_err(|error| error.to_string())?;
-        let manager = ManagerProxy::new(&connection).await.map_err(|error| words(&error))?;
-        manager.load_unit(unit.as_str()).await.map_err(|error| words(&error))?;
-        let path = unit_path(unit.as_str());
-        let read = async |name: &str| property::<OwnedVariant>(&connection, &path, SERVICE, name).await.ok();
-        let text = async |name: &str| match read(name).await.map(Variant::from) {
-            Some(Variant::Str(text)) if !text.is_empty() => Some(text.to_string()),
-            _ => None,
-        };
-        let mut command = command;
-        if orders.instance() == Instance::System {
-            command.user = text("User").await;
-            command.group = text("Group").await;
-        }
-        command.directory =
-            text("WorkingDirectory").await.map(|path| path.trim_start_matches(['!', '-']).to_owned());
-        if let Some(Variant::Array(environment)) = read("Environment").await.map(Variant::from) {
-            let values = environment.inner().iter().filter_map(|value| match value {
-                Variant::Str(text) => Some(text.to_string()),
-                _ => None,
-            });
-            command.environment.extend(values);
-        }
-        for name in TAKEN_OVER {
-            if let Some(value) = read(name).await.filter(is_set) {
-                command.like.push((name, value));
-            }
-        }
-        Ok(command)
-    };
-    timeout(LIMIT, asked)
+/// When the unit is not a loaded service, or the manager cannot be asked; the reason in words.
+pub async fn like_unit(
+    orders: &Orders,
+    unit: &UnitName,
+    argv: Vec<String>,
+    limit: Duration,
+) -> Result<Command, String> {
+    let told = timeout(LIMIT, read(orders.instance(), unit))
         .await
-        .unwrap_or_else(|_| Err(format!("no answer about {unit} within {} s", LIMIT.as_secs())))
+        .map_err(|_| format!("no answer within {}s", LIMIT.as_secs()))??;
+    let mut command = Command::new(argv, limit);
+    command.description = format!("{} for {unit}", command.description);
+    take_over(&mut command, told, orders.instance());
+    Ok(command)
 }
 
-/// Not the manager's way to say "nothing".
-fn is_set(value: &OwnedVariant) -> bool {
-    match &**value {
-        Variant::Str(text) => !text.is_empty(),
-        Variant::Array(items) => !items.inner().is_empty(),
-        Variant::Bool(yes) => *yes,
+async fn read(instance: Instance, unit: &UnitName) -> Result<HashMap<String, OwnedVariant>, String> {
+    if unit.kind() != "service" {
+        return Err(format!("{unit} is not a service"));
+    }
+    let connection = bus::connect(instance).await.map_err(|error| error.to_string())?;
+    let path = bus::unit_path(unit.as_str());
+    let load: String =
+        bus::property(&connection, &path, UNIT, "LoadState").await.map_err(|error| words(&error))?;
+    if load != "loaded" {
+        return Err(format!("{unit} is {load}"));
+    }
+    let reply = connection
+        .call_method(Some(SYSTEMD), &path, Some(PROPERTIES), "GetAll", &"org.freedesktop.systemd1.Service")
+        .await
+        .map_err(|error| words(&error))?;
+    reply.body().deserialize().map_err(|error| words(&error))
+}
+
+fn take_over(command: &mut Command, mut told: HashMap<String, OwnedVariant>, instance: Instance) {
+    // Read as `!DIR`, set as `-DIR`: the directory may be missing.
+    command.directory = told
+        .get("WorkingDirectory")
+        .and_then(|value| values::as_text(value))
+        .filter(|directory| !directory.is_empty())
+        .map(|directory| match directory.strip_prefix('!') {
+            Some(directory) => format!("-{directory}"),
+            None => directory.to_owned(),
+        });
+    let identity: &[&'static str] = match instance {
+        Instance::System => &IDENTITY,
+        Instance::User => &[],
+    };
+    for name in TAKEN_OVER.iter().chain(identity) {
+        if let Some(value) = told.remove(*name)
+            && says_something(&value)
+        {
+            command.like.push((name, value));
+        }
+    }
+}
+
+/// Whether a value is more than a default: some properties of an empty value are refused.
+fn says_something(value: &Variant<'_>) -> bool {
+    match value {
+        Variant::Str(text) => !text.as_str().is_empty(),
+        Variant::Bool(set) => *set,
+        Variant::Array(items) => !items.is_empty(),
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told() -> HashMap<String, OwnedVariant> {
+        [
+            ("User", Variant::from("www-data")),
+            ("Group", Variant::from("")),
+            ("DynamicUser", Variant::from(false)),
+            ("WorkingDirectory", Variant::from("!/srv/app/current")),
+            ("Environment", Variant::from(vec!["A=1"])),
+            ("ReadWritePaths", Variant::from(Vec::<String>::new())),
+            ("RuntimeDirectory", Variant::from(vec!["app"])),
+        ]
+        .into_iter()
+        .map(|(name, value)| {
+            let value = value.try_into_owned().expect("no file descriptor");
+            (name.to_owned(), value)
+        })
+        .collect()
+    }
+
+    fn names(instance: Instance) -> Vec<&'static str> {
+        let mut command = Command::new(vec!["/bin/x".to_owned()], Duration::from_secs(1));
+        take_over(&mut command, told(), instance);
+        assert_eq!(command.directory.as_deref(), Some("-/srv/app/current"));
+        command.like.iter().map(|(name, _)| *name).collect()
+    }
+
+    #[test]
+    fn what_is_set_is_taken_over_and_nothing_else() {
+        assert_eq!(names(Instance::System), ["Environment", "User"]);
+        assert_eq!(names(Instance::User), ["Environment"]);
     }
 }

@@ -7,9 +7,8 @@ use super::values::{self, Values};
 use crate::model::moment::Moment;
 use crate::model::unit::{ActiveState, Job, JobKind, LoadState, UnitReading};
 
-/// What a reading needs of every kind of unit.
-pub(super) const UNIT_PROPERTIES: [&str; 12] = [
-    "Id",
+/// What a reading needs of the `Unit` interface.
+pub(super) const PROPERTIES: [&str; 11] = [
     "LoadState",
     "ActiveState",
     "SubState",
@@ -22,24 +21,6 @@ pub(super) const UNIT_PROPERTIES: [&str; 12] = [
     "StateChangeTimestampMonotonic",
     "ConditionTimestampMonotonic",
 ];
-
-/// What it needs besides of a kind of unit: its own interface, and the properties there.
-pub(super) fn kind_properties(kind: &str) -> Option<(&'static str, &'static [&'static str])> {
-    const RESULT: &[&str] = &["Result"];
-    const SERVICE: &[&str] =
-        &["Result", "MainPID", "NRestarts", "ExecMainCode", "ExecMainStatus", "StatusText"];
-    Some(match kind {
-        "service" => ("org.freedesktop.systemd1.Service", SERVICE),
-        "socket" => ("org.freedesktop.systemd1.Socket", RESULT),
-        "timer" => ("org.freedesktop.systemd1.Timer", RESULT),
-        "path" => ("org.freedesktop.systemd1.Path", RESULT),
-        "mount" => ("org.freedesktop.systemd1.Mount", RESULT),
-        "automount" => ("org.freedesktop.systemd1.Automount", RESULT),
-        "swap" => ("org.freedesktop.systemd1.Swap", RESULT),
-        "scope" => ("org.freedesktop.systemd1.Scope", RESULT),
-        _ => return None,
-    })
-}
 
 /// A unit as it was last seen.
 #[derive(Clone, Debug, PartialEq, Eq)]

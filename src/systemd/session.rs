@@ -155,7 +155,7 @@ impl Session {
                     }
                     Err(_) => break Ended::Unwanted,
                 },
-                Some(()) = rereads.recv() => self.reread(),
+                Some(()) = rereads.recv() => self.reread(Ask::Audit),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.survey(),
                 () = out.closed() => break Ended::Unwanted,
             }
@@ -186,9 +186,10 @@ impl Session {
     }
 
     /// Everything is to be read again, now.
-    fn reread(&mut self) {
+    fn reread(&mut self, ask: Ask) {
         for unit in self.watched.units() {
-            self.asks.insert(unit.clone(), Ask::Load);
+            let asked = self.asks.entry(unit.clone()).or_insert(ask);
+            *asked = ask.max(*asked);
         }
         self.due = Some(Instant::now());
     }
@@ -210,7 +211,7 @@ impl Session {
         let asks = std::mem::take(&mut self.asks);
         let survey = Survey {
             instance: self.instance,
-            asks: self.watched.placed(asks),
+            asks: self.watched.known(asks),
             patterns: self.patterns.clone(),
             began: self.began,
         };
@@ -236,6 +237,7 @@ impl Session {
                     }
                 }
             }
+            Told::Unchanged => {}
             Told::Unloaded(unit) => self.watched.not_loaded(&unit, None, outbox),
             Told::Unusable(unit, load) => self.watched.not_loaded(&unit, Some(load), outbox),
             Told::Read { unit, path, record, unloaded } => {
@@ -258,7 +260,7 @@ impl Session {
             }
             Done::Kind(id, kind) => self.watched.kind(id, kind, &mut self.outbox),
             Done::State(Ok(state)) => self.manager.read(state, &mut self.outbox),
-            Done::Subscribed(Ok(())) => self.reread(),
+            Done::Subscribed(Ok(())) => self.reread(Ask::Load),
             Done::Surveyed(Err(error)) | Done::State(Err(error)) | Done::Subscribed(Err(error)) => {
                 return Err(words(&error));
             }
@@ -337,7 +339,7 @@ impl Session {
             Ok(true) => self.reloading_until = Some(Instant::now() + RELOAD_LIMIT),
             Ok(false) => {
                 self.reloading_until = None;
-                self.reread();
+                self.reread(Ask::Load);
             }
             Err(_) => {}
         }
@@ -364,8 +366,14 @@ impl Session {
         let (calls, turns) = (self.calls.clone(), Arc::clone(&self.kinds));
         self.work.spawn(async move {
             let asked = timeout(KIND_LIMIT, async {
-                let _turn = turns.acquire().await.ok()?;
-                listen::kind_of(&calls, id).await.ok()
+                let turn = turns.acquire_owned().await.ok()?;
+                // A question that nobody waits for any more keeps its turn: the bus still counts it.
+                let question = tokio::spawn(async move {
+                    let kind = listen::kind_of(&calls, id).await.ok();
+                    drop(turn);
+                    kind
+                });
+                question.await.ok().flatten()
             });
             Done::Kind(id, asked.await.ok().flatten())
         });

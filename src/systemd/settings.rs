@@ -1,16 +1,13 @@
 //! What is configured for a loaded unit: read after each load of it, never with each change of its state.
 
-use std::collections::HashMap;
+use zbus::Variant;
 
-use zbus::{Connection, ObjectPath, Variant};
-
-use super::bus::{self, PROPERTIES, SYSTEMD, UNIT};
 use super::values::{self, INFINITY, Values};
 use crate::model::boot::UnitBootFacts;
 use crate::model::unit::{UnitName, UnitSettings};
 
-/// What every kind of unit has.
-const UNIT_PROPERTIES: [&str; 18] = [
+/// What settings need of the `Unit` interface, always …
+pub(super) const PROPERTIES: [&str; 12] = [
     "Id",
     "Names",
     "FragmentPath",
@@ -18,60 +15,22 @@ const UNIT_PROPERTIES: [&str; 18] = [
     "NeedDaemonReload",
     "CanStart",
     "CanStop",
-    "RefuseManualStart",
-    "RefuseManualStop",
     "TriggeredBy",
     "Conditions",
-    "ConditionResult",
-    "ConditionTimestampMonotonic",
     "Asserts",
-    "AssertResult",
-    "AssertTimestampMonotonic",
     "StartLimitBurst",
     "StartLimitIntervalUSec",
 ];
+/// … and where there are conditions or asserts.
+pub(super) const RESULTS: [&str; 3] = ["ConditionResult", "AssertResult", "AssertTimestampMonotonic"];
 
-/// Settings as far as the manager tells them, and the files whose times and places the disk must tell.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub(super) settings: UnitSettings,
-    /// `DropInPaths=`.
-    pub(super) drop_ins: Vec<String>,
+/// Whether the unit has conditions or asserts, so that `RESULTS` matter.
+pub(super) fn is_conditional(told: &Values<'_>) -> bool {
+    ["Conditions", "Asserts"].into_iter().any(|name| values::items(told, name).next().is_some())
 }
 
-/// Reads the settings of the unit at `path`, which should be loaded: otherwise every question loads it once more.
-pub(super) async fn read(
-    connection: &Connection,
-    unit: &UnitName,
-    path: &ObjectPath<'_>,
-) -> zbus::Result<Loaded> {
-    let told = bus::properties(connection, path, UNIT, &UNIT_PROPERTIES).await?;
-    let mut settings = of_unit(&told);
-    if let Some(interface) = interface_with_settings(unit.kind()) {
-        // All at once: its 250 properties cost the manager less than the dozen that we need one by one.
-        let reply =
-            connection.call_method(Some(SYSTEMD), path, Some(PROPERTIES), "GetAll", &interface).await?;
-        let body = reply.body();
-        let told: HashMap<&str, Variant<'_>> = body.deserialize()?;
-        add_kind(&mut settings, &told);
-    }
-    Ok(Loaded { settings, drop_ins: values::texts(&told, "DropInPaths") })
-}
-
-/// The interface of a kind of unit that can run processes; others have nothing for us beyond `Unit`.
-fn interface_with_settings(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "service" => "org.freedesktop.systemd1.Service",
-        "socket" => "org.freedesktop.systemd1.Socket",
-        "mount" => "org.freedesktop.systemd1.Mount",
-        "swap" => "org.freedesktop.systemd1.Swap",
-        "scope" => "org.freedesktop.systemd1.Scope",
-        "slice" => "org.freedesktop.systemd1.Slice",
-        _ => return None,
-    })
-}
-
-fn of_unit(told: &Values<'_>) -> UnitSettings {
+/// Settings as far as the `Unit` interface tells them.
+pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
     let id = values::text_or_empty(told, "Id");
     let mut names = vec![UnitName(id.clone())];
     names.extend(values::texts(told, "Names").into_iter().filter(|name| *name != id).map(UnitName));
@@ -90,8 +49,9 @@ fn of_unit(told: &Values<'_>) -> UnitSettings {
         names,
         fragment: values::text_or_empty(told, "FragmentPath"),
         need_daemon_reload: values::flag(told, "NeedDaemonReload"),
-        can_start: values::flag(told, "CanStart") && !values::flag(told, "RefuseManualStart"),
-        can_stop: values::flag(told, "CanStop") && !values::flag(told, "RefuseManualStop"),
+        // Both take the refusal of manual starts and stops into account.
+        can_start: values::flag(told, "CanStart"),
+        can_stop: values::flag(told, "CanStop"),
         start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
         start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
         triggered_by: values::texts(told, "TriggeredBy").into_iter().map(UnitName).collect(),
@@ -100,7 +60,8 @@ fn of_unit(told: &Values<'_>) -> UnitSettings {
     }
 }
 
-fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
+/// Adds what the interface of the unit's own kind tells.
+pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.service_type = values::text_or_empty(told, "Type");
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
     settings.restarts_itself = values::text(told, "Restart").is_some_and(|when| when != "no");
@@ -188,6 +149,8 @@ fn judge(conditions: &[Condition], facts: &mut UnitBootFacts) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn facts(conditions: &[(&str, bool, i32)]) -> UnitBootFacts {

@@ -14,17 +14,14 @@ use super::fragment::{self, Mounts};
 use super::patterns::Patterns;
 use super::proxies::{Listed, ManagerProxy};
 use super::reading::{self, Record};
-use super::settings::{self, Loaded};
-use super::values;
+use super::settings;
+use super::values::{self, Values};
 use crate::model::moment::Moment;
 use crate::model::unit::{JobKind, LoadState, ManagerState, UnitName, UnitSettings};
 
-/// Units loaded at once: PID 1 reads their files meanwhile.
-const LOADS: usize = 8;
-/// Units read at once, some 18 questions each; the bus allows 128 answers to be outstanding.
-const READINGS: usize = 4;
-/// Units whose settings are read at once, some 19 questions each.
-const SETTINGS: usize = 4;
+/// Units read at once, up to 23 questions each; the bus lets 128 answers be outstanding. Those that are loaded to be
+/// read are no more: PID 1 watches the bus for each, and is cut off from it when these are more than 512.
+const UNITS: usize = 4;
 /// Units whose files are looked at in one go.
 const FILES: usize = 64;
 /// The disk has this long; without an answer, what it would have told stays unknown.
@@ -35,16 +32,29 @@ const FILES_LIMIT: Duration = Duration::from_secs(5);
 pub(super) enum Ask {
     /// Read it if it is loaded. Loading it because it was just loaded or unloaded would never end.
     IfLoaded,
-    /// Load it to be read.
+    /// Ask whether anything differs from what is known, and read it only then.
+    Audit,
+    /// Read it, whatever is known; load it for that.
     Load,
+}
+
+/// What is known of a unit already.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    /// The object by which it is known.
+    pub(super) path: String,
+    /// `None` when it was never read.
+    pub(super) load: Option<LoadState>,
+    /// `StateChangeTimestampMonotonic=`.
+    pub(super) changed_us: u64,
+    pub(super) need_daemon_reload: Option<bool>,
 }
 
 /// What to read.
 #[derive(Debug)]
 pub(super) struct Survey {
     pub(super) instance: Instance,
-    /// Each with the object by which it is known so far.
-    pub(super) asks: Vec<(UnitName, String, Ask)>,
+    pub(super) asks: Vec<(UnitName, Known, Ask)>,
     pub(super) patterns: Patterns,
     /// Stands for both clocks where only the wall clock is known.
     pub(super) began: Moment,
@@ -59,6 +69,8 @@ pub(super) enum Told {
         jobs: Vec<(u32, JobKind)>,
         matched: BTreeMap<String, Vec<UnitName>>,
     },
+    /// A unit that is as it is known to be.
+    Unchanged,
     /// A unit that was to be read only if it is loaded, and is not.
     Unloaded(UnitName),
     /// A unit that cannot be loaded.
@@ -81,9 +93,18 @@ struct Found {
     path: OwnedObjectPath,
     /// It was loaded only to be read.
     unloaded: bool,
-    /// We keep it loaded meanwhile.
-    pinned: bool,
 }
+
+/// Settings as far as they are known without the disk, which looks at the drop-ins too.
+#[derive(Clone, Debug)]
+struct Untold {
+    unit: UnitName,
+    settings: UnitSettings,
+    drop_ins: Vec<String>,
+}
+
+/// What a visit to a unit found out.
+type Visit = zbus::Result<(Told, Option<Untold>)>;
 
 impl Survey {
     /// Reads all that was asked for and tells it to `tell`.
@@ -96,76 +117,39 @@ impl Survey {
         say(&tell, list(&listed, &self.patterns)).await;
         let loaded: HashSet<&str> = listed.iter().map(|unit| unit.6.as_str()).collect();
 
-        let mut found = Vec::new();
-        let mut finds = stream::iter(self.asks.clone())
-            .map(|(unit, known, ask)| find(&manager, &loaded, unit, known, ask))
-            .buffered(LOADS);
-        while let Some(outcome) = finds.next().await {
-            match outcome? {
-                Ok(unit) => found.push(unit),
-                Err(told) => say(&tell, told).await,
+        let asks = stream::iter(self.asks.clone())
+            .map(|(unit, known, ask)| answer(&calls, &manager, &loaded, unit, known, ask));
+        let mut visits = asks.buffered(UNITS).ready_chunks(FILES);
+        while let Some(some) = visits.next().await {
+            let mut batch = Vec::new();
+            for visit in some {
+                let (told, untold) = visit?;
+                say(&tell, told).await;
+                batch.extend(untold);
             }
-        }
-        let mut records = stream::iter(found.clone()).map(|unit| record(&calls, unit)).buffered(READINGS);
-        while let Some(told) = records.next().await {
-            say(&tell, told?).await;
-        }
-        self.configure(&calls, &found, &tell).await?;
-        for unit in found.iter().filter(|unit| unit.pinned) {
-            // It ends with the connection at the latest.
-            let _ = manager.unref_unit(unit.unit.as_str()).await;
+            self.configured(batch, &tell).await;
         }
         Ok(())
     }
 
-    /// Reads the settings of what was found.
-    async fn configure(
-        &self,
-        calls: &Connection,
-        found: &[Found],
-        tell: &mpsc::Sender<Told>,
-    ) -> zbus::Result<()> {
-        for some in found.chunks(FILES) {
-            let mut batch: Vec<(UnitName, Loaded)> = Vec::with_capacity(some.len());
-            let mut reads = stream::iter(some.to_vec())
-                .map(|found| async move {
-                    let read = settings::read(calls, &found.unit, &found.path).await;
-                    (found.unit, read)
-                })
-                .buffered(SETTINGS);
-            while let Some((unit, read)) = reads.next().await {
-                match read {
-                    Ok(loaded) => batch.push((unit, loaded)),
-                    Err(error) if is_lost(&error) => return Err(error),
-                    // It was unloaded meanwhile; its reading says so.
-                    Err(_) => {}
-                }
-            }
-            for (unit, settings) in self.look_at_files(batch).await {
-                say(tell, Told::Configured(unit, Box::new(settings))).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds what the disk tells, on a thread of its own: a hung file system must not hang us.
-    async fn look_at_files(&self, batch: Vec<(UnitName, Loaded)>) -> Vec<(UnitName, UnitSettings)> {
+    /// Tells settings, with what the disk adds to them. It is looked at on a thread of its own: a hung file system must
+    /// not hang us.
+    async fn configured(&self, batch: Vec<Untold>, tell: &mpsc::Sender<Told>) {
         let (instance, began) = (self.instance, self.began);
-        let untold: Vec<(UnitName, UnitSettings)> =
-            batch.iter().map(|(unit, loaded)| (unit.clone(), loaded.settings.clone())).collect();
+        let mut looked = batch.clone();
         let looking = spawn_blocking(move || {
             let mounts = Mounts::read();
-            batch
-                .into_iter()
-                .map(|(unit, mut loaded)| {
-                    fragment::complete(&mut loaded, instance, &mounts, began);
-                    (unit, loaded.settings)
-                })
-                .collect()
+            for Untold { settings, drop_ins, .. } in &mut looked {
+                fragment::complete(settings, drop_ins, instance, &mounts, began);
+            }
+            looked
         });
-        match timeout(FILES_LIMIT, looking).await {
-            Ok(Ok(told)) => told,
-            Ok(Err(_)) | Err(_) => untold,
+        let known = match timeout(FILES_LIMIT, looking).await {
+            Ok(Ok(looked)) => looked,
+            Ok(Err(_)) | Err(_) => batch,
+        };
+        for Untold { unit, settings, .. } in known {
+            say(tell, Told::Configured(unit, Box::new(settings))).await;
         }
     }
 }
@@ -192,46 +176,93 @@ fn is_lost(error: &zbus::Error) -> bool {
     }
 }
 
-/// The object of a unit: one that is loaded, or by loading it. The inner error is all that can be told of it.
-async fn find(
+/// The object of a unit that is loaded. An alias is not listed; what it is known to stand for may be.
+fn among(loaded: &HashSet<&str>, unit: &UnitName, known: &str) -> Option<Found> {
+    let own = bus::unit_path(unit.as_str());
+    let path = if loaded.contains(own.as_str()) {
+        own
+    } else {
+        let known = OwnedObjectPath::try_from(known).ok()?;
+        loaded.contains(known.as_str()).then_some(known)?
+    };
+    Some(Found { unit: unit.clone(), path, unloaded: false })
+}
+
+/// Does what is asked of one unit.
+async fn answer(
+    calls: &Connection,
     manager: &ManagerProxy<'_>,
     loaded: &HashSet<&str>,
     unit: UnitName,
-    known: String,
+    known: Known,
     ask: Ask,
-) -> zbus::Result<Result<Found, Told>> {
-    let found = |unit, path, unloaded, pinned| Found { unit, path, unloaded, pinned };
-    let own = bus::unit_path(unit.as_str());
-    if loaded.contains(own.as_str()) {
-        return Ok(Ok(found(unit, own, false, false)));
+) -> Visit {
+    match (among(loaded, &unit, &known.path), ask) {
+        (Some(found), Ask::Audit) if is_same(calls, &found, &known).await? => Ok((Told::Unchanged, None)),
+        (None, Ask::Audit) if is_still_idle(manager, &unit, &known).await? => Ok((Told::Unchanged, None)),
+        (Some(found), _) => visit(calls, found).await,
+        (None, Ask::Load | Ask::Audit) => load(calls, manager, loaded, unit).await,
+        (None, Ask::IfLoaded) => Ok((Told::Unloaded(unit), None)),
     }
-    if ask < Ask::Load {
-        // An alias is not in the list. What it stands for may be.
-        return Ok(match OwnedObjectPath::try_from(known) {
-            Ok(path) if loaded.contains(path.as_str()) => Ok(found(unit, path, false, false)),
-            _ => Err(Told::Unloaded(unit)),
-        });
+}
+
+/// Whether a loaded unit did what no signal told us of: changed its state, or its files.
+async fn is_same(calls: &Connection, found: &Found, known: &Known) -> zbus::Result<bool> {
+    const CHANGED: &str = "StateChangeTimestampMonotonic";
+    const RELOAD: &str = "NeedDaemonReload";
+    match bus::properties(calls, &found.path, UNIT, &[CHANGED, RELOAD]).await {
+        Ok(told) => Ok(known.load.is_some()
+            && values::number(&told, CHANGED) == Some(known.changed_us)
+            && known.need_daemon_reload == Some(values::flag(&told, RELOAD))),
+        Err(error) if is_lost(&error) => Err(error),
+        Err(_) => Ok(false),
     }
+}
+
+/// Whether a unit that is not loaded can be loaded, or not, as before.
+async fn is_still_idle(manager: &ManagerProxy<'_>, unit: &UnitName, known: &Known) -> zbus::Result<bool> {
+    let load = match manager.ref_unit(unit.as_str()).await {
+        Ok(()) => {
+            manager.unref_unit(unit.as_str()).await?;
+            Some(LoadState::Loaded)
+        }
+        Err(error) if is_lost(&error) => return Err(error),
+        Err(error) => unusable(&error),
+    };
+    Ok(load.is_some() && load == known.load)
+}
+
+/// Loads a unit, reads it, and lets go of it again.
+async fn load(
+    calls: &Connection,
+    manager: &ManagerProxy<'_>,
+    loaded: &HashSet<&str>,
+    unit: UnitName,
+) -> Visit {
     // Each question to a unit that nothing needs would load it again, so it is kept loaded where we may.
     let pinned = match manager.ref_unit(unit.as_str()).await {
         Ok(()) => true,
         Err(error) if is_lost(&error) => return Err(error),
         Err(error) => match unusable(&error) {
-            Some(load) => return Ok(Err(Told::Unusable(unit, load))),
+            Some(load) => return Ok((Told::Unusable(unit, load), None)),
             None => false,
         },
     };
-    match manager.load_unit(unit.as_str()).await {
-        Ok(path) => {
-            let unloaded = !loaded.contains(path.as_str());
-            Ok(Ok(found(unit, path, unloaded, pinned)))
-        }
-        Err(error) if is_lost(&error) => Err(error),
+    let path = match manager.load_unit(unit.as_str()).await {
+        Ok(path) => path,
+        Err(error) if is_lost(&error) => return Err(error),
         Err(error) => {
             let load = unusable(&error).unwrap_or_else(|| LoadState::Bad(words(&error)));
-            Ok(Err(Told::Unusable(unit, load)))
+            return Ok((Told::Unusable(unit, load), None));
         }
+    };
+    let unloaded = !loaded.contains(path.as_str());
+    let found = Found { unit: unit.clone(), path, unloaded };
+    let visited = visit(calls, found).await;
+    if pinned {
+        manager.unref_unit(unit.as_str()).await?;
     }
+    visited
 }
 
 /// The load state that an error of loading stands for.
@@ -248,29 +279,63 @@ fn unusable(error: &zbus::Error) -> Option<LoadState> {
     }
 }
 
-/// Reads the state of a unit.
-async fn record(calls: &Connection, found: Found) -> zbus::Result<Told> {
+/// Reads a unit; what fails is told of the unit unless it is the bus that failed.
+async fn visit(calls: &Connection, found: Found) -> Visit {
     match read(calls, &found).await {
-        Ok((path, record)) => {
-            Ok(Told::Read { unit: found.unit, path, record: Box::new(record), unloaded: found.unloaded })
-        }
+        Ok(read) => Ok(read),
         Err(error) if is_lost(&error) => Err(error),
         Err(error) => {
-            Ok(Told::Unusable(found.unit, LoadState::Bad(format!("cannot be read: {}", words(&error)))))
+            let why = format!("cannot be read: {}", words(&error));
+            Ok((Told::Unusable(found.unit, LoadState::Bad(why)), None))
         }
     }
 }
 
-async fn read(calls: &Connection, found: &Found) -> zbus::Result<(OwnedObjectPath, Record)> {
-    let told = bus::properties(calls, &found.path, UNIT, &reading::UNIT_PROPERTIES).await?;
+/// Reads state and settings together: they share most questions, and every question costs the bus more than PID 1.
+async fn read(calls: &Connection, found: &Found) -> Visit {
+    let unit = &found.unit;
+    let names = [&reading::PROPERTIES[..], &settings::PROPERTIES[..]].concat();
+    let mut told = bus::properties(calls, &found.path, UNIT, &names).await?;
+    if settings::is_conditional(&told) {
+        told.extend(bus::properties(calls, &found.path, UNIT, &settings::RESULTS).await?);
+    }
     let mut record = Record::unloaded(LoadState::Loaded);
     record.take_unit(&told);
-    if let Some((interface, names)) = reading::kind_properties(found.unit.kind()) {
-        let told = bus::properties(calls, &found.path, interface, names).await?;
+    let mut settings = settings::of_unit(&told);
+    if let Some(interface) = interface(unit.kind()) {
+        // All at once: its 250 properties cost less than the twenty that we need one by one.
+        let get =
+            calls.call_method(Some(bus::SYSTEMD), &found.path, Some(bus::PROPERTIES), "GetAll", &interface);
+        let body = get.await?.body();
+        let told: Values<'_> = body.deserialize()?;
         record.take_kind(&told);
+        settings::add_kind(&mut settings, &told);
     }
-    let id = values::text(&told, "Id").unwrap_or(found.unit.as_str());
-    Ok((bus::unit_path(id), record))
+    let id = values::text(&told, "Id").unwrap_or(unit.as_str());
+    let path = bus::unit_path(id);
+    let untold = (record.reading.load != LoadState::NotFound).then(|| Untold {
+        unit: unit.clone(),
+        settings,
+        drop_ins: values::texts(&told, "DropInPaths"),
+    });
+    let told = Told::Read { unit: unit.clone(), path, record: Box::new(record), unloaded: found.unloaded };
+    Ok((told, untold))
+}
+
+/// The interface of a kind of unit; targets, devices and the like have nothing there for us.
+fn interface(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "service" => "org.freedesktop.systemd1.Service",
+        "socket" => "org.freedesktop.systemd1.Socket",
+        "timer" => "org.freedesktop.systemd1.Timer",
+        "path" => "org.freedesktop.systemd1.Path",
+        "mount" => "org.freedesktop.systemd1.Mount",
+        "automount" => "org.freedesktop.systemd1.Automount",
+        "swap" => "org.freedesktop.systemd1.Swap",
+        "scope" => "org.freedesktop.systemd1.Scope",
+        "slice" => "org.freedesktop.systemd1.Slice",
+        _ => return None,
+    })
 }
 
 /// `SystemState=` as a state.

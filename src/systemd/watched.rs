@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use super::bus;
 use super::outbox::Outbox;
 use super::reading::Record;
-use super::survey::Ask;
+use super::survey::{Ask, Known};
 use super::values::Values;
 use crate::model::observation::Observation;
 use crate::model::unit::{ActiveState, JobKind, LoadState, UnitName, UnitSettings};
@@ -44,7 +44,8 @@ pub(super) struct Noticed {
 pub(super) struct Watched {
     entries: HashMap<String, Entry>,
     paths: BTreeMap<UnitName, String>,
-    settings: BTreeMap<UnitName, u64>,
+    /// What was told of settings: their fingerprint, and whether a reload is due.
+    settings: BTreeMap<UnitName, (u64, bool)>,
     kinds: HashMap<u32, Kind>,
 }
 
@@ -78,12 +79,19 @@ impl Watched {
         new
     }
 
-    /// Adds to what is asked of units the objects by which they are known.
-    pub(super) fn placed(&self, asks: BTreeMap<UnitName, Ask>) -> Vec<(UnitName, String, Ask)> {
+    /// Adds to what is asked of units what is known of them.
+    pub(super) fn known(&self, asks: BTreeMap<UnitName, Ask>) -> Vec<(UnitName, Known, Ask)> {
         asks.into_iter()
             .filter_map(|(unit, ask)| {
                 let path = self.paths.get(&unit)?.clone();
-                Some((unit, path, ask))
+                let record = self.entries.get(&path).and_then(|entry| entry.record.as_ref());
+                let known = Known {
+                    load: record.map(|record| record.reading.load.clone()),
+                    changed_us: record.map_or(0, |record| record.reading.changed_us),
+                    need_daemon_reload: self.settings.get(&unit).map(|told| told.1),
+                    path,
+                };
+                Some((unit, known, ask))
             })
             .collect()
     }
@@ -200,8 +208,8 @@ impl Watched {
         }
         let mut hasher = DefaultHasher::new();
         format!("{settings:?}").hash(&mut hasher);
-        let print = hasher.finish();
-        if self.settings.insert(unit.clone(), print) != Some(print) {
+        let told = (hasher.finish(), settings.need_daemon_reload);
+        if self.settings.insert(unit.clone(), told) != Some(told) {
             outbox.other(Observation::UnitSettingsRead { unit, settings });
         }
     }
@@ -334,4 +342,163 @@ fn inferred(id: u32, entry: &Entry) -> Option<JobKind> {
 
 fn is_up(record: &Record) -> bool {
     !matches!(record.reading.active, ActiveState::Inactive | ActiveState::Failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::{ObjectPath, Variant};
+
+    use super::*;
+    use crate::model::unit::UnitReading;
+
+    const PATH: &str = "/org/freedesktop/systemd1/unit/x_2eservice";
+
+    /// A unit that is followed, and what is told of it.
+    struct Bench {
+        watched: Watched,
+        outbox: Outbox,
+    }
+
+    impl Bench {
+        fn new(units: &[&str]) -> Self {
+            let mut watched = Watched::default();
+            let units: BTreeSet<UnitName> = units.iter().map(|unit| (*unit).into()).collect();
+            assert_eq!(watched.set(&units).len(), units.len());
+            Self { watched, outbox: Outbox::default() }
+        }
+
+        fn signal(&mut self, active: &'static str, job: u32, tried: u64) -> Noticed {
+            let values: Values<'_> = HashMap::from([
+                ("ActiveState", Variant::from(active)),
+                ("Job", Variant::from((job, ObjectPath::from_static_str_unchecked("/")))),
+                ("ConditionTimestampMonotonic", Variant::from(tried)),
+            ]);
+            self.watched.changed(PATH, bus::UNIT, &values, &mut self.outbox)
+        }
+
+        fn told(&mut self) -> Vec<(String, ActiveState, Option<JobKind>)> {
+            std::iter::from_fn(|| self.outbox.pop())
+                .filter_map(|observation| match observation {
+                    Observation::UnitChanged { unit, reading } => {
+                        Some((unit.0, reading.active, reading.job.map(|job| job.kind)))
+                    }
+                    _ => None,
+                })
+                .collect()
+        }
+
+        /// The kinds of job that were told, for a job that was over before it could be asked for.
+        fn inferred(mut self, states: &[(&'static str, u32, u64)]) -> Vec<JobKind> {
+            let mut asked = Vec::new();
+            for (active, job, tried) in states {
+                asked.extend(self.signal(active, *job, *tried).job);
+            }
+            for id in asked {
+                self.watched.kind(id, None, &mut self.outbox);
+            }
+            let told = self.told();
+            assert_eq!(told.len(), states.len(), "every state is told");
+            told.into_iter().filter_map(|(_, _, kind)| kind).collect()
+        }
+    }
+
+    #[test]
+    fn readings_wait_for_the_kind_of_their_job() {
+        let mut bench = Bench::new(&["x.service"]);
+        bench.signal("active", 0, 5);
+        assert_eq!(bench.signal("active", 7, 5).job, Some(7));
+        assert_eq!(bench.signal("deactivating", 7, 5).job, None);
+        assert_eq!(bench.told().len(), 1);
+        bench.watched.kind(7, Some(JobKind::Stop), &mut bench.outbox);
+        let stop = Some(JobKind::Stop);
+        assert_eq!(
+            bench.told(),
+            [
+                ("x.service".to_owned(), ActiveState::Active, stop),
+                ("x.service".to_owned(), ActiveState::Deactivating, stop),
+            ]
+        );
+        bench.signal("inactive", 7, 5);
+        assert_eq!(bench.told(), [("x.service".to_owned(), ActiveState::Inactive, stop)]);
+    }
+
+    #[test]
+    fn what_became_of_the_unit_tells_the_kind_of_a_job_that_is_gone() {
+        let bench = || Bench::new(&["x.service"]);
+        let stop = [("active", 0, 5), ("inactive", 7, 5), ("inactive", 0, 5)];
+        assert_eq!(bench().inferred(&stop), [JobKind::Stop]);
+        let restart = [("active", 0, 5), ("inactive", 7, 5), ("active", 0, 6)];
+        assert_eq!(bench().inferred(&restart), [JobKind::Restart]);
+        let start = [("failed", 0, 5), ("activating", 7, 6), ("active", 0, 6)];
+        assert_eq!(bench().inferred(&start), [JobKind::Start]);
+        let reload = [("active", 0, 5), ("reloading", 7, 5), ("active", 0, 5)];
+        assert_eq!(bench().inferred(&reload), [JobKind::Other]);
+    }
+
+    #[test]
+    fn a_restart_that_is_called_a_start_half_way_is_a_restart() {
+        let mut bench = Bench::new(&["x.service"]);
+        bench.signal("active", 0, 5);
+        bench.signal("active", 7, 5);
+        bench.watched.kind(7, Some(JobKind::Start), &mut bench.outbox);
+        assert_eq!(bench.told().last().and_then(|last| last.2), Some(JobKind::Restart));
+    }
+
+    #[test]
+    fn an_alias_is_told_what_it_stands_for() {
+        let mut bench = Bench::new(&["x.service", "alias.service"]);
+        let alias = UnitName::from("alias.service");
+        let read = Record::unloaded(LoadState::Loaded);
+        let (moved, _) = bench.watched.read(&alias, PATH, read.clone(), false, &mut bench.outbox);
+        assert!(moved, "its own object was not listened to for nothing");
+        let (moved, _) = bench.watched.read(&alias, PATH, read, false, &mut bench.outbox);
+        assert!(!moved);
+        bench.told();
+        bench.signal("active", 0, 5);
+        let names: Vec<String> = bench.told().into_iter().map(|told| told.0).collect();
+        assert_eq!(names, ["alias.service", "x.service"]);
+        bench.watched.set(&BTreeSet::from(["x.service".into()]));
+        bench.signal("failed", 0, 5);
+        assert_eq!(bench.told().len(), 1);
+    }
+
+    #[test]
+    fn a_signal_is_newer_than_what_a_survey_read_meanwhile() {
+        let mut bench = Bench::new(&["x.service"]);
+        let unit = UnitName::from("x.service");
+        bench.watched.survey_begins();
+        bench.signal("failed", 0, 5);
+        let mut read = Record::unloaded(LoadState::Masked);
+        read.reading.active = ActiveState::Active;
+        bench.watched.read(&unit, PATH, read.clone(), false, &mut bench.outbox);
+        let told: Vec<UnitReading> = std::iter::from_fn(|| bench.outbox.pop())
+            .filter_map(|observation| match observation {
+                Observation::UnitChanged { reading, .. } => Some(reading),
+                _ => None,
+            })
+            .collect();
+        let last = told.last().expect("a reading");
+        assert_eq!(last.active, ActiveState::Failed);
+        assert_eq!(last.load, LoadState::Masked, "no signal tells the load state");
+        bench.watched.survey_begins();
+        bench.watched.read(&unit, PATH, read, false, &mut bench.outbox);
+        assert_eq!(bench.told().last().map(|last| last.1), Some(ActiveState::Active));
+    }
+
+    #[test]
+    fn unloading_does_not_undo_how_a_unit_ended() {
+        let mut bench = Bench::new(&["x.service"]);
+        let unit = UnitName::from("x.service");
+        bench.signal("inactive", 0, 5);
+        bench.told();
+        bench.watched.not_loaded(&unit, None, &mut bench.outbox);
+        bench.watched.survey_begins();
+        let blank = Record::unloaded(LoadState::Loaded);
+        bench.watched.read(&unit, PATH, blank, true, &mut bench.outbox);
+        assert_eq!(bench.told(), []);
+        bench.signal("active", 0, 6);
+        bench.told();
+        bench.watched.not_loaded(&unit, None, &mut bench.outbox);
+        assert_eq!(bench.told(), [("x.service".to_owned(), ActiveState::Inactive, None)]);
+    }
 }

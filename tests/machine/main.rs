@@ -1,8 +1,19 @@
 //! Machine tests: Steadfast on a real systemd that boots, reboots and loses power. README.md tells how to write one.
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
+)]
 
+mod audit;
+mod boot;
+mod hung;
 mod killed_midway;
 mod outage_one;
 mod outage_two;
+mod outage_two_broken;
+mod outage_two_flips;
+mod outage_two_friends;
+mod outage_two_masters;
 mod resilience;
 mod rig;
 mod rig_itself;

@@ -43,13 +43,14 @@ fn put(machine: &Machine, text: &str) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in order")]
 fn each_change_is_effective_within_a_second_and_disturbs_nobody() {
     let machine = host();
     let before = bystanders(&machine);
     let shop = machine.sh("systemctl show -P InvocationID shop.service");
     let step = |what: &str, change: &dyn Fn(), effective: &dyn Fn() -> bool| {
         change();
-        let took = machine.wait_until(what, LIMIT, || effective());
+        let took = machine.wait_until(what, LIMIT, effective);
         println!("{what}: {} ms", took.as_millis());
         assert!(took < SOON, "{what} took {took:?}");
         assert_eq!(bystanders(&machine), before, "no other unit is disturbed when {what}");

@@ -36,3 +36,25 @@ pub fn finding(machine: &Machine, name: &str, code: &str) -> (Duration, String) 
 pub fn journal(machine: &Machine) -> String {
     machine.sh("journalctl -t steadfast -o cat --no-pager")
 }
+
+/// Puts a unit file for Steadfast in place and waits until the unit is well.
+pub fn manage(machine: &Machine, name: &str, file: &str) {
+    machine.write(&format!("/etc/steadfast/units.d/{name}.toml"), file);
+    state(machine, name, "ok");
+}
+
+/// When Steadfast told this kind of event (`found`, `cleared`, …) with this code of a unit: Unix time in milliseconds.
+pub fn told_at(machine: &Machine, name: &str, kind: &str, code: &str) -> Vec<i64> {
+    let socket = "--unix-socket /run/steadfast/steadfast.sock";
+    let millis = "(.at[0:19] + \"Z\" | fromdate) * 1000 + (.at[20:23] | tonumber)";
+    let filter = format!(".events[] | select(.kind == \"{kind}\" and .code == \"{code}\") | {millis}");
+    let asked = format!("curl -sf {socket} http://localhost/v1/units/{name} | jq -r '{filter}'");
+    machine.sh(&asked).lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+/// Runs a script inside, and returns the machine's clock just before: Unix time in milliseconds.
+pub fn timed(machine: &Machine, script: &str) -> i64 {
+    let said = machine.sh(&format!("date +%s%3N\n{script}"));
+    let first = said.lines().next().unwrap_or_default();
+    first.parse().expect("milliseconds")
+}

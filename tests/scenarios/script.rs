@@ -173,6 +173,8 @@ impl Story {
         let snapshot = policy::snapshot::publish(&self.state, &empty, self.now);
         let unit = snapshot.units.get(&UnitName::from(name)).ok_or("no such managed unit")?;
         self.answers.extend(told::unit(unit));
+        let host = snapshot.findings.iter();
+        self.answers.extend(host.map(|found| format!("host {}: {}", found.code.as_str(), found.message)));
         Ok(())
     }
 }

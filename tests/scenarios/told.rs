@@ -1,7 +1,8 @@
 //! What the policy answers, as a line of a scenario.
 
 use steadfast::model::action::Action;
-use steadfast::model::finding::Truth;
+use steadfast::model::finding::{Severity, Truth};
+use steadfast::model::incident::EventKind;
 use steadfast::model::operator::Answer;
 use steadfast::model::snapshot::UnitStatus;
 
@@ -15,6 +16,10 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
             Some(format!("RunSmokeTest {unit} in {}", directory.as_deref().unwrap_or("its own directory")))
         }
         Action::AnswerOperator { answer, .. } => Some(format!("answer {}", said(answer))),
+        Action::Record(event) if event.kind == EventKind::Found => {
+            let code = event.code.map_or("", |code| code.as_str());
+            Some(format!("found {code}: {}", event.message))
+        }
         Action::Record(event) => Some(format!("{}: {}", event.kind.as_str(), event.message)),
         Action::WatchUnits { units, patterns } if reads => {
             let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
@@ -64,6 +69,8 @@ pub fn unit(unit: &UnitStatus) -> Vec<String> {
     if let Some(next) = &unit.plan.next {
         lines.push(format!("next {} because of {}", next.action.as_str(), next.because.as_str()));
     }
+    let warnings = unit.findings.iter().filter(|found| found.severity == Severity::Warning);
+    lines.extend(warnings.map(|found| format!("warning {}: {}", found.code.as_str(), found.message)));
     lines.extend(unit.plan.blocked.iter().map(|why| format!("but {why}")));
     lines
 }

@@ -313,6 +313,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "static" => UnitFileState::Static,
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
+        "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
 }
@@ -326,6 +327,11 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
     for word in words {
         match pair(word) {
             ("current", "missing") => current = Some(None),
+            ("hung", _) => {
+                reading.links_unread =
+                    Some("cannot follow its links: no answer from the file system within 5s".to_owned());
+                reading.incomplete.clone_from(&reading.links_unread);
+            }
             ("current", release) => current = Some(Some(release.to_owned())),
             ("switched", ago) => switched = duration(ago)?,
             (process, _) => reading.processes.push(self::process(process, story)?),

@@ -239,7 +239,7 @@ impl Host {
                 switched_at: self.switched,
                 problem: None,
             }],
-            incomplete: None,
+            ..ProcessesReading::default()
         }
     }
 

@@ -4,17 +4,20 @@ use super::Look;
 use super::page::Page;
 use super::style::{FAINT, STRONG};
 use super::text::count;
-use crate::api::wire::{Finding, Severity, Status};
+use crate::api::wire::{Finding, Severity, Status, Time, Truth};
 
 /// Lines of evidence of one finding.
 const EVIDENCE: usize = 6;
 
-/// All findings, those of units included.
+/// A finding that began so long before the look tells since when.
+const OLD_MS: i64 = 60_000;
+
+/// All findings, those of units included, and what could not be told.
 #[must_use]
-pub fn audit(look: &Look, status: &Status) -> String {
+pub fn audit(look: &Look, status: &Status, untold: &[String]) -> String {
     let mut page = Page::new(look);
     let all: Vec<(Option<&str>, &Finding)> = findings(status).collect();
-    if all.is_empty() {
+    if all.is_empty() && untold.is_empty() {
         let good = look.sign(look.of_state(crate::api::wire::State::Ok));
         let text = "nothing to report: what runs is enabled, and boot will bring it back.";
         page.line(&format!("{good} {}: {text}", status.host));
@@ -30,7 +33,14 @@ pub fn audit(look: &Look, status: &Status) -> String {
             Severity::Warning => "WARNING",
         });
         for (unit, finding) in some {
-            self::finding(&mut page, *unit, finding, widest);
+            self::finding(&mut page, *unit, finding, widest, status.generated_at);
+        }
+    }
+    if !untold.is_empty() {
+        page.heading("NOT KNOWN (root may know more)");
+        let sign = look.sign(look.of_truth(Truth::Unknown));
+        for sentence in untold {
+            page.labelled(&format!("  {sign} "), 4, sentence);
         }
     }
     page.gap();
@@ -51,15 +61,19 @@ pub fn findings(status: &Status) -> impl Iterator<Item = (Option<&str>, &Finding
     of_host.chain(of_units)
 }
 
-fn finding(page: &mut Page<'_>, unit: Option<&str>, finding: &Finding, widest: usize) {
+fn finding(page: &mut Page<'_>, unit: Option<&str>, finding: &Finding, widest: usize, now: Time) {
     let look = page.look;
     let sign = look.sign(look.of_severity(finding.severity));
     let code = look.paint(STRONG, &format!("{:<widest$}", finding.code));
     let label = format!("  {sign} {code}  ");
-    let text = match unit {
+    let mut text = match unit.filter(|unit| !finding.message.contains(unit)) {
         Some(unit) => format!("{unit}: {}", finding.message),
         None => finding.message.clone(),
     };
+    // A look dates what it does not know the beginning of to its own time.
+    if now.0.saturating_sub(finding.since.0) >= OLD_MS {
+        text.push_str(&format!(" (for {})", look.age(finding.since)));
+    }
     page.labelled(&label, widest + 6, &text);
     for line in finding.evidence.iter().take(EVIDENCE) {
         page.faint(6, line);

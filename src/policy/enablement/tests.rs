@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::model::boot::UnitBootFacts;
 use crate::model::finding::Truth;
+use crate::model::unit::UnitSettings;
 
 const NOW: Moment = Moment { boot_ms: 1_000, wall_ms: 2_000 };
 
@@ -63,12 +64,53 @@ fn triggers_arm_a_unit_only_where_boot_starts_them() {
     let unarmed = verdict(&socket, UnitFileState::Disabled, &reading(&["b.service"]));
     assert_eq!(
         why(unarmed),
-        "it is disabled, and no unit that boot starts wants it, and boot does not start a.socket, which would start a.service"
+        "it is disabled, and no unit that boot starts wants it, nor does boot start a.socket, which would start it"
     );
     assert_eq!(word(&socket, UnitFileState::Masked, &["a.socket"]), "unreachable");
     let mut doubtful = reading(&["a.socket"]);
     doubtful.doubts = BTreeMap::from([("a.socket".into(), "x".to_owned())]);
     assert_eq!(verdict(&socket, UnitFileState::Static, &doubtful).as_str(), "unknown");
+}
+
+#[test]
+fn of_two_triggers_the_sure_one_counts() {
+    let both =
+        UnitSettings { triggered_by: vec!["a.path".into(), "a.timer".into()], ..settings("a.service") };
+    let mut doubtful = reading(&["a.path", "a.timer"]);
+    doubtful.doubts = BTreeMap::from([("a.path".into(), "x".to_owned())]);
+    let armed = BootVerdict::Armed { by: "a.timer".into() };
+    assert_eq!(verdict(&both, UnitFileState::Static, &doubtful), armed);
+}
+
+#[test]
+fn the_reason_is_as_precise_as_it_is_known() {
+    let plain = settings("a.service");
+    let mut known = reading(&["b.service"]);
+    known.hindrances = BTreeMap::from([(
+        "a.service".into(),
+        "only never.target, which boot does not start, wants it".to_owned(),
+    )]);
+    assert_eq!(
+        why(verdict(&plain, UnitFileState::Enabled, &known)),
+        "it is enabled, but only never.target, which boot does not start, wants it"
+    );
+    assert_eq!(
+        why(verdict(&plain, UnitFileState::Static, &known)),
+        "it has no [Install] section, and only never.target, which boot does not start, wants it"
+    );
+    let alias = verdict(&plain, UnitFileState::Enabled, &reading(&["b.service"]));
+    assert_eq!(why(alias), "it is enabled, but by an Alias= alone, which nothing asks for");
+    let vanishing = UnitSettings {
+        boot: UnitBootFacts {
+            vanishes: Some("/run/systemd/system/a.service".to_owned()),
+            ..Default::default()
+        },
+        ..plain
+    };
+    assert_eq!(
+        why(verdict(&vanishing, UnitFileState::MaskedRuntime, &reading(&["b.service"]))),
+        "it is masked only until the next reboot, but no unit that boot starts wants it"
+    );
 }
 
 #[test]
@@ -178,9 +220,11 @@ fn boot_names_the_reason_and_the_repair() {
     assert_eq!(judged.message, "boot does not start a.service: it is disabled");
     assert_eq!(judged.findings[0].repair.as_deref(), Some("systemctl enable a.service"));
 
-    let off = BootReading { lingers: Some(false), ..reading(&["a.service"]) };
+    let lingering = Some(Lingering { user: "joe".to_owned(), on: false });
+    let off = BootReading { lingering, ..reading(&["a.service"]) };
     let judged = boot(&unit, None, &BootVerdict::Starts, &off).judgement(Severity::Critical, NOW);
     assert_eq!(judged.reason, "no-linger");
+    assert_eq!(judged.findings[0].repair.as_deref(), Some("loginctl enable-linger joe"));
     let both = boot(&unit, None, &never, &off).judgement(Severity::Critical, NOW);
     let codes: Vec<&str> = both.findings.iter().map(|found| found.code.as_str()).collect();
     assert_eq!(codes, ["no-linger", "boot-unreachable"]);

@@ -9,6 +9,7 @@ use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::limits;
+use crate::policy::releases;
 use crate::policy::turn::sooner;
 
 use super::Want;
@@ -42,7 +43,7 @@ pub fn closed(
         .or_else(|| held(state, unit, wake))
         .or_else(|| quarantined(state, unit, now, wake))
         .or_else(|| busy(seen, want))
-        .or_else(|| dependency(state, seen))
+        .or_else(|| dependency(state, unit, seen))
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -51,6 +52,15 @@ pub fn closed_for_people(state: &State, unit: &UnitName, kind: OrderKind, now: M
     let seen = state.seen.units.get(unit)?;
     let want = Want { kind, because: Code::UnitInactive, due: now };
     host(state, now, &mut None).or_else(|| busy(seen, &want)).map(|gate| gate.why)
+}
+
+/// A person does not want us to act on it: switched off, observed only, or held.
+pub fn unwanted(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
+    let seen = state.seen.units.get(unit)?;
+    disabled(seen, now, &mut None)
+        .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
+        .or_else(|| held(state, unit, &mut None))
+        .map(|gate| gate.why)
 }
 
 fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
@@ -130,11 +140,14 @@ fn busy(seen: &UnitSeen, want: &Want) -> Option<Gate> {
             "its unit file refuses manual starts or stops (RefuseManualStart=, RefuseManualStop=)",
         ));
     }
-    let release =
-        matches!(want.because, Code::ReleaseDeleted | Code::ReleaseOutdated | Code::WorkersOnlyRestart);
-    let links = seen.processes.iter().flat_map(|reading| &reading.links);
-    let missing = links.filter(|link| link.target.is_none()).map(missing).next();
-    missing.filter(|_| release).map(Gate::because)
+    releases::CODES.contains(&want.because).then(|| untold(seen)).flatten().map(Gate::because)
+}
+
+/// Where a restart would lead, or whether anything is stale, cannot be told now.
+fn untold(seen: &UnitSeen) -> Option<String> {
+    let reading = seen.processes.as_ref()?;
+    let missing = reading.links.iter().find(|link| link.target.is_none()).map(missing);
+    missing.or_else(|| releases::verdict(&seen.residents, reading).cannot_tell().map(str::to_owned))
 }
 
 fn missing(link: &LinkReading) -> String {
@@ -142,9 +155,13 @@ fn missing(link: &LinkReading) -> String {
 }
 
 /// A required unit that is managed and down explains the trouble.
-fn dependency(state: &State, seen: &UnitSeen) -> Option<Gate> {
+fn dependency(state: &State, unit: &UnitName, seen: &UnitSeen) -> Option<Gate> {
     seen.spec.requires.iter().find_map(|need| {
         let needed = state.seen.units.get(need)?;
+        // Units that require each other do not explain each other.
+        if needed.spec.requires.iter().any(|back| back == unit) || need == unit {
+            return None;
+        }
         let down = [Loaded, Active, Serving]
             .iter()
             .filter_map(|kind| needed.conditions.get(kind))

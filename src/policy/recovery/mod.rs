@@ -16,6 +16,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recovery, State};
 use crate::model::unit::UnitName;
+use crate::policy::health;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
 
@@ -73,6 +74,16 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
     if let Some(gate) = gates::closed(state, unit, &want, turn.now, wake) {
         let plan = Plan { next: Some(next), blocked: Some(gate.why), explained_by: gate.explained_by };
         set_plan(state, unit, plan, turn);
+        return;
+    }
+    let explained = state.seen.units.get(unit).is_some_and(|seen| seen.plan.explained_by.is_some());
+    if explained {
+        // What failed meanwhile was explained; whether it still fails must be seen first.
+        if let Some(seen) = state.seen.units.get_mut(unit) {
+            health::begin_anew(seen, turn.now);
+        }
+        sooner(wake, turn.now);
+        set_plan(state, unit, Plan::default(), turn);
         return;
     }
     if want.due > turn.now {

@@ -6,7 +6,7 @@ use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::{Moment, millis};
 use crate::model::operator::{Answer, Step, StepName, StepResult};
-use crate::model::state::{LastAction, Recovery, State};
+use crate::model::state::{LastAction, OrderKind, Recovery, State};
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
 
@@ -50,13 +50,16 @@ pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let Some(recovery) = durable.recovery.take() else {
         return;
     };
-    durable.quarantine = None;
-    durable.smoke_failure = None;
+    let ran = matches!(recovery.kind, OrderKind::Start | OrderKind::Restart);
+    if ran {
+        durable.quarantine = None;
+        durable.smoke_failure = None;
+    }
     let deploy = matches!(
         recovery.because,
         Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart)
     );
-    if deploy || recovery.because.is_none() {
+    if ran && (deploy || recovery.because.is_none()) {
         // A deploy that was followed, or a person's order, is no sign of an unstable unit.
         durable.spent.pop();
     }

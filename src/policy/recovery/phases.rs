@@ -14,6 +14,7 @@ use crate::model::unit::{JobResult, UnitName};
 use crate::policy::enablement;
 use crate::policy::health;
 use crate::policy::limits;
+use crate::policy::releases;
 use crate::policy::turn::{Turn, sooner};
 
 use super::outcome::{abandon, fail, step, succeed};
@@ -22,8 +23,8 @@ use super::{Want, gates, in_flight, proof};
 
 /// The identity of the release that would run now.
 pub fn release_now(seen: &UnitSeen) -> Option<FileId> {
-    let links = seen.processes.iter().flat_map(|reading| &reading.links);
-    links.filter_map(|link| link.target.as_ref()).map(|target| target.id).next()
+    let processes = seen.processes.as_ref()?;
+    releases::target(&processes.links, &seen.residents).map(|target| target.id)
 }
 
 /// The first step of a new order.
@@ -39,13 +40,19 @@ pub fn first(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Opt
 
 /// Looks whether the phase is over, or over time.
 pub fn advance(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
-    if state.seen.units.get(unit).is_some_and(|seen| seen.resume) {
-        resumed(state, unit, turn, wake);
-        return;
-    }
     let Some((phase, due)) = in_flight(state, unit).map(|known| (known.phase, known.phase_due)) else {
         return;
     };
+    if state.seen.units.get(unit).is_some_and(|seen| seen.resume) {
+        let patience = state.seen.started_at.plus(limits::LONGEST_RESUME).max(due);
+        if patience <= turn.now {
+            abandon(state, unit, "it could not be taken up again in time", turn);
+            return;
+        }
+        sooner(wake, patience);
+        resumed(state, unit, turn, wake);
+        return;
+    }
     if phase == Phase::Proof {
         proof::prove(state, unit, turn, wake);
         return;
@@ -98,8 +105,8 @@ pub(super) fn enter_smoke_test(
         enter_job(state, unit, turn, wake);
         return;
     };
-    let links = seen.processes.iter().flat_map(|reading| &reading.links);
-    let release = links.filter_map(|link| link.target.as_ref()).map(|target| target.path.clone()).next();
+    let links = seen.processes.as_ref().map(|reading| reading.links.as_slice()).unwrap_or_default();
+    let release = releases::target(links, &seen.residents).map(|target| target.path.clone());
     let directory = match &smoke.directory {
         SmokeDirectory::Release => release,
         SmokeDirectory::Unit => None,

@@ -6,6 +6,7 @@ use crate::model::state::{Phase, State};
 use crate::model::unit::{ActiveState, JobResult, UnitName};
 use crate::policy::turn::Turn;
 
+use super::outcome::abandon;
 use super::phases::{enter_enable, enter_proof, enter_smoke_test, job_over, order_job};
 use super::{gates, in_flight};
 
@@ -23,6 +24,10 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
         return;
     }
     if gates::closed_for_people(state, unit, recovery.kind, turn.now).is_some() {
+        return;
+    }
+    if let Some(why) = gates::unwanted(state, unit, turn.now).filter(|_| recovery.because.is_some()) {
+        abandon(state, unit, &why, turn);
         return;
     }
     if let Some(seen) = state.seen.units.get_mut(unit) {

@@ -96,7 +96,7 @@ fn settings() -> UnitSettings {
 }
 
 fn judged_by(links: Vec<LinkReading>, history: &History, processes: Vec<ProcessReading>) -> Vec<Resident> {
-    let reading = ProcessesReading { processes, links, incomplete: None };
+    let reading = ProcessesReading { processes, links, ..ProcessesReading::default() };
     let known = Known { main_pid: Some(MAIN), history, settings: &settings(), now: at(900_000) };
     judge(&reading, known)
 }
@@ -313,7 +313,8 @@ fn unreadable_is_neither_current_nor_old() {
     };
     let residents = judged_by(vec![current()], &History::new(), vec![hidden.clone()]);
     assert!(matches!(residents[0].residence, Residence::Unreadable { .. }));
-    let reading = ProcessesReading { processes: vec![hidden], links: vec![current()], incomplete: None };
+    let reading =
+        ProcessesReading { processes: vec![hidden], links: vec![current()], ..ProcessesReading::default() };
     let verdict = verdict(&residents, &reading);
     assert_eq!(verdict.named, []);
     assert!(verdict.unknown.expect("a reason").contains("permission denied"));
@@ -321,7 +322,7 @@ fn unreadable_is_neither_current_nor_old() {
 
 fn verdict_of(links: Vec<LinkReading>, processes: Vec<ProcessReading>) -> Verdict {
     let residents = judged_by(links.clone(), &History::new(), processes.clone());
-    let reading = ProcessesReading { processes, links, incomplete: None };
+    let reading = ProcessesReading { processes, links, ..ProcessesReading::default() };
     verdict(&residents, &reading)
 }
 
@@ -520,7 +521,7 @@ fn replaced_binaries_are_told_with_their_users_and_not_those_of_a_release() {
             uses(102, &["/srv/app/releases/65/ext.so"]),
         ],
         links: vec![current()],
-        incomplete: None,
+        ..ProcessesReading::default()
     };
     let told = binaries(&reading, Some(MAIN), &History::new()).expect("a finding");
     assert_eq!(told.code, Code::BinaryOutdated);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
-use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role};
+use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role, Target};
 
 use super::History;
 use super::residence::before;
@@ -35,6 +35,14 @@ pub struct Verdict {
     pub current: Option<String>,
     /// The release that runs: of the main process, or of a worker where the main process tells nothing.
     pub running: Option<String>,
+}
+
+impl Verdict {
+    /// Why nothing can be said of the release now.
+    #[must_use]
+    pub fn cannot_tell(&self) -> Option<&str> {
+        self.unknown.as_deref().filter(|_| self.named.is_empty())
+    }
 }
 
 /// Sums up the residents of a unit (of `judge`) and its links (of `own_links`).
@@ -72,6 +80,12 @@ fn release(resident: &Resident) -> Option<&str> {
         Residence::Outdated { release, .. } | Residence::Deleted { release } => Some(release),
         Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
     }
+}
+
+/// The release that the unit's link names now, of several links the one to speak of.
+#[must_use]
+pub fn target<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a Target> {
+    relevant(links, residents)?.target.as_ref()
 }
 
 /// The link to speak of: the one beside whose target the stale release lies, else the last one (the innermost) of those
@@ -211,7 +225,7 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
         .first()
         .map(|why| format!("{} of {} processes cannot be judged: {why}", unread.len(), residents.len()));
     let incomplete = reading.incomplete.as_ref().map(|why| format!("not all was looked at: {why}"));
-    broken.or(unread).or(incomplete)
+    reading.links_unread.clone().or(broken).or(unread).or(incomplete)
 }
 
 /// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to a release is

@@ -4,10 +4,12 @@
 //! its debug log and then dumps all it knows, which takes minutes where there are thousands of units: it is killed once it
 //! has said the last job. It refuses root, so systemd runs it for us as nobody.
 
+mod command_line;
 mod doubts;
+mod links;
 mod transcript;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::bus::Instance;
@@ -16,16 +18,18 @@ use super::orders::Orders;
 use super::output::OutputLimit;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::clock;
-use crate::model::boot::BootReading;
+use crate::model::boot::{BootReading, Lingering};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
 /// The engine needs about 0.2 s for 1,000 units and 1.5 s for 10,000 on an idle machine.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// About ten lines for each unit: enough for some 15,000 units.
 const OUTPUT: OutputLimit = OutputLimit { bytes: 16 * 1024 * 1024, lines: 200_000 };
 /// Where the manager's binary lies; the second on systems without a merged /usr.
 const ENGINES: [&str; 2] = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"];
+/// What boot starts unless it is told otherwise.
+const DEFAULT: &str = "default.target";
 /// Users whose manager runs from boot on.
 const LINGER: &str = "/var/lib/systemd/linger";
 
@@ -34,22 +38,39 @@ const LINGER: &str = "/var/lib/systemd/linger";
 /// Whatever goes wrong is in the reading, as its failure.
 pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
     let computed = compute(orders, user_instance).await;
-    let lingers = user_instance.then(lingers);
+    let lingering = user_instance.then(lingering);
     let read_at = clock::now();
     match computed {
-        Ok(Transcript { starts, doubts }) => BootReading { starts, doubts, lingers, failure: None, read_at },
-        Err(why) => BootReading { lingers, failure: Some(why), read_at, ..BootReading::default() },
+        Ok(Transcript { starts, doubts, hindrances }) => {
+            BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
+        }
+        Err(why) => BootReading { lingering, failure: Some(why), read_at, ..BootReading::default() },
     }
 }
 
 async fn compute(orders: &Orders, user_instance: bool) -> Result<Transcript, String> {
     let orders = &able(orders);
-    let engine = engine()?;
-    let outcome = command::run(orders, asked(engine, user_instance, orders.instance())).await;
-    let mut transcript = transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))?;
     let units = if user_instance { Instance::User } else { Instance::System };
+    let mut transcript = transaction(orders, units, DEFAULT).await?;
+    let told = if user_instance { None } else { command_line::told_target() };
+    if let Some(target) = told.filter(|target| target != DEFAULT) {
+        // Said for this boot alone, or written into the boot loader's settings: it cannot be told.
+        let other = transaction(orders, units, &target).await?;
+        let why = format!("the command line of this boot asks for {target}, and the next may or may not");
+        transcript = transcript.or(other, &why);
+    }
     doubts::spread(units, &mut transcript).await?;
-    Ok(transcript)
+    let dirs: Vec<PathBuf> = left_after_reboot(units).collect();
+    let explained = tokio::task::spawn_blocking(move || {
+        links::explain(&dirs, &mut transcript);
+        transcript
+    });
+    explained.await.map_err(|error| format!("cannot read the links of unit files: {error}"))
+}
+
+async fn transaction(orders: &Orders, units: Instance, target: &str) -> Result<Transcript, String> {
+    let outcome = command::run(orders, question(engine()?, units, target, orders.instance())).await;
+    transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))
 }
 
 /// Only root may have PID 1 run a command; anybody else asks the manager of their own.
@@ -66,38 +87,39 @@ fn engine() -> Result<&'static str, String> {
     found.ok_or_else(|| format!("cannot find PID 1's engine: no {}", ENGINES.join(", no ")))
 }
 
-/// The question. Without `--unit=` the engine takes the target from where PID 1 takes it: the kernel's command line, or that
-/// of the container, or the link default.target.
-fn asked(engine: &str, user_instance: bool, runs_it: Instance) -> Command {
-    let units = if user_instance { Instance::User } else { Instance::System };
-    let scope = if user_instance { "--user" } else { "--system" };
-    let argv = vec![engine.to_owned(), "--test".to_owned(), scope.to_owned()];
-    let mut command = Command::new(argv, TIMEOUT);
+/// Asks what the target would start.
+fn question(engine: &str, units: Instance, target: &str, runs_it: Instance) -> Command {
+    let scope = match units {
+        Instance::System => "--system",
+        Instance::User => "--user",
+    };
+    let argv = [engine, "--test", scope, &format!("--unit={target}")].map(str::to_owned);
+    let mut command = Command::new(argv.to_vec(), TIMEOUT);
     command.description = "Steadfast: what would the next boot start?".to_owned();
     command.output = OUTPUT;
-    command.until = Some(transcript::DONE.to_owned());
-    // It makes folders for its generators there, and leaves them when it is killed.
+    // It makes folders for its generators below /tmp, and leaves them there when it is killed.
     command.private_tmp = true;
     if runs_it == Instance::System {
         command.user = Some("nobody".to_owned());
+        command.until = Some(transcript::DONE.to_owned());
     }
+    let path: Vec<String> = left_after_reboot(units).map(|dir| dir.display().to_string()).collect();
+    // A user's manager cannot give it a /tmp of its own everywhere: there it may end by itself, or time out.
     command.environment = vec![
         "SYSTEMD_LOG_LEVEL=debug".to_owned(),
         "SYSTEMD_LOG_TARGET=console".to_owned(),
         "SYSTEMD_LOG_COLOR=0".to_owned(),
         "SYSTEMD_LOG_TIME=0".to_owned(),
         "SYSTEMD_LOG_LOCATION=0".to_owned(),
-        format!("SYSTEMD_UNIT_PATH={}", left_after_reboot(units)),
+        format!("SYSTEMD_UNIT_PATH={}", path.join(":")),
     ];
     command
 }
 
 /// The directories of unit files without those that a reboot empties.
-fn left_after_reboot(units: Instance) -> String {
-    let dirs = unit_dirs(units);
-    let left = dirs.iter().filter(|dir| dir.lasting != Lasting::Emptied);
-    let left: Vec<String> = left.map(|dir| dir.path.display().to_string()).collect();
-    left.join(":")
+fn left_after_reboot(units: Instance) -> impl Iterator<Item = PathBuf> {
+    let left = unit_dirs(units).into_iter().filter(|dir| dir.lasting != Lasting::Emptied);
+    left.map(|dir| dir.path)
 }
 
 /// How the command ended says more than what is missing in its output, unless we ended it.
@@ -110,9 +132,12 @@ fn failure(outcome: &CommandOutcome, why: String) -> String {
 }
 
 /// Whether the manager of the user that we are runs from boot on.
-fn lingers() -> bool {
-    let user = nix::unistd::User::from_uid(nix::unistd::geteuid());
-    user.ok().flatten().is_some_and(|user| Path::new(LINGER).join(user.name).exists())
+fn lingering() -> Lingering {
+    let id = nix::unistd::geteuid();
+    let known = nix::unistd::User::from_uid(id).ok().flatten();
+    let user = known.map_or_else(|| id.to_string(), |known| known.name);
+    let on = Path::new(LINGER).join(&user).exists();
+    Lingering { user, on }
 }
 
 #[cfg(test)]
@@ -121,10 +146,10 @@ mod tests {
 
     #[test]
     fn the_engine_does_not_see_what_a_reboot_empties() {
-        let left = left_after_reboot(Instance::System);
-        let dirs: Vec<&str> = left.split(':').collect();
-        assert!(dirs.contains(&"/etc/systemd/system") && dirs.contains(&"/run/systemd/generator"));
-        assert!(!dirs.contains(&"/run/systemd/system") && !dirs.contains(&"/run/systemd/transient"));
+        let dirs: Vec<PathBuf> = left_after_reboot(Instance::System).collect();
+        let sees = |dir: &str| dirs.iter().any(|seen| seen == Path::new(dir));
+        assert!(sees("/etc/systemd/system") && sees("/run/systemd/generator"));
+        assert!(!sees("/run/systemd/system") && !sees("/run/systemd/transient"));
     }
 
     #[test]
@@ -132,7 +157,7 @@ mod tests {
         let outcome = |ended| CommandOutcome { ended, output: Vec::new(), took: Duration::from_secs(1) };
         let told = |ended| failure(&outcome(ended), "nothing was said".to_owned());
         assert_eq!(told(CommandEnd::NotRun("no bus".to_owned())), "cannot run PID 1's engine: no bus");
-        assert_eq!(told(CommandEnd::TimedOut), "PID 1's engine was not done within 60s");
+        assert_eq!(told(CommandEnd::TimedOut), "PID 1's engine was not done within 30s");
         assert_eq!(told(CommandEnd::Exited(1)), "nothing was said");
     }
 }

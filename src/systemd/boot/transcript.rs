@@ -17,6 +17,22 @@ pub(super) struct Transcript {
     pub starts: BTreeSet<UnitName>,
     /// Units whose job depends on which of several the engine drops, each with one sentence why.
     pub doubts: BTreeMap<UnitName, String>,
+    /// Why the engine dropped a unit that another one asked for, as a clause.
+    pub hindrances: BTreeMap<UnitName, String>,
+}
+
+impl Transcript {
+    /// Either this transaction or the other one: what only one of the two starts is in doubt.
+    pub(super) fn or(mut self, other: Self, why: &str) -> Self {
+        let differing: Vec<UnitName> = self.starts.symmetric_difference(&other.starts).cloned().collect();
+        self.starts.extend(other.starts);
+        self.doubts.extend(other.doubts);
+        self.hindrances.extend(other.hindrances);
+        for unit in differing {
+            self.doubts.entry(unit).or_insert_with(|| why.to_owned());
+        }
+        self
+    }
 }
 
 /// Reads the lines.
@@ -50,6 +66,7 @@ struct Reader {
     cycles: Vec<BTreeSet<UnitName>>,
     /// Units that another unit with a start job excludes.
     conflicts: BTreeSet<UnitName>,
+    hindrances: BTreeMap<UnitName, String>,
     /// (dropped, because this one was).
     dropped: Vec<(UnitName, UnitName)>,
 }
@@ -75,6 +92,11 @@ impl Reader {
             if let Some((dropped, because)) = told.split_once(" as dependency of job ") {
                 self.dropped.extend(jobs(dropped).zip(jobs(because)));
             }
+        } else if let Some((unit, told)) = line.split_once(": Cannot add dependency job") {
+            if let Some((_, why)) = told.split_once(": ") {
+                let why = why.strip_suffix('.').unwrap_or(why);
+                self.hindrances.insert(unit.into(), format!("PID 1 drops it: {why}"));
+            }
         } else if line.contains(DONE) {
             self.done = true;
         }
@@ -98,7 +120,7 @@ impl Reader {
     fn finish(mut self) -> Transcript {
         self.end_cycle();
         let doubts = self.doubts();
-        let mut transcript = Transcript { starts: self.starts, doubts };
+        let mut transcript = Transcript { starts: self.starts, doubts, hindrances: self.hindrances };
         // The job and the doubt may be told under any of the names.
         for names in self.names.values() {
             if names.iter().any(|name| transcript.starts.contains(name)) {
@@ -110,6 +132,9 @@ impl Reader {
                 }
             }
         }
+        // One that is missed is not always a hindrance: Wants= goes on without it.
+        let starts = &transcript.starts;
+        transcript.hindrances.retain(|unit, _| !starts.contains(unit));
         transcript
     }
 

@@ -17,3 +17,4 @@ mod slowfs;
 mod wait;
 
 pub use machine::Machine;
+pub use run::Output;

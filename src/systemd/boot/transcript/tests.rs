@@ -94,6 +94,20 @@ fn members_of_cycles_and_conflicts_and_what_falls_with_them_are_in_doubt() {
 }
 
 #[test]
+fn what_the_engine_drops_it_drops_for_a_reason() {
+    let (old, new) = (read(&lines(V252)).expect("252"), read(&lines(V257)).expect("257"));
+    let why = |transcript: &Transcript, unit: &str| transcript.hindrances.get(&unit.into()).cloned();
+    let bad = "PID 1 drops it: Unit k42-bad.service has a bad unit file setting";
+    assert_eq!(why(&old, "k42-bad.service").as_deref(), Some(bad));
+    assert_eq!(why(&new, "k42-bad.service").as_deref(), Some(bad));
+    assert_eq!(why(&old, "k33-reqmissing.service"), None, "252 starts it all the same");
+    assert_eq!(
+        why(&new, "k33-reqmissing.service").as_deref(),
+        Some("PID 1 drops it: Unit gone.service not found")
+    );
+}
+
+#[test]
 fn cycles_are_told_apart() {
     let text = "\
 a.service: Found ordering cycle on b.service/start
@@ -119,4 +133,17 @@ fn what_is_not_understood_is_a_failure_and_no_empty_transaction() {
     // Cut off in the middle: what was read so far is not the transaction.
     let cut: Vec<String> = lines(V252).into_iter().take(200).collect();
     assert!(read(&cut).is_err());
+}
+
+#[test]
+fn what_only_one_of_two_targets_starts_is_in_doubt() {
+    let of = |units: &[&str]| Transcript {
+        starts: units.iter().map(|unit| UnitName::from(*unit)).collect(),
+        ..Transcript::default()
+    };
+    let either = of(&["a.service", "b.service"]).or(of(&["a.service", "rescue.target"]), "asked for");
+    assert!(starts(&either, "a.service") && !either.doubts.contains_key(&"a.service".into()));
+    for unit in ["b.service", "rescue.target"] {
+        assert!(starts(&either, unit) && either.doubts.contains_key(&unit.into()), "{unit}");
+    }
 }
