@@ -230,8 +230,7 @@ pub struct UnitSeen {
     /// When the reading of them began.
     pub inspected_at: Option<Moment>,
     pub inspect_due: Option<Moment>,
-    /// When the inspection in flight began.
-    pub inspect_since: Option<Moment>,
+    pub inspect_in_flight_until: Option<Moment>,
     /// The processes, judged.
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
@@ -267,7 +266,7 @@ impl UnitSeen {
             processes: None,
             inspected_at: None,
             inspect_due: None,
-            inspect_since: None,
+            inspect_in_flight_until: None,
             residents: Vec::new(),
             probes: BTreeMap::new(),
             active_state_since: now,

@@ -46,8 +46,9 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
     }
     if before.as_ref().is_some_and(|before| before.load != reading.load) {
-        // What was read of its file was another file, or none.
+        // What was read of its file, and predicted of it, was another file, or none.
         seen.enablement = None;
+        seen.enablement_since = turn.now;
         turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
     }
     let stopped = stopped_by_somebody(seen, &reading);
@@ -167,8 +168,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         return;
     };
     turn.touch(unit);
-    // What an inspection shows may be as old as its beginning.
-    seen.inspected_at = Some(seen.inspect_since.take().unwrap_or(turn.now));
+    seen.inspect_in_flight_until = None;
+    seen.inspected_at = Some(reading.read_at);
     if let Some(settings) = &seen.settings {
         let history = &mut state.durable.links;
         reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
@@ -234,13 +235,12 @@ fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
-    if let Some(since) = seen.inspect_since {
-        let limit = since.plus(limits::INSPECTION_LIMIT);
+    if let Some(limit) = seen.inspect_in_flight_until {
         if limit > now {
             sooner(wake, limit);
             return;
         }
-        seen.inspect_since = None;
+        seen.inspect_in_flight_until = None;
         seen.inspect_due = seen.inspect_due.or(Some(now));
     }
     let (Some(settings), Some(due)) = (&seen.settings, seen.inspect_due) else {
@@ -253,12 +253,13 @@ fn schedule_inspection(state: &mut State, unit: &UnitName, turn: &mut Turn, wake
         sooner(wake, due);
         return;
     }
-    sooner(wake, now.plus(limits::INSPECTION_LIMIT));
+    let limit = now.plus(limits::INSPECTION_LIMIT);
+    sooner(wake, limit);
     turn.act(Action::InspectProcesses {
         unit: unit.clone(),
         control_group: settings.control_group.clone(),
         paths: releases::paths(&seen.spec, settings),
     });
     seen.inspect_due = None;
-    seen.inspect_since = Some(now);
+    seen.inspect_in_flight_until = Some(limit);
 }

@@ -73,17 +73,13 @@ impl<O: Outside> Loop<O> {
 
     /// Turns until every sender of the inbox is gone, and each `heartbeat` at the latest.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>, heartbeat: Duration) {
+        let mut together = Vec::with_capacity(TURNS_TOGETHER);
         loop {
             let now = self.outside.now();
             let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
-            match timeout(due.min(heartbeat), inbox.recv()).await {
-                Ok(Some(observation)) => {
-                    let waiting = std::iter::from_fn(|| inbox.try_recv().ok());
-                    let together = std::iter::once(observation).chain(waiting).take(TURNS_TOGETHER);
-                    let together: Vec<Observation> = together.collect();
-                    self.turns(together).await;
-                }
-                Ok(None) => return,
+            match timeout(due.min(heartbeat), inbox.recv_many(&mut together, TURNS_TOGETHER)).await {
+                Ok(0) => return,
+                Ok(_) => self.turns(together.drain(..)).await,
                 Err(_) => self.turn(Observation::DeadlineReached).await,
             }
             self.publish();
@@ -92,11 +88,11 @@ impl<O: Outside> Loop<O> {
 
     /// One turn: decide, save what changed, act. Nothing acts on an unsaved decision.
     pub async fn turn(&mut self, observation: Observation) {
-        self.turns(vec![observation]).await;
+        self.turns([observation]).await;
     }
 
     /// Some turns in a row: one transaction, then all that they ordered.
-    async fn turns(&mut self, observations: Vec<Observation>) {
+    async fn turns(&mut self, observations: impl IntoIterator<Item = Observation>) {
         let mut actions = Vec::new();
         for observation in observations {
             let told = trace_name(&observation);
