@@ -94,7 +94,10 @@ fn a_thousand_units_are_managed() {
 
     let manager = cpu_seconds(&machine, "1");
     let began = Instant::now();
-    machine.sh("systemctl start steadfast.service");
+    machine.sh("systemctl start --no-block steadfast.service");
+    machine.wait_until("it is ready", LONG, || {
+        machine.run(&["systemctl", "is-active", "steadfast.service"]).stdout == "active"
+    });
     println!("ready after {:?}", began.elapsed());
     machine.wait_until("all are ok", LONG, || all_well(&machine));
     println!(
