@@ -195,11 +195,8 @@ async fn read_enablements(
     mut queue: mpsc::Receiver<UnitName>,
     inbox: mpsc::Sender<Observation>,
 ) {
-    while let Some(first) = queue.recv().await {
-        let mut units = vec![first];
-        while let Some(unit) = queue.try_recv().ok().filter(|_| units.len() < BATCH) {
-            units.push(unit);
-        }
+    let mut units = Vec::new();
+    while queue.recv_many(&mut units, BATCH).await > 0 {
         units.sort();
         units.dedup();
         for (unit, state) in orders.enablements(&units).await {
@@ -207,6 +204,7 @@ async fn read_enablements(
                 return;
             }
         }
+        units.clear();
     }
 }
 

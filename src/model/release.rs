@@ -74,6 +74,8 @@ pub struct ProcessReading {
 /// All processes of a unit, read at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProcessesReading {
+    /// When the reading began: it may show what was so then.
+    pub read_at: Moment,
     pub processes: Vec<ProcessReading>,
     /// The unit's links, read in the same round.
     pub links: Vec<LinkReading>,

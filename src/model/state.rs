@@ -227,7 +227,7 @@ pub struct UnitSeen {
     /// When it was first read as what it is; a prediction of the next boot that is older knows nothing of it.
     pub enablement_since: Moment,
     pub processes: Option<ProcessesReading>,
-    /// When they were read.
+    /// When the reading of them began.
     pub inspected_at: Option<Moment>,
     pub inspect_due: Option<Moment>,
     pub inspect_in_flight_until: Option<Moment>,

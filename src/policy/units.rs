@@ -45,6 +45,12 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
     if new_run {
         seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
     }
+    if before.as_ref().is_some_and(|before| before.load != reading.load) {
+        // What was read of its file, and predicted of it, was another file, or none.
+        seen.enablement = None;
+        seen.enablement_since = turn.now;
+        turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
+    }
     let stopped = stopped_by_somebody(seen, &reading);
     let length = seen.spec.recovery.after_manual_stop;
     let settings = seen.settings.clone();
@@ -163,7 +169,7 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
     };
     turn.touch(unit);
     seen.inspect_in_flight_until = None;
-    seen.inspected_at = Some(turn.now);
+    seen.inspected_at = Some(reading.read_at);
     if let Some(settings) = &seen.settings {
         let history = &mut state.durable.links;
         reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
@@ -183,9 +189,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
     } else {
         state.seen.settings.resync
     };
-    // A hint that came meanwhile stands.
-    let due = seen.inspect_due.filter(|due| *due <= turn.now);
-    seen.inspect_due = Some(due.unwrap_or(turn.now.plus(period)));
+    // What was wished meanwhile stands.
+    sooner(&mut seen.inspect_due, turn.now.plus(period));
     seen.processes = Some(reading);
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::clock;
+use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, ProcessReading, ProcessesReading};
 use crate::model::unit::UnitName;
 
@@ -73,6 +75,7 @@ pub(super) async fn inspect_below(
 /// One inspection: what is known so far, over the threads that took part in it.
 #[derive(Debug)]
 struct Round {
+    began: Moment,
     group: Option<PathBuf>,
     paths: Vec<String>,
     /// A thread that says nothing for so long is given up.
@@ -97,6 +100,7 @@ enum Told {
 impl Round {
     fn new(group: Option<PathBuf>, paths: &[String], limit: Duration) -> Self {
         Self {
+            began: clock::now(),
             group,
             paths: paths.to_vec(),
             patience: limit / 2,
@@ -233,6 +237,7 @@ impl Round {
         let links_unread = self.links_problem.or(unread);
         let incomplete = links_unread.clone().or(problem).or(self.truncated.then_some(many));
         ProcessesReading {
+            read_at: self.began,
             processes: self.read.into_values().flatten().collect(),
             links: self.links.unwrap_or_default(),
             links_unread,

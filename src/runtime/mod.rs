@@ -19,8 +19,9 @@ use crate::policy;
 pub const INBOX: usize = 4096;
 /// The loop turns at least this often, or more often if a watchdog asks for it, so that its progress can be seen.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
-/// The picture is published at the latest after this many turns in a row.
-const TURNS_UNPUBLISHED: usize = 64;
+/// Turns that wait are saved, acted on and published together, at most this many: a thousand units that are read at once
+/// cost a few transactions, and not thousands.
+const TURNS_TOGETHER: usize = 64;
 
 /// The world, as the loop meets it. The daemon implements it over the shells, the simulation over a made-up world.
 pub trait Outside {
@@ -72,24 +73,13 @@ impl<O: Outside> Loop<O> {
 
     /// Turns until every sender of the inbox is gone, and each `heartbeat` at the latest.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>, heartbeat: Duration) {
+        let mut together = Vec::with_capacity(TURNS_TOGETHER);
         loop {
             let now = self.outside.now();
             let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
-            match timeout(due.min(heartbeat), inbox.recv()).await {
-                Ok(Some(observation)) => {
-                    self.turn(observation).await;
-                    for _ in 0..TURNS_UNPUBLISHED {
-                        // A slow disk must not look like a loop that hangs.
-                        if self.outside.now().since(now) > heartbeat {
-                            break;
-                        }
-                        let Ok(observation) = inbox.try_recv() else {
-                            break;
-                        };
-                        self.turn(observation).await;
-                    }
-                }
-                Ok(None) => return,
+            match timeout(due.min(heartbeat), inbox.recv_many(&mut together, TURNS_TOGETHER)).await {
+                Ok(0) => return,
+                Ok(_) => self.turns(together.drain(..)).await,
                 Err(_) => self.turn(Observation::DeadlineReached).await,
             }
             self.publish();
@@ -98,11 +88,20 @@ impl<O: Outside> Loop<O> {
 
     /// One turn: decide, save what changed, act. Nothing acts on an unsaved decision.
     pub async fn turn(&mut self, observation: Observation) {
-        let now = self.outside.now();
-        let told = trace_name(&observation);
-        let actions = policy::decide(&mut self.state, observation, now);
-        tracing::trace!(observation = told, actions = actions.len(), "turn");
+        self.turns([observation]).await;
+    }
+
+    /// Some turns in a row: one transaction, then all that they ordered.
+    async fn turns(&mut self, observations: impl IntoIterator<Item = Observation>) {
+        let mut actions = Vec::new();
+        for observation in observations {
+            let told = trace_name(&observation);
+            let ordered = policy::decide(&mut self.state, observation, self.outside.now());
+            tracing::trace!(observation = told, actions = ordered.len(), "turn");
+            actions.extend(ordered);
+        }
         let changes = self.state.durable.changes_since(&self.saved);
+        let now = self.outside.now();
         let failing = self.state.seen.save_failure.clone();
         let saved = match failing.filter(|(at, _)| now.since(*at) < policy::limits::SAVE_RETRY) {
             _ if changes.is_empty() => Ok(()),

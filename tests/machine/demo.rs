@@ -1,7 +1,7 @@
 //! `make demo`: O2, the queue that ran from a deleted release, replayed on a throw-away systemd with Steadfast watching.
 
 #[path = "rig/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "the demo needs a part of the rig")]
+#[expect(dead_code, reason = "the demo needs a part of the rig")]
 mod rig;
 
 use std::io::{IsTerminal, Write};

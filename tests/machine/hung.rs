@@ -24,7 +24,7 @@ fn status_takes(machine: &Machine) -> f64 {
     let socket = "--unix-socket /run/steadfast/steadfast.sock";
     let took = machine
         .sh(&format!("curl -sf -o /dev/null -w '%{{time_total}}' {socket} http://localhost/v1/status"));
-    took.parse().unwrap_or_else(|error| panic!("cannot read the time {took:?}: {error}"))
+    took.parse().unwrap_or(f64::INFINITY)
 }
 
 #[test]

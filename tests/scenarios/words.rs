@@ -313,14 +313,18 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "static" => UnitFileState::Static,
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
+        "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
 }
 
-/// `current=66 switched=5s` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
+/// `current=66 switched=5s began=50ms` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
 /// each with `@12s` for its age. Releases live in /srv/app/releases.
 fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
-    let mut reading = ProcessesReading::default();
+    let earlier = |ago: Duration| {
+        story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
+    };
+    let mut reading = ProcessesReading { read_at: story.now, ..ProcessesReading::default() };
     let mut current = None;
     let mut switched = Duration::from_secs(3600);
     for word in words {
@@ -332,13 +336,11 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
                 reading.incomplete.clone_from(&reading.links_unread);
             }
             ("current", release) => current = Some(Some(release.to_owned())),
+            ("began", ago) => reading.read_at = earlier(duration(ago)?),
             ("switched", ago) => switched = duration(ago)?,
             (process, _) => reading.processes.push(self::process(process, story)?),
         }
     }
-    let at = |ago: Duration| {
-        story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
-    };
     if let Some(release) = current {
         reading.links.push(LinkReading {
             link: "/srv/app/current".to_owned(),
@@ -348,7 +350,7 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
                 id: identity(&release),
                 parent: FileId { dev: 1, ino: 1 },
             }),
-            switched_at: at(switched),
+            switched_at: earlier(switched),
         });
     }
     Ok(reading)

@@ -224,6 +224,7 @@ impl Host {
         };
         let running = unit.active == ActiveState::Active;
         ProcessesReading {
+            read_at: self.now,
             processes: if running {
                 vec![process(self.pid(at)), process(self.pid(at) + 500)]
             } else {

@@ -18,7 +18,7 @@ fn number(name: &str) -> Option<u64> {
 fn no_seed_breaks_an_invariant() {
     let seeds = match number("SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(100),
+        None => 0..number("SEEDS").unwrap_or(60),
     };
     let mut broken = Vec::new();
     let mut faults = 0;

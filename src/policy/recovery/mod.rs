@@ -61,6 +61,11 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
         set_plan(state, unit, Plan::default(), turn);
         return;
     };
+    if let Some(seen) = state.seen.units.get_mut(unit)
+        && let Some(at) = wants::second_look(seen)
+    {
+        sooner(&mut seen.inspect_due, at);
+    }
     let want = budget::delayed(state, unit, want);
     if let Some(quarantine) = budget::spent(state, unit, &want, turn.now) {
         set_quarantine(state, unit, quarantine, turn);

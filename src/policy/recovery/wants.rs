@@ -40,9 +40,8 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         Code::UnitInactive | Code::UnitFailed if spec.recovery.start => wish(OrderKind::Start, now),
         Code::ReleaseDeleted if spec.release.on_stale == Reaction::Restart => {
             // A finding that does not wait must at least be seen twice.
-            let again = finding.since.plus(limits::SECOND_LOOK);
-            let confirmed = seen.inspected_at.is_some_and(|at| at >= again);
-            wish(OrderKind::Restart, if confirmed { now } else { again.max(now.plus(limits::SECOND_LOOK)) })
+            let unconfirmed = again(seen, finding).map(|again| again.max(now.plus(limits::SECOND_LOOK)));
+            wish(OrderKind::Restart, unconfirmed.unwrap_or(now))
         }
         Code::ReleaseOutdated | Code::WorkersOnlyRestart if spec.release.on_stale == Reaction::Restart => {
             wish(OrderKind::Restart, settled(seen, finding))
@@ -86,6 +85,18 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::HostManagerUnreachable
         | Code::HostStateUnsaved => None,
     }
+}
+
+/// When the processes are to be inspected because what they showed must be seen once more before it is acted on.
+pub fn second_look(seen: &UnitSeen) -> Option<Moment> {
+    let finding = seen.findings.iter().find(|finding| finding.code == Code::ReleaseDeleted)?;
+    again(seen, finding)
+}
+
+/// The moment from which an inspection confirms this finding; `None` once one did.
+fn again(seen: &UnitSeen, finding: &Finding) -> Option<Moment> {
+    let again = finding.since.plus(limits::SECOND_LOOK);
+    seen.inspected_at.is_none_or(|at| at < again).then_some(again)
 }
 
 /// The settle time after the last flip of any of the unit's links.
