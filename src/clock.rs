@@ -1,5 +1,8 @@
-//! Both clocks of this machine. Shells ask it; the pure rooms are told.
+//! Both clocks of this machine, and lengths of time as people write them. Shells ask it; the pure rooms are told.
 
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::model::moment::Moment;
@@ -12,7 +15,34 @@ pub fn now() -> Moment {
     Moment { boot_ms: read(ClockId::CLOCK_BOOTTIME), wall_ms: read(ClockId::CLOCK_REALTIME) }
 }
 
+/// A length of time as people write it: `90s`, `1h30m`, `2d` (a day has 24 hours).
+///
+/// # Errors
+/// It is none, or negative; a sentence that shows how to write one.
+pub fn length(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("\"{text}\" is no length of time such as \"90s\", \"15m\", \"2h\" or \"1d\"");
+    let span: Span = text.parse().map_err(|_| wrong())?;
+    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| wrong())?;
+    Duration::try_from(length).map_err(|_| format!("\"{text}\" is negative"))
+}
+
 fn read(clock: ClockId) -> i64 {
     clock_gettime(clock)
         .map_or(0, |time| time.tv_sec().saturating_mul(1000).saturating_add(time.tv_nsec() / 1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_as_people_write_them() {
+        let seconds = |text| length(text).map(|length| length.as_secs());
+        assert_eq!([seconds("90s"), seconds("1h 30m"), seconds("2d")], [Ok(90), Ok(5400), Ok(172_800)]);
+        for wrong in ["", "5", "5 parsecs", "1 month"] {
+            let told = seconds(wrong).err().unwrap_or_default();
+            assert!(told.contains("such as \"90s\""), "{wrong}: {told}");
+        }
+        assert_eq!(seconds("-5s"), Err("\"-5s\" is negative".to_owned()));
+    }
 }

@@ -9,6 +9,8 @@ mod openapi;
 pub mod server;
 pub mod wire;
 
+pub use crate::clock::length;
+
 /// The socket's file name within the runtime directory.
 pub const SOCKET_NAME: &str = "steadfast.sock";
 

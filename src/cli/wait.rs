@@ -3,13 +3,13 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::SignedDuration;
 use tokio::time::{Instant, sleep};
 
 use super::Options;
 use super::exit::Exit;
 use super::render::text::{cleaned, took};
 use super::terminal::Terminal;
+use crate::api;
 use crate::api::client::{Client, Error};
 use crate::api::wire::{Condition, Truth, Unit};
 
@@ -60,8 +60,7 @@ impl FromStr for Wanted {
 
 /// A duration as people write it on the command line.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let parsed: SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
-    Duration::try_from(parsed).map_err(|_| "must not be negative".to_owned())
+    api::length(text)
 }
 
 /// All conditions; `Progressing` only where it is checked.
@@ -75,6 +74,10 @@ impl Wanted {
     fn holds(&self, unit: &Unit) -> bool {
         let truth = self.of(unit).map_or(Truth::Unknown, |condition| condition.status);
         truth == self.truth || (self.or_unknown && truth == Truth::Unknown)
+    }
+
+    fn is_true(&self, unit: &Unit) -> bool {
+        self.of(unit).is_some_and(|condition| condition.status == Truth::True)
     }
 
     fn of<'a>(&self, unit: &'a Unit) -> Option<&'a Condition> {
@@ -98,7 +101,9 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     let after = took(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
     if missing.is_empty() {
         if !options.json {
-            let kinds: Vec<&str> = wanted.iter().map(|wanted| wanted.kind).collect();
+            // What nothing is configured to tell is not claimed.
+            let told = wanted.iter().filter(|wanted| !wanted.or_unknown || wanted.is_true(&unit));
+            let kinds: Vec<&str> = told.map(|wanted| wanted.kind).collect();
             let text = format!("{}: {} as wanted after {after}\n", unit.unit, kinds.join(", "));
             terminal.print(&text)?;
         }

@@ -8,6 +8,8 @@ use serde::Deserialize as Derive;
 use serde::de::{Deserialize, Deserializer, Error};
 use toml::Spanned;
 
+use crate::clock;
+
 /// A unit file: /etc/steadfast/units.d/UNIT.toml. An empty file is complete.
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -231,20 +233,13 @@ pub struct Length(pub Duration);
 impl<'de> Deserialize<'de> for Length {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match toml::Value::deserialize(from)? {
-            toml::Value::String(text) => length(&text).map(Self).map_err(D::Error::custom),
+            toml::Value::String(text) => clock::length(&text).map(Self).map_err(D::Error::custom),
             toml::Value::Integer(number) => {
                 Err(D::Error::custom(format!("a time needs a unit: write \"{number}s\"")))
             }
             other => Err(D::Error::custom(format!("a time such as \"90s\" is expected, not {other}"))),
         }
     }
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    let parsed: Result<jiff::SignedDuration, _> = text.parse();
-    let length =
-        parsed.map_err(|why| format!("\"{text}\" is no time such as \"90s\", \"15m\" or \"2h\": {why}"))?;
-    Duration::try_from(length).map_err(|_| format!("\"{text}\" is negative"))
 }
 
 impl JsonSchema for Length {

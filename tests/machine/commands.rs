@@ -129,7 +129,7 @@ fn what_a_person_asks_for_is_done_or_refused_with_the_reason() {
 
     expect(&machine, "steadfast recover report", 0, &["start", "enable"]);
     state(&machine, "report.service", "ok");
-    expect(&machine, "steadfast recover nowhere", 3, &["nowhere.service"]);
+    expect(&machine, "steadfast recover nowhere", 3, &["cannot find unit nowhere"]);
 
     // Somebody else: may look if in the group, and may not change anything.
     machine.add_user("joe");

@@ -55,7 +55,7 @@ fn a_broken_contract_is_told_in_the_words_of_what_is_broken() {
         ("500\nNameError: name 'queue' is not defined", "NameError: name 'queue' is not defined"),
         ("200\n", "200 with an empty body"),
         ("200\n<html>Sign in</html>", "its body is not JSON"),
-        (r#"200 {"state": "ok"}"#, "/status"),
+        (r#"200 {"queue": {"depth": 3}}"#, "its JSON has no /status"),
         (r#"200 {"status": "ok", "queue": {"depth": 731}}"#, "/queue/depth"),
     ];
     let mut told: Vec<String> = Vec::new();

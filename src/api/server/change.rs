@@ -8,7 +8,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use jiff::SignedDuration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -18,6 +17,7 @@ use super::peer::Peer;
 use super::routes::{find, unit_in};
 use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};
 use crate::api::wire::{HoldBody, Reply, ReplyResult};
+use crate::clock;
 use crate::model::operator::{Ask, Request};
 use crate::model::unit::UnitName;
 
@@ -86,14 +86,10 @@ fn hold_of(body: &[u8]) -> Result<Ask, String> {
     let body: HoldBody = serde_json::from_slice(body).map_err(|error| {
         format!(r#"cannot read the body: {error}; wanted: {{"for": "30m", "reason": "…"}}"#)
     })?;
-    let length: SignedDuration = body
-        .length
-        .parse()
-        .map_err(|error| format!("cannot read \"for\": {error}; wanted: such as \"30m\""))?;
-    let length = Duration::try_from(length)
-        .ok()
-        .filter(|length| !length.is_zero())
-        .ok_or("cannot hold: \"for\" must be more than nothing")?;
+    let length = clock::length(&body.length).map_err(|why| format!("cannot read \"for\": {why}"))?;
+    if length.is_zero() {
+        return Err("cannot hold: \"for\" must be more than nothing".to_owned());
+    }
     if length > HOLD_MAX {
         return Err("cannot hold: \"for\" may be at most 24h; \
                     for longer, use [disabled] in the unit's file"
@@ -157,7 +153,7 @@ mod tests {
         assert!(sentence(r#"{"reason": "x"}"#).contains("missing field `for`"));
         assert!(sentence(r#"{"for": "30", "reason": "x"}"#).contains("cannot read \"for\""));
         assert!(sentence(r#"{"for": "25h", "reason": "x"}"#).contains("at most 24h"));
-        assert!(sentence(r#"{"for": "-1h", "reason": "x"}"#).contains("more than nothing"));
+        assert!(sentence(r#"{"for": "-1h", "reason": "x"}"#).contains("negative"));
         assert!(sentence(r#"{"for": "1h", "reason": "  "}"#).contains("empty"));
         assert!(sentence(r#"{"for": "1h", "reason": "x", "who": "y"}"#).contains("unknown field"));
         assert!(sentence("").contains("cannot read the body"));
