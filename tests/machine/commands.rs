@@ -88,6 +88,9 @@ fn a_mistake_in_a_file_is_shown_where_it_is() {
     let words = ["/etc/steadfast/units.d/web.service.toml", "4", "^^^^", "http", "1 problem to correct"];
     expect(&machine, "steadfast verify", 78, &words);
     expect(&machine, "steadfast verify --json", 78, &["\"line\": 4", "\"column\": 1"]);
+    machine.wait_until("the daemon has seen the file", LIMIT, || {
+        machine.try_sh("steadfast status").stdout.contains("web.service.toml")
+    });
     expect(&machine, "steadfast status", 1, &["web.service.toml:4:1", "htpp"]);
     machine.write("/tmp/draft/web.service.toml", "severity = \"loud\"\n");
     expect(&machine, "steadfast verify /tmp/draft/web.service.toml", 78, &["loud", "critical"]);
