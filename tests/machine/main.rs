@@ -8,6 +8,7 @@ mod audit;
 mod boot;
 mod commands;
 mod hung;
+mod installed;
 mod killed_midway;
 mod outage_one;
 mod outage_two;
