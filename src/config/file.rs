@@ -25,7 +25,7 @@ pub struct UnitFile {
     pub owner: Option<String>,
     /// A link for the person who is paged.
     pub runbook: Option<String>,
-    /// Managed units that this one needs: what they explain is not restarted.
+    /// Managed units, or dependencies (NAME.dependency), that this one needs: what they explain is not restarted.
     pub requires: Vec<String>,
     /// How far to go by ourselves.
     pub recovery: Recovery,
@@ -40,6 +40,29 @@ pub struct UnitFile {
     pub progress: Option<NotYet>,
     /// The only way to switch a file off; both keys are required.
     pub disabled: Option<Disabled>,
+}
+
+/// A dependency that is no unit of this host: /etc/steadfast/units.d/NAME.dependency.toml. It has only probes.
+#[derive(Debug, Derive)]
+#[serde(deny_unknown_fields)]
+pub struct DependencyFile {
+    #[serde(default)]
+    pub severity: Severity,
+    pub owner: Option<String>,
+    pub runbook: Option<String>,
+    #[serde(default)]
+    pub requires: Vec<String>,
+    #[serde(default)]
+    pub probe: BTreeMap<String, Spanned<Probe>>,
+    pub disabled: Option<Disabled>,
+}
+
+impl From<DependencyFile> for UnitFile {
+    /// Nothing of a dependency is ours to act on.
+    fn from(keys: DependencyFile) -> Self {
+        let DependencyFile { severity, owner, runbook, requires, probe, disabled } = keys;
+        Self { severity, owner, runbook, requires, probe, disabled, mode: Mode::Observe, ..Self::default() }
+    }
 }
 
 /// steadfast.toml. Every key has a default.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 
-use super::diagnose::{Mistake, of_toml, problem};
+use super::diagnose::{Mistake, problem};
 use super::directories::Directories;
 use super::file::UnitFile;
-use super::{ownership, parse};
+use super::{ownership, parse, requires};
 
 /// The largest file that is read.
 const FILE_BYTES: u64 = 64 * 1024;
@@ -66,6 +66,7 @@ impl Loader {
             self.load_unit(file, &mut loaded);
         }
         refuse_doubles(&mut loaded);
+        requires::settle(&mut loaded);
         loaded
     }
 
@@ -230,7 +231,7 @@ fn spec_of(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {
         mistakes.iter().map(|one| problem(file, text, one)).collect()
     };
     let keys: UnitFile =
-        if drop_ins.is_empty() { parse::unit_file(text).map_err(tell)? } else { merged(fragments)? };
+        if drop_ins.is_empty() { parse::unit_file(file, text).map_err(tell)? } else { merged(fragments)? };
     parse::spec(file, &keys, owner).map_err(|mistake| {
         // Places of a merged table are places of no file.
         let mistake = if drop_ins.is_empty() { mistake } else { Mistake { span: None, ..mistake } };
@@ -249,11 +250,12 @@ fn merged(fragments: &Fragments) -> Result<UnitFile, Vec<Problem>> {
         merge(&mut table, part);
     }
     let text = toml::to_string(&table).unwrap_or_default();
-    toml::from_str(&text).map_err(|error| {
+    parse::unit_file(&fragments.file, &text).map_err(|mistakes| {
         let names: Vec<String> =
             fragments.drop_ins.iter().map(|(path, _)| path.display().to_string()).collect();
-        let mistake = Mistake { span: None, ..of_toml(&error, &text) };
-        vec![problem(&fragments.file, "", &mistake.help(format!("look into {} as well", names.join(", "))))]
+        let help = format!("look into {} as well", names.join(", "));
+        let placeless = |mistake: Mistake| Mistake { span: None, ..mistake }.help(help.clone());
+        mistakes.into_iter().map(|one| problem(&fragments.file, "", &placeless(one))).collect()
     })
 }
 

@@ -8,6 +8,7 @@ mod loader;
 mod ownership;
 mod parse;
 mod probe;
+mod requires;
 #[cfg(test)]
 mod tests;
 mod watch;

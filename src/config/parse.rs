@@ -14,7 +14,8 @@ use crate::model::unit::UnitName;
 
 use super::diagnose::{Mistake, of_toml};
 use super::file::{
-    self, Binaries, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke, UnitFile,
+    self, Binaries, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke,
+    UnitFile,
 };
 use super::{ownership, probe};
 
@@ -44,9 +45,13 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
     toml::from_str(text).map_err(|error| vec![of_toml(&error, text)])
 }
 
-/// The keys of one unit file.
-pub fn unit_file(text: &str) -> Result<UnitFile, Vec<Mistake>> {
-    read(text)
+/// The keys of one unit file, or of one dependency: its name tells which.
+pub fn unit_file(file: &Path, text: &str) -> Result<UnitFile, Vec<Mistake>> {
+    if is_dependency(file) { read::<DependencyFile>(text).map(UnitFile::from) } else { read(text) }
+}
+
+fn is_dependency(file: &Path) -> bool {
+    file.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| UnitName::from(stem).is_dependency())
 }
 
 /// A fragment that is to be merged: only its syntax is looked at.
@@ -74,8 +79,8 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = named.unwrap_or(stem);
     let kind = name.rsplit_once('.').map_or("", |(_, kind)| kind);
-    if stem.ends_with(".dependency") && named.is_none() {
-        return Err(Mistake::whole(format!("cannot use a dependency: {}", file::NOT_YET)));
+    if UnitName::from(stem).is_dependency() && !stem.starts_with('.') {
+        return Ok(Selector::Unit(UnitName::from(stem)));
     }
     if !KINDS.contains(&kind) || name.starts_with('.') {
         return Err(Mistake::whole(format!("cannot tell which unit is meant: \"{name}\" has no unit type"))
@@ -92,10 +97,19 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
 ///
 /// `owner`: commands must belong to root or this user, since they decide what is done.
 pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
+    if is_dependency(file) && keys.probe.is_empty() {
+        return Err(Mistake::whole("cannot use a dependency without a probe: nothing could be told of it")
+            .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
+    }
     let mut probes = Vec::new();
     for (name, written) in &keys.probe {
         let spec = probe::probe(name, written)?;
         if let Some(argv) = &written.get_ref().command {
+            if is_dependency(file) {
+                let message = "cannot run a command for a dependency: there is no unit to run it as";
+                return Err(Mistake::at(argv.span(), message)
+                    .help("use tcp, http or another kind; or put the command into the file of a unit"));
+            }
             trusted(argv, owner)?;
         }
         probes.push(spec);

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::model::observation::Observation;
 use crate::model::spec::{Mode, Reaction, Selector, SmokeDirectory, Spec};
+use crate::model::unit::UnitName;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -36,7 +37,7 @@ fn spec_of(text: &str) -> Result<Spec, String> {
     let told = |mistakes: Vec<diagnose::Mistake>| {
         mistakes.iter().map(|one| diagnose::problem(file, text, one).rendered).collect::<Vec<_>>().join("\n")
     };
-    let keys = parse::unit_file(text).map_err(told)?;
+    let keys = parse::unit_file(file, text).map_err(told)?;
     parse::spec(file, &keys, 0).map_err(|one| told(vec![one]))
 }
 
@@ -131,7 +132,7 @@ fn file_names_select_units() {
     assert_eq!(of("worker@.service.toml"), Ok(Selector::Pattern("worker@*.service".to_owned())));
     assert_eq!(of("worker@1.service.toml"), Ok(Selector::Unit("worker@1.service".into())));
     assert!(of("shop.toml").is_err());
-    assert!(of("broker.dependency.toml").is_err());
+    assert_eq!(of("broker.dependency.toml"), Ok(Selector::Unit("broker.dependency".into())));
 }
 
 #[test]
@@ -243,13 +244,65 @@ fn the_examples_are_good() {
         let path: PathBuf = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("a text");
         let name = path.file_name().expect("a name").to_string_lossy().replace(".example", "");
-        let keys = parse::unit_file(&text).unwrap_or_else(|why| panic!("{name}: {why:?}"));
+        let keys = parse::unit_file(Path::new(&name), &text).unwrap_or_else(|why| panic!("{name}: {why:?}"));
         parse::selector(Path::new(&name), keys.unit.as_deref()).expect("a selector");
         seen += 1;
     }
     assert!(seen >= 2);
     let text = fs::read_to_string(folder.join("steadfast.toml")).expect("settings");
     parse::settings(&text).unwrap_or_else(|why| panic!("{why:?}"));
+}
+
+#[test]
+fn what_files_require_of_each_other_is_settled_over_all_files() {
+    let (_root, directories) = scratch();
+    let etc = &directories.units[0];
+    let write = |name: &str, text: &str| fs::write(etc.join(name), text).expect("a file");
+    write("broker.dependency.toml", "[probe.port]\ntcp = \"broker:5672\"\n");
+    write("worker.service.toml", "requires = [\"broker\", \"cache\"]");
+    write("cache.service.toml", "requires = [\"disk.mount\"]");
+    write("a.service.toml", "requires = [\"b\"]");
+    write("b.service.toml", "requires = [\"c\"]");
+    write("c.service.toml", "requires = [\"a\"]");
+    let loaded = Loader::new(directories.clone()).load();
+    let needs = |unit: &str| -> Vec<&str> {
+        let spec = loaded.specs.iter().find(|spec| spec.selector == Selector::Unit(unit.into()));
+        spec.expect("managed").requires.iter().map(UnitName::as_str).collect()
+    };
+    assert_eq!(needs("worker.service"), ["broker.dependency", "cache.service"]);
+    assert_eq!([needs("a.service"), needs("b.service")], [["b.service"], ["c.service"]]);
+    assert_eq!(needs("c.service"), [""; 0]);
+    let told: Vec<&str> =
+        loaded.problems.iter().filter_map(|problem| problem.message.split("; add").next()).collect();
+    assert_eq!(
+        told,
+        [
+            "cannot use `requires`: no file manages disk.mount",
+            "cannot use `requires`: a.service → b.service → c.service → a.service is a circle; \
+             that c.service requires a.service is ignored"
+        ]
+    );
+}
+
+#[test]
+fn a_dependency_has_probes_and_nothing_to_act_on() {
+    let (_root, directories) = scratch();
+    let file = directories.units[0].join("broker.dependency.toml");
+    let told = |text: &str| -> Vec<String> {
+        fs::write(&file, text).expect("a file");
+        let problems = Loader::new(directories.clone()).load().problems;
+        problems.into_iter().map(|problem| problem.message).collect()
+    };
+    assert_eq!(told("[probe.port]\ntcp = \"broker:5672\"\n"), [""; 0]);
+    let bare = told("owner = \"team-mq\"");
+    assert!(bare.iter().any(|one| one.starts_with("cannot use a dependency without a probe")), "{bare:?}");
+    let command = told("[probe.port]\ncommand = [\"/bin/true\"]\n");
+    assert!(
+        command.iter().any(|one| one.starts_with("cannot run a command for a dependency")),
+        "{command:?}"
+    );
+    let acting = told("[recovery]\nburst = 3\n[probe.port]\ntcp = \"broker:5672\"\n");
+    assert!(acting.iter().any(|one| one.contains("`recovery`")), "{acting:?}");
 }
 
 proptest! {

@@ -50,6 +50,14 @@ pub struct Spec {
     pub disabled: Option<DisabledSpec>,
 }
 
+impl Spec {
+    /// Something that is no unit of this host: it has only probes.
+    #[must_use]
+    pub fn is_dependency(&self) -> bool {
+        matches!(&self.selector, Selector::Unit(unit) if unit.is_dependency())
+    }
+}
+
 /// `[recovery]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecoverySpec {

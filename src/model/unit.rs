@@ -27,6 +27,12 @@ impl UnitName {
         self.0.rsplit_once('.').map_or("", |(_, kind)| kind)
     }
 
+    /// It names something that units of this host need and that is no unit itself (`broker.dependency`): it has only probes.
+    #[must_use]
+    pub fn is_dependency(&self) -> bool {
+        self.kind() == "dependency"
+    }
+
     /// The template of an instance: `worker@.service` for `worker@a.service`.
     #[must_use]
     pub fn template(&self) -> Option<Self> {

@@ -64,7 +64,8 @@ fn concerns(hint: &UnitName, unit: &UnitName) -> bool {
 }
 
 fn read_enablement(state: &mut State, turn: &mut Turn) {
-    let units: Vec<UnitName> = state.seen.units.keys().cloned().collect();
+    let local = |unit: &&UnitName| !unit.is_dependency();
+    let units: Vec<UnitName> = state.seen.units.keys().filter(local).cloned().collect();
     if !units.is_empty() {
         turn.act(Action::ReadEnablement { units });
     }

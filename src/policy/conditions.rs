@@ -19,6 +19,14 @@ pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<
         return Vec::new();
     };
     let mut case = Case { unit, seen, durable, now, wake: None };
+    if seen.spec.is_dependency() {
+        let judgement = health::serving(&case);
+        let findings = judgement.findings.clone();
+        if let Some(seen) = state.seen.units.get_mut(unit) {
+            keep(seen, Serving, judgement, now);
+        }
+        return findings;
+    }
     let verdict = verdict(state, &case);
     let judgements = [
         (Loaded, active::loaded(&case)),

@@ -54,6 +54,10 @@ fn count(known: &mut ProbeSeen, spec: &ProbeSpec, outcome: &ProbeOutcome, now: M
 }
 
 fn is_active(seen: &UnitSeen) -> bool {
+    // Whether a dependency runs is not for us to know: its probes are all that is known of it.
+    if seen.spec.is_dependency() {
+        return true;
+    }
     let Some(reading) = &seen.reading else {
         return false;
     };

@@ -100,6 +100,9 @@ fn recover(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Tu
 
 fn not_now(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {
     let seen = state.seen.units.get(unit)?;
+    if seen.spec.is_dependency() {
+        return Some("it is no unit of this host; it is only probed".to_owned());
+    }
     if seen.reading.is_none() {
         return Some("it was not read yet".to_owned());
     }

@@ -44,7 +44,8 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
 
 /// The configuration was read, and every managed unit at least once.
 fn ready(state: &State) -> bool {
-    let read = |unit: &UnitSeen| unit.reading.is_some() && unit.enablement.is_some();
+    let read =
+        |unit: &UnitSeen| unit.spec.is_dependency() || (unit.reading.is_some() && unit.enablement.is_some());
     state.seen.configured && state.seen.units.values().all(read)
 }
 

@@ -129,7 +129,7 @@ fn died(state: &State, unit: &UnitName) -> bool {
 /// Follow what is managed now.
 fn watch(state: &State, turn: &mut Turn) {
     turn.act(Action::WatchUnits {
-        units: state.seen.units.keys().cloned().collect(),
+        units: state.seen.units.keys().filter(|unit| !unit.is_dependency()).cloned().collect(),
         patterns: patterns(&state.seen.specs),
     });
 }
@@ -233,6 +233,8 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
     state.durable.units.entry(unit.clone()).or_default();
     let seen = UnitSeen::new(spec, turn.now, in_flight);
     state.seen.units.insert(unit.clone(), seen);
-    turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
+    if !unit.is_dependency() {
+        turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
+    }
     turn.record(state, Some(&unit), EventKind::Notice, None, message);
 }
