@@ -14,6 +14,10 @@ pub struct Incident {
     pub opened_at: Moment,
     /// `None` while it is open.
     pub resolved_at: Option<Moment>,
+    /// Units that require this one, and whose trouble it explains.
+    pub affected: Vec<UnitName>,
+    /// The incident that turned out to explain this one.
+    pub part_of: Option<u64>,
 }
 
 /// One line of the timeline: a finding, a decision or an action.

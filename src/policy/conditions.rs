@@ -232,7 +232,8 @@ fn of_recovery(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> Vec<Findi
         findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
     }
     if let Some(needed) = &seen.plan.explained_by {
-        let message = seen.plan.blocked.clone().unwrap_or_default();
+        let blocked = seen.plan.blocked.clone();
+        let message = blocked.unwrap_or_else(|| format!("{needed}, which it requires, is down"));
         let found = finding(Code::DependencyDown, Severity::Warning, message, now);
         findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
     }

@@ -16,7 +16,7 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
-    let serving = is_active(seen);
+    let serving = is_asked(seen);
     let begun = begun_at(seen);
     let Some(spec) = seen.spec.probes.iter().find(|spec| spec.name == probe) else {
         return;
@@ -53,7 +53,9 @@ fn count(known: &mut ProbeSeen, spec: &ProbeSpec, outcome: &ProbeOutcome, now: M
     }
 }
 
-fn is_active(seen: &UnitSeen) -> bool {
+/// Its probes run now.
+#[must_use]
+pub fn is_asked(seen: &UnitSeen) -> bool {
     // Whether a dependency runs is not for us to know: its probes are all that is known of it.
     if seen.spec.is_dependency() {
         return true;
@@ -99,7 +101,7 @@ pub fn schedule(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut 
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
-    let active = is_active(seen);
+    let active = is_asked(seen);
     let UnitSeen { spec, probes, .. } = seen;
     for probe in &spec.probes {
         let known = probes.entry(probe.name.clone()).or_insert_with(|| unasked(now));
@@ -133,7 +135,7 @@ pub fn serving(case: &Case<'_>) -> Judgement {
     if seen.spec.probes.is_empty() {
         return Judgement::unknown("no-probe", "no probe is configured");
     }
-    if !is_active(seen) {
+    if !is_asked(seen) {
         return Judgement::unknown("not-active", "probes run while the unit is active");
     }
     let mut judgement = Judgement::good("healthy", healthy_message(seen));

@@ -37,6 +37,11 @@ pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// A boot that is not finished after this long does not hold back our orders any more.
 pub const LONGEST_BOOT: Duration = Duration::from_secs(600);
 
+/// What is required and cannot be told holds back orders for what requires it this long.
+pub const UNKNOWN_DEPENDENCY: Duration = Duration::from_secs(120);
+/// A unit's trouble that began at most this long before that of what it requires is explained by it.
+pub const REATTRIBUTION: Duration = Duration::from_secs(60);
+
 /// A probe that does not answer is given up this long after its timeout.
 pub const PROBE_SLACK: Duration = Duration::from_secs(5);
 /// While a recovery is proven, probes run this often.

@@ -10,6 +10,7 @@ pub mod active;
 pub mod boot;
 pub mod conditions;
 pub mod coverage;
+pub mod dependencies;
 pub mod enablement;
 pub mod health;
 pub mod incidents;

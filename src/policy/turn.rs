@@ -8,7 +8,7 @@ use crate::model::incident::{Event, EventKind};
 use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::model::unit::UnitName;
-use crate::policy::limits;
+use crate::policy::{incidents, limits};
 
 /// What one call of `decide` gathers.
 #[derive(Debug)]
@@ -65,13 +65,8 @@ impl Turn {
         code: Option<Code>,
         message: String,
     ) {
+        let incident = unit.and_then(|unit| incidents::of_unit(state, unit));
         let seen = &mut state.seen;
-        let incident = unit.and_then(|unit| {
-            let open = state.durable.incidents.values().rev();
-            open.filter(|incident| incident.resolved_at.is_none())
-                .find(|incident| incident.unit == *unit)
-                .map(|incident| incident.id)
-        });
         let event =
             Event { id: seen.next_event, at: self.now, unit: unit.cloned(), kind, code, incident, message };
         seen.next_event = seen.next_event.saturating_add(1);

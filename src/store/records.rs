@@ -49,7 +49,7 @@ record!(Recovery {
 });
 record!(Step { name, result, message, took_ms });
 record!(FileId { dev, ino });
-record!(Incident { id, unit, cause, opened_at, resolved_at });
+record!(Incident { id, unit, cause, opened_at, resolved_at, affected, part_of });
 record!(PastTarget { path, id, from });
 
 words!(OrderKind {

@@ -146,13 +146,16 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
 }
 
 fn incident() -> impl Strategy<Value = Incident> {
-    let parts = (any::<u64>(), text(), code(), moment(), option::of(moment()));
-    parts.prop_map(|(id, unit, cause, opened_at, resolved_at)| Incident {
+    let others = (vec(text().prop_map(UnitName), 0..3), option::of(any::<u64>()));
+    let parts = (any::<u64>(), text(), code(), moment(), option::of(moment()), others);
+    parts.prop_map(|(id, unit, cause, opened_at, resolved_at, (affected, part_of))| Incident {
         id,
         unit: UnitName(unit),
         cause,
         opened_at,
         resolved_at,
+        affected,
+        part_of,
     })
 }
 
@@ -229,6 +232,8 @@ fn sample() -> Durable {
         cause: Code::ReleaseDeleted,
         opened_at: at,
         resolved_at: None,
+        affected: Vec::new(),
+        part_of: None,
     };
     Durable {
         meta: Meta { boot_id: "b".to_owned(), next_id: 5 },

@@ -55,7 +55,7 @@ fn what_make_installs_is_sound_runs_and_leaves_without_a_trace() {
 
     machine.sh("systemctl disable --now steadfast.service steadfast.socket");
     make(&machine, "uninstall");
-    let left = files(&machine.root());
+    let left = files(machine.root());
     let state = "/var/lib/steadfast/";
     assert!(left.iter().all(|file| file.starts_with(state)), "only the state is left: {left:?}");
 }

@@ -390,6 +390,8 @@ pub fn of(units: Vec<UnitStatus>, now: Moment) -> Snapshot {
             cause: cause.code,
             opened_at: cause.since,
             resolved_at: None,
+            affected: Vec::new(),
+            part_of: None,
         })
     });
     Snapshot {

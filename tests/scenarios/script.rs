@@ -81,6 +81,7 @@ impl Story {
                 self.load();
             }
             "state" => self.tell_state(first(&rest)?)?,
+            "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
             "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
             _ => {
                 let observation = words::observation(verb, &rest, self)?;

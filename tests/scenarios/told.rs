@@ -2,9 +2,10 @@
 
 use steadfast::model::action::Action;
 use steadfast::model::finding::{Severity, Truth};
-use steadfast::model::incident::EventKind;
+use steadfast::model::incident::{EventKind, Incident};
 use steadfast::model::operator::Answer;
 use steadfast::model::snapshot::UnitStatus;
+use steadfast::model::unit::UnitName;
 
 /// The line for an action; readings only when asked for.
 pub fn action(action: &Action, reads: bool) -> Option<String> {
@@ -73,4 +74,18 @@ pub fn unit(unit: &UnitStatus) -> Vec<String> {
     lines.extend(warnings.map(|found| format!("warning {}: {}", found.code.as_str(), found.message)));
     lines.extend(unit.plan.blocked.iter().map(|why| format!("but {why}")));
     lines
+}
+
+/// One incident: what opened it, whom it affects, and whether it is over.
+pub fn incident(incident: &Incident) -> String {
+    let Incident { id, unit, cause, affected, part_of, resolved_at, .. } = incident;
+    let affected: Vec<&str> = affected.iter().map(UnitName::as_str).collect();
+    let affects =
+        if affected.is_empty() { String::new() } else { format!(", affects {}", affected.join(", ")) };
+    let end = match (part_of, resolved_at) {
+        (Some(cause), _) => format!("part of incident {cause}"),
+        (None, Some(_)) => "resolved".to_owned(),
+        (None, None) => "open".to_owned(),
+    };
+    format!("incident {id}: {unit} {}{affects}: {end}", cause.as_str())
 }

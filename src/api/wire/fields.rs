@@ -39,6 +39,8 @@ impl From<&incident::Incident> for Incident {
             cause: incident.cause.as_str().to_owned(),
             opened_at: incident.opened_at.into(),
             resolved_at: incident.resolved_at.map(Into::into),
+            affected: incident.affected.iter().map(ToString::to_string).collect(),
+            part_of: incident.part_of,
         }
     }
 }

@@ -176,6 +176,10 @@ pub struct Incident {
     pub opened_at: Time,
     /// `null` while it is open.
     pub resolved_at: Option<Time>,
+    /// Units that require this one, and whose trouble it explains.
+    pub affected: Vec<String>,
+    /// The incident that turned out to explain this one.
+    pub part_of: Option<u64>,
 }
 
 /// One line of the timeline; also the data of one server-sent event.

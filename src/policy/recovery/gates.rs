@@ -1,6 +1,6 @@
 //! What speaks against acting now. The first closed gate is told.
 
-use crate::model::finding::ConditionKind::{Active, Loaded, Serving};
+use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
@@ -8,6 +8,7 @@ use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::active::passing;
+use crate::policy::dependencies::{self, Explanation};
 use crate::policy::limits;
 use crate::policy::releases;
 use crate::policy::turn::sooner;
@@ -43,7 +44,7 @@ pub fn closed(
         .or_else(|| held(state, unit, wake))
         .or_else(|| quarantined(state, unit, now, wake))
         .or_else(|| busy(seen, want))
-        .or_else(|| dependency(state, unit, seen))
+        .or_else(|| dependency(state, unit, want, now, wake))
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -154,23 +155,22 @@ fn missing(link: &LinkReading) -> String {
     format!("{} leads nowhere now", link.link)
 }
 
-/// A required unit that is managed and down explains the trouble.
-fn dependency(state: &State, unit: &UnitName, seen: &UnitSeen) -> Option<Gate> {
-    seen.spec.requires.iter().find_map(|need| {
-        let needed = state.seen.units.get(need)?;
-        // Units that require each other do not explain each other.
-        if needed.spec.requires.iter().any(|back| back == unit) || need == unit {
-            return None;
+/// What it requires is down, or may turn out to be.
+fn dependency(
+    state: &State,
+    unit: &UnitName,
+    want: &Want,
+    now: Moment,
+    wake: &mut Option<Moment>,
+) -> Option<Gate> {
+    let found = state.seen.units.get(unit)?.findings.iter().find(|finding| finding.code == want.because)?;
+    match dependencies::explanation(state, unit, found.since, now)? {
+        Explanation::Down { cause, why } => Some(Gate { why, explained_by: Some(cause) }),
+        Explanation::Open { why, until } => {
+            sooner(wake, until);
+            Some(Gate::because(why))
         }
-        let down = [Loaded, Active, Serving]
-            .iter()
-            .filter_map(|kind| needed.conditions.get(kind))
-            .find(|condition| condition.truth == Truth::False)?;
-        Some(Gate {
-            why: format!("{need}, which it requires, is down: {}", down.message),
-            explained_by: Some(need.clone()),
-        })
-    })
+    }
 }
 
 /// Too many orders at once, over the host.

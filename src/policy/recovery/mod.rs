@@ -16,6 +16,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recovery, State};
 use crate::model::unit::UnitName;
+use crate::policy::dependencies;
 use crate::policy::health;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
@@ -58,9 +59,13 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
     budget::age(state, unit, turn.now, wake);
     let Some(want) = wants::most_urgent(state, unit, turn.now) else {
         budget::forgive(state, unit);
-        set_plan(state, unit, Plan::default(), turn);
+        let plan = Plan { explained_by: explained(state, unit), ..Plan::default() };
+        set_plan(state, unit, plan, turn);
         return;
     };
+    if let Some(since) = began(state, unit, want.because) {
+        dependencies::ask(state, unit, since, turn.now);
+    }
     if let Some(seen) = state.seen.units.get_mut(unit)
         && let Some(at) = wants::second_look(seen)
     {
@@ -93,6 +98,19 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
     }
     set_plan(state, unit, Plan::default(), turn);
     begin(state, unit, want.kind, Some(want.because), turn, wake);
+}
+
+/// What explains a trouble about which nothing is to be done anyway.
+fn explained(state: &State, unit: &UnitName) -> Option<UnitName> {
+    let findings = &state.seen.units.get(unit)?.findings;
+    let troubled = findings.iter().any(|finding| dependencies::explains(finding.code));
+    troubled.then(|| dependencies::cause(state, unit)).flatten().map(|(cause, _)| cause)
+}
+
+/// Since when the unit has this finding.
+fn began(state: &State, unit: &UnitName, code: Code) -> Option<Moment> {
+    let findings = &state.seen.units.get(unit)?.findings;
+    findings.iter().find(|finding| finding.code == code).map(|finding| finding.since)
 }
 
 /// Keeps the decision; what newly keeps us from acting is told once.
