@@ -166,3 +166,87 @@ fn memory(machine: &Machine) -> u64 {
     let pid = main_pid(machine);
     machine.sh(&format!("awk '/VmRSS/ {{print $2}}' /proc/{pid}/status")).parse().unwrap_or_default()
 }
+
+/// Everything that a command takes over from its unit, set to something else than its default.
+const HARDENED: &str = "\
+[Service]
+ExecStart=/bin/sleep infinity
+User=joe
+UMask=0027
+Environment=SHOP=1
+WorkingDirectory=/srv
+ProtectSystem=strict
+ProtectHome=yes
+ProtectProc=invisible
+ProcSubset=pid
+PrivateTmp=yes
+PrivateDevices=yes
+PrivateIPC=yes
+PrivateMounts=yes
+ReadWritePaths=/srv
+ReadOnlyPaths=/opt
+InaccessiblePaths=/mnt
+NoExecPaths=/srv
+ExecPaths=/usr
+BindReadOnlyPaths=/opt:/media
+TemporaryFileSystem=/var/games
+MountAPIVFS=yes
+CapabilityBoundingSet=CAP_NET_BIND_SERVICE CAP_CHOWN
+AmbientCapabilities=CAP_NET_BIND_SERVICE
+SecureBits=noroot
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+SystemCallArchitectures=native
+RestrictAddressFamilies=AF_UNIX AF_INET
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+ProtectHostname=yes
+DevicePolicy=closed
+DeviceAllow=/dev/null rw
+IPAddressDeny=any
+IPAddressAllow=localhost
+LimitNOFILE=512:1024
+LimitNPROC=200
+LimitAS=2G
+LimitFSIZE=1G
+LimitMEMLOCK=1M
+LimitSTACK=8M
+MemoryHigh=200M
+MemoryMax=300M
+[Install]
+WantedBy=multi-user.target
+";
+
+/// Says what it may do, in one line.
+const CONFESSION: &str = r#"#!/bin/bash
+seen() { awk -v name="$1:" '$1 == name { print $2 }' /proc/self/status; }
+echo "$(id -un) $PWD $SHOP $(umask) bounding=$(seen CapBnd) ambient=$(seen CapAmb) seccomp=$(seen Seccomp) nnp=$(seen NoNewPrivs)" \
+  "files=$(ulimit -n) tmp=$(ls /tmp | wc -l) writes=$(touch /etc/x 2>/dev/null && echo yes || echo no) mounted=$(ls /media | grep -c confess)" >/srv/said
+"#;
+
+#[test]
+fn a_command_is_confined_as_its_unit_is() {
+    let machine = host("confined", "");
+    machine.add_user("joe");
+    machine.sh("touch /tmp/there && chown joe /srv");
+    machine.write_program("/opt/confess", CONFESSION);
+    machine.write("/etc/systemd/system/hard.service", HARDENED);
+    machine.sh("systemctl daemon-reload && systemctl enable -q --now hard.service");
+    let file = format!("{QUICK}[probe.it]\ncommand = [\"/opt/confess\"]\n{OFTEN}");
+    machine.write("/etc/steadfast/units.d/hard.service.toml", &file);
+    println!("{}", answer(&machine, "hard", "exited 0"));
+    assert_eq!(
+        machine.read("/srv/said"),
+        "joe /srv 1 0027 bounding=0000000000000401 ambient=0000000000000400 seccomp=2 nnp=1 \
+         files=512 tmp=0 writes=no mounted=1"
+    );
+}
