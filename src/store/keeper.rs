@@ -176,9 +176,11 @@ impl Keeper {
         let saved = there.and_then(|there| main.save(&self.everything(changes, &there), given_up));
         self.main = Some(main);
         if saved.map_err(|why| why.to_string())? {
+            // One that stayed would be taken for newer at the next start: then it goes on being used.
+            if let Some(path) = &self.spare_path {
+                fs::remove_file(path).map_err(|why| format!("cannot empty {}: {why}", path.display()))?;
+            }
             self.spare = None;
-            // One that stays is found at the next start, and is no newer than what is at home.
-            self.spare_path.iter().for_each(|path| drop(fs::remove_file(path)));
             return Ok(());
         }
         Err("given up".to_owned())
