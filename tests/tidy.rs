@@ -293,3 +293,33 @@ fn every_command_of_the_readme_exists() {
         assert!(commands.iter().any(kept) || shared, "src/cli has {command}");
     }
 }
+
+/// Names in code quotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_safety_names_exists() {
+    let safety = read(&root().join("docs/safety.md"));
+    let mut tests = String::new();
+    for path in files("tests", "rs").into_iter().chain(files("src", "rs")) {
+        tests.push_str(&read(&path));
+    }
+    let mut wrong = Vec::new();
+    let mut named = 0;
+    for name in safety.lines().flat_map(quoted) {
+        let sentence =
+            name.matches('_').count() > 1 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        let scenario = name.ends_with(".txt") && name != "X.txt";
+        named += usize::from(sentence || scenario);
+        if sentence && !tests.contains(&format!("fn {name}()")) {
+            wrong.push(format!("docs/safety.md: no test {name}"));
+        }
+        if scenario && !root().join("tests/scenarios").join(name).exists() {
+            wrong.push(format!("docs/safety.md: no scenario {name}"));
+        }
+    }
+    assert!(named > 50, "the names were read: {named}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

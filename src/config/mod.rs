@@ -19,6 +19,7 @@ use crate::model::spec::Problem;
 
 pub use directories::Directories;
 pub use loader::{Loaded, Loader};
+pub use ownership::check as check_ownership;
 pub use watch::watch;
 
 /// What is wrong in these files, or in all files of the instance when none is named.

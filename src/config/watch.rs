@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::files::Watch;
+use crate::model::finding::Code;
 use crate::model::observation::Observation;
 
 use super::directories::Directories;
@@ -15,23 +16,36 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Without any change told.
 const RESCAN: Duration = Duration::from_secs(60);
 
+/// What is watched here.
+const FILES: &str = "unit files of Steadfast";
+
+fn unwatched(why: &str) -> String {
+    format!("{why}; {FILES} are read every {} s instead, and on reload", RESCAN.as_secs())
+}
+
 /// Tells the whole configuration whenever it differs from what was told last. Ends with its receiver.
 ///
 /// A message on `reload` (SIGHUP) makes it read at once.
 pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out: mpsc::Sender<Observation>) {
     let mut loader = Loader::new(directories);
-    let mut watching = match Watch::new(DEBOUNCE) {
-        Ok(watching) => Some(watching),
-        Err(why) => {
-            tracing::warn!("{why}; unit files are read every {} s instead", RESCAN.as_secs());
-            None
-        }
+    let (mut watching, mut lost) = match Watch::new(DEBOUNCE) {
+        Ok(watching) => (Some(watching), None),
+        Err(why) => (None, Some(unwatched(&why.to_string()))),
     };
+    let mut told_lost = None;
     let mut told: Option<Loaded> = None;
     loop {
         if let Some((watch, _)) = &mut watching {
-            for (folder, why) in watch.set(&loader.watched()) {
-                tracing::warn!("cannot watch {}: {why}", folder.display());
+            let failed = watch.set(&loader.watched()).into_iter().next();
+            lost =
+                failed.map(|(folder, why)| unwatched(&format!("cannot watch {}: {why}", folder.display())));
+        }
+        if lost != told_lost {
+            told_lost.clone_from(&lost);
+            let told =
+                Observation::Impaired { code: Code::HostFilesUnwatched, part: FILES, why: lost.clone() };
+            if out.send(told).await.is_err() {
+                return;
             }
         }
         // A file system that hangs holds up this task alone.

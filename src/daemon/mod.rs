@@ -1,6 +1,7 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
 mod audit;
+mod commands;
 mod journal;
 mod once;
 mod operators;
@@ -21,7 +22,7 @@ use crate::config::{self, Directories};
 use crate::model::observation::Observation;
 use crate::probe;
 use crate::runtime::{INBOX, Loop};
-use crate::store::Store;
+use crate::store::{DURABLE, Store};
 use crate::systemd::Instance;
 
 pub use crate::policy::coverage::Audit;
@@ -45,10 +46,9 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let instance = if user { Instance::User } else { Instance::System };
     let directories = if user { Directories::user() } else { Directories::system() };
     let database = place::state_directory(user)?.join(DATABASE);
-    let (store, durable, notes) = Store::open(&database).context("cannot open the durable state")?;
-    for note in notes {
-        tracing::warn!("{note}");
-    }
+    let spare = place::spare_directory(user).map(|folder| folder.join(DATABASE));
+    let (store, durable, news) =
+        Store::open(&database, spare.as_deref()).context("cannot open the durable state")?;
     let listener = status_socket(&api::socket_path(user).map_err(anyhow::Error::msg)?, user)?;
 
     let (inbox, observations) = mpsc::channel(INBOX);
@@ -57,6 +57,9 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (world, answers) = World::new(instance, Some(store), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
     ours.turn(Observation::Started(place::host(user))).await;
+    for (code, why) in news {
+        ours.turn(Observation::Impaired { code, part: DURABLE, why }).await;
+    }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
     tokio::spawn(api::server::serve(listener, snapshots.clone(), questions));

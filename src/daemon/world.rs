@@ -12,19 +12,18 @@ use crate::model::change::Change;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
-use crate::model::probe::{CommandEnd, CommandOutcome, ProbeKind, ProbeSpec};
+use crate::model::probe::{ProbeKind, ProbeSpec};
 use crate::model::unit::UnitName;
 use crate::probe;
 use crate::release;
 use crate::runtime::Outside;
-use crate::store::Store;
-use crate::systemd::command;
+use crate::store::{DURABLE, Store};
 use crate::systemd::follow::{Wish, follow};
-use crate::systemd::likeness::like_unit;
 use crate::systemd::orders::Orders;
 use crate::systemd::unit_files::watch_unit_files;
 use crate::systemd::{Instance, boot};
 
+use super::commands::run_as;
 use super::journal;
 use super::operators::Answers;
 
@@ -143,7 +142,13 @@ impl Outside for World {
 
     async fn save(&mut self, changes: Vec<Change>) -> Result<(), String> {
         match &self.store {
-            Some(store) => store.save(changes).await.map_err(|why| why.to_string()),
+            Some(store) => {
+                for (code, why) in store.save(changes).await.map_err(|why| why.to_string())? {
+                    // The loop that waits for us empties its inbox later: telling it must not wait.
+                    self.spawn(async move { Observation::Impaired { code, part: DURABLE, why } });
+                }
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -205,25 +210,5 @@ async fn read_enablements(
             }
         }
         units.clear();
-    }
-}
-
-/// Runs a command as the unit's own user, in its environment.
-async fn run_as(
-    orders: &Orders,
-    unit: &UnitName,
-    argv: Vec<String>,
-    directory: Option<String>,
-    timeout: Duration,
-) -> CommandOutcome {
-    let like = like_unit(orders, unit, argv, timeout).await;
-    match like {
-        Ok(mut command) => {
-            command.directory = directory.or(command.directory);
-            command::run(orders, command).await
-        }
-        Err(why) => {
-            CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO }
-        }
     }
 }

@@ -149,6 +149,12 @@ codes! {
     HostManagerUnreachable = "host-manager-unreachable",
     /// The durable state cannot be saved; nothing is acted on meanwhile.
     HostStateUnsaved = "host-state-unsaved",
+    /// The state directory cannot be written: the state is kept where it survives our crash and no reboot.
+    HostStateVolatile = "host-state-volatile",
+    /// The stored state was broken: set aside, and begun or written anew.
+    HostStateDamaged = "host-state-damaged",
+    /// The kernel does not tell of changed files: they are noticed by the slow readings only.
+    HostFilesUnwatched = "host-files-unwatched",
 }
 
 /// A named problem with evidence.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::boot::BootReading;
+use super::finding::Code;
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
 use super::release::ProcessesReading;
@@ -46,6 +47,8 @@ pub enum Observation {
     OperatorAsked(Request),
     /// The durable state could not be saved; what was decided in that turn did not happen.
     SaveFailed { why: String },
+    /// A part of our own does not work (`None`: it works again): what it does, and the sentence that says what is lost.
+    Impaired { code: Code, part: &'static str, why: Option<String> },
     /// The time that `next_deadline` named has come.
     DeadlineReached,
 }

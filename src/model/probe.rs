@@ -137,6 +137,8 @@ pub enum CommandEnd {
     Exited(i32),
     Signalled(i32),
     TimedOut,
+    /// It wrote without end and was killed for it.
+    Flooded,
     /// It was not run at all: the manager's reason.
     NotRun(String),
 }

@@ -208,6 +208,8 @@ pub struct Seen {
     /// The whole enablement is read again then.
     pub enablement_due: Option<Moment>,
     pub save_failure: Option<(Moment, String)>,
+    /// What of our own works only in part, since when and why.
+    pub impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
     /// Units whose picture changed since the last publication.
     pub touched: BTreeSet<UnitName>,
     /// The last events, within the limit.

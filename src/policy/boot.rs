@@ -2,6 +2,7 @@
 
 use crate::model::action::Action;
 use crate::model::boot::{BootReading, Prediction};
+use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Mismatch, State};
@@ -111,6 +112,22 @@ pub fn save_failed(state: &mut State, why: String, turn: &mut Turn) {
     }
     state.seen.save_failure = Some((turn.now, why));
     turn.touch_all();
+}
+
+/// A part of our own does not work, or works again. Everything else goes on, and we say what is lost.
+pub fn impaired(state: &mut State, code: Code, part: &'static str, why: Option<String>, turn: &mut Turn) {
+    let known = state.seen.impaired.get(&(code, part));
+    if known.map(|(_, why)| why) == why.as_ref() {
+        return;
+    }
+    let since = known.map_or(turn.now, |(since, _)| *since);
+    let Some(why) = why else {
+        state.seen.impaired.remove(&(code, part));
+        turn.record(state, None, EventKind::Cleared, Some(code), format!("{part}: all is well again"));
+        return;
+    };
+    turn.record(state, None, EventKind::Found, Some(code), why.clone());
+    state.seen.impaired.insert((code, part), (since, why));
 }
 
 /// The moment named by `next_deadline` has come.

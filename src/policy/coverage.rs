@@ -175,7 +175,10 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::SwitchedOff
         | Code::ConfigInvalid
         | Code::HostManagerUnreachable
-        | Code::HostStateUnsaved => false,
+        | Code::HostStateUnsaved
+        | Code::HostStateVolatile
+        | Code::HostStateDamaged
+        | Code::HostFilesUnwatched => false,
     }
 }
 

@@ -82,6 +82,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         }
         Observation::OperatorAsked(request) => operator::asked(state, request, turn),
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
+        Observation::Impaired { code, part, why } => boot::impaired(state, code, part, why, turn),
         Observation::DeadlineReached => boot::deadline_reached(state, turn),
     }
 }

@@ -147,5 +147,8 @@ fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
         let message = format!("cannot save the durable state: {why}; nothing is acted on meanwhile");
         findings.push(finding(Code::HostStateUnsaved, Severity::Critical, message, *at));
     }
+    let impaired = seen.impaired.iter();
+    findings
+        .extend(impaired.map(|((code, _), (at, why))| finding(*code, Severity::Warning, why.clone(), *at)));
     findings
 }

@@ -20,6 +20,9 @@ pub fn judge_command(outcome: &CommandOutcome) -> ProbeOutcome {
         CommandEnd::TimedOut => {
             (ProbeStatus::Unknown, format!("did not end in time and was stopped after {took}"))
         }
+        CommandEnd::Flooded => {
+            (ProbeStatus::Unknown, format!("wrote without end and was killed after {took}"))
+        }
         CommandEnd::NotRun(why) => (ProbeStatus::Unknown, format!("could not be run: {}", words::name(why))),
     };
     let said = outcome.output.iter().find(|line| !line.trim().is_empty());
@@ -56,6 +59,7 @@ mod tests {
             (CommandEnd::Exited(2), Unknown, "exited 2 in 12 ms; expected 0 (healthy) or 1 (unhealthy)"),
             (CommandEnd::Signalled(11), Unknown, "was killed by signal 11 after 12 ms"),
             (CommandEnd::TimedOut, Unknown, "did not end in time and was stopped after 12 ms"),
+            (CommandEnd::Flooded, Unknown, "wrote without end and was killed after 12 ms"),
             (CommandEnd::NotRun("no such user".to_owned()), Unknown, "could not be run: no such user"),
         ];
         for (ended, status, sentence) in cases {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::files::{Changed, Changes, Watch};
+use crate::model::finding::Code;
 use crate::model::observation::Observation;
 use crate::model::release::Target;
 use crate::model::unit::UnitName;
@@ -37,16 +38,24 @@ pub async fn watch(
     let (watch, mut changes) = match Watch::new(DEBOUNCE) {
         Ok(both) => both,
         Err(error) => {
-            tracing::warn!("release links are only found by the slow scan: {error}");
+            drop(out.send(unwatched(Some(error.to_string()))).await);
             return;
         }
     };
     let mut follower = Follower::new(watch);
     let mut units = follower.wish(&wishes.borrow_and_update());
+    let mut told_lost = None;
     loop {
         let Some(switched) = follower.settle(units).await else {
+            drop(out.send(unwatched(Some("a file system does not answer".to_owned()))).await);
             return;
         };
+        if follower.lost != told_lost {
+            told_lost.clone_from(&follower.lost);
+            if out.send(unwatched(follower.lost.clone())).await.is_err() {
+                return;
+            }
+        }
         if !switched.is_empty() {
             let units = switched.into_iter().collect();
             let told = out.send(Observation::ReleaseSwitched { units }).await;
@@ -60,6 +69,12 @@ pub async fn watch(
             None => return,
         };
     }
+}
+
+fn unwatched(why: Option<String>) -> Observation {
+    let part = "release links";
+    let why = why.map(|why| format!("{why}; {part} are followed by the slow reading only"));
+    Observation::Impaired { code: Code::HostFilesUnwatched, part, why }
 }
 
 enum Woken {
@@ -142,7 +157,8 @@ struct Follower {
     renew: bool,
     /// Units whose file system did not answer, each with the thread that waits there.
     hung: BTreeMap<UnitName, Weak<()>>,
-    warned: bool,
+    /// What cannot be watched.
+    lost: Option<String>,
 }
 
 impl Follower {
@@ -155,7 +171,7 @@ impl Follower {
             by_directory: BTreeMap::new(),
             renew: false,
             hung: BTreeMap::new(),
-            warned: false,
+            lost: None,
         }
     }
 
@@ -235,20 +251,12 @@ impl Follower {
         });
         let answer = timeout(PATIENCE * 5, result).await;
         let (Ok(_), Ok(Ok((watch, failed)))) = (started, answer) else {
-            tracing::warn!("release links are only found by the slow scan: a file system does not answer");
             return None;
         };
         self.watch = Some(watch);
-        if let Some((path, why)) = failed.first()
-            && !self.warned
-        {
-            self.warned = true;
-            tracing::warn!(
-                "cannot watch {} of the directories with release links, the slow scan looks at them: {}: {why}",
-                failed.len(),
-                path.display(),
-            );
-        }
+        self.lost = failed.first().map(|(path, why)| {
+            format!("cannot watch {} directories: {}: {why}", failed.len(), path.display())
+        });
         Some(true)
     }
 

@@ -192,6 +192,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::EnableFinished { .. } => "EnableFinished",
         Observation::OperatorAsked(_) => "OperatorAsked",
         Observation::SaveFailed { .. } => "SaveFailed",
+        Observation::Impaired { .. } => "Impaired",
         Observation::DeadlineReached => "DeadlineReached",
     }
 }

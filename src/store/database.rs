@@ -1,9 +1,10 @@
 //! The file itself: opened, checked, brought to this version, read and written.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -23,6 +24,8 @@ use super::{StoreError, schema};
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
 /// The log is cut back to this many bytes after a checkpoint.
 const LOG_BYTES: i64 = 1 << 20;
+/// How every SQLite database begins.
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Notes on records that cannot be read; the others are counted.
 const NOTES: usize = 20;
 
@@ -30,6 +33,9 @@ const NOTES: usize = 20;
 #[derive(Debug)]
 pub struct Database {
     connection: Connection,
+    path: PathBuf,
+    /// Device and inode of the file that is open.
+    file: Option<(u64, u64)>,
     /// Released with the file.
     _lock: Flock<File>,
 }
@@ -56,7 +62,7 @@ pub fn open(path: &Path) -> Result<(Database, Durable, Vec<String>), StoreError>
     let mut notes = Vec::new();
     let reason = match begin(path, &mut notes) {
         Ok((connection, durable)) => {
-            return Ok((Database { connection, _lock: lock }, durable, notes));
+            return Ok((Database::of(connection, path, lock), durable, notes));
         }
         Err(Unfit::Denied(source)) => return Err(denied(path, source)),
         Err(Unfit::Broken(why)) => ("corrupt", format!("cannot be read ({why})")),
@@ -74,11 +80,33 @@ pub fn open(path: &Path) -> Result<(Database, Durable, Vec<String>), StoreError>
         aside.display()
     ));
     match begin(path, &mut notes) {
-        Ok((connection, durable)) => Ok((Database { connection, _lock: lock }, durable, notes)),
+        Ok((connection, durable)) => Ok((Database::of(connection, path, lock), durable, notes)),
         Err(Unfit::Denied(source)) => Err(denied(path, source)),
         Err(Unfit::Broken(why)) => Err(unusable(path, why)),
         Err(Unfit::Newer(_)) => Err(unusable(path, "it comes back".to_owned())),
     }
+}
+
+/// Sets what is left of a database aside, which nobody has open any more, and begins a new one. Returns its new name.
+pub fn renew(path: &Path) -> Result<(Database, Option<PathBuf>), StoreError> {
+    let aside = match set_aside(path, "corrupt") {
+        Ok(aside) => Some(aside),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(source) => return Err(StoreError::SetAside { path: path.to_owned(), source }),
+    };
+    let (database, _, _) = open(path)?;
+    Ok((database, aside))
+}
+
+/// What can be read of a database that cannot be written, and that nobody writes.
+pub fn peek(path: &Path) -> Option<Durable> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    // Beside the file SQLite would write its log's index; where it cannot, it reads the file without the log.
+    let immutable = format!("file:{}?immutable=1", path.display());
+    [path.display().to_string(), immutable].into_iter().find_map(|name| {
+        let connection = Connection::open_with_flags(name, flags).ok()?;
+        load(&connection, &mut Vec::new()).ok()
+    })
 }
 
 fn denied(path: &Path, source: rusqlite::Error) -> StoreError {
@@ -207,10 +235,41 @@ impl Rows<'_> {
 }
 
 impl Database {
-    /// One transaction, synced. It is taken back when its caller has given up.
-    pub fn save(&mut self, changes: &[Change], given_up: impl Fn() -> bool) -> rusqlite::Result<()> {
+    fn of(connection: Connection, path: &Path, lock: Flock<File>) -> Self {
+        Self { connection, path: path.to_owned(), file: identity(path), _lock: lock }
+    }
+
+    /// Why the file at our path is not the database that we have open any more. SQLite notices late, or never.
+    pub fn fault(&self) -> Option<String> {
+        let now = identity(&self.path);
+        if now.is_none() {
+            return Some("it is gone".to_owned());
+        }
+        if now != self.file {
+            return Some("another file is in its place".to_owned());
+        }
+        let mut head = [0; MAGIC.len()];
+        match File::open(&self.path).and_then(|mut file| file.read_exact(&mut head)) {
+            Ok(()) if head == *MAGIC => None,
+            Ok(()) => Some("it is no database any more".to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Some("it is cut off".to_owned()),
+            // The disk is to blame; saving will tell.
+            Err(_) => None,
+        }
+    }
+
+    /// All that is stored.
+    pub fn read(&self) -> rusqlite::Result<Durable> {
+        load(&self.connection, &mut Vec::new()).map_err(|unfit| match unfit {
+            Unfit::Denied(error) => error,
+            Unfit::Broken(_) | Unfit::Newer(_) => rusqlite::Error::InvalidQuery,
+        })
+    }
+
+    /// One transaction, synced. It is taken back, and `false` returned, when its caller has given up.
+    pub fn save(&mut self, changes: &[Change], given_up: impl Fn() -> bool) -> rusqlite::Result<bool> {
         if given_up() {
-            return Ok(());
+            return Ok(false);
         }
         let behavior = TransactionBehavior::Immediate;
         let transaction = self.connection.transaction_with_behavior(behavior)?;
@@ -218,10 +277,16 @@ impl Database {
             write(&transaction, change)?;
         }
         if given_up() {
-            return transaction.rollback();
+            transaction.rollback()?;
+            return Ok(false);
         }
-        transaction.commit()
+        transaction.commit()?;
+        Ok(true)
     }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()))
 }
 
 fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
@@ -251,8 +316,15 @@ fn put<R: Record>(
     Ok(())
 }
 
+/// Whether the file is surely to blame.
+pub fn is_broken(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.code);
+    let unreadable = code == Some(ErrorCode::SystemIoFailure) && !is_the_host(error);
+    unreadable || matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
+
 /// Whether the host is to blame rather than the file, which then is not set aside.
-fn is_the_host(error: &rusqlite::Error) -> bool {
+pub fn is_the_host(error: &rusqlite::Error) -> bool {
     let Some(code) = error.sqlite_error() else {
         return false;
     };

@@ -1,6 +1,7 @@
 //! Durable state in an embedded SQLite database. One thread owns the connection; a save is one synced transaction.
 
 mod database;
+mod keeper;
 mod record;
 mod records;
 mod schema;
@@ -16,9 +17,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::model::change::Change;
+use crate::model::finding::Code;
 use crate::model::state::Durable;
-use database::Database;
+use keeper::Keeper;
 
+/// What the store is, where it is told that it does not work.
+pub const DURABLE: &str = "the durable state";
 /// Saves that may wait; the loop has one in flight, so this is never reached.
 const QUEUE: usize = 16;
 /// How long a save may take, waiting included.
@@ -35,8 +39,11 @@ pub struct Store {
 #[derive(Debug)]
 struct Job {
     changes: Vec<Change>,
-    done: oneshot::Sender<Result<(), StoreError>>,
+    done: oneshot::Sender<Result<Vec<News>, StoreError>>,
 }
+
+/// What is wrong with the place where the state is kept, in words; `None`: it is well again.
+pub type News = (Code, Option<String>);
 
 /// Why the state cannot be opened or saved.
 #[derive(Debug, thiserror::Error)]
@@ -69,27 +76,31 @@ impl Store {
     /// Opens the database, or begins one, and reads all of it. Blocks.
     ///
     /// A file that is broken, or of a newer version, is set aside and a new one begun: a supervisor without memory is
-    /// better than none. The notes say so, and name records that could not be read.
+    /// better than none. The news say so, and name records that could not be read.
+    ///
+    /// While the disk refuses to be written (full, read only), the state is kept in `spare`, if there is one: it should
+    /// survive our own crash. What an earlier life left there is taken up.
     ///
     /// # Errors
-    /// When the directory or the disk cannot be used, or another daemon holds the state.
-    pub fn open(path: &Path) -> Result<(Self, Durable, Vec<String>), StoreError> {
-        let (database, durable, notes) = database::open(path)?;
+    /// When neither place can be used, or another daemon holds the state.
+    pub fn open(path: &Path, spare: Option<&Path>) -> Result<(Self, Durable, Vec<News>), StoreError> {
+        let (keeper, news) = Keeper::open(path, spare)?;
+        let durable = keeper.durable().clone();
         let (jobs, queue) = mpsc::channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || work(database, queue))
+            .spawn(move || work(keeper, queue))
             .map_err(StoreError::Thread)?;
-        Ok((Self { jobs, thread }, durable, notes))
+        Ok((Self { jobs, thread }, durable, news))
     }
 
-    /// Saves all of the changes or none, synced to disk.
+    /// Saves all of the changes or none, synced to disk. Returns what changed about the place where the state is kept.
     ///
     /// # Errors
     /// When they are not stored: the disk's reason, or the limit of 10 s.
-    pub async fn save(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+    pub async fn save(&self, changes: Vec<Change>) -> Result<Vec<News>, StoreError> {
         if changes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let (done, outcome) = oneshot::channel();
         let saved = async {
@@ -108,11 +119,11 @@ impl Store {
     }
 }
 
-fn work(mut database: Database, mut queue: mpsc::Receiver<Job>) {
+fn work(mut keeper: Keeper, mut queue: mpsc::Receiver<Job>) {
     while let Some(Job { changes, done }) = queue.blocking_recv() {
         // A caller who gave up counts the save as failed: then it must not happen.
-        let outcome = database.save(&changes, || done.is_closed());
+        let outcome = keeper.save(&changes, &|| done.is_closed());
         // It gave up just now: told to nobody.
-        drop(done.send(outcome.map_err(StoreError::Save)));
+        drop(done.send(outcome));
     }
 }

@@ -197,7 +197,17 @@ impl Scratch {
     }
 
     fn open(&self) -> (Store, Durable, Vec<String>) {
-        Store::open(&self.path).expect("it opens")
+        let (store, durable, news) = Store::open(&self.path, None).expect("it opens");
+        (store, durable, sentences(&news))
+    }
+
+    /// Opens it with a spare place, which must be used or not.
+    fn open_with_spare(&self) -> (Store, Durable, Vec<News>) {
+        Store::open(&self.path, Some(&self.spare())).expect("one of them opens")
+    }
+
+    fn spare(&self) -> PathBuf {
+        self._root.path().join("run/steadfast.db")
     }
 
     fn sql(&self, order: &str) {
@@ -218,6 +228,11 @@ impl Scratch {
         names.sort();
         names
     }
+}
+
+fn sentences(news: &[News]) -> Vec<String> {
+    let told = news.iter().filter_map(|(_, why)| why.as_deref());
+    told.flat_map(|why| why.split("; ")).map(str::to_owned).collect()
 }
 
 fn block_on<F: Future>(future: F) -> F::Output {
@@ -243,8 +258,8 @@ fn sample() -> Durable {
     }
 }
 
-fn save(store: &Store, now: &Durable, before: &Durable) {
-    block_on(store.save(now.changes_since(before))).expect("it is saved");
+fn save(store: &Store, now: &Durable, before: &Durable) -> Vec<News> {
+    block_on(store.save(now.changes_since(before))).expect("it is saved")
 }
 
 /// A database with the sample in it, closed.
@@ -400,7 +415,7 @@ fn a_lost_counter_does_not_give_an_id_twice() {
 fn a_second_daemon_is_refused() {
     let scratch = saved();
     let (store, _, _) = scratch.open();
-    let refused = Store::open(&scratch.path).map(|_| ());
+    let refused = Store::open(&scratch.path, None).map(|_| ());
     assert!(matches!(refused, Err(StoreError::InUse { .. })), "{refused:?}");
     store.close();
     scratch.open().0.close();
@@ -425,6 +440,68 @@ fn a_disk_that_refuses_is_no_reason_to_set_aside() {
     let root = tempfile::tempdir().expect("a scratch directory");
     let file = root.path().join("file");
     std::fs::write(&file, "").expect("a file");
-    let refused = Store::open(&file.join("steadfast.db")).map(|_| ());
+    let refused = Store::open(&file.join("steadfast.db"), None).map(|_| ());
     assert!(matches!(refused, Err(StoreError::Directory { .. })), "{refused:?}");
+}
+
+#[test]
+fn a_file_that_is_damaged_in_use_is_written_anew_and_nothing_is_lost() {
+    type Damage = fn(&Path);
+    let damages: [(Damage, &str); 4] = [
+        (|path| std::fs::write(path, [7; 40_000]).expect("garbage"), "it is no database any more"),
+        (|path| std::fs::write(path, "").expect("nothing"), "it is cut off"),
+        (|path| std::fs::remove_file(path).expect("a file"), "it is gone"),
+        (
+            |path| {
+                std::fs::remove_file(path).expect("a file");
+                std::fs::write(path, "other").expect("a file");
+            },
+            "another file is in its place",
+        ),
+    ];
+    for (damage, wanted) in damages {
+        let scratch = saved();
+        let (store, before, _) = scratch.open();
+        damage(&scratch.path);
+        let mut now = before.clone();
+        now.meta.next_id = 77;
+        let news = save(&store, &now, &before);
+        let told = sentences(&news).join("; ");
+        assert!(told.contains(wanted) && told.contains("nothing is lost"), "{told}");
+        assert_eq!(news.first().map(|(code, _)| *code), Some(Code::HostStateDamaged));
+        let mut later = now.clone();
+        later.incidents.clear();
+        assert_eq!(save(&store, &later, &now), [], "told once");
+        store.close();
+        let (store, loaded, notes) = scratch.open();
+        store.close();
+        assert_eq!((loaded, notes), (later, vec![]), "{wanted}");
+    }
+}
+
+#[test]
+fn while_the_disk_refuses_the_state_is_kept_elsewhere_and_comes_home() {
+    let scratch = Scratch::new();
+    let home = scratch.path.parent().and_then(Path::parent).expect("a directory").to_owned();
+    // A file where the directory should be: nothing can be made below it.
+    std::fs::write(&home, "").expect("a file");
+    let (store, empty, news) = scratch.open_with_spare();
+    assert_eq!(news.first().map(|(code, _)| *code), Some(Code::HostStateVolatile));
+    assert_eq!(save(&store, &sample(), &empty), []);
+    store.close();
+
+    // Our crash: the next life finds it there, and the disk still refuses.
+    let (store, found, news) = scratch.open_with_spare();
+    assert_eq!(found, sample());
+    assert_eq!(news.len(), 1);
+    store.close();
+
+    std::fs::remove_file(&home).expect("a file");
+    let (store, found, news) = scratch.open_with_spare();
+    store.close();
+    assert_eq!((found, news), (sample(), vec![]));
+    assert!(!scratch.spare().exists(), "nothing stays behind");
+    let (store, found, _) = scratch.open();
+    store.close();
+    assert_eq!(found, sample());
 }

@@ -116,11 +116,21 @@ impl Signals {
     pub(super) async fn next(&mut self) -> Option<Message> {
         loop {
             let message = self.0.next().await?.ok()?;
-            if message.message_type() == zbus::message::Type::Signal {
+            if is_broadcast(&message) {
                 return Some(message);
             }
         }
     }
+}
+
+/// A signal that came to us because it matches our rules, and so from the sender that they name.
+///
+/// The bus delivers a signal with a destination past all rules, and lets every local user send one: whatever it says of
+/// units is made up. Only the bus itself cannot be imitated.
+fn is_broadcast(message: &Message) -> bool {
+    let header = message.header();
+    let of_bus = header.sender().is_some_and(|sender| sender.as_str() == "org.freedesktop.DBus");
+    message.message_type() == zbus::message::Type::Signal && (header.destination().is_none() || of_bus)
 }
 
 /// The object of a unit, by any of its names.
@@ -182,6 +192,25 @@ pub(super) fn words(error: &zbus::Error) -> String {
     }
 }
 
+/// Whether an error leaves open what became of the question: no answer came. Everything else is the manager's or the
+/// bus's own answer, or our own side's: then nothing was done.
+pub(super) fn unanswered(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::InputOutput(_) => true,
+        zbus::Error::MethodError(name, _, _) => lost_reply(name.as_str()),
+        zbus::Error::FDO(error) => lost_reply(error.name().as_str()),
+        _ => false,
+    }
+}
+
+/// What the bus says when the one who was asked will never answer.
+fn lost_reply(name: &str) -> bool {
+    matches!(
+        name.strip_prefix("org.freedesktop.DBus.Error."),
+        Some("NoReply" | "Disconnected" | "Timeout" | "TimedOut")
+    )
+}
+
 /// Reads some properties at once; each is a call of its own, and all are on their way together.
 pub(super) async fn properties(
     connection: &Connection,
@@ -197,7 +226,7 @@ pub(super) async fn properties(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[test]
@@ -208,5 +237,33 @@ mod tests {
         );
         assert_eq!(unit_path("3proxy.service").as_str(), "/org/freedesktop/systemd1/unit/_33proxy_2eservice");
         assert_eq!(escape(""), "_");
+    }
+
+    /// An error as a peer or the bus sends it.
+    pub(crate) fn told(name: &str) -> zbus::Error {
+        let asked = Message::method_call("/x", "Y").build(&()).expect("a question");
+        let name = zbus::names::ErrorName::try_from(name.to_owned()).expect("a name");
+        let answer = Message::error(&asked.header(), name).build(&("why",));
+        zbus::Error::from(answer.expect("an answer"))
+    }
+
+    #[test]
+    fn a_lost_reply_is_no_refusal() {
+        for name in ["NoReply", "Disconnected", "Timeout", "TimedOut"] {
+            assert!(unanswered(&told(&format!("org.freedesktop.DBus.Error.{name}"))), "{name}");
+        }
+        assert!(unanswered(&std::io::Error::from(std::io::ErrorKind::TimedOut).into()));
+        assert!(unanswered(&zbus::fdo::Error::NoReply(String::new()).into()));
+        for name in ["org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.DBus.Error.AccessDenied"] {
+            assert!(!unanswered(&told(name)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_signal_that_is_sent_to_us_alone_is_not_the_managers() {
+        let signal = || Message::signal("/x", "org.example.X", "PropertiesChanged");
+        assert!(is_broadcast(&signal().build(&()).expect("a message")));
+        let forged = signal().destination(":1.7").build(&()).expect("a message");
+        assert!(!is_broadcast(&forged));
     }
 }

@@ -30,7 +30,11 @@ const QUEUE: usize = 256;
 const WARNING: i32 = 4;
 /// How the names of our transient units begin.
 pub(super) const PREFIX: &str = "steadfast-run-";
-/// How a command that has said all that is wanted is ended.
+/// Processes and threads of one command: a fork bomb ends here, and with the command's timeout.
+const TASKS: u64 = 1024;
+/// A command that writes more is ended: reading it for its whole timeout would cost a core.
+const FLOOD: usize = 16 << 20;
+/// How a command that has said all that is wanted, or far more, is ended.
 const SIGKILL: i32 = 9;
 /// Statuses that systemd gives a process that never became the command (`EXIT_CHDIR` and up).
 const NOT_EXECUTED: std::ops::RangeInclusive<i32> = 200..=243;
@@ -95,6 +99,7 @@ impl Command {
             ("KillMode", "control-group".into()),
             ("CollectMode", "inactive-or-failed".into()),
             ("NoNewPrivileges", true.into()),
+            ("TasksMax", TASKS.into()),
             ("LogLevelMax", WARNING.into()),
             ("StandardOutputFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
             ("StandardErrorFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
@@ -236,6 +241,7 @@ impl Life {
     ) -> Result<CommandEnd, String> {
         let mut chunk = vec![0_u8; CHUNK];
         let mut until = command.until.as_deref();
+        let mut flooded = false;
         while !self.seen.over {
             tokio::select! {
                 signal = self.signals.next() => match signal {
@@ -245,6 +251,10 @@ impl Life {
                 read = read(&mut self.pipe, &mut chunk) => {
                     let bytes = chunk.get(..read).unwrap_or_default();
                     output.push(bytes);
+                    if !flooded && output.written() > FLOOD {
+                        flooded = true;
+                        self.kill(connection).await.map_err(|error| words(&error))?;
+                    }
                     if until.is_some_and(|wanted| output.says(bytes, wanted)) {
                         until = None;
                         self.kill(connection).await.map_err(|error| words(&error))?;
@@ -257,6 +267,9 @@ impl Life {
             while let Ok(read @ 1..) = pipe.try_read(&mut chunk) {
                 output.push(chunk.get(..read).unwrap_or_default());
             }
+        }
+        if flooded {
+            return Ok(CommandEnd::Flooded);
         }
         Ok(end(self.started.as_deref(), &self.seen, command))
     }

@@ -14,27 +14,69 @@ use crate::model::unit::UnitName;
 
 /// Reading what a unit is like.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Taken over as they are, in any instance. Directories that systemd makes and removes with a unit are not: a second
-/// unit that names them would remove them from under the first.
-const TAKEN_OVER: [&str; 18] = [
+/// Taken over as they are, in any instance; docs/safety.md lists them. Directories that systemd makes and removes with a
+/// unit are not: a second unit that names them would remove them from under the first. `NoNewPrivileges=` is always set.
+const TAKEN_OVER: [&str; 56] = [
+    // what it finds
     "Environment",
     "EnvironmentFiles",
     "PassEnvironment",
     "UnsetEnvironment",
     "UMask",
+    // what it sees of the disk and of the host
     "RootDirectory",
     "PrivateTmp",
     "PrivateDevices",
     "PrivateNetwork",
+    "PrivateUsers",
+    "PrivateIPC",
+    "PrivateMounts",
     "ProtectHome",
     "ProtectSystem",
+    "ProtectProc",
+    "ProcSubset",
     "ReadWritePaths",
     "ReadOnlyPaths",
     "InaccessiblePaths",
+    "ExecPaths",
+    "NoExecPaths",
     "BindPaths",
     "BindReadOnlyPaths",
     "TemporaryFileSystem",
+    "MountAPIVFS",
+    // what it may do
+    "CapabilityBoundingSet",
+    "AmbientCapabilities",
+    "SecureBits",
+    "SystemCallFilter",
+    "SystemCallErrorNumber",
+    "SystemCallArchitectures",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "ProtectKernelTunables",
+    "ProtectKernelModules",
+    "ProtectKernelLogs",
+    "ProtectControlGroups",
+    "ProtectClock",
+    "ProtectHostname",
+    "DevicePolicy",
+    "DeviceAllow",
+    "IPAddressAllow",
+    "IPAddressDeny",
+    // how much it may use
     "LimitNOFILE",
+    "LimitNOFILESoft",
+    "LimitNPROC",
+    "LimitAS",
+    "LimitFSIZE",
+    "LimitMEMLOCK",
+    "LimitSTACK",
+    "MemoryHigh",
+    "MemoryMax",
 ];
 /// Whose processes they are. A user's manager runs everything as that user.
 const IDENTITY: [&str; 4] = ["User", "Group", "SupplementaryGroups", "DynamicUser"];
@@ -105,6 +147,14 @@ fn says_something(value: &Variant<'_>) -> bool {
         Variant::Str(text) => !text.as_str().is_empty(),
         Variant::Bool(set) => *set,
         Variant::Array(items) => !items.is_empty(),
+        // A list of what is allowed, or of what is not: no list. (Nothing allowed at all would run no command either.)
+        Variant::Structure(parts) => match parts.fields() {
+            [Variant::Bool(_), Variant::Array(items)] => !items.is_empty(),
+            _ => true,
+        },
+        // Every bit set is every capability or namespace, and no limit of any kind.
+        Variant::U64(number) => *number != u64::MAX,
+        Variant::I32(number) => *number != 0,
         _ => true,
     }
 }
@@ -122,6 +172,10 @@ mod tests {
             ("Environment", Variant::from(vec!["A=1"])),
             ("ReadWritePaths", Variant::from(Vec::<String>::new())),
             ("RuntimeDirectory", Variant::from(vec!["app"])),
+            ("CapabilityBoundingSet", Variant::from(1_u64 << 10)),
+            ("RestrictNamespaces", Variant::from(u64::MAX)),
+            ("SystemCallFilter", Variant::from((true, vec!["read", "write"]))),
+            ("RestrictAddressFamilies", Variant::from((false, Vec::<String>::new()))),
         ]
         .into_iter()
         .map(|(name, value)| {
@@ -140,7 +194,10 @@ mod tests {
 
     #[test]
     fn what_is_set_is_taken_over_and_nothing_else() {
-        assert_eq!(names(Instance::System), ["Environment", "User"]);
-        assert_eq!(names(Instance::User), ["Environment"]);
+        assert_eq!(
+            names(Instance::System),
+            ["Environment", "CapabilityBoundingSet", "SystemCallFilter", "User"]
+        );
+        assert_eq!(names(Instance::User), ["Environment", "CapabilityBoundingSet", "SystemCallFilter"]);
     }
 }

@@ -209,8 +209,7 @@ async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, u
         tokio::select! {
             reply = &mut order, if ours.is_none() => match reply {
                 Ok(job) => ours = Some(job),
-                Err(zbus::Error::InputOutput(error)) => return JobResult::Lost(words(&zbus::Error::InputOutput(error))),
-                Err(error) => return JobResult::Refused(words(&error)),
+                Err(error) => return not_queued(&error),
             },
             signal = signals.next() => match signal {
                 None => return lost(),
@@ -223,6 +222,12 @@ async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, u
             },
         }
     }
+}
+
+/// The order has no job: refused, or, where no answer came, perhaps queued all the same.
+fn not_queued(error: &zbus::Error) -> JobResult {
+    let why = words(error);
+    if bus::unanswered(error) { JobResult::Lost(why) } else { JobResult::Refused(why) }
 }
 
 /// The job and its result, of a `JobRemoved`.
@@ -335,5 +340,13 @@ mod tests {
             assert_eq!(file_state(word).as_str(), word);
         }
         assert_eq!(file_state("novel"), UnitFileState::Unknown("systemd says novel".to_owned()));
+    }
+
+    #[test]
+    fn an_order_whose_answer_is_lost_may_have_been_queued() {
+        let result = |name: &str| not_queued(&bus::tests::told(name));
+        assert_eq!(result("org.freedesktop.DBus.Error.NoReply"), JobResult::Lost("why".to_owned()));
+        let refused = JobResult::Refused("why".to_owned());
+        assert_eq!(result("org.freedesktop.systemd1.TransactionIsDestructive"), refused);
     }
 }

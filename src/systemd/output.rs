@@ -43,6 +43,11 @@ impl Output {
         self.left_out += over;
     }
 
+    /// Bytes written so far.
+    pub(super) fn written(&self) -> usize {
+        self.head.len().saturating_add(self.tail.len()).saturating_add(self.left_out)
+    }
+
     /// Whether a line that these next bytes continue or begin contains `wanted`.
     pub(super) fn says(&mut self, bytes: &[u8], wanted: &str) -> bool {
         let mut said = false;
@@ -107,6 +112,7 @@ mod tests {
         for bytes in written {
             output.push(bytes.as_bytes());
         }
+        assert_eq!(output.written(), written.iter().map(|bytes| bytes.len()).sum::<usize>());
         output.into_lines()
     }
 

@@ -12,7 +12,7 @@ use zbus::{Connection, ObjectPath};
 
 use super::bus::{self, BusError, Instance, SYSTEMD, Signals, words};
 use super::follow::Wish;
-use super::listen;
+use super::listen::{self, KindAnswer, Unanswered};
 use super::manager::{self, Manager};
 use super::outbox::Outbox;
 use super::patterns::Patterns;
@@ -21,7 +21,7 @@ use super::values::Values;
 use super::watched::Watched;
 use crate::clock;
 use crate::model::observation::Observation;
-use crate::model::unit::{JobKind, ManagerState, UnitName};
+use crate::model::unit::{ManagerState, UnitName};
 
 /// Signals that may wait for us. A reload of 10,000 units sends 20,000, which we take as fast as the bus brings them.
 const QUEUE: usize = 8192;
@@ -52,8 +52,7 @@ pub(super) enum Ended {
 #[derive(Debug)]
 enum Done {
     Surveyed(zbus::Result<()>),
-    /// `None`: the job was gone already.
-    Kind(u32, Option<JobKind>),
+    Kind(u32, KindAnswer),
     State(zbus::Result<ManagerState>),
     Subscribed(zbus::Result<()>),
 }
@@ -82,6 +81,7 @@ pub(super) struct Session {
     last_survey: Instant,
     reloading_until: Option<Instant>,
     kinds: Arc<Semaphore>,
+    unanswered: Unanswered,
     manager: Manager,
 }
 
@@ -114,6 +114,7 @@ impl Session {
             last_survey: Instant::now(),
             reloading_until: None,
             kinds: Arc::new(Semaphore::new(KINDS)),
+            unanswered: Unanswered::default(),
             manager: Manager::default(),
         })
     }
@@ -208,6 +209,7 @@ impl Session {
         self.due = None;
         self.last_survey = Instant::now();
         self.watched.survey_begins();
+        self.unanswered.survey_begins();
         let asks = std::mem::take(&mut self.asks);
         let survey = Survey {
             instance: self.instance,
@@ -227,6 +229,9 @@ impl Session {
                 self.manager.read(state, outbox);
             }
             Told::Listed { jobs, matched } => {
+                for id in self.unanswered.gone(&jobs) {
+                    self.watched.kind(id, None, outbox);
+                }
                 for (id, kind) in jobs {
                     self.watched.kind(id, Some(kind), outbox);
                 }
@@ -258,7 +263,12 @@ impl Session {
                 self.surveying = false;
                 self.proven = true;
             }
-            Done::Kind(id, kind) => self.watched.kind(id, kind, &mut self.outbox),
+            Done::Kind(id, KindAnswer::Kind(kind)) => self.watched.kind(id, Some(kind), &mut self.outbox),
+            Done::Kind(id, KindAnswer::Gone) => self.watched.kind(id, None, &mut self.outbox),
+            Done::Kind(id, KindAnswer::Unanswered) => {
+                self.unanswered.insert(id);
+                self.hint(Vec::new());
+            }
             Done::State(Ok(state)) => self.manager.read(state, &mut self.outbox),
             Done::Subscribed(Ok(())) => self.reread(Ask::Load),
             Done::Surveyed(Err(error)) | Done::State(Err(error)) | Done::Subscribed(Err(error)) => {
@@ -369,13 +379,13 @@ impl Session {
                 let turn = turns.acquire_owned().await.ok()?;
                 // A question that nobody waits for any more keeps its turn: the bus still counts it.
                 let question = tokio::spawn(async move {
-                    let kind = listen::kind_of(&calls, id).await.ok();
+                    let kind = listen::kind_of(&calls, id).await;
                     drop(turn);
                     kind
                 });
-                question.await.ok().flatten()
+                question.await.ok()
             });
-            Done::Kind(id, asked.await.ok().flatten())
+            Done::Kind(id, asked.await.ok().flatten().unwrap_or(KindAnswer::Unanswered))
         });
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::bus::Instance;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::files::{Changed, Watch};
+use crate::model::finding::Code;
 use crate::model::observation::Observation;
 use crate::model::unit::UnitName;
 
@@ -42,17 +43,23 @@ pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>
     let (mut watch, mut changes) = match Watch::new(DEBOUNCE) {
         Ok(watching) => watching,
         Err(why) => {
-            tracing::warn!("{why}; links made or removed by hand are noticed late");
+            // A loop that has ended wants to know nothing.
+            drop(out.send(unwatched(Some(why.to_string()))).await);
             return;
         }
     };
     let mut watched = Watched::of(watched_dirs(instance), instance == Instance::User);
     let mut plan = watched.plan();
-    tell_failures(&watch.set(&plan));
+    let mut lost = None;
+    if tell_failures(&watch.set(&plan), &mut lost, &out).await.is_err() {
+        return;
+    }
     while let Some(changed) = changes.next().await {
         let before = plan;
         plan = watched.plan();
-        tell_failures(&watch.set(&plan));
+        if tell_failures(&watch.set(&plan), &mut lost, &out).await.is_err() {
+            return;
+        }
         // A link may have been made in a new directory before it was watched.
         let new: Vec<PathBuf> = plan.difference(&before).cloned().collect();
         let Some(units) = watched.concerned(&changed, &new) else {
@@ -71,10 +78,27 @@ fn watched_dirs(instance: Instance) -> Vec<PathBuf> {
     dirs.map(|dir| dir.path).collect()
 }
 
-fn tell_failures(failed: &[(PathBuf, String)]) {
-    if let Some((path, why)) = failed.first() {
-        tracing::warn!("cannot watch {} directories of unit files: {}: {why}", failed.len(), path.display());
+/// Tells once what cannot be watched, and when it can be again.
+async fn tell_failures(
+    failed: &[(PathBuf, String)],
+    lost: &mut Option<String>,
+    out: &mpsc::Sender<Observation>,
+) -> Result<(), mpsc::error::SendError<Observation>> {
+    let now = failed
+        .first()
+        .map(|(path, why)| format!("cannot watch {} directories: {}: {why}", failed.len(), path.display()));
+    if now == *lost {
+        return Ok(());
     }
+    lost.clone_from(&now);
+    out.send(unwatched(now)).await
+}
+
+fn unwatched(why: Option<String>) -> Observation {
+    let part = "unit files and links of systemd";
+    let why =
+        why.map(|why| format!("{why}; {part} that are changed by hand are noticed by the slow reading only"));
+    Observation::Impaired { code: Code::HostFilesUnwatched, part, why }
 }
 
 /// What is watched, and what a change of it means.

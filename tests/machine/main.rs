@@ -7,6 +7,7 @@
 mod audit;
 mod boot;
 mod commands;
+mod faults;
 mod hung;
 mod installed;
 mod killed_midway;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use steadfast::model::boot::BootReading;
-use steadfast::model::finding::Severity;
+use steadfast::model::finding::{Code, Severity};
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
 use steadfast::model::probe::{
@@ -168,6 +168,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
         "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest)? },
+        "impaired" | "mended" => {
+            let known = Code::ALL.iter().find(|code| code.as_str() == name);
+            let why = (verb == "impaired").then(|| rest.join(" "));
+            Observation::Impaired { code: *known.ok_or("no such code")?, part: "a part of ours", why }
+        }
         "matched" => Observation::UnitsMatched {
             pattern: name.to_owned(),
             units: rest.iter().map(|name| UnitName::from(*name)).collect(),

@@ -30,6 +30,8 @@ use peer::Peer;
 
 /// Connections at one time; further ones are answered 503 and closed.
 pub const CONNECTIONS_MAX: usize = 64;
+/// Where we may have few descriptors, connections take this part of them at most: the bus and probes need theirs.
+const DESCRIPTORS_SHARE: u64 = 4;
 /// The part of them that only root and the daemon's own user may take.
 pub const CONNECTIONS_RESERVED: usize = 16;
 /// Bytes of a request's body.
@@ -67,12 +69,21 @@ pub async fn serve(
 ) {
     let router = routes::router(Shared { snapshots, ask, next_request: Arc::new(AtomicU64::new(1)) });
     let mut connections = JoinSet::new();
+    let most = connections_most(rustix::process::getrlimit(rustix::process::Resource::Nofile).current);
+    let mut failing = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => admit(stream, &router, &mut connections),
+                Ok((stream, _)) => {
+                    failing = false;
+                    admit(stream, &router, &mut connections, most);
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection on the status socket");
+                    // Once, until it works again: it would fill the journal.
+                    if !failing {
+                        tracing::warn!(%error, "cannot accept a connection on the status socket");
+                    }
+                    failing = true;
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -81,8 +92,14 @@ pub async fn serve(
     }
 }
 
+/// Connections at one time, where so many descriptors may be open.
+fn connections_most(descriptors: Option<u64>) -> usize {
+    let share = descriptors.map_or(u64::MAX, |all| all / DESCRIPTORS_SHARE);
+    usize::try_from(share).unwrap_or(CONNECTIONS_MAX).min(CONNECTIONS_MAX)
+}
+
 /// Starts serving a caller, unless there are too many.
-fn admit(stream: UnixStream, router: &Router, connections: &mut JoinSet<()>) {
+fn admit(stream: UnixStream, router: &Router, connections: &mut JoinSet<()>, most: usize) {
     let peer = match Peer::of(&stream) {
         Ok(peer) => peer,
         Err(error) => {
@@ -90,7 +107,8 @@ fn admit(stream: UnixStream, router: &Router, connections: &mut JoinSet<()>) {
             return;
         }
     };
-    let limit = if peer.owns_daemon() { CONNECTIONS_MAX } else { CONNECTIONS_MAX - CONNECTIONS_RESERVED };
+    let reserved = most * CONNECTIONS_RESERVED / CONNECTIONS_MAX;
+    let limit = if peer.owns_daemon() { most } else { most - reserved };
     if connections.len() >= limit {
         turn_away(&stream);
         return;
@@ -123,5 +141,17 @@ fn turn_away(stream: &UnixStream) {
     let unread: io::Result<usize> = stream.try_read(&mut [0; 4096]);
     if let Err(error) = unread.and_then(|_| stream.try_write(answer.as_bytes())) {
         tracing::debug!(%error, "cannot turn a caller away in words");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_rest_of_us() {
+        assert_eq!(connections_most(None), CONNECTIONS_MAX);
+        assert_eq!(connections_most(Some(65_536)), CONNECTIONS_MAX);
+        assert_eq!(connections_most(Some(48)), 12);
     }
 }

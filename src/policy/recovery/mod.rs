@@ -181,7 +181,7 @@ pub fn begin(
         Some(code) => format!("{} {unit} because of {}", kind.as_str(), code.as_str()),
         None => format!("{} {unit} as a person asked", kind.as_str()),
     };
-    turn.record(state, Some(unit), EventKind::Decided, because, message);
+    turn.record(state, Some(unit), EventKind::Acted, because, message);
     phases::first(state, unit, turn, wake);
 }
 

@@ -163,6 +163,7 @@ fn ended(end: &CommandEnd) -> String {
         CommandEnd::Exited(status) => format!("exited with status {status}"),
         CommandEnd::Signalled(signal) => format!("was killed by signal {signal}"),
         CommandEnd::TimedOut => "did not end in time".to_owned(),
+        CommandEnd::Flooded => "wrote without end and was killed".to_owned(),
         CommandEnd::NotRun(why) => format!("could not be run: {why}"),
     }
 }

@@ -83,7 +83,10 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::SwitchedOff
         | Code::ConfigInvalid
         | Code::HostManagerUnreachable
-        | Code::HostStateUnsaved => None,
+        | Code::HostStateUnsaved
+        | Code::HostStateVolatile
+        | Code::HostStateDamaged
+        | Code::HostFilesUnwatched => None,
     }
 }
 

@@ -127,7 +127,7 @@ fn failure(outcome: &CommandOutcome, why: String) -> String {
     match &outcome.ended {
         CommandEnd::NotRun(reason) => format!("cannot run PID 1's engine: {reason}"),
         CommandEnd::TimedOut => format!("PID 1's engine was not done within {}s", TIMEOUT.as_secs()),
-        CommandEnd::Exited(_) | CommandEnd::Signalled(_) => why,
+        CommandEnd::Exited(_) | CommandEnd::Signalled(_) | CommandEnd::Flooded => why,
     }
 }
 

@@ -1,0 +1,73 @@
+//! Smoke tests and command probes: run as the unit's own processes are, if their program can be trusted right now.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::config;
+use crate::model::probe::{CommandEnd, CommandOutcome};
+use crate::model::unit::UnitName;
+use crate::systemd::Instance;
+use crate::systemd::command;
+use crate::systemd::likeness::like_unit;
+use crate::systemd::orders::Orders;
+
+/// Looking who may write a program, and every directory above it.
+const LOOK: Duration = Duration::from_secs(5);
+/// Threads that may look at once, those that hang in a dead file system included.
+static LOOKS: Semaphore = Semaphore::const_new(8);
+
+/// Runs a command as the unit's own user, in its environment.
+pub async fn run_as(
+    orders: &Orders,
+    unit: &UnitName,
+    argv: Vec<String>,
+    directory: Option<String>,
+    limit: Duration,
+) -> CommandOutcome {
+    let like = async {
+        trusted(argv.first().cloned().unwrap_or_default(), orders.instance()).await?;
+        like_unit(orders, unit, argv, limit).await
+    };
+    match like.await {
+        Ok(mut command) => {
+            command.directory = directory.or(command.directory);
+            command::run(orders, command).await
+        }
+        Err(why) => {
+            CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO }
+        }
+    }
+}
+
+/// The configuration was loaded with a program that could be trusted; it may have been replaced since.
+async fn trusted(program: String, instance: Instance) -> Result<(), String> {
+    let owner = match instance {
+        Instance::System => 0,
+        Instance::User => nix::unistd::getuid().as_raw(),
+    };
+    let looked = timeout(LOOK, async move {
+        let turn = LOOKS.acquire().await.ok()?;
+        let look = tokio::task::spawn_blocking(move || {
+            let seen = config::check_ownership(Path::new(&program), owner);
+            drop(turn);
+            seen
+        });
+        look.await.ok()
+    });
+    looked.await.ok().flatten().unwrap_or_else(|| Err("its file system does not answer".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_that_others_may_replace_is_not_run() {
+        assert_eq!(trusted("/bin/sh".to_owned(), Instance::System).await, Ok(()));
+        let why = trusted("/tmp/x".to_owned(), Instance::System).await;
+        assert!(why.is_err_and(|why| why.contains("/tmp")), "everybody may write there");
+    }
+}
