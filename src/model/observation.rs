@@ -1,8 +1,10 @@
 //! Everything that can happen: the only input of the policy.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::boot::BootReading;
+use super::cause::{PackagesReading, Pull};
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
 use super::release::ProcessesReading;
@@ -22,6 +24,15 @@ pub enum Observation {
     UnitsMatched { pattern: String, units: Vec<UnitName> },
     /// A reading of one unit. A unit that does not exist is read as `LoadState::NotFound`.
     UnitChanged { unit: UnitName, reading: UnitReading },
+    /// Hint: this job of the unit came along with the fate of another unit. Told before the job is over.
+    JobPulled { unit: UnitName, job: u32, pull: Pull },
+    /// Everything was read again as asked (`ReadAllUnits`); what differs was told before this.
+    UnitsRead,
+    /// Whether a package manager is at work.
+    PackageManagerRead(PackagesReading),
+    /// Nothing was taken in for this long although the time was there for it: the host slept, or stood still.
+    /// Whatever was read before is old.
+    Resumed { after: Duration },
     /// What is configured for a unit; after each load of it.
     UnitSettingsRead { unit: UnitName, settings: UnitSettings },
     /// Hint: links or unit files changed on disk, by whatever hand. Empty: anything may have changed.

@@ -77,6 +77,9 @@ pub(super) struct Session {
     asks: BTreeMap<UnitName, Ask>,
     due: Option<Instant>,
     surveying: bool,
+    /// The end of the next survey, and of the one under way, is to be told.
+    to_tell: bool,
+    telling: bool,
     /// The first survey succeeded.
     proven: bool,
     last_survey: Instant,
@@ -110,6 +113,8 @@ impl Session {
             asks: BTreeMap::new(),
             due: None,
             surveying: false,
+            to_tell: false,
+            telling: false,
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
@@ -155,7 +160,10 @@ impl Session {
                     }
                     Err(_) => break Ended::Unwanted,
                 },
-                Some(()) = rereads.recv() => self.reread(Ask::Audit),
+                Some(()) = rereads.recv() => {
+                    self.reread(Ask::Audit);
+                    self.to_tell = true;
+                }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.survey(),
                 () = out.closed() => break Ended::Unwanted,
             }
@@ -205,6 +213,7 @@ impl Session {
 
     fn survey(&mut self) {
         self.surveying = true;
+        self.telling = std::mem::take(&mut self.to_tell);
         self.due = None;
         self.last_survey = Instant::now();
         self.watched.survey_begins();
@@ -255,8 +264,15 @@ impl Session {
     fn done(&mut self, done: Done) -> Result<(), String> {
         match done {
             Done::Surveyed(Ok(())) => {
+                // All that it read was said before it ended.
+                while let Ok(told) = self.told.try_recv() {
+                    self.surveyed(told);
+                }
                 self.surveying = false;
                 self.proven = true;
+                if std::mem::take(&mut self.telling) {
+                    self.outbox.other(Observation::UnitsRead);
+                }
             }
             Done::Kind(id, kind) => self.watched.kind(id, kind, &mut self.outbox),
             Done::State(Ok(state)) => self.manager.read(state, &mut self.outbox),
@@ -316,10 +332,11 @@ impl Session {
 
     fn job_new(&mut self, message: &Message) {
         let body = message.body();
-        if let Ok((_, _, unit)) = body.deserialize::<(u32, ObjectPath<'_>, &str)>()
-            && manager::turns_by(unit)
-        {
-            self.ask_state();
+        if let Ok((id, _, unit)) = body.deserialize::<(u32, ObjectPath<'_>, &str)>() {
+            self.watched.job_queued(id, unit);
+            if manager::turns_by(unit) {
+                self.ask_state();
+            }
         }
     }
 

@@ -89,6 +89,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         plan: Plan::default(),
         recovery: None,
         last_action: None,
+        last_transition: None,
         hold: None,
         quarantine: None,
         spent: 0,

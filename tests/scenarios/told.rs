@@ -35,8 +35,10 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
         Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
         Action::RunProbe { unit, probe } if reads => Some(format!("RunProbe {unit} {}", probe.name)),
+        Action::ReadPackageManager if reads => Some("ReadPackageManager".to_owned()),
         Action::WatchUnits { .. }
         | Action::ReadAllUnits
+        | Action::ReadPackageManager
         | Action::ReadEnablement { .. }
         | Action::PredictBoot
         | Action::WatchLinks { .. }

@@ -18,6 +18,7 @@ use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recove
 use crate::model::unit::UnitName;
 use crate::policy::health;
 use crate::policy::limits;
+use crate::policy::packages;
 use crate::policy::turn::{Turn, sooner};
 
 pub use gates::closed_for_people;
@@ -88,6 +89,10 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
     }
     if want.due > turn.now {
         sooner(wake, want.due);
+        set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
+        return;
+    }
+    if packages::must_wait(state, unit, turn) {
         set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
         return;
     }

@@ -19,6 +19,8 @@ readonly PACKAGES=(
   fuse3 python3-fusepy
   # what tests and people look with
   bash procps util-linux iproute2 less curl jq sqlite3
+  # another supervisor on the same unit
+  monit
 )
 
 say() { printf 'rig: %s\n' "$*" >&2; }
