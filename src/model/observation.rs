@@ -13,6 +13,10 @@ use super::unit::{JobResult, ManagerState, UnitFileState, UnitName, UnitReading,
 
 /// Something that happened, told by a shell. Readings replace earlier readings; hints only cause one.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each waits in a queue for a moment; the usual ones are the large ones"
+)]
 pub enum Observation {
     /// We started. First of all observations.
     Started(Host),

@@ -14,7 +14,10 @@ use crate::policy::{attribution, limits, packages, recovery, specs};
 /// A reading has replaced the one before: what became of the unit is put down to somebody, at once or as soon as it is known
 /// whether a package manager is at work.
 pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitReading, turn: &mut Turn) {
-    let last_active = state.durable.units.get(unit).and_then(|durable| durable.last_active.clone());
+    let durable = state.durable.units.get(unit);
+    let held = durable.is_some_and(|known| known.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()));
+    // A stop that is a hold already was seen in an earlier life.
+    let last_active = durable.and_then(|known| known.last_active.clone()).filter(|_| !held);
     let stopping = state.seen.manager == Some(ManagerState::Stopping);
     // Only while our own job runs is a stop ours.
     let given = recovery::in_flight(state, unit).is_some_and(|order| order.phase == Phase::Job);
@@ -31,10 +34,11 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
     let stepped = step(seen, reading);
     let what = if by_stop_job || missed { Some(What::Stopped) } else { stepped };
     let job = seen.fate.job;
-    if reading.job.is_none() {
+    let up = is_up(reading);
+    if reading.job.is_none() || (up && what.is_some()) {
+        // It has done what it was for.
         seen.fate.job = None;
     }
-    let up = is_up(reading);
     if up {
         seen.fate.restarts_up = reading.n_restarts;
     }
@@ -107,6 +111,11 @@ fn settle_one(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let last = Transition { what: evidence.what, cause, message, at: evidence.at };
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.fate.last = Some(last);
+    }
+    let stopped = evidence.what == What::Stopped;
+    if let Some(durable) = state.durable.units.get_mut(unit).filter(|_| stopped) {
+        // What is put down to somebody now is not to be found as missed after a crash of ours.
+        durable.last_active.take_if(|known| *known == evidence.after.invocation);
     }
     turn.record(state, Some(unit), EventKind::Notice, None, told);
 }

@@ -77,9 +77,8 @@ pub(super) struct Session {
     asks: BTreeMap<UnitName, Ask>,
     due: Option<Instant>,
     surveying: bool,
-    /// The end of the next survey, and of the one under way, is to be told.
-    to_tell: bool,
-    telling: bool,
+    /// The survey under way reads everything, and its end is told.
+    whole: bool,
     /// The first survey succeeded.
     proven: bool,
     last_survey: Instant,
@@ -113,8 +112,7 @@ impl Session {
             asks: BTreeMap::new(),
             due: None,
             surveying: false,
-            to_tell: false,
-            telling: false,
+            whole: false,
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
@@ -160,10 +158,7 @@ impl Session {
                     }
                     Err(_) => break Ended::Unwanted,
                 },
-                Some(()) = rereads.recv() => {
-                    self.reread(Ask::Audit);
-                    self.to_tell = true;
-                }
+                Some(()) = rereads.recv() => self.reread(Ask::Audit),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.survey(),
                 () = out.closed() => break Ended::Unwanted,
             }
@@ -213,7 +208,7 @@ impl Session {
 
     fn survey(&mut self) {
         self.surveying = true;
-        self.telling = std::mem::take(&mut self.to_tell);
+        self.whole = self.watched.units().all(|unit| self.asks.contains_key(unit));
         self.due = None;
         self.last_survey = Instant::now();
         self.watched.survey_begins();
@@ -270,7 +265,7 @@ impl Session {
                 }
                 self.surveying = false;
                 self.proven = true;
-                if std::mem::take(&mut self.telling) {
+                if self.whole {
                     self.outbox.other(Observation::UnitsRead);
                 }
             }

@@ -68,6 +68,9 @@ pub fn unit(unit: &UnitStatus) -> Vec<String> {
             condition.message
         ));
     }
+    if let Some(last) = &unit.last_transition {
+        lines.push(format!("last {} by {}: {}", last.what.as_str(), last.cause.as_str(), last.message));
+    }
     if let Some(next) = &unit.plan.next {
         lines.push(format!("next {} because of {}", next.action.as_str(), next.because.as_str()));
     }
