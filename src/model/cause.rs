@@ -115,6 +115,8 @@ pub struct Evidence {
     pub missed: bool,
     /// An order of ours whose job this is.
     pub ours: bool,
+    /// It waited for systemd's own restart, and that did not come.
+    pub given_up: bool,
     /// `NRestarts=` rose since it was last up.
     pub restarted_itself: bool,
     pub pull: Option<Pull>,
@@ -150,6 +152,8 @@ pub struct Fate {
     pub pull: Option<(u32, Pull)>,
     /// Our order to which a start or restart was put down: one order makes one.
     pub ours: Option<u64>,
+    /// The link of the unit that was switched last, and when.
+    pub flip: Option<(String, Moment)>,
     /// A transition that waits for word of the package manager.
     pub doubt: Option<Evidence>,
 }

@@ -45,7 +45,8 @@ fn stopped(evidence: &Evidence, packages: Option<&str>) -> (Cause, String) {
     let after = &evidence.after;
     if after.result != "success" {
         let flip = flip(evidence).map_or(String::new(), |flip| format!(", {flip}"));
-        return (Cause::Crash, format!("{}{flip}", failure(after)));
+        let given_up = if evidence.given_up { "systemd restarts it no more (start limit): " } else { "" };
+        return (Cause::Crash, format!("{given_up}{}{flip}", failure(after)));
     }
     if let Some(job) = evidence.job.filter(|job| job.kind != JobKind::Other) {
         let why = format!("job {} ended and left it down with result success", job.id);

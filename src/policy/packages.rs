@@ -38,7 +38,7 @@ pub fn must_wait(state: &mut State, unit: &UnitName, turn: &mut Turn) -> bool {
 
 /// Word of the package manager.
 pub fn read(state: &mut State, reading: PackagesReading, turn: &mut Turn) {
-    let before = quiet(state, turn.now).is_some();
+    let before = quiet(state, turn.now);
     let packages = &mut state.seen.packages;
     packages.asked_at = None;
     packages.read_at = Some(turn.now);
@@ -57,17 +57,18 @@ pub fn read(state: &mut State, reading: PackagesReading, turn: &mut Turn) {
         turn.touch(&unit);
     }
     transitions::settle(state, turn);
-    tell(state, before, turn);
+    tell(state, before.as_ref(), turn);
 }
 
 /// Begin and end of its work change what may be done to every unit.
-fn tell(state: &mut State, before: bool, turn: &mut Turn) {
+fn tell(state: &mut State, before: Option<&(String, Option<Moment>)>, turn: &mut Turn) {
     let quiet = quiet(state, turn.now);
-    if quiet.is_some() == before {
+    if quiet.as_ref() == before {
         return;
     }
+    // Whoever waits is to wait for what is known now.
     turn.touch_all();
-    if let (Some(_), Some(who)) = (quiet, state.seen.packages.last.busy.clone()) {
+    if let (None, Some(_), Some(who)) = (before, quiet, state.seen.packages.last.busy.clone()) {
         let message =
             format!("{who} is at work: nothing is acted on until it is done and a minute has passed");
         turn.record(state, None, EventKind::Notice, None, message);

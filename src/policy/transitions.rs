@@ -31,6 +31,7 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
         seen.fate.job = Some(job);
     }
     let restarted_itself = reading.n_restarts > seen.fate.restarts_up;
+    let waited = seen.fate.rest.as_ref().is_some_and(|rest| rest.passing);
     let stepped = step(seen, reading);
     let what = if by_stop_job || missed { Some(What::Stopped) } else { stepped };
     let job = seen.fate.job;
@@ -58,6 +59,7 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
         by_stop_job: by_stop_job && !ours,
         missed: missed && !ours && !stopping,
         ours: if what == What::Stopped { ours } else { started_by_us(state, unit, reading) },
+        given_up: waited && !by_stop_job && !is_up(reading),
         restarted_itself: restarted_itself && !first,
         pull: None,
         pull_is_ours: false,
@@ -235,10 +237,9 @@ fn started_by_us(state: &mut State, unit: &UnitName, reading: &UnitReading) -> b
 
 /// The link that was switched last, if that was lately.
 fn flip(state: &State, unit: &UnitName, now: Moment) -> Option<(String, Duration)> {
-    let processes = state.seen.units.get(unit)?.processes.as_ref()?;
-    let last = processes.links.iter().max_by_key(|link| link.switched_at)?;
-    let ago = now.since(last.switched_at);
-    (ago <= limits::DEPLOY_SOON).then(|| (last.link.clone(), ago))
+    let (link, at) = state.seen.units.get(unit)?.fate.flip.as_ref()?;
+    let ago = now.since(*at);
+    (ago <= limits::DEPLOY_SOON).then(|| (link.clone(), ago))
 }
 
 fn triggers(state: &State, unit: &UnitName) -> Vec<UnitName> {

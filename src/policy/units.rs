@@ -26,7 +26,6 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.active_state_since = turn.now;
     }
     count_restarts(seen, before.as_ref(), &reading, turn.now);
-    // What was seen of the last run tells who ended it.
     transitions::follow(state, unit, before.is_none(), &reading, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
@@ -126,6 +125,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
+    let last = reading.links.iter().max_by_key(|link| link.switched_at);
+    seen.fate.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(seen.fate.flip.take());
     let no_link = reading.links.is_empty() && reading.links_unread.is_none();
     let stale = |resident: &Resident| {
         matches!(resident.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
