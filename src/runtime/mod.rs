@@ -211,3 +211,55 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::DeadlineReached => "DeadlineReached",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A world of which nothing but the clock moves.
+    #[derive(Debug)]
+    struct Sleeper {
+        boot_ms: Rc<Cell<i64>>,
+        ordered: mpsc::UnboundedSender<Action>,
+    }
+
+    impl Outside for Sleeper {
+        fn now(&self) -> Moment {
+            Moment { boot_ms: self.boot_ms.get(), wall_ms: self.boot_ms.get() }
+        }
+
+        async fn save(&mut self, _: Vec<Change>) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn perform(&mut self, action: Action) {
+            drop(self.ordered.send(action));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sleep_of_the_host_is_noticed_before_what_came_meanwhile() {
+        let boot_ms = Rc::new(Cell::new(1000));
+        let (ordered, mut orders) = mpsc::unbounded_channel();
+        let (inbox, came) = mpsc::channel(4);
+        let (ours, _snapshots) =
+            Loop::new(Durable::default(), Sleeper { boot_ms: Rc::clone(&boot_ms), ordered });
+        let heartbeat = Duration::from_secs(5);
+        let host = async {
+            // The loop waits by now; the host sleeps for an hour, and a signal is there when it wakes.
+            tokio::task::yield_now().await;
+            boot_ms.set(boot_ms.get() + 3_600_000);
+            inbox
+                .send(Observation::ManagerChanged(crate::model::unit::ManagerState::Running))
+                .await
+                .expect("it listens");
+            let first = orders.recv().await;
+            assert_eq!(first, Some(Action::ReadAllUnits));
+            drop(inbox);
+        };
+        tokio::join!(ours.run(came, heartbeat), host);
+    }
+}
