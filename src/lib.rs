@@ -3,6 +3,7 @@
 
 pub mod model;
 
+pub mod packages;
 pub mod policy;
 
 pub mod runtime;

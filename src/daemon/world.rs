@@ -14,6 +14,7 @@ use crate::model::observation::Observation;
 use crate::model::operator::Answer;
 use crate::model::probe::{ProbeKind, ProbeSpec};
 use crate::model::unit::UnitName;
+use crate::packages;
 use crate::probe;
 use crate::release;
 use crate::runtime::Outside;
@@ -161,6 +162,9 @@ impl Outside for World {
             // A reading that is asked for already serves this wish, too.
             Action::ReadAllUnits => {
                 let _full = self.rereads.try_send(());
+            }
+            Action::ReadPackageManager => {
+                self.spawn(async { Observation::PackageManagerRead(packages::read().await) });
             }
             Action::ReadEnablement { units } => {
                 for unit in units {

@@ -18,6 +18,8 @@ pub enum Action {
     },
     /// Read every watched unit again (slow steady period, after loss).
     ReadAllUnits,
+    /// Look whether a package manager is at work.
+    ReadPackageManager,
     /// Ask the enablement of these units afresh.
     ReadEnablement {
         units: Vec<UnitName>,

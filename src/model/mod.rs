@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod boot;
+pub mod cause;
 pub mod change;
 pub mod finding;
 pub mod incident;

@@ -1,8 +1,10 @@
 //! Everything that can happen: the only input of the policy.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::boot::BootReading;
+use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
@@ -12,6 +14,10 @@ use super::unit::{JobResult, ManagerState, UnitFileState, UnitName, UnitReading,
 
 /// Something that happened, told by a shell. Readings replace earlier readings; hints only cause one.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each waits in a queue for a moment; the usual ones are the large ones"
+)]
 pub enum Observation {
     /// We started. First of all observations.
     Started(Host),
@@ -23,6 +29,15 @@ pub enum Observation {
     UnitsMatched { pattern: String, units: Vec<UnitName> },
     /// A reading of one unit. A unit that does not exist is read as `LoadState::NotFound`.
     UnitChanged { unit: UnitName, reading: UnitReading },
+    /// Hint: this job of the unit came along with the fate of another unit. Told before the job is over.
+    JobPulled { unit: UnitName, job: u32, pull: Pull },
+    /// Everything was read again as asked (`ReadAllUnits`); what differs was told before this.
+    UnitsRead,
+    /// Whether a package manager is at work.
+    PackageManagerRead(PackagesReading),
+    /// Nothing was taken in for this long although the time was there for it: the host slept, or stood still.
+    /// Whatever was read before is old.
+    Resumed { after: Duration },
     /// What is configured for a unit; after each load of it.
     UnitSettingsRead { unit: UnitName, settings: UnitSettings },
     /// Hint: links or unit files changed on disk, by whatever hand. Empty: anything may have changed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::cause::Transition;
 use super::finding::{Condition, Finding, Severity};
 use super::incident::{Event, Incident};
 use super::moment::Moment;
@@ -96,6 +97,7 @@ pub struct UnitStatus {
     pub plan: Plan,
     pub recovery: Option<Recovery>,
     pub last_action: Option<LastAction>,
+    pub last_transition: Option<Transition>,
     pub hold: Option<Hold>,
     pub quarantine: Option<Quarantine>,
     pub spent: usize,

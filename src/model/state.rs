@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::boot::{BootReading, Prediction};
+use super::cause::{Fate, Packages};
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};
 use super::moment::Moment;
@@ -76,6 +77,23 @@ pub enum HoldKind {
     },
     /// A person's clean stop is an implicit hold.
     ManualStop,
+    /// It was stopped along with this other unit, and stays down as long as that does; with a unit that it conflicts
+    /// with, as long as that one is up.
+    StoppedWith {
+        unit: UnitName,
+        conflicts: bool,
+    },
+}
+
+impl HoldKind {
+    /// Nobody told us of it: it follows from a stop, and ends when the unit runs.
+    #[must_use]
+    pub fn is_implicit(&self) -> bool {
+        match self {
+            Self::Operator { .. } => false,
+            Self::ManualStop | Self::StoppedWith { .. } => true,
+        }
+    }
 }
 
 /// The budget is spent.
@@ -210,6 +228,9 @@ pub struct Seen {
     pub save_failure: Option<(Moment, String)>,
     /// What of our own works only in part, since when and why.
     pub impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
+    pub packages: Packages,
+    /// The host slept or stood still; until when, at most, everything is being read afresh.
+    pub rereading_until: Option<Moment>,
     /// Units whose picture changed since the last publication.
     pub touched: BTreeSet<UnitName>,
     /// The last events, within the limit.
@@ -246,6 +267,8 @@ pub struct UnitSeen {
     pub asked: Vec<u64>,
     /// The job with which somebody else stops the unit just now.
     pub stop_job: Option<Job>,
+    /// What became of it last, and what did that.
+    pub fate: Fate,
     /// An order of our earlier life is in flight and must be taken up with the first reading.
     pub resume: bool,
     /// When this unit must be looked at again, whatever happens.
@@ -277,6 +300,7 @@ impl UnitSeen {
             findings: Vec::new(),
             asked: Vec::new(),
             stop_job: None,
+            fate: Fate::default(),
             resume,
             wake: None,
             plan: Plan::default(),

@@ -178,6 +178,12 @@ pub struct UnitSettings {
     pub start_limit_interval_ms: u64,
     /// `TriggeredBy=`: sockets, timers, paths that start the unit.
     pub triggered_by: Vec<UnitName>,
+    /// `PartOf=`, `BindsTo=`, `Requires=` and `Requisite=`: a stop of these units stops this one.
+    pub stops_with: Vec<UnitName>,
+    /// `BindsTo=`: the death of these units stops this one.
+    pub binds_to: Vec<UnitName>,
+    /// `Conflicts=` and `ConflictedBy=`: a start of these units stops this one.
+    pub conflicts: Vec<UnitName>,
     /// Unmet or untried `Condition…=`/`Assert…=` and where the unit file lives: what `Boot` needs besides PID 1's transaction.
     pub boot: super::boot::UnitBootFacts,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::model::cause::{Cause, What};
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
 use crate::model::state::{HoldKind, UnitDurable, UnitSeen};
@@ -17,6 +18,8 @@ pub struct Case<'a> {
     pub seen: &'a UnitSeen,
     pub durable: &'a UnitDurable,
     pub now: Moment,
+    /// A package manager is at work, or was just now; what it stopped is left to it until then.
+    pub quiet_until: Option<Moment>,
     /// When to look again.
     pub wake: Option<Moment>,
 }
@@ -179,6 +182,9 @@ fn dead(case: &mut Case<'_>, reading: &UnitReading) -> Judgement {
     if armed && reading.invocation.is_empty() {
         return Judgement::good("armed", "a oneshot that waits for its timer, path or socket");
     }
+    if let Some(passing) = left_alone(case) {
+        return passing;
+    }
     let stopped = |kind: &HoldKind| *kind == HoldKind::ManualStop;
     if case.durable.hold.as_ref().is_some_and(|hold| stopped(&hold.kind)) {
         let message = format!("{unit} was stopped by a stop job that was not ours");
@@ -202,6 +208,27 @@ fn dead(case: &mut Case<'_>, reading: &UnitReading) -> Judgement {
     };
     let found = finding(code, case.seen.spec.severity, message, case.now);
     Judgement::bad(proven(found, evidence(reading), Some(format!("steadfast recover {unit}"))))
+}
+
+/// Down for a reason that is no trouble: somebody brings it up again, or it is to be down now.
+fn left_alone(case: &mut Case<'_>) -> Option<Judgement> {
+    let fate = &case.seen.fate;
+    if fate.doubt.as_ref().is_some_and(|doubt| doubt.what == What::Stopped) {
+        return Some(Judgement::passing("stopped", "it was just stopped; by whom is being looked up"));
+    }
+    let packages = fate.last.as_ref().filter(|last| last.cause == Cause::PackageManager);
+    if let (Some(last), Some(until)) = (packages, case.quiet_until) {
+        let message = format!("stopped by a package manager, which starts it again: {}", last.message);
+        sooner(&mut case.wake, until);
+        return Some(Judgement::passing("package-manager", message));
+    }
+    match &case.durable.hold.as_ref()?.kind {
+        HoldKind::StoppedWith { unit, conflicts } => {
+            let how = if *conflicts { "for" } else { "along with" };
+            Some(Judgement::passing("stopped-with", format!("it was stopped {how} {unit}")))
+        }
+        HoldKind::Operator { .. } | HoldKind::ManualStop => None,
+    }
 }
 
 /// A oneshot without `RemainAfterExit=` that ran in this boot and succeeded.

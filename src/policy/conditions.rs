@@ -11,14 +11,15 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSett
 use crate::policy::active::{self, Case};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::sooner;
-use crate::policy::{enablement, health, releases};
+use crate::policy::{enablement, health, packages, releases};
 
 /// Judges all conditions anew and returns the findings, those of recovery included.
 pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) -> Vec<Finding> {
     let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get(unit)) else {
         return Vec::new();
     };
-    let mut case = Case { unit, seen, durable, now, wake: None };
+    let quiet_until = packages::quiet(state, now).and_then(|(_, until)| until);
+    let mut case = Case { unit, seen, durable, now, quiet_until, wake: None };
     if seen.spec.is_dependency() {
         let judgement = health::serving(&case);
         let findings = judgement.findings.clone();

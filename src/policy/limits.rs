@@ -65,6 +65,21 @@ pub const LONGEST_RESUME: Duration = Duration::from_secs(300);
 pub const QUARANTINE: Duration = Duration::from_secs(600);
 pub const LONGEST_QUARANTINE: Duration = Duration::from_secs(7200);
 
+/// While a package manager works, it is looked at this often; a look that is older says nothing to an order.
+pub const PACKAGES_PERIOD: Duration = Duration::from_secs(1);
+/// After a package manager was at work, nothing is acted on for this long: what it restarts, it restarts itself.
+pub const PACKAGES_SETTLE: Duration = Duration::from_secs(60);
+/// One that holds its lock for longer than this (it waits for a person, most likely) holds back our orders no more.
+pub const LONGEST_PACKAGES: Duration = Duration::from_secs(3600);
+/// Word of the package manager that does not come is given up; the shell's own limit is 2 s.
+pub const PACKAGES_LIMIT: Duration = Duration::from_secs(5);
+/// The times of files are coarser than our clock by a few milliseconds.
+pub const PACKAGES_SLACK: Duration = Duration::from_millis(100);
+/// A job of somebody else this soon after a release link was switched is a deploy's.
+pub const DEPLOY_SOON: Duration = Duration::from_secs(60);
+/// After a sleep of the host, fresh readings are awaited no longer than this.
+pub const LONGEST_REREADING: Duration = Duration::from_secs(60);
+
 /// Saving is tried again after this long.
 pub const SAVE_RETRY: Duration = Duration::from_secs(5);
 /// Events and closed incidents that are kept.

@@ -7,6 +7,8 @@
 )]
 
 pub mod active;
+pub mod attribution;
+pub mod awake;
 pub mod boot;
 pub mod conditions;
 pub mod coverage;
@@ -17,10 +19,12 @@ pub mod incidents;
 pub mod judgement;
 pub mod limits;
 pub mod operator;
+pub mod packages;
 pub mod recovery;
 pub mod releases;
 pub mod snapshot;
 pub mod specs;
+pub mod transitions;
 pub mod turn;
 pub mod units;
 
@@ -35,6 +39,7 @@ pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<A
     let mut turn = Turn::new(now);
     route(state, observation, &mut turn);
     boot::due(state, &mut turn);
+    packages::due(state, &mut turn);
     let touched = turn.touched(state);
     // All are judged before any is acted on: what one requires may be judged in the same turn.
     for unit in &touched {
@@ -56,6 +61,10 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::UnitsMatched { pattern, units } => specs::matched(state, pattern, units, turn),
         Observation::ManagerChanged(manager) => boot::manager_changed(state, manager, turn),
         Observation::UnitChanged { unit, reading } => units::changed(state, &unit, reading, turn),
+        Observation::JobPulled { unit, job, pull } => transitions::pulled(state, &unit, job, pull),
+        Observation::UnitsRead => awake::units_read(state, turn),
+        Observation::PackageManagerRead(reading) => packages::read(state, reading, turn),
+        Observation::Resumed { after } => awake::resumed(state, after, turn),
         Observation::UnitSettingsRead { unit, settings } => {
             units::settings_read(state, &unit, settings, turn);
         }
@@ -96,6 +105,7 @@ pub fn next_deadline(state: &State) -> Option<Moment> {
         units,
         seen.resync_due,
         seen.enablement_due,
+        packages::deadline(state),
         seen.boot_in_flight_until.or(seen.boot_due),
         seen.save_failure.as_ref().map(|(at, _)| at.plus(limits::SAVE_RETRY)),
     ];

@@ -39,8 +39,8 @@ fn hold(
     let until = turn.now.plus(length);
     let message = format!("{unit} is held by {who} for {} min: {reason}", length.as_secs().div_ceil(60));
     if let Some(durable) = state.durable.units.get_mut(unit) {
-        let stop = durable.hold.take().filter(|known| known.kind == HoldKind::ManualStop);
-        // It never shortens the hold that a person's stop is.
+        let stop = durable.hold.take().filter(|known| known.kind.is_implicit());
+        // It never shortens the hold that a stop is.
         let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
         durable.hold = Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until });
     }
@@ -90,7 +90,7 @@ fn recover(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Tu
         return;
     }
     if let Some(durable) = state.durable.units.get_mut(unit)
-        && durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop)
+        && durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit())
     {
         durable.hold = None;
     }

@@ -76,6 +76,7 @@ fn of_unit(
         plan: seen.plan.clone(),
         recovery: durable.recovery.clone(),
         last_action: durable.last_action.clone(),
+        last_transition: seen.fate.last.clone(),
         hold: durable.hold.clone(),
         quarantine: durable.quarantine.clone(),
         spent: durable.spent.len(),
@@ -93,7 +94,7 @@ fn unit_state(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> UnitState 
         return UnitState::Recovering;
     }
     let held = durable.hold.as_ref();
-    if held.is_some_and(|hold| matches!(hold.kind, HoldKind::Operator { .. } | HoldKind::ManualStop)) {
+    if held.is_some_and(|hold| hold.kind.is_implicit() || matches!(hold.kind, HoldKind::Operator { .. })) {
         return UnitState::Held;
     }
     if durable.quarantine.is_some() {

@@ -42,7 +42,7 @@ fn forget_last_boot(durable: &mut UnitDurable, now: Moment) {
             steps: recovery.steps,
         });
     }
-    if durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+    if durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()) {
         durable.hold = None;
     }
     durable.last_active = None;
@@ -127,9 +127,17 @@ fn died(state: &State, unit: &UnitName) -> bool {
 }
 
 /// Follow what is managed now.
-fn watch(state: &State, turn: &mut Turn) {
+pub fn watch(state: &State, turn: &mut Turn) {
+    let managed = state.seen.units.keys();
+    let stopped_with = managed.clone().filter_map(|unit| {
+        match &state.durable.units.get(unit)?.hold.as_ref()?.kind {
+            // Its return ends the hold.
+            HoldKind::StoppedWith { unit, .. } => Some(unit),
+            HoldKind::Operator { .. } | HoldKind::ManualStop => None,
+        }
+    });
     turn.act(Action::WatchUnits {
-        units: state.seen.units.keys().filter(|unit| !unit.is_dependency()).cloned().collect(),
+        units: managed.clone().filter(|unit| !unit.is_dependency()).chain(stopped_with).cloned().collect(),
         patterns: patterns(&state.seen.specs),
     });
 }

@@ -1,31 +1,23 @@
 //! One managed unit: its readings as they come, and its evaluation at the end of a turn.
 
-use std::time::Duration;
-
 use crate::model::action::Action;
 use crate::model::moment::Moment;
 use crate::model::release::{ProcessesReading, Residence, Resident};
-use crate::model::state::{Hold, HoldKind, Phase, State, UnitSeen};
-use crate::model::unit::{
-    ActiveState, JobKind, LoadState, ManagerState, UnitName, UnitReading, UnitSettings,
-};
-use crate::policy::active::{done, passing};
+use crate::model::state::{State, UnitSeen};
+use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{boot, health, incidents, limits, operator, recovery, releases};
+use crate::policy::{boot, health, incidents, limits, operator, recovery, releases, transitions};
 
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
-    let stopping = state.seen.manager == Some(ManagerState::Stopping);
-    // Only while our own job runs is a stop ours.
-    let given = recovery::in_flight(state, unit).is_some_and(|order| order.phase == Phase::Job);
+    transitions::release_others(state, unit, &reading, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
     if seen.reading.as_ref() == Some(&reading) {
         return;
     }
-    let ours = given && !seen.resume;
     turn.touch(unit);
     let before = seen.reading.replace(reading.clone());
     let differs =
@@ -34,6 +26,10 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.active_state_since = turn.now;
     }
     count_restarts(seen, before.as_ref(), &reading, turn.now);
+    transitions::follow(state, unit, before.is_none(), &reading, turn);
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
     let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
     if new_run && before.is_some() {
         // What was seen of the last run says nothing of this one.
@@ -51,62 +47,13 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.enablement_since = turn.now;
         turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
     }
-    let stopped = stopped_by_somebody(seen, &reading);
-    let length = seen.spec.recovery.after_manual_stop;
-    let settings = seen.settings.clone();
-    let Some(durable) = state.durable.units.get_mut(unit) else {
-        return;
-    };
-    let missed = before.is_none() && missed_stop(durable.last_active.as_deref(), &reading);
     let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
-    if running {
-        if durable.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+    if let Some(durable) = state.durable.units.get_mut(unit).filter(|_| running) {
+        if durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()) {
             durable.hold = None;
         }
-        durable.last_active = Some(reading.invocation.clone());
-    } else if (stopped || missed) && !ours && !stopping && !done(&reading, settings.as_ref()) {
-        durable.hold = Some(after_stop(durable.hold.take(), length, turn.now));
+        durable.last_active = Some(reading.invocation);
     }
-}
-
-/// A person's stop is a hold; one that is there already is only made longer.
-fn after_stop(known: Option<Hold>, length: Option<Duration>, now: Moment) -> Hold {
-    let until = length.map(|length| now.plus(length));
-    match known {
-        None => Hold { kind: HoldKind::ManualStop, since: now, until },
-        Some(hold) => Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold },
-    }
-}
-
-/// A stop job went to its end and left the unit down: somebody wanted that, however the processes ended. A unit that dies
-/// by itself has no job.
-fn stopped_by_somebody(seen: &mut UnitSeen, reading: &UnitReading) -> bool {
-    let up = matches!(reading.active, ActiveState::Active | ActiveState::Activating | ActiveState::Reloading);
-    let down = matches!(reading.active, ActiveState::Inactive | ActiveState::Failed);
-    let Some(job) = reading.job else {
-        let known = seen.stop_job.take();
-        let clean = reading.active == ActiveState::Inactive && reading.result == "success";
-        // Where the kind of the job was not told, only a clean end counts as wanted.
-        return known.is_some_and(|job| down && (job.kind == JobKind::Stop || clean));
-    };
-    let stop = match job.kind {
-        JobKind::Stop => true,
-        JobKind::Other => !up,
-        JobKind::Start | JobKind::Restart => false,
-    };
-    // Stopping what was down already tells nothing of how it came down.
-    let began = seen.stop_job.is_some_and(|known| known.id == job.id) || !down;
-    seen.stop_job = (stop && began).then_some(job);
-    false
-}
-
-/// It was active when we last looked in this boot, and was stopped cleanly while we were away.
-fn missed_stop(last_active: Option<&str>, reading: &UnitReading) -> bool {
-    last_active.is_some_and(|invocation| invocation == reading.invocation)
-        && reading.active == ActiveState::Inactive
-        && reading.result == "success"
-        && reading.job.is_none()
-        && !passing(&reading.sub)
 }
 
 fn count_restarts(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &UnitReading, now: Moment) {
@@ -178,6 +125,8 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
     }
+    let last = reading.links.iter().max_by_key(|link| link.switched_at);
+    seen.fate.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(seen.fate.flip.take());
     let no_link = reading.links.is_empty() && reading.links_unread.is_none();
     let stale = |resident: &Resident| {
         matches!(resident.residence, Residence::Outdated { .. } | Residence::Deleted { .. })

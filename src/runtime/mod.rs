@@ -12,13 +12,15 @@ use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{Durable, HoldKind, State};
+use crate::model::state::{Durable, State};
 use crate::policy;
 
 /// Observations that may wait to be taken in.
 pub const INBOX: usize = 4096;
 /// The loop turns at least this often, or more often if a watchdog asks for it, so that its progress can be seen.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// The loop did not turn for this many heartbeats: the host slept, or stood still.
+const STANDSTILL: u32 = 4;
 /// Turns that wait are saved, acted on and published together, at most this many: a thousand units that are read at once
 /// cost a few transactions, and not thousands.
 const TURNS_TOGETHER: usize = 64;
@@ -74,10 +76,19 @@ impl<O: Outside> Loop<O> {
     /// Turns until every sender of the inbox is gone, and each `heartbeat` at the latest.
     pub async fn run(mut self, mut inbox: mpsc::Receiver<Observation>, heartbeat: Duration) {
         let mut together = Vec::with_capacity(TURNS_TOGETHER);
+        let mut last = self.outside.now();
         loop {
             let now = self.outside.now();
             let due = policy::next_deadline(&self.state).map_or(heartbeat, |due| due.since(now));
-            match timeout(due.min(heartbeat), inbox.recv_many(&mut together, TURNS_TOGETHER)).await {
+            let came = timeout(due.min(heartbeat), inbox.recv_many(&mut together, TURNS_TOGETHER)).await;
+            // The boot clock runs on while the host sleeps; before anything else is believed, that must be known.
+            let woke = self.outside.now();
+            let after = woke.since(last);
+            last = woke;
+            if after > heartbeat.saturating_mul(STANDSTILL) {
+                self.turn(Observation::Resumed { after }).await;
+            }
+            match came {
                 Ok(0) => return,
                 Ok(_) => self.turns(together.drain(..)).await,
                 Err(_) => self.turn(Observation::DeadlineReached).await,
@@ -142,6 +153,7 @@ impl<O: Outside> Loop<O> {
                 }
                 Action::WatchUnits { .. }
                 | Action::ReadAllUnits
+                | Action::ReadPackageManager
                 | Action::ReadEnablement { .. }
                 | Action::PredictBoot
                 | Action::WatchLinks { .. }
@@ -156,7 +168,7 @@ impl<O: Outside> Loop<O> {
     fn roll_back(&mut self) {
         let decided = std::mem::replace(&mut self.state.durable, self.saved.clone());
         for (unit, known) in decided.units {
-            let stop = known.hold.filter(|hold| hold.kind == HoldKind::ManualStop);
+            let stop = known.hold.filter(|hold| hold.kind.is_implicit());
             if let (Some(stop), Some(durable)) = (stop, self.state.durable.units.get_mut(&unit)) {
                 durable.hold.get_or_insert(stop);
             }
@@ -180,6 +192,10 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::ManagerChanged(_) => "ManagerChanged",
         Observation::UnitsMatched { .. } => "UnitsMatched",
         Observation::UnitChanged { .. } => "UnitChanged",
+        Observation::JobPulled { .. } => "JobPulled",
+        Observation::UnitsRead => "UnitsRead",
+        Observation::PackageManagerRead(_) => "PackageManagerRead",
+        Observation::Resumed { .. } => "Resumed",
         Observation::UnitSettingsRead { .. } => "UnitSettingsRead",
         Observation::UnitFilesChanged { .. } => "UnitFilesChanged",
         Observation::EnablementRead { .. } => "EnablementRead",
@@ -194,5 +210,57 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::SaveFailed { .. } => "SaveFailed",
         Observation::Impaired { .. } => "Impaired",
         Observation::DeadlineReached => "DeadlineReached",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
+    use super::*;
+
+    /// A world of which nothing but the clock moves.
+    #[derive(Debug)]
+    struct Sleeper {
+        boot_ms: Rc<Cell<i64>>,
+        ordered: mpsc::UnboundedSender<Action>,
+    }
+
+    impl Outside for Sleeper {
+        fn now(&self) -> Moment {
+            Moment { boot_ms: self.boot_ms.get(), wall_ms: self.boot_ms.get() }
+        }
+
+        async fn save(&mut self, _: Vec<Change>) -> Result<(), String> {
+            Ok(())
+        }
+
+        fn perform(&mut self, action: Action) {
+            drop(self.ordered.send(action));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sleep_of_the_host_is_noticed_before_what_came_meanwhile() {
+        let boot_ms = Rc::new(Cell::new(1000));
+        let (ordered, mut orders) = mpsc::unbounded_channel();
+        let (inbox, came) = mpsc::channel(4);
+        let (ours, _snapshots) =
+            Loop::new(Durable::default(), Sleeper { boot_ms: Rc::clone(&boot_ms), ordered });
+        let heartbeat = Duration::from_secs(5);
+        let host = async {
+            // The loop waits by now; the host sleeps for an hour, and a signal is there when it wakes.
+            tokio::task::yield_now().await;
+            boot_ms.set(boot_ms.get() + 3_600_000);
+            inbox
+                .send(Observation::ManagerChanged(crate::model::unit::ManagerState::Running))
+                .await
+                .expect("it listens");
+            let first = orders.recv().await;
+            assert_eq!(first, Some(Action::ReadAllUnits));
+            drop(inbox);
+        };
+        tokio::join!(ours.run(came, heartbeat), host);
     }
 }

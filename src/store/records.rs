@@ -107,6 +107,11 @@ impl Record for HoldKind {
                 object([("kind", Value::from("operator")), ("who", who.write()), ("reason", reason.write())])
             }
             Self::ManualStop => object([("kind", Value::from("manual-stop"))]),
+            Self::StoppedWith { unit, conflicts } => object([
+                ("kind", Value::from("stopped-with")),
+                ("unit", unit.write()),
+                ("conflicts", conflicts.write()),
+            ]),
         }
     }
 
@@ -114,6 +119,9 @@ impl Record for HoldKind {
         match field::<String>(stored, "kind")?.as_str() {
             "operator" => Ok(Self::Operator { who: field(stored, "who")?, reason: field(stored, "reason")? }),
             "manual-stop" => Ok(Self::ManualStop),
+            "stopped-with" => {
+                Ok(Self::StoppedWith { unit: field(stored, "unit")?, conflicts: field(stored, "conflicts")? })
+            }
             other => Err(format!("unknown hold `{other}`")),
         }
     }

@@ -43,9 +43,15 @@ fn file() -> impl Strategy<Value = FileId> {
     any::<(u64, u64)>().prop_map(|(dev, ino)| FileId { dev, ino })
 }
 
+fn name() -> impl Strategy<Value = UnitName> {
+    text().prop_map(UnitName)
+}
+
 fn hold() -> impl Strategy<Value = Hold> {
     let by = (text(), text()).prop_map(|(who, reason)| HoldKind::Operator { who, reason });
-    let kind = prop_oneof![by, Just(HoldKind::ManualStop)];
+    let with =
+        (name(), any::<bool>()).prop_map(|(unit, conflicts)| HoldKind::StoppedWith { unit, conflicts });
+    let kind = prop_oneof![by, Just(HoldKind::ManualStop), with];
     let parts = (kind, moment(), option::of(moment()));
     parts.prop_map(|(kind, since, until)| Hold { kind, since, until })
 }

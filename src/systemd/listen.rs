@@ -1,13 +1,20 @@
 //! What a session listens to, and the few questions that a signal raises.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use zbus::{Connection, MatchRule, ObjectPath};
 
 use super::bus::{self, MANAGER, PROPERTIES, SYSTEMD, UNITS};
 use super::proxies::ManagerProxy;
 use super::reading;
 use crate::model::unit::JobKind;
+
+/// How long a reading waits for the kind of a job.
+const KIND_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is listened to. Four rules, however many units: the bus allows 512, and every process pays for them.
 pub(super) fn rules() -> zbus::Result<Vec<MatchRule<'static>>> {
@@ -50,12 +57,27 @@ pub(super) enum KindAnswer {
 }
 
 /// The kind of a job that may be there still.
-pub(super) async fn kind_of(calls: &Connection, id: u32) -> KindAnswer {
+async fn kind_of(calls: &Connection, id: u32) -> KindAnswer {
     let asked = async {
         let path = ObjectPath::try_from(format!("/org/freedesktop/systemd1/job/{id}"))?;
         bus::property::<String>(calls, &path, "org.freedesktop.systemd1.Job", "JobType").await
     };
     kind_answer(asked.await.as_deref())
+}
+
+/// The same within the limit, and no more at once than there are turns.
+pub(super) async fn kind_in_turn(calls: Connection, turns: Arc<Semaphore>, id: u32) -> KindAnswer {
+    let asked = timeout(KIND_LIMIT, async {
+        let turn = turns.acquire_owned().await.ok()?;
+        // A question that nobody waits for any more keeps its turn: the bus still counts it.
+        let question = tokio::spawn(async move {
+            let kind = kind_of(&calls, id).await;
+            drop(turn);
+            kind
+        });
+        question.await.ok()
+    });
+    asked.await.ok().flatten().unwrap_or(KindAnswer::Unanswered)
 }
 
 fn kind_answer(told: Result<&str, &zbus::Error>) -> KindAnswer {

@@ -2,6 +2,7 @@
 
 mod bus;
 mod fragment;
+mod kin;
 mod listen;
 mod manager;
 mod outbox;

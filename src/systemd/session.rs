@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use zbus::message::Message;
 use zbus::{Connection, ObjectPath};
 
@@ -35,9 +35,8 @@ const HINT: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_secs(1);
 /// A reload that does not end is no reason to read nothing any more.
 const RELOAD_LIMIT: Duration = Duration::from_secs(120);
-/// Kinds of jobs asked for at once, and how long a reading waits for one.
+/// Kinds of jobs asked for at once.
 const KINDS: usize = 16;
-const KIND_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -76,6 +75,8 @@ pub(super) struct Session {
     asks: BTreeMap<UnitName, Ask>,
     due: Option<Instant>,
     surveying: bool,
+    /// The survey under way reads everything, and its end is told.
+    whole: bool,
     /// The first survey succeeded.
     proven: bool,
     last_survey: Instant,
@@ -110,6 +111,7 @@ impl Session {
             asks: BTreeMap::new(),
             due: None,
             surveying: false,
+            whole: false,
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
@@ -206,6 +208,7 @@ impl Session {
 
     fn survey(&mut self) {
         self.surveying = true;
+        self.whole = self.watched.units().all(|unit| self.asks.contains_key(unit));
         self.due = None;
         self.last_survey = Instant::now();
         self.watched.survey_begins();
@@ -260,8 +263,15 @@ impl Session {
     fn done(&mut self, done: Done) -> Result<(), String> {
         match done {
             Done::Surveyed(Ok(())) => {
+                // All that it read was said before it ended.
+                while let Ok(told) = self.told.try_recv() {
+                    self.surveyed(told);
+                }
                 self.surveying = false;
                 self.proven = true;
+                if self.whole {
+                    self.outbox.other(Observation::UnitsRead);
+                }
             }
             Done::Kind(id, KindAnswer::Kind(kind)) => self.watched.kind(id, Some(kind), &mut self.outbox),
             Done::Kind(id, KindAnswer::Gone) => self.watched.kind(id, None, &mut self.outbox),
@@ -326,10 +336,11 @@ impl Session {
 
     fn job_new(&mut self, message: &Message) {
         let body = message.body();
-        if let Ok((_, _, unit)) = body.deserialize::<(u32, ObjectPath<'_>, &str)>()
-            && manager::turns_by(unit)
-        {
-            self.ask_state();
+        if let Ok((id, _, unit)) = body.deserialize::<(u32, ObjectPath<'_>, &str)>() {
+            self.watched.job_queued(id, unit);
+            if manager::turns_by(unit) {
+                self.ask_state();
+            }
         }
     }
 
@@ -374,19 +385,7 @@ impl Session {
     fn ask_kind(&mut self, job: Option<u32>) {
         let Some(id) = job else { return };
         let (calls, turns) = (self.calls.clone(), Arc::clone(&self.kinds));
-        self.work.spawn(async move {
-            let asked = timeout(KIND_LIMIT, async {
-                let turn = turns.acquire_owned().await.ok()?;
-                // A question that nobody waits for any more keeps its turn: the bus still counts it.
-                let question = tokio::spawn(async move {
-                    let kind = listen::kind_of(&calls, id).await;
-                    drop(turn);
-                    kind
-                });
-                question.await.ok()
-            });
-            Done::Kind(id, asked.await.ok().flatten().unwrap_or(KindAnswer::Unanswered))
-        });
+        self.work.spawn(async move { Done::Kind(id, listen::kind_in_turn(calls, turns, id).await) });
     }
 
     fn ask_state(&mut self) {

@@ -7,7 +7,7 @@ use crate::model::boot::UnitBootFacts;
 use crate::model::unit::{UnitName, UnitSettings};
 
 /// What settings need of the `Unit` interface, always …
-pub(super) const PROPERTIES: [&str; 12] = [
+pub(super) const PROPERTIES: [&str; 18] = [
     "Id",
     "Names",
     "FragmentPath",
@@ -20,6 +20,12 @@ pub(super) const PROPERTIES: [&str; 12] = [
     "Asserts",
     "StartLimitBurst",
     "StartLimitIntervalUSec",
+    "PartOf",
+    "BindsTo",
+    "Requires",
+    "Requisite",
+    "Conflicts",
+    "ConflictedBy",
 ];
 /// … and where there are conditions or asserts.
 pub(super) const RESULTS: [&str; 3] = ["ConditionResult", "AssertResult", "AssertTimestampMonotonic"];
@@ -54,10 +60,22 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         can_stop: values::flag(told, "CanStop"),
         start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
         start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
-        triggered_by: values::texts(told, "TriggeredBy").into_iter().map(UnitName).collect(),
+        triggered_by: named(told, &["TriggeredBy"]),
+        stops_with: named(told, &["PartOf", "BindsTo", "Requires", "Requisite"]),
+        binds_to: named(told, &["BindsTo"]),
+        conflicts: named(told, &["Conflicts", "ConflictedBy"]),
         boot,
         ..UnitSettings::default()
     }
+}
+
+/// The units that these lists name, each once.
+fn named(told: &Values<'_>, lists: &[&str]) -> Vec<UnitName> {
+    let mut units: Vec<UnitName> =
+        lists.iter().flat_map(|list| values::texts(told, list)).map(UnitName).collect();
+    units.sort();
+    units.dedup();
+    units
 }
 
 /// Adds what the interface of the unit's own kind tells.

@@ -19,7 +19,7 @@ use super::values::{self, Values};
 use crate::model::moment::Moment;
 use crate::model::unit::{JobKind, LoadState, ManagerState, UnitName, UnitSettings};
 
-/// Units read at once, up to 23 questions each; the bus lets 128 answers be outstanding. Those that are loaded to be
+/// Units read at once, up to 29 questions each; the bus lets 128 answers be outstanding. Those that are loaded to be
 /// read are no more: PID 1 watches the bus for each, and is cut off from it when these are more than 512.
 const UNITS: usize = 4;
 /// Units whose files are looked at in one go.

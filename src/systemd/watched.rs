@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
 use super::bus;
+use super::kin::Kin;
 use super::outbox::Outbox;
 use super::reading::Record;
 use super::survey::{Ask, Known};
-use super::values::Values;
+use super::values::{self, Values};
 use crate::model::observation::Observation;
 use crate::model::unit::{ActiveState, JobKind, LoadState, UnitName, UnitSettings};
 
@@ -47,6 +48,7 @@ pub(super) struct Watched {
     /// What was told of settings: their fingerprint, and whether a reload is due.
     settings: BTreeMap<UnitName, (u64, bool)>,
     kinds: HashMap<u32, Kind>,
+    kin: Kin,
 }
 
 /// The kind of a job.
@@ -64,6 +66,7 @@ enum Kind {
 impl Watched {
     /// Follows exactly `units` from now on; returns those that are new.
     pub(super) fn set(&mut self, units: &BTreeSet<UnitName>) -> Vec<UnitName> {
+        self.kin.keep(units);
         let gone: Vec<UnitName> = self.paths.keys().filter(|unit| !units.contains(*unit)).cloned().collect();
         for unit in gone {
             self.leave(&unit);
@@ -103,7 +106,12 @@ impl Watched {
 
     /// Whether signals of this object matter.
     pub(super) fn knows(&self, path: &str) -> bool {
-        self.entries.contains_key(path)
+        self.entries.contains_key(path) || self.kin.knows(path)
+    }
+
+    /// A job was queued for any unit.
+    pub(super) fn job_queued(&mut self, id: u32, unit: &str) {
+        self.kin.queued(id, unit);
     }
 
     /// The names by which an object was asked for.
@@ -126,6 +134,9 @@ impl Watched {
         told: &Values<'_>,
         outbox: &mut Outbox,
     ) -> Noticed {
+        if let Some(active) = values::text(told, "ActiveState").filter(|_| interface == bus::UNIT) {
+            self.kin.changed(path, active);
+        }
         let Some(entry) = self.entries.get_mut(path) else {
             return Noticed::default();
         };
@@ -206,6 +217,7 @@ impl Watched {
         if !self.paths.contains_key(&unit) {
             return;
         }
+        self.kin.tie(&unit, &settings);
         let mut hasher = DefaultHasher::new();
         format!("{settings:?}").hash(&mut hasher);
         let told = (hasher.finish(), settings.need_daemon_reload);
@@ -289,6 +301,12 @@ impl Watched {
                 return;
             };
             record.reading = reading;
+            let job = record.reading.job.map(|job| job.id);
+            for (unit, job) in entry.names.iter().zip(std::iter::repeat(job)) {
+                if let Some((job, pull)) = job.and_then(|job| Some((job, self.kin.pull(unit, job)?))) {
+                    outbox.other(Observation::JobPulled { unit: unit.clone(), job, pull });
+                }
+            }
             if entry.told.as_ref().map(|told| &told.reading) != Some(&record.reading) {
                 for unit in &entry.names {
                     outbox.reading(unit.clone(), record.reading.clone());

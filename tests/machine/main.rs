@@ -4,6 +4,7 @@
     reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
 )]
 
+mod attribution;
 mod audit;
 mod boot;
 mod commands;
@@ -22,6 +23,7 @@ mod resilience;
 mod rig;
 mod rig_itself;
 mod thousand;
+mod two_supervisors;
 mod unit_files;
 mod user_instance;
 mod watched;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use steadfast::model::cause::{Cause, Transition, What};
 use steadfast::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth};
 use steadfast::model::incident::{Event, EventKind, Incident};
 use steadfast::model::moment::{Moment, millis};
@@ -89,6 +90,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         plan: Plan::default(),
         recovery: None,
         last_action: None,
+        last_transition: None,
         hold: None,
         quarantine: None,
         spent: 0,
@@ -199,6 +201,12 @@ pub fn outdated(now: Moment) -> UnitStatus {
         outcome: "done".to_owned(),
         ok: true,
         steps: vec![step(StepName::Start, StepResult::Done, "job done", 840)],
+    });
+    unit.last_transition = Some(Transition {
+        what: What::Started,
+        cause: Cause::Ours,
+        message: "Steadfast ordered the start".to_owned(),
+        at: ago(now, 2 * DAY + HOUR),
     });
     unit
 }

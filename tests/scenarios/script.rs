@@ -1,8 +1,10 @@
 //! Plays one scenario: lines of observations in, the same lines with the policy's answers out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use steadfast::model::action::Action;
+use steadfast::model::cause::PackagesReading;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
 use steadfast::model::spec::{Settings, Spec};
@@ -25,6 +27,8 @@ pub struct Story {
     pub answers: Vec<String>,
     /// Readings that are ordered are told, too.
     pub reads: bool,
+    /// What a look at the package manager shows; `None`: nothing answers.
+    pub packages: Option<PackagesReading>,
 }
 
 /// Plays the text and returns it with its answers written anew.
@@ -37,6 +41,7 @@ pub fn play(text: &str) -> Result<String, String> {
         specs: BTreeMap::new(),
         answers: Vec::new(),
         reads: false,
+        packages: Some(PackagesReading::default()),
     };
     let mut written = String::new();
     for (number, line) in text.lines().enumerate() {
@@ -82,6 +87,7 @@ impl Story {
             }
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
+            "packages" => self.packages(&rest)?,
             "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
             _ => {
                 let observation = words::observation(verb, &rest, self)?;
@@ -109,8 +115,13 @@ impl Story {
     }
 
     fn observe(&mut self, observation: Observation) {
-        let actions = policy::decide(&mut self.state, observation, self.now);
-        for action in actions {
+        let mut actions: VecDeque<Action> = policy::decide(&mut self.state, observation, self.now).into();
+        while let Some(action) = actions.pop_front() {
+            if let (Action::ReadPackageManager, Some(reading)) = (&action, &self.packages) {
+                // Its answer is there at once, unless the story says otherwise.
+                let answer = Observation::PackageManagerRead(reading.clone());
+                actions.extend(policy::decide(&mut self.state, answer, self.now));
+            }
             if let Some(text) = told::action(&action, self.reads) {
                 self.answers.push(format!("{} {text}", self.clock()));
             }
@@ -150,6 +161,20 @@ impl Story {
             boot_ms: 10_000 - i64::try_from(shift.as_millis()).expect("short") - 20_000,
             wall_ms: self.began.wall_ms,
         };
+    }
+
+    /// `packages busy "dpkg (pid 7)"`, `packages idle`, `packages wrote` (just now), `packages silent`.
+    fn packages(&mut self, words: &[&str]) -> Result<(), String> {
+        self.packages = match (first(words)?, words.get(1)) {
+            ("idle", _) => Some(PackagesReading::default()),
+            ("busy", Some(who)) => {
+                Some(PackagesReading { busy: Some((*who).to_owned()), ..PackagesReading::default() })
+            }
+            ("wrote", _) => Some(PackagesReading { worked_at: Some(self.now), ..PackagesReading::default() }),
+            ("silent", _) => None,
+            (other, _) => return Err(format!("a package manager is not {other}")),
+        };
+        Ok(())
     }
 
     fn spec(&mut self, words: &[&str]) -> Result<(), String> {

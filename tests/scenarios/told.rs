@@ -36,8 +36,10 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
         Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
         Action::RunProbe { unit, probe } if reads => Some(format!("RunProbe {unit} {}", probe.name)),
+        Action::ReadPackageManager if reads => Some("ReadPackageManager".to_owned()),
         Action::WatchUnits { .. }
         | Action::ReadAllUnits
+        | Action::ReadPackageManager
         | Action::ReadEnablement { .. }
         | Action::PredictBoot
         | Action::WatchLinks { .. }
@@ -66,6 +68,9 @@ pub fn unit(unit: &UnitStatus) -> Vec<String> {
             condition.reason,
             condition.message
         ));
+    }
+    if let Some(last) = &unit.last_transition {
+        lines.push(format!("last {} by {}: {}", last.what.as_str(), last.cause.as_str(), last.message));
     }
     if let Some(next) = &unit.plan.next {
         lines.push(format!("next {} because of {}", next.action.as_str(), next.because.as_str()));

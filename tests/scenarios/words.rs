@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use steadfast::model::boot::BootReading;
+use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::finding::{Code, Severity};
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
@@ -173,6 +174,9 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             let why = (verb == "impaired").then(|| rest.join(" "));
             Observation::Impaired { code: *known.ok_or("no such code")?, part: "a part of ours", why }
         }
+        "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
+        "resumed" => Observation::Resumed { after: duration(name)? },
+        "units-read" => Observation::UnitsRead,
         "matched" => Observation::UnitsMatched {
             pattern: name.to_owned(),
             units: rest.iter().map(|name| UnitName::from(*name)).collect(),
@@ -211,6 +215,24 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }),
         other => return Err(format!("{other} is no word of this language")),
     })
+}
+
+fn job_id(words: &[&str]) -> Result<u32> {
+    words
+        .first()
+        .and_then(|id| id.parse().ok())
+        .ok_or_else(|| "pulled UNIT JOB along|dead|conflict OTHER".to_owned())
+}
+
+/// `7 along db.service`, `7 dead disk.mount`, `7 conflict other.service`.
+fn pull(words: &[&str]) -> Result<Pull> {
+    let how = match words.get(1).copied().unwrap_or("") {
+        "along" => Tie::Job,
+        "dead" => Tie::Death,
+        "conflict" => Tie::Conflict,
+        other => return Err(format!("nothing is pulled {other}")),
+    };
+    Ok(Pull { unit: UnitName::from(words.get(2).copied().unwrap_or("")), how })
 }
 
 fn manager(word: &str) -> Result<ManagerState> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steadfast::model::action::Action;
 use steadfast::model::boot::BootReading;
+use steadfast::model::cause::PackagesReading;
 use steadfast::model::change::Change;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
@@ -385,6 +386,9 @@ impl Outside for Host {
                 self.outcome(100, Observation::SmokeTestFinished { unit, order, outcome });
             }
             Action::ReadAllUnits => self.read_all(),
+            Action::ReadPackageManager => {
+                self.outcome(1, Observation::PackageManagerRead(PackagesReading::default()));
+            }
             Action::ReadEnablement { units } => {
                 for unit in units {
                     let enabled = self.units[Self::index(&unit)].enabled;

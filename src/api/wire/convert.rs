@@ -84,6 +84,7 @@ impl Unit {
             next_action: status.plan.next.as_ref().map(Into::into),
             blocked: status.plan.blocked.clone(),
             last_action: status.last_action.as_ref().map(Into::into),
+            last_transition: status.last_transition.as_ref().map(Into::into),
             recovery: status.recovery.as_ref().map(Into::into),
             restarts: Restarts {
                 spent: status.spent,

@@ -1,5 +1,6 @@
 //! From the model's plain data to the wire, field by field.
 
+use crate::model::cause::Transition;
 use crate::model::release::LinkReading;
 use crate::model::state::{HoldKind, Phase};
 use crate::model::{finding, incident, operator, spec, state};
@@ -106,6 +107,17 @@ impl From<&state::LastAction> for LastAction {
     }
 }
 
+impl From<&Transition> for LastTransition {
+    fn from(last: &Transition) -> Self {
+        Self {
+            what: last.what.as_str().to_owned(),
+            cause: last.cause.as_str().to_owned(),
+            message: last.message.clone(),
+            at: last.at.into(),
+        }
+    }
+}
+
 impl From<&operator::Step> for Step {
     fn from(step: &operator::Step) -> Self {
         Self {
@@ -143,9 +155,17 @@ impl From<&state::Recovery> for Recovery {
 
 impl From<&state::Hold> for Hold {
     fn from(hold: &state::Hold) -> Self {
+        let with;
         let (kind, who, reason) = match &hold.kind {
             HoldKind::Operator { who, reason } => ("operator", Some(who), Some(reason)),
             HoldKind::ManualStop => ("manual-stop", None, None),
+            HoldKind::StoppedWith { unit, conflicts } => {
+                with = match conflicts {
+                    false => format!("it was stopped along with {unit}"),
+                    true => format!("it was stopped for {unit}, with which it conflicts"),
+                };
+                ("stopped-with", None, Some(&with))
+            }
         };
         Self {
             kind: kind.to_owned(),

@@ -46,6 +46,8 @@ pub struct Unit {
     /// Why the next action is not done now, or why there is none.
     pub blocked: Option<String>,
     pub last_action: Option<LastAction>,
+    /// What became of the unit last, and what did that; `null` until something was seen to.
+    pub last_transition: Option<LastTransition>,
     /// The order in flight.
     pub recovery: Option<Recovery>,
     pub restarts: Restarts,
@@ -155,6 +157,19 @@ pub struct LastAction {
     pub steps: Vec<Step>,
 }
 
+/// What became of the unit last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LastTransition {
+    /// `started`, `stopped` or `restarted`.
+    pub what: String,
+    /// `steadfast`, `systemd`, `crash`, `exit`, `operator`, `package-manager`, `deploy`, `dependency`, `boot`, `shutdown` or
+    /// `unknown`.
+    pub cause: String,
+    /// How that is known, or why it cannot be told.
+    pub message: String,
+    pub at: Time,
+}
+
 /// One step of a recovery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
@@ -191,7 +206,7 @@ pub struct Restarts {
 /// Leave it alone until then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
-    /// `operator` or `manual-stop`.
+    /// `operator`, `manual-stop` or `stopped-with` (another unit).
     pub kind: String,
     pub since: Time,
     /// `null`: until the unit runs again.

@@ -5,7 +5,7 @@ use super::overview::{held, since, why};
 use super::page::Page;
 use super::style::{FAINT, STRONG};
 use super::text::{latency, length, took};
-use crate::api::wire::{Condition, Event, Release, Step, Truth, Unit};
+use crate::api::wire::{Condition, Event, LastTransition, Release, Step, Truth, Unit};
 
 /// Where the facts begin.
 const LABEL: usize = 12;
@@ -107,10 +107,18 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
         let text = format!("{} {} ago, because {because}: {}", last.action, look.age(last.at), last.outcome);
         fact(page, "Last", &text);
     }
+    if let Some(last) = &unit.last_transition {
+        fact(page, "Changed", &transition(look, last));
+    }
     plans(page, unit);
     if let Some(runbook) = &unit.runbook {
         fact(page, "Runbook", runbook);
     }
+}
+
+/// `stopped 3m ago (operator): …`.
+pub fn transition(look: &Look, last: &LastTransition) -> String {
+    format!("{} {} ago ({}): {}", last.what, look.age(last.at), last.cause, last.message)
 }
 
 fn plans(page: &mut Page<'_>, unit: &Unit) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Look;
-use super::details::{activity, condition, policy, probe, release, step, title};
+use super::details::{activity, condition, policy, probe, release, step, title, transition};
 use super::overview::held;
 use super::page::Page;
 use super::style::FAINT;
@@ -57,7 +57,8 @@ fn reasons(page: &mut Page<'_>, unit: &Unit) {
         condition(page, one);
     }
     let look = page.look;
-    let mut facts: Vec<String> = unit.probes.iter().map(|one| probe(look, one)).collect();
+    let mut facts: Vec<String> = unit.last_transition.iter().map(|last| transition(look, last)).collect();
+    facts.extend(unit.probes.iter().map(|one| probe(look, one)));
     facts.extend(unit.release.iter().flat_map(|one| release(look, one)));
     facts.extend(
         unit.explained_by

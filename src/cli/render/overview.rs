@@ -255,6 +255,7 @@ pub fn held(look: &Look, hold: &crate::api::wire::Hold) -> String {
     };
     match (&hold.who, &hold.reason) {
         (Some(who), Some(reason)) => format!("{until} by {who}: {reason}"),
+        (None, Some(reason)) => format!("{until}: {reason}"),
         _ => format!("{until}: stopped by a person"),
     }
 }

@@ -1,5 +1,6 @@
 //! What speaks against acting now. The first closed gate is told.
 
+use crate::model::cause::What;
 use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
@@ -9,9 +10,8 @@ use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::dependencies::{self, Explanation};
-use crate::policy::limits;
-use crate::policy::releases;
 use crate::policy::turn::sooner;
+use crate::policy::{limits, packages, releases};
 
 use super::Want;
 
@@ -39,6 +39,7 @@ pub fn closed(
 ) -> Option<Gate> {
     let seen = state.seen.units.get(unit)?;
     host(state, now, wake)
+        .or_else(|| package_work(state, now, wake))
         .or_else(|| disabled(seen, now, wake))
         .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
         .or_else(|| held(state, unit, wake))
@@ -73,6 +74,10 @@ fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
         sooner(wake, ready);
         return Some(Gate::because("startup_hold of steadfast.toml is not over"));
     }
+    if let Some(until) = state.seen.rereading_until.filter(|until| *until > now) {
+        sooner(wake, until);
+        return Some(Gate::because("the host slept or stood still; everything is read anew first"));
+    }
     match state.seen.manager {
         Some(ManagerState::Running) => None,
         Some(ManagerState::Starting) => {
@@ -88,6 +93,15 @@ fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
     }
 }
 
+/// A package manager stops, replaces and starts units itself, and must not be met half way. People may, at their own risk.
+pub fn package_work(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let (why, until) = packages::quiet(state, now)?;
+    if let Some(until) = until {
+        sooner(wake, until);
+    }
+    Some(Gate::because(why))
+}
+
 fn disabled(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
     let disabled = seen.spec.disabled.as_ref()?;
     let until = now.at_wall_ms(disabled.until_ms);
@@ -99,6 +113,9 @@ fn disabled(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<G
 }
 
 fn held(state: &State, unit: &UnitName, wake: &mut Option<Moment>) -> Option<Gate> {
+    if state.seen.units.get(unit)?.fate.doubt.as_ref().is_some_and(|doubt| doubt.what == What::Stopped) {
+        return Some(Gate::because("it was just stopped, and who did that is being looked up"));
+    }
     let hold = state.durable.units.get(unit)?.hold.as_ref()?;
     if let Some(until) = hold.until {
         sooner(wake, until);
@@ -106,6 +123,12 @@ fn held(state: &State, unit: &UnitName, wake: &mut Option<Moment>) -> Option<Gat
     Some(Gate::because(match &hold.kind {
         HoldKind::Operator { who, reason } => format!("held by {who}: {reason}"),
         HoldKind::ManualStop => "it was stopped on purpose; that is a hold".to_owned(),
+        HoldKind::StoppedWith { unit, conflicts: false } => {
+            format!("it was stopped along with {unit}, which is not up again")
+        }
+        HoldKind::StoppedWith { unit, conflicts: true } => {
+            format!("it was stopped for {unit}, with which it conflicts")
+        }
     }))
 }
 

@@ -19,6 +19,7 @@ use crate::model::unit::UnitName;
 use crate::policy::dependencies;
 use crate::policy::health;
 use crate::policy::limits;
+use crate::policy::packages;
 use crate::policy::turn::{Turn, sooner};
 
 pub use gates::closed_for_people;
@@ -93,6 +94,10 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
     }
     if want.due > turn.now {
         sooner(wake, want.due);
+        set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
+        return;
+    }
+    if packages::must_wait(state, unit, turn) {
         set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
         return;
     }

@@ -4,6 +4,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Phase, State};
 use crate::model::unit::{ActiveState, JobResult, UnitName};
+use crate::policy::packages;
 use crate::policy::turn::Turn;
 
 use super::outcome::abandon;
@@ -26,8 +27,15 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
     if gates::closed_for_people(state, unit, recovery.kind, turn.now).is_some() {
         return;
     }
+    let by_person = recovery.because.is_none();
+    if !by_person && gates::package_work(state, turn.now, wake).is_some() {
+        return;
+    }
     if let Some(why) = gates::unwanted(state, unit, turn.now).filter(|_| recovery.because.is_some()) {
         abandon(state, unit, &why, turn);
+        return;
+    }
+    if !by_person && packages::must_wait(state, unit, turn) {
         return;
     }
     if let Some(seen) = state.seen.units.get_mut(unit) {

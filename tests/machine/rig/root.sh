@@ -19,6 +19,8 @@ readonly PACKAGES=(
   fuse3 python3-fusepy
   # what tests and people look with
   bash procps util-linux iproute2 less curl jq sqlite3
+  # another supervisor on the same unit
+  monit
 )
 
 say() { printf 'rig: %s\n' "$*" >&2; }
@@ -40,6 +42,8 @@ tune() {
   # then apply every preset, which a running Debian never does.
   : >"$root/etc/machine-id"
   rm -f "$root/var/lib/dbus/machine-id" "$root/etc/hostname" "$root/etc/resolv.conf"
+  # Only where a test asks for it.
+  rm -f "$root"/etc/rc?.d/[SK]??monit
   # A journal that outlives a reboot.
   mkdir -p "$root/var/log/journal"
 }

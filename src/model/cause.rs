@@ -1,0 +1,183 @@
+//! What happened to a unit, and who or what did it: plain data. `policy::attribution` decides.
+
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::unit::{Job, ManagerState, UnitName, UnitReading};
+
+/// What a transition of a unit comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Started,
+    /// It went down, or did not come up.
+    Stopped,
+    /// It runs anew, and was not seen to rest in between.
+    Restarted,
+}
+
+impl What {
+    /// `started`, `stopped` or `restarted`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::Restarted => "restarted",
+        }
+    }
+}
+
+/// Who or what made a transition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A job of ours.
+    Ours,
+    /// systemd's own `Restart=`.
+    Systemd,
+    /// It failed: exit code, signal, memory, watchdog, time limit, start limit.
+    Crash,
+    /// It ended by itself, and well.
+    Exit,
+    /// A job that was not ours: a person or a script.
+    Operator,
+    /// A job while a package manager was at work.
+    PackageManager,
+    /// A job that was not ours, shortly after a release link was switched.
+    Deploy,
+    /// A job that came with the fate of this other unit.
+    Dependency(UnitName),
+    Boot,
+    Shutdown,
+    /// It cannot be told; the message says why.
+    Unknown,
+}
+
+impl Cause {
+    /// The word of the contract.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ours => "steadfast",
+            Self::Systemd => "systemd",
+            Self::Crash => "crash",
+            Self::Exit => "exit",
+            Self::Operator => "operator",
+            Self::PackageManager => "package-manager",
+            Self::Deploy => "deploy",
+            Self::Dependency(_) => "dependency",
+            Self::Boot => "boot",
+            Self::Shutdown => "shutdown",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A transition with its cause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    pub what: What,
+    pub cause: Cause,
+    /// One clause that says how it is known, or why it is not.
+    pub message: String,
+    pub at: Moment,
+}
+
+/// Another unit with whose fate a job came along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pull {
+    pub unit: UnitName,
+    pub how: Tie,
+}
+
+/// How the other unit pulled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tie {
+    /// A job of the other unit, queued just before, brought this one along (`PartOf=`, `BindsTo=`, `Requires=`).
+    Job,
+    /// The other unit is down, and this one is bound to it (`BindsTo=`).
+    Death,
+    /// A job of the other unit, queued just before, and the two cannot run together (`Conflicts=`).
+    Conflict,
+}
+
+/// All that a transition is judged by, as it was when it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    pub what: What,
+    pub at: Moment,
+    /// The reading that completed the transition.
+    pub after: UnitReading,
+    /// The last job that was seen on the unit meanwhile.
+    pub job: Option<Job>,
+    /// A stop job that was not ours went to its end and left the unit down.
+    pub by_stop_job: bool,
+    /// It was found stopped when we came back.
+    pub missed: bool,
+    /// An order of ours whose job this is.
+    pub ours: bool,
+    /// It waited for systemd's own restart, and that did not come.
+    pub given_up: bool,
+    /// `NRestarts=` rose since it was last up.
+    pub restarted_itself: bool,
+    pub pull: Option<Pull>,
+    /// The job of the other unit is an order of ours.
+    pub pull_is_ours: bool,
+    pub manager: Option<ManagerState>,
+    /// The unit's release link that was switched last, and how long before; `None` when that is long ago.
+    pub flip: Option<(String, Duration)>,
+    /// Sockets, timers and paths that start the unit.
+    pub triggers: Vec<UnitName>,
+}
+
+/// A unit as it last rested: up or down, and no job about to change that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    pub up: bool,
+    pub invocation: String,
+    pub result: String,
+    /// It waits for systemd's own restart.
+    pub passing: bool,
+}
+
+/// What is remembered of one unit in order to attribute its transitions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fate {
+    pub last: Option<Transition>,
+    pub rest: Option<Rest>,
+    /// `NRestarts=` when it was last up.
+    pub restarts_up: u32,
+    /// The last job since it rested.
+    pub job: Option<Job>,
+    /// Which job came along with which other unit.
+    pub pull: Option<(u32, Pull)>,
+    /// Our order to which a start or restart was put down: one order makes one.
+    pub ours: Option<u64>,
+    /// The link of the unit that was switched last, and when.
+    pub flip: Option<(String, Moment)>,
+    /// A transition that waits for word of the package manager.
+    pub doubt: Option<Evidence>,
+}
+
+/// Whether a package manager is at work: one look at its locks and its database.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackagesReading {
+    /// Who holds its lock, for people: `apt-get (pid 812)`.
+    pub busy: Option<String>,
+    /// When its database was last written.
+    pub worked_at: Option<Moment>,
+}
+
+/// What is known of the package manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Packages {
+    pub last: PackagesReading,
+    /// Since when it is at work without a pause.
+    pub busy_since: Option<Moment>,
+    /// When it was last seen at work.
+    pub seen_at: Option<Moment>,
+    pub read_at: Option<Moment>,
+    /// A look is under way since then.
+    pub asked_at: Option<Moment>,
+    /// Units that wait for the answer.
+    pub waiting: std::collections::BTreeSet<UnitName>,
+}

@@ -1,0 +1,39 @@
+//! After a sleep, or a standstill, of the host: whatever was read before is old, and nothing is acted on until it was read anew.
+
+use std::time::Duration;
+
+use crate::model::action::Action;
+use crate::model::incident::EventKind;
+use crate::model::state::State;
+use crate::policy::turn::Turn;
+use crate::policy::{health, limits};
+
+/// The host slept, or stood still, for about this long.
+pub fn resumed(state: &mut State, after: Duration, turn: &mut Turn) {
+    let seen = &mut state.seen;
+    seen.rereading_until = Some(turn.now.plus(limits::LONGEST_REREADING));
+    seen.packages.read_at = None;
+    for unit in seen.units.values_mut() {
+        // Time that nobody had makes nothing stuck, steady or silent.
+        unit.active_state_since = turn.now;
+        unit.inspect_due = Some(turn.now);
+        health::begin_anew(unit, turn.now);
+    }
+    for durable in state.durable.units.values_mut() {
+        if let Some(order) = &mut durable.recovery {
+            order.phase_due = order.phase_due.plus(after);
+        }
+    }
+    turn.touch_all();
+    turn.act(Action::ReadAllUnits);
+    let message =
+        format!("the host slept or stood still for {} s: everything is read anew first", after.as_secs());
+    turn.record(state, None, EventKind::Notice, None, message);
+}
+
+/// Everything was read again.
+pub fn units_read(state: &mut State, turn: &mut Turn) {
+    if state.seen.rereading_until.take().is_some() {
+        turn.touch_all();
+    }
+}
