@@ -156,6 +156,8 @@ pub struct Fate {
     pub flip: Option<(String, Moment)>,
     /// A transition that waits for word of the package manager.
     pub doubt: Option<Evidence>,
+    /// The manager could not be reached since it was last read: what happened meanwhile was missed.
+    pub unseen: bool,
 }
 
 /// Whether a package manager is at work: one look at its locks and its database.

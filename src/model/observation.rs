@@ -62,6 +62,8 @@ pub enum Observation {
     OperatorAsked(Request),
     /// The durable state could not be saved; what was decided in that turn did not happen.
     SaveFailed { why: String },
+    /// The durable state was saved again.
+    Saved,
     /// A part of our own does not work (`None`: it works again): what it does, and the sentence that says what is lost.
     Impaired { code: Code, part: &'static str, why: Option<String> },
     /// The time that `next_deadline` named has come.

@@ -119,6 +119,8 @@ pub struct ProbeSeen {
     pub due: Moment,
     /// Started and not answered; given up after this.
     pub in_flight_until: Option<Moment>,
+    /// The answer that is awaited was asked of an earlier run: it counts for nothing.
+    pub outdated: bool,
 }
 
 /// A command that systemd ran for us as a transient unit (smoke test, command probe, boot engine).

@@ -160,6 +160,12 @@ impl OrderKind {
             Self::Check => "check",
         }
     }
+
+    /// It ends the run that is, or begins one.
+    #[must_use]
+    pub fn disturbs(self) -> bool {
+        matches!(self, Self::Start | Self::Restart)
+    }
 }
 
 /// An order in flight, written as an intent before its first step.
@@ -225,7 +231,7 @@ pub struct Seen {
     pub resync_due: Option<Moment>,
     /// The whole enablement is read again then.
     pub enablement_due: Option<Moment>,
-    pub save_failure: Option<(Moment, String)>,
+    pub save_failure: Option<SaveFailure>,
     /// What of our own works only in part, since when and why.
     pub impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
     pub packages: Packages,
@@ -236,6 +242,15 @@ pub struct Seen {
     /// The last events, within the limit.
     pub events: VecDeque<Event>,
     pub next_event: u64,
+}
+
+/// The durable state cannot be saved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SaveFailure {
+    pub since: Moment,
+    /// The last try.
+    pub tried_at: Moment,
+    pub why: String,
 }
 
 /// What is seen of one managed unit.

@@ -187,7 +187,11 @@ fn dead(case: &mut Case<'_>, reading: &UnitReading) -> Judgement {
     }
     let stopped = |kind: &HoldKind| *kind == HoldKind::ManualStop;
     if case.durable.hold.as_ref().is_some_and(|hold| stopped(&hold.kind)) {
-        let message = format!("{unit} was stopped by a stop job that was not ours");
+        let last = case.seen.fate.last.as_ref();
+        let message = match last.filter(|last| last.cause == Cause::Unknown) {
+            Some(last) => format!("{unit} is down: {}", last.message),
+            None => format!("{unit} was stopped by a stop job that was not ours"),
+        };
         let found = finding(Code::UnitStoppedByOperator, case.seen.spec.severity, message, case.now);
         let repair = Some(format!("steadfast recover {unit}"));
         return Judgement::bad(proven(found, Vec::new(), repair));

@@ -33,6 +33,10 @@ pub fn resumed(state: &mut State, after: Duration, turn: &mut Turn) {
 
 /// Everything was read again.
 pub fn units_read(state: &mut State, turn: &mut Turn) {
+    for unit in state.seen.units.values_mut() {
+        // Where nothing was told, nothing had happened.
+        unit.fate.unseen = false;
+    }
     if state.seen.rereading_until.take().is_some() {
         turn.touch_all();
     }

@@ -5,7 +5,7 @@ use crate::model::boot::{BootReading, Prediction};
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::state::{Mismatch, State};
+use crate::model::state::{Mismatch, SaveFailure, State};
 use crate::model::unit::{LoadState, ManagerState, UnitFileState, UnitName};
 use crate::policy::enablement;
 use crate::policy::limits;
@@ -20,6 +20,11 @@ pub fn manager_changed(state: &mut State, manager: ManagerState, turn: &mut Turn
     state.seen.manager = Some(manager);
     state.seen.manager_since = turn.now;
     turn.touch_all();
+    if manager == ManagerState::Unreachable {
+        for unit in state.seen.units.values_mut() {
+            unit.fate.unseen = true;
+        }
+    }
     let message = match manager {
         ManagerState::Unreachable => "the service manager cannot be reached: nothing is acted on",
         ManagerState::Stopping => "the host shuts down: nothing is acted on",
@@ -106,12 +111,30 @@ pub fn wish_prediction(state: &mut State, now: Moment) {
 
 /// The durable state could not be saved.
 pub fn save_failed(state: &mut State, why: String, turn: &mut Turn) {
-    if state.seen.save_failure.is_none() {
+    let known = state.seen.save_failure.as_ref();
+    let since = known.map_or(turn.now, |known| known.since);
+    if known.is_none() {
         let message = format!("cannot save the durable state: {why}; nothing is acted on meanwhile");
         turn.record(state, None, EventKind::Notice, None, message);
+        turn.touch_all();
     }
-    state.seen.save_failure = Some((turn.now, why));
-    turn.touch_all();
+    state.seen.save_failure = Some(SaveFailure { since, tried_at: turn.now, why });
+}
+
+/// When saving is tried again.
+#[must_use]
+pub fn save_retry(failure: &SaveFailure) -> Moment {
+    failure.tried_at.plus(limits::SAVE_RETRY)
+}
+
+/// The durable state is saved again.
+pub fn saved(state: &mut State, turn: &mut Turn) {
+    if let Some(failure) = state.seen.save_failure.take() {
+        let seconds = turn.now.since(failure.since).as_secs();
+        let message = format!("the durable state is saved again, after {seconds} s");
+        turn.record(state, None, EventKind::Notice, None, message);
+        turn.touch_all();
+    }
 }
 
 /// A part of our own does not work, or works again. Everything else goes on, and we say what is lost.
@@ -132,12 +155,9 @@ pub fn impaired(state: &mut State, code: Code, part: &'static str, why: Option<S
 
 /// The moment named by `next_deadline` has come.
 pub fn deadline_reached(state: &mut State, turn: &mut Turn) {
-    let retry = |(at, _): &(Moment, String)| at.plus(limits::SAVE_RETRY) <= turn.now;
-    if state.seen.save_failure.as_ref().is_some_and(retry) {
-        // Changing a counter makes the loop save; another failure is told before anything is done.
-        state.seen.save_failure = None;
+    if state.seen.save_failure.as_ref().is_some_and(|failure| save_retry(failure) <= turn.now) {
+        // Changing a counter makes the loop try to save.
         state.durable.meta.next_id = state.durable.meta.next_id.saturating_add(1);
-        turn.touch_all();
     }
 }
 

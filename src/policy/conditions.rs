@@ -122,8 +122,7 @@ fn boot(state: &State, case: &Case<'_>, verdict: Option<&BootVerdict>) -> Judgem
     }
     match &case.durable.mismatch {
         Some(mismatch) if mismatch.boot_id == state.seen.host.boot_id => {
-            let found =
-                finding(Code::BootMismatch, case.seen.spec.severity, mismatch.message.clone(), mismatch.at);
+            let found = finding(Code::BootMismatch, Severity::Warning, mismatch.message.clone(), mismatch.at);
             judgement.note(found)
         }
         Some(_) | None => judgement,

@@ -26,6 +26,9 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     };
     known.in_flight_until = None;
     turn.touch(unit);
+    if std::mem::take(&mut known.outdated) {
+        return;
+    }
     let early = begun.is_some_and(|begun| turn.now.since(begun) < spec.initial_delay);
     if serving && !(early && outcome.status != ProbeStatus::Healthy) {
         count(known, spec, &outcome, turn.now);
@@ -73,8 +76,9 @@ fn begun_at(seen: &UnitSeen) -> Option<Moment> {
 /// Forgets what was answered before: a recovery is proven by what follows.
 pub fn begin_anew(seen: &mut UnitSeen, now: Moment) {
     for spec in &seen.spec.probes {
-        let in_flight = seen.probes.get(&spec.name).and_then(|known| known.in_flight_until);
-        seen.probes.insert(spec.name.clone(), ProbeSeen { in_flight_until: in_flight, ..unasked(now) });
+        let in_flight_until = seen.probes.get(&spec.name).and_then(|known| known.in_flight_until);
+        let outdated = in_flight_until.is_some();
+        seen.probes.insert(spec.name.clone(), ProbeSeen { in_flight_until, outdated, ..unasked(now) });
     }
 }
 
@@ -86,6 +90,7 @@ fn unasked(now: Moment) -> ProbeSeen {
         in_a_row: 0,
         due: now,
         in_flight_until: None,
+        outdated: false,
     }
 }
 
@@ -107,6 +112,7 @@ pub fn schedule(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut 
         let known = probes.entry(probe.name.clone()).or_insert_with(|| unasked(now));
         if known.in_flight_until.is_some_and(|limit| limit <= now) {
             known.in_flight_until = None;
+            known.outdated = false;
         }
         if let Some(limit) = known.in_flight_until {
             sooner(wake, limit);

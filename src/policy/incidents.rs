@@ -60,7 +60,11 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
 fn opens(code: Code) -> bool {
     !matches!(
         code,
-        Code::UnitFileOutdated | Code::BinaryOutdated | Code::ProbeUnknown | Code::UnitStoppedByOperator
+        Code::UnitFileOutdated
+            | Code::BinaryOutdated
+            | Code::ProbeUnknown
+            | Code::UnitStoppedByOperator
+            | Code::BootMismatch
     )
 }
 

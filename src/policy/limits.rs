@@ -49,7 +49,7 @@ pub const PROOF_PERIOD: Duration = Duration::from_millis(500);
 /// A recovered unit must have been steady this long, or half of `verify_within` if that is less.
 pub const STEADY: Duration = Duration::from_secs(5);
 
-/// Orders (start, restart) of which the result is awaited, over the whole host.
+/// Orders (start, restart) of which the smoke test or the job is awaited, over the whole host.
 pub const ORDERS_AT_ONCE: usize = 4;
 /// A job may take the unit's own timeouts and this much more.
 pub const JOB_SLACK: Duration = Duration::from_secs(15);
@@ -57,6 +57,10 @@ pub const JOB_SLACK: Duration = Duration::from_secs(15);
 pub const LONGEST_JOB: Duration = Duration::from_secs(900);
 /// An outcome that did not come is given up this long after the shell's own limit.
 pub const LOST_OUTCOME: Duration = Duration::from_secs(10);
+/// A smoke test waits for its turn, runs, and is ended, within twice its timeout and this much more.
+pub const SMOKE_SLACK: Duration = Duration::from_secs(35);
+/// A smoke test that could not be run, or did not answer, is tried again after this long.
+pub const SMOKE_RETRY: Duration = Duration::from_secs(60);
 /// The shell's own limit is 120 s.
 pub const ENABLE_LIMIT: Duration = Duration::from_secs(125);
 /// An order of our earlier life is taken up within this time of our start, or given up.
@@ -82,8 +86,11 @@ pub const LONGEST_REREADING: Duration = Duration::from_secs(60);
 
 /// Saving is tried again after this long.
 pub const SAVE_RETRY: Duration = Duration::from_secs(5);
+/// What limits our orders for a unit that no file selects any more is forgotten after this long.
+pub const STRANGERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Events and closed incidents that are kept.
 pub const EVENTS: usize = 512;
 pub const INCIDENTS: usize = 500;
 /// Lines of evidence in a finding, and characters in a line.
 pub const EVIDENCE_LINES: usize = 12;
+pub const EVIDENCE_CHARACTERS: usize = 300;

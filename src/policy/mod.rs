@@ -91,6 +91,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         }
         Observation::OperatorAsked(request) => operator::asked(state, request, turn),
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
+        Observation::Saved => boot::saved(state, turn),
         Observation::Impaired { code, part, why } => boot::impaired(state, code, part, why, turn),
         Observation::DeadlineReached => boot::deadline_reached(state, turn),
     }
@@ -107,7 +108,7 @@ pub fn next_deadline(state: &State) -> Option<Moment> {
         seen.enablement_due,
         packages::deadline(state),
         seen.boot_in_flight_until.or(seen.boot_due),
-        seen.save_failure.as_ref().map(|(at, _)| at.plus(limits::SAVE_RETRY)),
+        seen.save_failure.as_ref().map(boot::save_retry),
     ];
     probes_of_host.into_iter().flatten().min()
 }

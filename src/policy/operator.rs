@@ -52,15 +52,15 @@ fn resume(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Tur
     let Some(durable) = state.durable.units.get_mut(unit) else {
         return;
     };
-    let was = match (durable.hold.take(), durable.quarantine.take()) {
-        (Some(_), Some(_)) => "hold and quarantine",
-        (Some(_), None) => "hold",
-        (None, Some(_)) => "quarantine",
-        (None, None) => {
-            done(id, format!("{unit} was neither held nor in quarantine"), turn);
-            return;
-        }
-    };
+    let mut was = Vec::new();
+    was.extend(durable.hold.take().map(|_| "hold"));
+    was.extend(durable.quarantine.take().map(|_| "quarantine"));
+    was.extend(durable.mismatch.take().map(|_| "boot-mismatch"));
+    if was.is_empty() {
+        done(id, format!("{unit} was neither held nor in quarantine"), turn);
+        return;
+    }
+    let was = was.join(" and ");
     durable.spent.clear();
     durable.smoke_failure = None;
     let message = format!("{unit}: {was} ended by {who}");
@@ -86,16 +86,38 @@ fn recover(state: &mut State, unit: &UnitName, id: u64, who: &str, turn: &mut Tu
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.asked.push(id);
     }
-    if recovery::in_flight(state, unit).is_some() {
+    turn.record(state, Some(unit), EventKind::Decided, None, format!("{who} asks to recover {unit}"));
+    if recovery::in_flight(state, unit).is_none() {
+        begin(state, unit, kind, turn, &mut None);
+    }
+}
+
+/// People met an order that only enabled the unit, and it is over: theirs begins.
+pub fn take_up_waiting(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let waiting = state.seen.units.get(unit).is_some_and(|seen| !seen.asked.is_empty());
+    if !waiting || recovery::in_flight(state, unit).is_some() {
         return;
     }
+    let kind = kind(state, unit);
+    let Some(why) = not_now(state, unit, kind, turn.now) else {
+        begin(state, unit, kind, turn, wake);
+        return;
+    };
+    let waiting =
+        state.seen.units.get_mut(unit).map(|seen| std::mem::take(&mut seen.asked)).unwrap_or_default();
+    for request in waiting {
+        let answer = Answer::Refused { message: format!("cannot recover {unit} now: {why}") };
+        turn.act(Action::AnswerOperator { request, answer });
+    }
+}
+
+fn begin(state: &mut State, unit: &UnitName, kind: OrderKind, turn: &mut Turn, wake: &mut Option<Moment>) {
     if let Some(durable) = state.durable.units.get_mut(unit)
         && durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit())
     {
         durable.hold = None;
     }
-    turn.record(state, Some(unit), EventKind::Decided, None, format!("{who} asks to recover {unit}"));
-    recovery::begin(state, unit, kind, None, turn, &mut None);
+    recovery::begin(state, unit, kind, None, turn, wake);
 }
 
 fn not_now(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {

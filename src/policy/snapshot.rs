@@ -144,9 +144,10 @@ fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
         let found = finding(Code::HostManagerUnreachable, Severity::Critical, message, seen.manager_since);
         findings.push(proven(found, Vec::new(), Some("systemctl status dbus".to_owned())));
     }
-    if let Some((at, why)) = &seen.save_failure {
-        let message = format!("cannot save the durable state: {why}; nothing is acted on meanwhile");
-        findings.push(finding(Code::HostStateUnsaved, Severity::Critical, message, *at));
+    if let Some(failure) = &seen.save_failure {
+        let message =
+            format!("cannot save the durable state: {}; nothing is acted on meanwhile", failure.why);
+        findings.push(finding(Code::HostStateUnsaved, Severity::Critical, message, failure.since));
     }
     let impaired = seen.impaired.iter();
     findings

@@ -13,21 +13,54 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
 use crate::policy::{incidents, limits};
 
-/// We started: what is durable is taken up; after a reboot its moments are told by the wall clock.
+/// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
     let now = turn.now;
-    let rebooted = state.durable.meta.boot_id != host.boot_id;
-    if rebooted {
-        shift(&mut state.durable, now);
-        for durable in state.durable.units.values_mut() {
-            forget_last_boot(durable, now);
-        }
-    }
-    state.durable.meta.boot_id.clone_from(&host.boot_id);
     state.seen.host = host;
+    enter_boot(state, now);
     state.seen.started_at = now;
     // Event ids grow over our own restarts: they begin at the wall clock's milliseconds.
     state.seen.next_event = u64::try_from(now.wall_ms).unwrap_or(0);
+}
+
+/// After a reboot what is durable is told by the wall clock, and by this boot's clock from now on.
+fn enter_boot(state: &mut State, now: Moment) {
+    let boot_id = &state.seen.host.boot_id;
+    if state.durable.meta.boot_id == *boot_id {
+        return;
+    }
+    state.durable.meta.boot_id.clone_from(boot_id);
+    shift(&mut state.durable, now);
+    for durable in state.durable.units.values_mut() {
+        forget_last_boot(durable, now);
+    }
+}
+
+/// What was decided could not be saved and is taken back to what is durable. What is managed stays managed, this boot
+/// is entered again, and people whose order is gone with it are told.
+pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -> Vec<Action> {
+    let decided = std::mem::replace(&mut state.durable, durable);
+    enter_boot(state, now);
+    let mut answers = Vec::new();
+    for (unit, seen) in &mut state.seen.units {
+        let known = state.durable.units.entry(unit.clone()).or_default();
+        // That a person stopped a unit is not forgotten because a disk is full.
+        let stop = decided.units.get(unit).and_then(|decided| decided.hold.as_ref());
+        if let Some(stop) = stop.filter(|hold| hold.kind.is_implicit()) {
+            known.hold.get_or_insert_with(|| stop.clone());
+        }
+        if known.recovery.is_none() {
+            let asked = std::mem::take(&mut seen.asked).into_iter();
+            answers.extend(asked.map(|request| Action::AnswerOperator { request, answer: unsaved(why) }));
+        }
+    }
+    answers
+}
+
+/// The answer to whoever asked for what could not be saved.
+#[must_use]
+pub fn unsaved(why: &str) -> Answer {
+    Answer::Refused { message: format!("cannot save the durable state: {why}") }
 }
 
 /// Orders in flight and a person's stops do not outlive the boot.
@@ -215,8 +248,20 @@ fn forget_strangers(state: &mut State, turn: &mut Turn) {
         incidents::close(state, &unit, turn);
         if let Some(durable) = state.durable.units.get_mut(&unit) {
             durable.recovery = None;
+            if !binds(durable, turn.now) {
+                state.durable.units.remove(&unit);
+            }
         }
     }
+}
+
+/// It says what may be done about the unit, should a file select it again.
+fn binds(durable: &UnitDurable, now: Moment) -> bool {
+    let held = durable.hold.as_ref().is_some_and(|hold| hold.until.is_none_or(|until| until > now));
+    let quarantine = durable.quarantine.as_ref().map(|known| known.retry_at);
+    let smoke = durable.smoke_failure.as_ref().map(|known| known.at);
+    let last = quarantine.into_iter().chain(durable.spent.last().copied()).chain(smoke).max();
+    held || last.is_some_and(|at| now.since(at) < limits::STRANGERS_KEPT)
 }
 
 fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {

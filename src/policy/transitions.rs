@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::cause::{Cause, Evidence, Pull, Rest, Tie, Transition, What};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::state::{Hold, HoldKind, OrderKind, Phase, State, UnitSeen};
+use crate::model::state::{Hold, HoldKind, Phase, State, UnitSeen};
 use crate::model::unit::{ActiveState, JobKind, ManagerState, UnitName, UnitReading};
 use crate::policy::active::{done, passing};
 use crate::policy::turn::Turn;
@@ -25,7 +25,8 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
         return;
     };
     let by_stop_job = stopped_by_somebody(seen, reading);
-    let missed = first && missed_stop(last_active.as_deref(), reading);
+    let unseen = std::mem::take(&mut seen.fate.unseen) || first;
+    let missed = unseen && !by_stop_job && missed_stop(last_active.as_deref(), reading);
     let is_done = done(reading, seen.settings.as_ref());
     if let Some(job) = reading.job {
         seen.fate.job = Some(job);
@@ -223,8 +224,9 @@ fn with_pull(state: &State, unit: &UnitName, evidence: Evidence) -> Evidence {
 /// An order of ours is in flight whose job has made this run, and no other.
 fn started_by_us(state: &mut State, unit: &UnitName, reading: &UnitReading) -> bool {
     let order = recovery::in_flight(state, unit).filter(|order| {
-        let runs = matches!(order.kind, OrderKind::Start | OrderKind::Restart);
-        runs && order.phase != Phase::SmokeTest && order.invocation_before != reading.invocation
+        order.kind.disturbs()
+            && order.phase != Phase::SmokeTest
+            && order.invocation_before != reading.invocation
     });
     let Some(order) = order.map(|order| order.order) else {
         return false;
@@ -298,9 +300,11 @@ fn stopped_by_somebody(seen: &mut UnitSeen, reading: &UnitReading) -> bool {
     false
 }
 
-/// It was active when we last looked in this boot, and was stopped cleanly while we were away.
+/// It was active when we last looked in this boot, and was stopped cleanly while we were away; it may have been started
+/// anew before that.
 fn missed_stop(last_active: Option<&str>, reading: &UnitReading) -> bool {
-    last_active.is_some_and(|invocation| invocation == reading.invocation)
+    last_active.is_some()
+        && !reading.invocation.is_empty()
         && reading.active == ActiveState::Inactive
         && reading.result == "success"
         && reading.job.is_none()

@@ -48,8 +48,9 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         turn.act(Action::ReadEnablement { units: vec![unit.clone()] });
     }
     let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
-    if let Some(durable) = state.durable.units.get_mut(unit).filter(|_| running) {
-        if durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()) {
+    let ran = running || reading.active == ActiveState::Deactivating;
+    if let Some(durable) = state.durable.units.get_mut(unit).filter(|_| ran) {
+        if running && durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()) {
             durable.hold = None;
         }
         durable.last_active = Some(reading.invocation);
@@ -162,6 +163,7 @@ pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
         // What the order was for is judged anew before anything else is wished.
         judge_anew(state, unit, turn, &mut wake);
     }
+    operator::take_up_waiting(state, unit, turn, &mut wake);
     let decided = recovery::decide(state, unit, turn, &mut wake);
     if decided {
         judge_anew(state, unit, turn, &mut wake);

@@ -10,7 +10,6 @@ use crate::model::action::Action;
 use crate::model::change::Change;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
-use crate::model::operator::Answer;
 use crate::model::snapshot::Snapshot;
 use crate::model::state::{Durable, State};
 use crate::policy;
@@ -104,6 +103,15 @@ impl<O: Outside> Loop<O> {
 
     /// Some turns in a row: one transaction, then all that they ordered.
     async fn turns(&mut self, observations: impl IntoIterator<Item = Observation>) {
+        let failing = self.state.seen.save_failure.is_some();
+        let saved = self.together(observations).await;
+        if failing && saved {
+            self.together([Observation::Saved]).await;
+        }
+    }
+
+    /// Says whether something was saved.
+    async fn together(&mut self, observations: impl IntoIterator<Item = Observation>) -> bool {
         let mut actions = Vec::new();
         for observation in observations {
             let told = trace_name(&observation);
@@ -112,43 +120,48 @@ impl<O: Outside> Loop<O> {
             actions.extend(ordered);
         }
         let changes = self.state.durable.changes_since(&self.saved);
+        if changes.is_empty() {
+            self.perform(actions);
+            return false;
+        }
         let now = self.outside.now();
-        let failing = self.state.seen.save_failure.clone();
-        let saved = match failing.filter(|(at, _)| now.since(*at) < policy::limits::SAVE_RETRY) {
-            _ if changes.is_empty() => Ok(()),
-            Some((_, why)) => Err(why),
-            None => self.outside.save(changes.clone()).await,
-        };
-        match saved {
-            Ok(()) => {
-                for change in &changes {
-                    self.saved.apply(change);
-                }
-                for action in actions {
-                    self.outside.perform(action);
-                }
-            }
-            Err(why) => self.take_back(actions, why, now),
+        let failure = self.state.seen.save_failure.as_ref();
+        if let Some(failure) = failure.filter(|failure| policy::boot::save_retry(failure) > now) {
+            let why = failure.why.clone();
+            self.take_back(actions, &why, now);
+            return false;
+        }
+        if let Err(why) = self.outside.save(changes.clone()).await {
+            self.take_back(actions, &why, now);
+            let told = policy::decide(&mut self.state, Observation::SaveFailed { why: why.clone() }, now);
+            // Whatever that turn wished to be durable has to wait as well.
+            self.take_back(told, &why, now);
+            return false;
+        }
+        for change in &changes {
+            self.saved.apply(change);
+        }
+        self.perform(actions);
+        true
+    }
+
+    fn perform(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            self.outside.perform(action);
         }
     }
 
     /// What was decided is not durable, so it did not happen: only what changes nothing outside is done.
-    fn take_back(&mut self, actions: Vec<Action>, why: String, now: Moment) {
-        self.roll_back();
-        let known = self.state.seen.save_failure.is_some();
-        let failed = Observation::SaveFailed { why: why.clone() };
-        let told = if known { Vec::new() } else { policy::decide(&mut self.state, failed, now) };
-        // Whatever that turn wished to be durable has to wait as well.
-        self.roll_back();
-        for action in actions.into_iter().chain(told) {
+    fn take_back(&mut self, actions: Vec<Action>, why: &str, now: Moment) {
+        let answers = policy::specs::taken_back(&mut self.state, self.saved.clone(), why, now);
+        for action in actions.into_iter().chain(answers) {
             match action {
                 Action::StartUnit { .. }
                 | Action::RestartUnit { .. }
                 | Action::EnableUnit { .. }
                 | Action::RunSmokeTest { .. } => {}
                 Action::AnswerOperator { request, .. } => {
-                    let message = format!("cannot save the durable state: {why}");
-                    let answer = Answer::Refused { message };
+                    let answer = policy::specs::unsaved(why);
                     self.outside.perform(Action::AnswerOperator { request, answer });
                 }
                 Action::WatchUnits { .. }
@@ -160,17 +173,6 @@ impl<O: Outside> Loop<O> {
                 | Action::InspectProcesses { .. }
                 | Action::RunProbe { .. }
                 | Action::Record(_) => self.outside.perform(action),
-            }
-        }
-    }
-
-    /// Back to what is durable; but that a person stopped a unit is not forgotten because a disk is full.
-    fn roll_back(&mut self) {
-        let decided = std::mem::replace(&mut self.state.durable, self.saved.clone());
-        for (unit, known) in decided.units {
-            let stop = known.hold.filter(|hold| hold.kind.is_implicit());
-            if let (Some(stop), Some(durable)) = (stop, self.state.durable.units.get_mut(&unit)) {
-                durable.hold.get_or_insert(stop);
             }
         }
     }
@@ -208,6 +210,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::EnableFinished { .. } => "EnableFinished",
         Observation::OperatorAsked(_) => "OperatorAsked",
         Observation::SaveFailed { .. } => "SaveFailed",
+        Observation::Saved => "Saved",
         Observation::Impaired { .. } => "Impaired",
         Observation::DeadlineReached => "DeadlineReached",
     }
@@ -262,5 +265,63 @@ mod tests {
             drop(inbox);
         };
         tokio::join!(ours.run(came, heartbeat), host);
+    }
+
+    /// A world whose disk is full until it is told otherwise.
+    #[derive(Debug, Default)]
+    struct Full {
+        boot_ms: Rc<Cell<i64>>,
+        full: Rc<Cell<bool>>,
+        told: Vec<String>,
+    }
+
+    impl Outside for Full {
+        fn now(&self) -> Moment {
+            Moment { boot_ms: self.boot_ms.get(), wall_ms: 1_000_000 + self.boot_ms.get() }
+        }
+
+        async fn save(&mut self, _: Vec<Change>) -> Result<(), String> {
+            if self.full.get() { Err("disk full".to_owned()) } else { Ok(()) }
+        }
+
+        fn perform(&mut self, action: Action) {
+            if let Action::Record(event) = action {
+                self.told.push(event.message);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_saved_is_tried_again_and_told_once() {
+        let (boot_ms, full) = (Rc::new(Cell::new(1000)), Rc::new(Cell::new(true)));
+        let outside = Full { boot_ms: Rc::clone(&boot_ms), full: Rc::clone(&full), ..Full::default() };
+        let mut durable = Durable::default();
+        durable.meta.boot_id = "the last boot".to_owned();
+        let unit = crate::model::unit::UnitName::from("shop.service");
+        let kept = durable.units.entry(unit.clone()).or_default();
+        kept.spent.push(Moment { boot_ms: 900_000, wall_ms: 1_000_500 });
+        let (mut ours, _snapshots) = Loop::new(durable, outside);
+        let host = crate::model::observation::Host { boot_id: "this boot".to_owned(), ..Default::default() };
+        ours.turn(Observation::Started(host)).await;
+        for _ in 0..3 {
+            // Nothing of the last boot is taken for this one's, though none of that could be saved.
+            assert_eq!(ours.state().durable.meta.boot_id, "this boot");
+            assert_eq!(ours.state().durable.units[&unit].spent[0].boot_ms, 500);
+            let due = policy::next_deadline(ours.state()).expect("it is tried again");
+            assert!(due.boot_ms > boot_ms.get(), "and not before its time");
+            boot_ms.set(due.boot_ms);
+            ours.turn(Observation::DeadlineReached).await;
+        }
+        full.set(false);
+        boot_ms.set(boot_ms.get() + 60_000);
+        ours.turn(Observation::DeadlineReached).await;
+        assert_eq!(ours.state().seen.save_failure, None);
+        assert_eq!(
+            ours.into_outside().told,
+            [
+                "cannot save the durable state: disk full; nothing is acted on meanwhile",
+                "the durable state is saved again, after 75 s"
+            ]
+        );
     }
 }

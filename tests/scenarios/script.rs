@@ -88,6 +88,7 @@ impl Story {
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
             "packages" => self.packages(&rest)?,
+            "saved" => self.observe(Observation::Saved),
             "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
             _ => {
                 let observation = words::observation(verb, &rest, self)?;

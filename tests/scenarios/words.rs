@@ -441,6 +441,7 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
 fn command(words: &[&str]) -> Result<CommandOutcome> {
     let ended = match words.first().copied().unwrap_or("") {
         "timeout" => CommandEnd::TimedOut,
+        "not-run" => CommandEnd::NotRun(words.get(1..).unwrap_or_default().join(" ")),
         status => CommandEnd::Exited(status.parse().map_err(|_| "an exit status")?),
     };
     let output = words.get(1..).unwrap_or_default().iter().map(|line| (*line).to_owned()).collect();

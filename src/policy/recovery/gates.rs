@@ -43,9 +43,9 @@ pub fn closed(
         .or_else(|| disabled(seen, now, wake))
         .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
         .or_else(|| held(state, unit, wake))
-        .or_else(|| quarantined(state, unit, now, wake))
+        .or_else(|| want.kind.disturbs().then(|| quarantined(state, unit, now, wake)).flatten())
         .or_else(|| busy(seen, want))
-        .or_else(|| dependency(state, unit, want, now, wake))
+        .or_else(|| want.kind.disturbs().then(|| dependency(state, unit, want, now, wake)).flatten())
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -66,8 +66,8 @@ pub fn unwanted(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
 }
 
 fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    if let Some((_, why)) = &state.seen.save_failure {
-        return Some(Gate::because(format!("the durable state cannot be saved: {why}")));
+    if let Some(failure) = &state.seen.save_failure {
+        return Some(Gate::because(format!("the durable state cannot be saved: {}", failure.why)));
     }
     let ready = state.seen.started_at.plus(state.seen.settings.startup_hold);
     if ready > now {
@@ -82,8 +82,10 @@ fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
         Some(ManagerState::Running) => None,
         Some(ManagerState::Starting) => {
             let patience = state.seen.manager_since.plus(limits::LONGEST_BOOT);
-            sooner(wake, patience);
-            (patience > now).then(|| Gate::because("boot is not finished"))
+            (patience > now).then(|| {
+                sooner(wake, patience);
+                Gate::because("boot is not finished")
+            })
         }
         Some(ManagerState::Stopping) => Some(Gate::because("the host shuts down")),
         Some(ManagerState::Maintenance) => Some(Gate::because("the host is in rescue or emergency mode")),
@@ -198,8 +200,7 @@ fn dependency(
 
 /// Too many orders at once, over the host.
 fn full(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    let orders = matches!(want.kind, OrderKind::Start | OrderKind::Restart);
-    if want.due <= now && orders && super::jobs_in_flight(state) >= limits::ORDERS_AT_ONCE {
+    if want.due <= now && want.kind.disturbs() && super::jobs_in_flight(state) >= limits::ORDERS_AT_ONCE {
         sooner(wake, now.plus(limits::SECOND_LOOK));
         return Some(Gate::because("other units are being restarted; it is its turn in a moment"));
     }

@@ -18,7 +18,6 @@ use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recove
 use crate::model::unit::UnitName;
 use crate::policy::dependencies;
 use crate::policy::health;
-use crate::policy::limits;
 use crate::policy::packages;
 use crate::policy::turn::{Turn, sooner};
 
@@ -46,7 +45,31 @@ pub fn decide(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Op
     };
     let before = picture(state);
     weigh(state, unit, turn, wake);
+    enable_meanwhile(state, unit, turn, wake);
     before != picture(state)
+}
+
+/// To be enabled waits for nothing that stands against a start or a restart.
+fn enable_meanwhile(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
+    let weighed = |state: &State| {
+        let plan = state.seen.units.get(unit).map(|seen| &seen.plan);
+        plan.and_then(|plan| plan.next.as_ref()).is_none_or(|next| next.action == OrderKind::Enable)
+    };
+    if in_flight(state, unit).is_some() || weighed(state) {
+        return;
+    }
+    let Some(want) = wants::enable(state, unit, turn.now) else {
+        return;
+    };
+    let want = budget::delayed(state, unit, want);
+    if want.due > turn.now {
+        sooner(wake, want.due);
+        return;
+    }
+    if gates::closed(state, unit, &want, turn.now, wake).is_some() || packages::must_wait(state, unit, turn) {
+        return;
+    }
+    begin(state, unit, OrderKind::Enable, Some(want.because), turn, wake);
 }
 
 /// The order in flight.
@@ -190,8 +213,11 @@ pub fn begin(
     phases::first(state, unit, turn, wake);
 }
 
-/// Answers everybody who waits for this unit's order.
-fn answer(state: &mut State, unit: &UnitName, answer: &Answer, turn: &mut Turn) {
+/// Answers everybody who waits for this unit's order. Whoever met one that only enables waits for an order of his own.
+fn answer(state: &mut State, unit: &UnitName, kind: OrderKind, answer: &Answer, turn: &mut Turn) {
+    if kind == OrderKind::Enable {
+        return;
+    }
     let waiting =
         state.seen.units.get_mut(unit).map(|seen| std::mem::take(&mut seen.asked)).unwrap_or_default();
     for request in waiting {
@@ -199,12 +225,11 @@ fn answer(state: &mut State, unit: &UnitName, answer: &Answer, turn: &mut Turn) 
     }
 }
 
-/// Orders whose job is awaited, over the whole host.
+/// Orders whose smoke test or job is awaited, over the whole host.
 fn jobs_in_flight(state: &State) -> usize {
     let units = state.durable.units.values();
     units
         .filter_map(|durable| durable.recovery.as_ref())
-        .filter(|recovery| recovery.phase == Phase::Job)
+        .filter(|recovery| matches!(recovery.phase, Phase::SmokeTest | Phase::Job))
         .count()
-        .min(limits::ORDERS_AT_ONCE)
 }

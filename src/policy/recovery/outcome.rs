@@ -6,7 +6,7 @@ use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::{Moment, millis};
 use crate::model::operator::{Answer, Step, StepName, StepResult};
-use crate::model::state::{LastAction, OrderKind, Recovery, State};
+use crate::model::state::{LastAction, Recovery, State};
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
 
@@ -50,10 +50,11 @@ pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let Some(recovery) = durable.recovery.take() else {
         return;
     };
-    let ran = matches!(recovery.kind, OrderKind::Start | OrderKind::Restart);
+    let ran = recovery.kind.disturbs();
     if ran {
         durable.quarantine = None;
         durable.smoke_failure = None;
+        durable.mismatch = None;
     }
     let deploy = matches!(
         recovery.because,
@@ -67,7 +68,7 @@ pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let message = format!("{} of {unit} is proven after {seconds}", recovery.kind.as_str());
     durable.last_action = Some(last_action(&recovery, "done".to_owned(), true, turn.now));
     turn.record(state, Some(unit), EventKind::Outcome, recovery.because, message.clone());
-    answer(state, unit, &Answer::Done { message, steps: recovery.steps }, turn);
+    answer(state, unit, recovery.kind, &Answer::Done { message, steps: recovery.steps }, turn);
 }
 
 /// The order is over and failed at this step.
@@ -86,7 +87,7 @@ pub fn fail(state: &mut State, unit: &UnitName, name: StepName, why: &str, turn:
     let message = format!("{} of {unit} failed: {}: {why}", recovery.kind.as_str(), name.as_str());
     durable.last_action = Some(last_action(&recovery, outcome, false, turn.now));
     turn.record(state, Some(unit), EventKind::Outcome, Some(Code::RecoveryFailed), message.clone());
-    answer(state, unit, &Answer::Failed { message, steps: recovery.steps }, turn);
+    answer(state, unit, recovery.kind, &Answer::Failed { message, steps: recovery.steps }, turn);
 }
 
 /// The order is given up before it did anything.
@@ -96,7 +97,7 @@ pub fn abandon(state: &mut State, unit: &UnitName, why: &str, turn: &mut Turn) {
     };
     let message = format!("{} of {unit} is not carried out: {why}", recovery.kind.as_str());
     turn.record(state, Some(unit), EventKind::Decided, recovery.because, message.clone());
-    answer(state, unit, &Answer::Refused { message }, turn);
+    answer(state, unit, recovery.kind, &Answer::Refused { message }, turn);
 }
 
 fn last_action(recovery: &Recovery, outcome: String, ok: bool, now: Moment) -> LastAction {

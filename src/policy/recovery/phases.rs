@@ -112,7 +112,8 @@ pub(super) fn enter_smoke_test(
         SmokeDirectory::Unit => None,
         SmokeDirectory::Path(path) => Some(path.clone()),
     };
-    let limit = smoke.timeout.saturating_add(limits::LOST_OUTCOME);
+    // The shell waits that long for its turn, and as long for the command.
+    let limit = smoke.timeout.saturating_mul(2).saturating_add(limits::SMOKE_SLACK);
     enter(state, unit, Phase::SmokeTest, limit, turn, wake);
     let order = in_flight(state, unit).map_or(0, |recovery| recovery.order);
     turn.act(Action::RunSmokeTest {
@@ -146,13 +147,25 @@ pub fn smoke_test_finished(
         return;
     }
     let message = format!("{}{}", ended(&outcome.ended), quoted(&outcome.output));
+    if matches!(outcome.ended, CommandEnd::NotRun(_)) {
+        // That says nothing of the new code: it is tried again.
+        fail(state, unit, StepName::SmokeTest, &message, turn);
+        return;
+    }
     let release = state.seen.units.get(unit).and_then(release_now);
     if let Some(durable) = state.durable.units.get_mut(unit) {
         durable.smoke_failure = Some(SmokeFailure {
             at: turn.now,
             release,
             message: message.clone(),
-            output: outcome.output.iter().rev().take(limits::EVIDENCE_LINES).rev().cloned().collect(),
+            output: outcome
+                .output
+                .iter()
+                .rev()
+                .take(limits::EVIDENCE_LINES)
+                .rev()
+                .map(|line| clip(line))
+                .collect(),
         });
     }
     fail(state, unit, StepName::SmokeTest, &message, turn);
@@ -173,7 +186,15 @@ fn quoted(output: &[String]) -> String {
     let written = || output.iter().rev().filter(|line| !line.trim().is_empty());
     let names_error = |line: &&String| line.contains("rror:") || line.contains("xception:");
     let line = written().find(names_error).or_else(|| written().next());
-    line.map_or(String::new(), |line| format!(": {}", line.trim()))
+    line.map_or(String::new(), |line| format!(": {}", clip(line.trim())))
+}
+
+/// A line for people, not longer than they read.
+fn clip(line: &str) -> String {
+    match line.char_indices().nth(limits::EVIDENCE_CHARACTERS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
 }
 
 /// The world changed while the smoke test ran: what speaks against the job now.

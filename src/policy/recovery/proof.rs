@@ -49,7 +49,7 @@ pub fn weigh(seen: &UnitSeen, recovery: &Recovery, now: Moment, wake: &mut Optio
     let Some(reading) = &seen.reading else {
         return Proof::lacks("the unit was not read yet");
     };
-    let anew = matches!(recovery.kind, OrderKind::Start | OrderKind::Restart);
+    let anew = recovery.kind.disturbs();
     if anew && reading.invocation == recovery.invocation_before {
         return Proof::lacks("it still runs as before (same InvocationID)");
     }

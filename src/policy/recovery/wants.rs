@@ -2,6 +2,7 @@
 
 use crate::model::finding::{Code, Finding};
 use crate::model::moment::Moment;
+use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{OnFailure, ProbeStatus};
 use crate::model::spec::Reaction;
 use crate::model::state::{OrderKind, State, UnitSeen};
@@ -20,8 +21,28 @@ pub struct Want {
 pub fn most_urgent(state: &State, unit: &UnitName, now: Moment) -> Option<Want> {
     let seen = state.seen.units.get(unit)?;
     let mut wants: Vec<Want> = seen.findings.iter().filter_map(|finding| want(seen, finding, now)).collect();
+    if let Some(retry) = smoke_retry(state, unit) {
+        for want in &mut wants {
+            want.due = if want.kind.disturbs() { want.due.max(retry) } else { want.due };
+        }
+    }
     wants.sort_by_key(|want| (want.due.max(now), urgency(want.kind), want.because));
     wants.into_iter().next()
+}
+
+/// The last order ended with a smoke test that said nothing: not before this moment again.
+fn smoke_retry(state: &State, unit: &UnitName) -> Option<Moment> {
+    let durable = state.durable.units.get(unit).filter(|durable| durable.smoke_failure.is_none())?;
+    let last = durable.last_action.as_ref().filter(|last| !last.ok)?;
+    let step = last.steps.last().filter(|step| step.name == StepName::SmokeTest)?;
+    (step.result == StepResult::Failed).then(|| last.at.plus(limits::SMOKE_RETRY))
+}
+
+/// The wish to be enabled, whatever else is wished.
+pub fn enable(state: &State, unit: &UnitName, now: Moment) -> Option<Want> {
+    let seen = state.seen.units.get(unit)?;
+    let wants = seen.findings.iter().filter_map(|finding| want(seen, finding, now));
+    wants.into_iter().find(|want| want.kind == OrderKind::Enable)
 }
 
 fn urgency(kind: OrderKind) -> u8 {

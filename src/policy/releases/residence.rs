@@ -36,7 +36,12 @@ pub struct Known<'a> {
 /// Judges every process of a unit against its links. A link without target judges nobody.
 #[must_use]
 pub fn judge(reading: &ProcessesReading, known: Known<'_>) -> Vec<Resident> {
-    let links = yardsticks(&reading.links, known);
+    let mut links = yardsticks(&reading.links, known);
+    let main = reading.processes.iter().find(|process| Some(process.pid) == known.main_pid);
+    let main = main.map(|process| residence(process, true, &links, known));
+    if let Some(Residence::Outdated { release, .. } | Residence::Deleted { release }) = main {
+        links.iter_mut().for_each(|by| by.of_main = Some(release.clone()));
+    }
     reading
         .processes
         .iter()
@@ -66,6 +71,8 @@ struct Yardstick<'a> {
     dedicated: bool,
     /// `WorkingDirectory=` runs through it.
     directory: bool,
+    /// The old release in which the main process lives.
+    of_main: Option<String>,
 }
 
 /// Where one place lies by one link.
@@ -103,6 +110,7 @@ fn yardsticks<'a>(links: &'a [LinkReading], known: Known<'a>) -> Vec<Yardstick<'
                 outer,
                 dedicated: is_dedicated(link, target, past, links, outer),
                 directory: below(&known.settings.working_directory, &link.link),
+                of_main: None,
             }
         })
         .collect()
@@ -227,7 +235,12 @@ fn lies(place: &Place, held: Held, process: &ProcessReading, by: &Yardstick<'_>)
         return Lies::Current;
     }
     let found = was_target(place, process, by)
-        .or_else(|| (by.dedicated && !by.side).then(|| beside(place, held, by)).flatten())
+        .or_else(|| {
+            let release = (by.dedicated && !by.side).then(|| beside(place, held, by)).flatten()?;
+            // A child that began after the last switch may well build or test a release that never was in force.
+            let newcomer = held == Held::Directory && !before(process.started_ms, by.link.switched_at);
+            (!newcomer || by.of_main.as_ref() == Some(&release)).then_some(release)
+        })
         .or_else(|| (place.gone && held == Held::MainDirectory).then(|| followed(place, by)).flatten());
     match found {
         Some(release) if place.gone => Lies::Gone(release),

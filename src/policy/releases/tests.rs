@@ -536,3 +536,12 @@ fn replaced_binaries_are_told_with_their_users_and_not_those_of_a_release() {
     let clean = ProcessesReading { processes: vec![uses(102, &[])], ..ProcessesReading::default() };
     assert_eq!(binaries(&clean, None, &History::new()), None);
 }
+
+#[test]
+fn a_child_that_builds_the_next_release_is_not_outdated() {
+    let verdict = verdict_of(
+        vec![current()],
+        vec![process(MAIN, AFTER, release(66)), process(101, AFTER, release(67))],
+    );
+    assert_eq!(verdict.named, []);
+}
