@@ -36,8 +36,9 @@ pub struct UnitFile {
     /// Any number of probes, each with a name.
     #[schemars(with = "BTreeMap<String, Probe>")]
     pub probe: BTreeMap<String, Spanned<Probe>>,
-    #[schemars(skip)]
-    pub progress: Option<NotYet>,
+    /// Any number of sources of progress, each with a name: demand without progress is trouble.
+    #[schemars(with = "BTreeMap<String, Progress>")]
+    pub progress: BTreeMap<String, Spanned<Progress>>,
     /// The only way to switch a file off; both keys are required.
     pub disabled: Option<Disabled>,
 }
@@ -224,6 +225,53 @@ pub struct Probe {
     pub credential: Option<NotYet>,
     #[schemars(skip)]
     pub password_file: Option<NotYet>,
+}
+
+/// A source of progress: exactly one of http, command. It is never asked through the queue itself.
+#[derive(Debug, Default, Derive, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Progress {
+    /// GET this URL; `depth` and its kin point into its JSON.
+    #[schemars(with = "Option<String>")]
+    pub http: Option<Spanned<String>>,
+    /// Prints `depth=12`, and where known `in_work=3 completed=4711 age=90 consumers=2 paused=0`. Run as the unit's user.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub command: Option<Spanned<Vec<String>>>,
+    /// http: JSON pointer to the number of items that wait.
+    pub depth: Option<String>,
+    /// http: JSON pointer to the number of items completed so far.
+    pub completed: Option<String>,
+    /// http: JSON pointer to the age of the oldest item in seconds.
+    pub age: Option<String>,
+    /// http: JSON pointer to the number of consumers.
+    pub consumers: Option<String>,
+    /// More items than this are a backlog.
+    pub max_depth: Option<u64>,
+    /// An oldest item older than this is a backlog.
+    pub max_age: Option<Length>,
+    /// Items wait and none was completed for this long. Default: "10m".
+    pub stalled_after: Option<Length>,
+    /// After what the unit requires came back, the queue must be empty, or drain, within this time. Default: "30m".
+    pub drain_within: Option<Length>,
+    /// restart or alert. Default: restart.
+    pub on_stall: Option<OnStale>,
+    /// Default: "15s".
+    pub period: Option<Length>,
+    /// Must be below period. Default: "5s".
+    #[schemars(with = "Option<Length>")]
+    pub timeout: Option<Spanned<Length>>,
+    #[schemars(skip)]
+    pub rabbitmq: Option<NotYet>,
+    #[schemars(skip)]
+    pub queue: Option<NotYet>,
+    #[schemars(skip)]
+    pub redis: Option<NotYet>,
+    #[schemars(skip)]
+    pub postgres: Option<NotYet>,
+    #[schemars(skip)]
+    pub mysql: Option<NotYet>,
+    #[schemars(skip)]
+    pub credential: Option<NotYet>,
 }
 
 #[derive(Debug, Derive, JsonSchema)]

@@ -8,6 +8,7 @@ mod loader;
 mod ownership;
 mod parse;
 mod probe;
+mod progress;
 mod requires;
 #[cfg(test)]
 mod tests;

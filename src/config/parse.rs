@@ -17,7 +17,7 @@ use super::file::{
     self, Binaries, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
 };
-use super::{ownership, probe};
+use super::{ownership, probe, progress};
 
 /// Kinds of unit that systemd knows.
 const KINDS: [&str; 11] = [
@@ -114,6 +114,13 @@ pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
         }
         probes.push(spec);
     }
+    let mut progress = Vec::new();
+    for (name, written) in &keys.progress {
+        progress.push(progress::progress(name, written)?);
+        if let Some(argv) = &written.get_ref().command {
+            trusted(argv, owner)?;
+        }
+    }
     Ok(Spec {
         selector: selector(file, keys.unit.as_deref())?,
         file: file.display().to_string(),
@@ -132,6 +139,7 @@ pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
         release: release(&keys.release)?,
         smoke: keys.smoke.as_ref().map(|smoke| self::smoke(smoke, owner)).transpose()?,
         probes,
+        progress,
         disabled: keys.disabled.as_ref().map(disabled).transpose()?,
     })
 }

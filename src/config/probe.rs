@@ -14,10 +14,7 @@ use super::file::{Length, OnStale, Probe};
 /// The probe, or what is wrong with it.
 pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake> {
     let (span, keys) = (written.span(), written.get_ref());
-    let usual = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    if name.is_empty() || !name.chars().all(usual) {
-        return Err(Mistake::at(span, format!("cannot name a probe `{name}`: use a-z, 0-9, _ and -")));
-    }
+    named("probe", name, &span)?;
     let length =
         |written: Option<Length>, usual: u64| written.map_or(Duration::from_secs(usual), |length| length.0);
     let period = length(keys.period, 10);
@@ -50,6 +47,16 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
             Some(OnStale::Restart) | None => OnFailure::Restart,
         },
     })
+}
+
+/// Its name is a word for command lines and file names.
+pub fn named(what: &str, name: &str, span: &Range<usize>) -> Result<(), Mistake> {
+    let usual = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    if name.is_empty() || !name.chars().all(usual) {
+        let message = format!("cannot name a {what} `{name}`: use a-z, 0-9, _ and -");
+        return Err(Mistake::at(span.clone(), message));
+    }
+    Ok(())
 }
 
 /// Exactly one kind, and only its own keys.
@@ -87,7 +94,8 @@ fn kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, Mist
     }
 }
 
-fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
+/// A URL that can be asked.
+pub fn url(url: &Spanned<String>) -> Result<String, Mistake> {
     let text = url.get_ref();
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if rest.is_none_or(|rest| rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace))
@@ -97,6 +105,10 @@ fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
             format!("cannot ask \"{text}\": it is no http:// or https:// URL"),
         ));
     }
+    Ok(text.clone())
+}
+
+fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
     let mut json = BTreeMap::new();
     for (pointer, value) in &keys.json {
         if !pointer.is_empty() && !pointer.starts_with('/') {
@@ -107,7 +119,7 @@ fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
         json.insert(pointer.clone(), expected(value)?);
     }
     Ok(HttpProbe {
-        url: text.clone(),
+        url: self::url(url)?,
         status: keys.status.as_ref().map_or(Ok((200, 200)), status)?,
         content_type: keys.content_type.clone(),
         json,

@@ -99,6 +99,24 @@ fn every_key_has_an_effect() {
     for key in keys {
         assert_ne!(spec_of(&format!("{http}{key}")).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
     }
+    let command = "[progress.a]\ncommand = [\"/bin/true\"]\n";
+    let http = "[progress.a]\nhttp = \"http://127.0.0.1/\"\ndepth = \"/depth\"\n";
+    let keys = [
+        (command, "max_depth = 100"),
+        (command, "max_age = \"10m\""),
+        (command, "stalled_after = \"1m\""),
+        (command, "drain_within = \"1m\""),
+        (command, "on_stall = \"alert\""),
+        (command, "period = \"5s\""),
+        (command, "timeout = \"1s\""),
+        (http, "completed = \"/done\""),
+        (http, "age = \"/oldest\""),
+        (http, "consumers = \"/consumers\""),
+    ];
+    for (source, key) in keys {
+        let usual = spec_of(source).expect("a spec");
+        assert_ne!(spec_of(&format!("{source}{key}")).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
+    }
     let smoke = spec_of("[smoke]\ncommand = [\"/bin/true\"]\ndirectory = \"unit\"\ntimeout = \"5s\"")
         .expect("a spec");
     let smoke = smoke.smoke.expect("a smoke test");
@@ -116,6 +134,9 @@ fn mistakes_are_told_with_their_place() {
         "[probe.inbox]\nperiod = \"2s\"\n",
         "[probe.queue]\nredis = \"redis://127.0.0.1/0\"\n",
         "[progress.jobs]\nredis = \"redis://127.0.0.1/0\"\n",
+        "[progress.jobs]\nhttp = \"http://127.0.0.1/stats\"\n",
+        "[progress.jobs]\ncommand = [\"/bin/true\"]\ndepth = \"/depth\"\n",
+        "[progress.jobs]\nmax_depth = 5\n",
         "[disabled]\nreason = \"flaps\"\n",
         "mode = \"act\nseverity = \n",
         "[smoke]\ncommand = [\"php\", \"-l\"]\n",

@@ -59,6 +59,7 @@ fn unmanaged(unit: UnitName) -> Spec {
         },
         smoke: None,
         probes: Vec::new(),
+        progress: Vec::new(),
         disabled: None,
     }
 }

@@ -13,6 +13,7 @@ use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
 use crate::model::probe::{ProbeKind, ProbeSpec};
+use crate::model::progress::{ProgressSource, ProgressSpec};
 use crate::model::unit::UnitName;
 use crate::packages;
 use crate::probe;
@@ -119,6 +120,20 @@ impl World {
         }
     }
 
+    fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
+        let orders = self.orders.clone();
+        self.spawn(async move {
+            let answer = match &spec.source {
+                ProgressSource::Command { argv } => {
+                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
+                    probe::judge_sample(&ended)
+                }
+                ProgressSource::Http { .. } => probe::sample(&spec).await,
+            };
+            Observation::ProgressSampled { unit, progress: spec.name, answer }
+        });
+    }
+
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
         let orders = self.orders.clone();
         self.spawn(async move {
@@ -183,6 +198,7 @@ impl Outside for World {
                 Observation::ProcessesInspected { unit, reading }
             }),
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
+            Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
             Action::AnswerOperator { request, answer } => drop(self.answers.send((request, answer))),
             Action::Record(event) if self.store.is_some() => journal::record(&event),
             Action::Record(_) => {}

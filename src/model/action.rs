@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::incident::Event;
 use super::operator::Answer;
 use super::probe::ProbeSpec;
+use super::progress::ProgressSpec;
 use super::unit::UnitName;
 
 /// An order to a shell, which tries it once within a limit.
@@ -40,6 +41,10 @@ pub enum Action {
     RunProbe {
         unit: UnitName,
         probe: ProbeSpec,
+    },
+    SampleProgress {
+        unit: UnitName,
+        progress: ProgressSpec,
     },
     /// Run the command as the unit's user, in this directory (`None`: the unit's own), by systemd.
     RunSmokeTest {

@@ -136,6 +136,15 @@ codes! {
     ProbeFailed = "probe-failed",
     ProbeSlow = "probe-slow",
     ProbeUnknown = "probe-unknown",
+    /// Items wait, and none is completed.
+    Stalled = "stalled",
+    /// Too many items wait, or one for too long.
+    Backlog = "backlog",
+    NoConsumer = "no-consumer",
+    /// Somebody paused the work.
+    Paused = "paused",
+    /// What it requires came back, and it did not get through what had piled up.
+    DrainOverdue = "drain-overdue",
     /// Explained by a failing unit that this one requires.
     DependencyDown = "dependency-down",
     Quarantined = "quarantined",

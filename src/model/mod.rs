@@ -16,6 +16,7 @@ pub mod moment;
 pub mod observation;
 pub mod operator;
 pub mod probe;
+pub mod progress;
 pub mod release;
 pub mod snapshot;
 pub mod spec;

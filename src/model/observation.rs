@@ -8,6 +8,7 @@ use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
+use super::progress::Sample;
 use super::release::ProcessesReading;
 use super::spec::{Problem, Settings, Spec};
 use super::unit::{JobResult, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
@@ -60,6 +61,8 @@ pub enum Observation {
     EnableFinished { unit: UnitName, order: u64, result: Result<Vec<String>, String> },
     /// A person asks.
     OperatorAsked(Request),
+    /// A source of progress said this, or why it said nothing.
+    ProgressSampled { unit: UnitName, progress: String, answer: Result<Sample, String> },
     /// The durable state could not be saved; what was decided in that turn did not happen.
     SaveFailed { why: String },
     /// The durable state was saved again.

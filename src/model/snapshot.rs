@@ -9,6 +9,7 @@ use super::incident::{Event, Incident};
 use super::moment::Moment;
 use super::observation::Host;
 use super::probe::ProbeSeen;
+use super::progress::ProgressSeen;
 use super::release::{LinkReading, Resident};
 use super::spec::{Mode, Problem, RecoverySpec};
 use super::state::{Hold, LastAction, Plan, Quarantine, Recovery};
@@ -92,6 +93,7 @@ pub struct UnitStatus {
     pub links: Vec<LinkReading>,
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
+    pub progress: BTreeMap<String, ProgressSeen>,
     pub findings: Vec<Finding>,
     pub incident: Option<u64>,
     pub plan: Plan,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::finding::Severity;
 use super::probe::ProbeSpec;
+use super::progress::ProgressSpec;
 use super::unit::UnitName;
 
 /// act, or only say what would be done.
@@ -47,6 +48,7 @@ pub struct Spec {
     pub release: ReleaseSpec,
     pub smoke: Option<SmokeSpec>,
     pub probes: Vec<ProbeSpec>,
+    pub progress: Vec<ProgressSpec>,
     pub disabled: Option<DisabledSpec>,
 }
 

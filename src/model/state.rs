@@ -10,6 +10,7 @@ use super::moment::Moment;
 use super::observation::{Host, Matches};
 use super::operator::Step;
 use super::probe::ProbeSeen;
+use super::progress::ProgressSeen;
 use super::release::{FileId, PastTarget, ProcessesReading, Resident};
 use super::spec::{Problem, Settings, Spec};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
@@ -272,6 +273,9 @@ pub struct UnitSeen {
     /// The processes, judged.
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
+    pub progress: BTreeMap<String, ProgressSeen>,
+    /// What it requires is down.
+    pub outage: bool,
     /// Since when `ActiveState` is what it is.
     pub active_state_since: Moment,
     /// Recent automatic restarts by systemd: (when, `NRestarts`), within the limit.
@@ -309,6 +313,8 @@ impl UnitSeen {
             inspect_in_flight_until: None,
             residents: Vec::new(),
             probes: BTreeMap::new(),
+            progress: BTreeMap::new(),
+            outage: false,
             active_state_since: now,
             restarts_seen: VecDeque::new(),
             conditions: BTreeMap::new(),

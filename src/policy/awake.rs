@@ -6,7 +6,7 @@ use crate::model::action::Action;
 use crate::model::incident::EventKind;
 use crate::model::state::State;
 use crate::policy::turn::Turn;
-use crate::policy::{health, limits};
+use crate::policy::{health, limits, progress};
 
 /// The host slept, or stood still, for about this long.
 pub fn resumed(state: &mut State, after: Duration, turn: &mut Turn) {
@@ -18,6 +18,7 @@ pub fn resumed(state: &mut State, after: Duration, turn: &mut Turn) {
         unit.active_state_since = turn.now;
         unit.inspect_due = Some(turn.now);
         health::begin_anew(unit, turn.now);
+        progress::begin_anew(unit, turn.now);
     }
     for durable in state.durable.units.values_mut() {
         if let Some(order) = &mut durable.recovery {

@@ -11,7 +11,7 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSett
 use crate::policy::active::{self, Case};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::sooner;
-use crate::policy::{enablement, health, packages, releases};
+use crate::policy::{enablement, health, packages, progress, releases};
 
 /// Judges all conditions anew and returns the findings, those of recovery included.
 pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) -> Vec<Finding> {
@@ -36,7 +36,7 @@ pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<
         (Boot, boot(state, &case, verdict.as_ref())),
         (Release, release(state, &case)),
         (Serving, health::serving(&case)),
-        (Progressing, Judgement::unknown("no-progress", "no progress source is configured")),
+        (Progressing, progress::progressing(&mut case)),
     ];
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(of_recovery(seen, durable, now));

@@ -168,6 +168,11 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::ProbeFailed
         | Code::ProbeSlow
         | Code::ProbeUnknown
+        | Code::Stalled
+        | Code::Backlog
+        | Code::NoConsumer
+        | Code::Paused
+        | Code::DrainOverdue
         | Code::DependencyDown
         | Code::Quarantined
         | Code::RecoveryFailed

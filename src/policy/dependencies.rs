@@ -55,6 +55,10 @@ pub fn explains(code: Code) -> bool {
             | Code::ProbeFailed
             | Code::ProbeSlow
             | Code::ProbeUnknown
+            | Code::Stalled
+            | Code::Backlog
+            | Code::NoConsumer
+            | Code::DrainOverdue
             | Code::RecoveryFailed
             | Code::Quarantined
     )

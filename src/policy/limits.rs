@@ -44,6 +44,10 @@ pub const REATTRIBUTION: Duration = Duration::from_secs(60);
 
 /// A probe that does not answer is given up this long after its timeout.
 pub const PROBE_SLACK: Duration = Duration::from_secs(5);
+/// Samples of progress in a row that make a verdict …
+pub const SAMPLES: u32 = 4;
+/// … and answers that did not come, or told of a pause.
+pub const UNANSWERED: u32 = 2;
 /// While a recovery is proven, probes run this often.
 pub const PROOF_PERIOD: Duration = Duration::from_millis(500);
 /// A recovered unit must have been steady this long, or half of `verify_within` if that is less.

@@ -20,6 +20,7 @@ pub mod judgement;
 pub mod limits;
 pub mod operator;
 pub mod packages;
+pub mod progress;
 pub mod recovery;
 pub mod releases;
 pub mod snapshot;
@@ -79,6 +80,9 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         }
         Observation::ProbeFinished { unit, probe, outcome } => {
             health::finished(state, &unit, &probe, outcome, turn);
+        }
+        Observation::ProgressSampled { unit, progress, answer } => {
+            progress::sampled(state, &unit, &progress, answer, turn);
         }
         Observation::SmokeTestFinished { unit, order, outcome } => {
             recovery::smoke_test_finished(state, &unit, order, &outcome, turn);

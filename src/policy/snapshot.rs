@@ -71,6 +71,7 @@ fn of_unit(
         links: seen.processes.iter().flat_map(|reading| reading.links.iter().cloned()).collect(),
         residents: seen.residents.clone(),
         probes: seen.probes.clone(),
+        progress: seen.progress.clone(),
         findings: seen.findings.clone(),
         incident: incidents::of_unit(state, unit),
         plan: seen.plan.clone(),

@@ -7,6 +7,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Host;
 use crate::model::operator::Answer;
+use crate::model::progress::ProgressSpec;
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
@@ -272,6 +273,11 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
             known.probes.retain(|name, _| {
                 let same = |probe: &&crate::model::probe::ProbeSpec| probe.name == *name;
                 before.iter().find(same) == spec.probes.iter().find(same)
+            });
+            let before = &known.spec.progress;
+            known.progress.retain(|name, _| {
+                let same = |progress: &&ProgressSpec| progress.name == *name;
+                before.iter().find(same) == spec.progress.iter().find(same)
             });
             known.inspect_due = Some(turn.now);
             known.spec = spec;

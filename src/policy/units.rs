@@ -7,7 +7,7 @@ use crate::model::state::{State, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{boot, health, incidents, limits, operator, recovery, releases, transitions};
+use crate::policy::{boot, health, incidents, limits, operator, progress, recovery, releases, transitions};
 
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
@@ -37,6 +37,7 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         seen.residents.clear();
         seen.inspected_at = None;
         health::begin_anew(seen, turn.now);
+        progress::begin_anew(seen, turn.now);
     }
     if new_run {
         seen.inspect_due = Some(turn.now.plus(limits::INSPECTION_DELAY));
@@ -149,6 +150,7 @@ pub fn judge(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let mut wake = None;
     boot::keep_prediction(state, unit, turn);
     operator::expire_hold(state, unit, turn, &mut wake);
+    progress::follow_outage(state, unit, turn.now);
     judge_anew(state, unit, turn, &mut wake);
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.wake = wake;
@@ -170,6 +172,7 @@ pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     }
     schedule_inspection(state, unit, turn, &mut wake);
     health::schedule(state, unit, turn, &mut wake);
+    progress::schedule(state, unit, turn, &mut wake);
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.wake = wake;
     }

@@ -28,7 +28,7 @@ pub async fn run(probe: &HttpProbe, limit: Limit) -> ProbeOutcome {
         }
     };
     let asked = format!("GET {}", words::name(shown(&url).as_str()));
-    match fetch(probe, url, limit).await {
+    match fetch(probe.follow_redirects, url, limit).await {
         Ok(answer) => judge(probe, &asked, &answer),
         Err(failure) => failure.of(&asked),
     }
@@ -45,12 +45,12 @@ fn shown(url: &Url) -> Url {
 }
 
 /// A client for this one request: no connection, address or certificate outlives a probe and colours the next one.
-async fn fetch(probe: &HttpProbe, url: Url, limit: Limit) -> Result<Answer, Failure> {
+pub async fn fetch(follow: bool, url: Url, limit: Limit) -> Result<Answer, Failure> {
     let host = url.host_str().unwrap_or_default().to_owned();
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let port = url.port_or_known_default().unwrap_or_default();
     let addresses = names::resolve(bare, port, limit).await?;
-    let client = client(probe, url.scheme(), host, addresses, limit).await?;
+    let client = client(follow, url.scheme(), host, addresses, limit).await?;
     let began = Instant::now();
     let response = limit
         .within(client.get(url).send())
@@ -73,13 +73,12 @@ async fn fetch(probe: &HttpProbe, url: Url, limit: Limit) -> Result<Answer, Fail
 }
 
 async fn client(
-    probe: &HttpProbe,
+    follow: bool,
     scheme: &str,
     host: String,
     addresses: Vec<SocketAddr>,
     limit: Limit,
 ) -> Result<Client, Failure> {
-    let follow = probe.follow_redirects;
     let build = move |certificates: bool| {
         super::init();
         let builder = Client::builder()

@@ -10,6 +10,7 @@ mod http;
 mod http_answer;
 mod json;
 mod names;
+mod progress;
 mod tcp;
 mod unix;
 mod words;
@@ -20,6 +21,7 @@ use crate::model::probe::{ProbeKind, ProbeOutcome, ProbeSpec};
 use failure::Failure;
 
 pub use command::judge_command;
+pub use progress::{judge_sample, sample};
 
 /// Chooses the cryptography that TLS uses in the whole process. Once, before the first probe; again does nothing.
 pub fn init() {

@@ -172,6 +172,7 @@ impl<O: Outside> Loop<O> {
                 | Action::WatchLinks { .. }
                 | Action::InspectProcesses { .. }
                 | Action::RunProbe { .. }
+                | Action::SampleProgress { .. }
                 | Action::Record(_) => self.outside.perform(action),
             }
         }
@@ -205,6 +206,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::ReleaseSwitched { .. } => "ReleaseSwitched",
         Observation::ProcessesInspected { .. } => "ProcessesInspected",
         Observation::ProbeFinished { .. } => "ProbeFinished",
+        Observation::ProgressSampled { .. } => "ProgressSampled",
         Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
         Observation::JobFinished { .. } => "JobFinished",
         Observation::EnableFinished { .. } => "EnableFinished",

@@ -85,6 +85,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         links: Vec::new(),
         residents: Vec::new(),
         probes: BTreeMap::new(),
+        progress: BTreeMap::new(),
         findings: Vec::new(),
         incident: None,
         plan: Plan::default(),

@@ -35,6 +35,9 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::PredictBoot if reads => Some("PredictBoot".to_owned()),
         Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
         Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
+        Action::SampleProgress { unit, progress } if reads => {
+            Some(format!("SampleProgress {unit} {}", progress.name))
+        }
         Action::RunProbe { unit, probe } if reads => Some(format!("RunProbe {unit} {}", probe.name)),
         Action::ReadPackageManager if reads => Some("ReadPackageManager".to_owned()),
         Action::WatchUnits { .. }
@@ -44,7 +47,8 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         | Action::PredictBoot
         | Action::WatchLinks { .. }
         | Action::InspectProcesses { .. }
-        | Action::RunProbe { .. } => None,
+        | Action::RunProbe { .. }
+        | Action::SampleProgress { .. } => None,
     }
 }
 

@@ -10,6 +10,7 @@ use steadfast::model::operator::{Ask, Request};
 use steadfast::model::probe::{
     CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
+use steadfast::model::progress::{ProgressSource, ProgressSpec, Sample};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
 use steadfast::model::spec::{
     DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, SmokeSpec, Spec,
@@ -100,6 +101,7 @@ pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
         },
         smoke: None,
         probes: Vec::new(),
+        progress: Vec::new(),
         disabled: None,
     };
     for word in words {
@@ -130,6 +132,7 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
             });
         }
         "probe" => spec.probes.push(probe(value, OnFailure::Alert)),
+        "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
         "disabled" => {
             let until_ms = 1_795_168_800_000 + i64::try_from(duration(value)?.as_millis()).expect("short");
@@ -200,6 +203,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             outcome: outcome(rest.get(1..).unwrap_or_default())?,
         },
         "smoke" => Observation::SmokeTestFinished { unit, order, outcome: command(rest)? },
+        "sample" => Observation::ProgressSampled {
+            unit,
+            progress: (*rest.first().ok_or("which progress?")?).to_owned(),
+            answer: sample(rest.get(1..).unwrap_or_default())?,
+        },
         "job" => Observation::JobFinished { unit, order, result: job_result(rest) },
         "enabled" => Observation::EnableFinished {
             unit,
@@ -436,6 +444,40 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
     };
     let message = words.get(1..).unwrap_or_default().join(" ");
     Ok(ProbeOutcome { status, message, latency: Some(Duration::from_millis(3)) })
+}
+
+fn progress(name: &str) -> ProgressSpec {
+    ProgressSpec {
+        name: name.to_owned(),
+        source: ProgressSource::Command { argv: vec!["/usr/bin/depth".to_owned()] },
+        period: Duration::from_secs(15),
+        timeout: Duration::from_secs(5),
+        max_depth: Some(1000),
+        max_age: None,
+        stalled_after: Duration::from_secs(60),
+        drain_within: Duration::from_secs(300),
+        on_stall: OnFailure::Restart,
+    }
+}
+
+/// `12 done=99 consumers=0 paused`, or `unknown why`.
+fn sample(words: &[&str]) -> Result<std::result::Result<Sample, String>> {
+    if words.first() == Some(&"unknown") {
+        return Ok(Err(words.get(1..).unwrap_or_default().join(" ")));
+    }
+    let mut sample = Sample::default();
+    for word in words {
+        let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word} is no number"));
+        match word.split_once('=') {
+            None if *word == "paused" => sample.paused = true,
+            None => sample.depth = number(word)?,
+            Some(("work", text)) => sample.in_work = number(text)?,
+            Some(("done", text)) => sample.completed = Some(number(text)?),
+            Some(("consumers", text)) => sample.consumers = Some(number(text)?),
+            Some(_) => return Err(format!("{word} is no figure of a sample")),
+        }
+    }
+    Ok(Ok(sample))
 }
 
 fn command(words: &[&str]) -> Result<CommandOutcome> {

@@ -406,6 +406,7 @@ impl Outside for Host {
                 let reading = self.processes(Self::index(&unit));
                 self.outcome(3, Observation::ProcessesInspected { unit, reading });
             }
+            Action::SampleProgress { .. } => {}
             Action::RunProbe { unit, probe } => {
                 let known = &self.units[Self::index(&unit)];
                 let healthy = known.active == ActiveState::Active && !known.wedged;

@@ -294,6 +294,7 @@ fn spec(unit: &str) -> Spec {
             directory: SmokeDirectory::Release,
             timeout: Duration::from_secs(30),
         }),
+        progress: Vec::new(),
         probes: vec![ProbeSpec {
             name: "health".to_owned(),
             kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },

@@ -4,6 +4,7 @@ use crate::model::finding::{self, Code};
 use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 use crate::model::probe::{self, ProbeSeen};
+use crate::model::progress::ProgressSeen;
 use crate::model::release::{LinkReading, Residence, Resident, Role};
 use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 
@@ -77,6 +78,7 @@ impl Unit {
             status_text: reading.and_then(|r| filled(&r.status_text)),
             conditions: status.conditions.iter().map(Into::into).collect(),
             release: release(&status.links, &status.residents),
+            progress: status.progress.iter().map(|(name, seen)| progress(name, seen)).collect(),
             probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
             findings: status.findings.iter().map(Into::into).collect(),
             incident: status.incident,
@@ -153,6 +155,24 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
         since: seen.settled_at.into(),
+    }
+}
+
+fn progress(name: &str, seen: &ProgressSeen) -> Progress {
+    let sample = seen.known.as_ref();
+    let last = seen.last.as_ref();
+    Progress {
+        name: name.to_owned(),
+        depth: sample.map(|known| known.depth),
+        in_work: sample.map(|known| known.in_work),
+        completed: sample.and_then(|known| known.completed),
+        age_s: sample.and_then(|known| known.age).map(|age| age.as_secs()),
+        consumers: sample.and_then(|known| known.consumers),
+        paused: sample.is_some_and(|known| known.paused),
+        moved_at: seen.moved_at.into(),
+        drain_until: seen.drain.map(|drain| drain.until.into()),
+        last_at: last.map(|(at, _)| (*at).into()),
+        problem: last.and_then(|(_, answer)| answer.as_ref().err().cloned()),
     }
 }
 

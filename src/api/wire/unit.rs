@@ -37,6 +37,9 @@ pub struct Unit {
     /// `null` for a unit without a release link.
     pub release: Option<Release>,
     pub probes: Vec<Probe>,
+    /// Its sources of progress.
+    #[serde(default)]
+    pub progress: Vec<Progress>,
     pub findings: Vec<Finding>,
     /// The open incident's id.
     pub incident: Option<u64>,
@@ -132,6 +135,29 @@ pub struct Probe {
     pub in_a_row: u32,
     /// Since when `status` is what it is.
     pub since: Time,
+}
+
+/// A source of progress and its last sample.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
+    pub name: String,
+    /// Items that wait; `null` until a first sample came.
+    pub depth: Option<u64>,
+    /// Items that are being worked on.
+    pub in_work: Option<u64>,
+    /// Items completed so far, where the source counts them.
+    pub completed: Option<u64>,
+    /// Of the oldest item, in seconds.
+    pub age_s: Option<u64>,
+    pub consumers: Option<u64>,
+    pub paused: bool,
+    /// When something was last seen to be completed, or nothing waited.
+    pub moved_at: Time,
+    /// After an outage of what the unit requires: until when it has to drain.
+    pub drain_until: Option<Time>,
+    pub last_at: Option<Time>,
+    /// Why the last question was not answered.
+    pub problem: Option<String>,
 }
 
 /// What will be done, unless something changes.

@@ -46,6 +46,7 @@ pub fn closed(
         .or_else(|| want.kind.disturbs().then(|| quarantined(state, unit, now, wake)).flatten())
         .or_else(|| busy(seen, want))
         .or_else(|| want.kind.disturbs().then(|| dependency(state, unit, want, now, wake)).flatten())
+        .or_else(|| staggered(state, want, now, wake))
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -196,6 +197,17 @@ fn dependency(
             Some(Gate::because(why))
         }
     }
+}
+
+/// After an outage the workers of stuck queues are restarted one after the other.
+fn staggered(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let mut orders = state.durable.units.values().filter_map(|known| known.recovery.as_ref());
+    let another = orders.any(|order| order.because == Some(Code::DrainOverdue));
+    if want.because != Code::DrainOverdue || !another {
+        return None;
+    }
+    sooner(wake, now.plus(limits::SECOND_LOOK));
+    Some(Gate::because("the worker of another queue is being restarted; one at a time after an outage"))
 }
 
 /// Too many orders at once, over the host.

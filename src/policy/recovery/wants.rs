@@ -7,7 +7,7 @@ use crate::model::probe::{OnFailure, ProbeStatus};
 use crate::model::spec::Reaction;
 use crate::model::state::{OrderKind, State, UnitSeen};
 use crate::model::unit::UnitName;
-use crate::policy::limits;
+use crate::policy::{limits, progress};
 
 /// A wish for an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,11 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         Code::ProbeFailed | Code::ProbeSlow if a_probe_asks(seen, finding.code) => {
             wish(OrderKind::Restart, now)
         }
+        Code::Stalled | Code::NoConsumer | Code::DrainOverdue
+            if progress::asks_for_restart(seen, finding.code, now) =>
+        {
+            wish(OrderKind::Restart, now)
+        }
         Code::NotEnabled | Code::EnabledRuntimeOnly if spec.recovery.enable => wish(OrderKind::Enable, now),
         Code::UnitInactive
         | Code::UnitFailed
@@ -82,6 +87,11 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::BinaryOutdated
         | Code::ProbeFailed
         | Code::ProbeSlow
+        | Code::Stalled
+        | Code::NoConsumer
+        | Code::DrainOverdue
+        | Code::Backlog
+        | Code::Paused
         | Code::NotEnabled
         | Code::EnabledRuntimeOnly
         | Code::UnitMissing

@@ -429,6 +429,7 @@ fn spec(declared: Option<&str>) -> Spec {
         },
         smoke: None,
         probes: Vec::new(),
+        progress: Vec::new(),
         disabled: None,
     }
 }

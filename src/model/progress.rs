@@ -1,0 +1,99 @@
+//! Progress of queues: where it is asked, one sample, and what is remembered. Demand without progress is trouble; idle is not.
+
+use std::time::Duration;
+
+use super::moment::Moment;
+use super::probe::OnFailure;
+
+/// One source of progress of a unit, as configured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgressSpec {
+    pub name: String,
+    pub source: ProgressSource,
+    pub period: Duration,
+    /// Always below the period.
+    pub timeout: Duration,
+    /// More items than this are a backlog.
+    pub max_depth: Option<u64>,
+    /// An oldest item older than this is a backlog.
+    pub max_age: Option<Duration>,
+    /// Items wait and none was completed for this long: stalled.
+    pub stalled_after: Duration,
+    /// After what the unit requires recovered, the queue must have been empty, or drain, within this time.
+    pub drain_within: Duration,
+    pub on_stall: OnFailure,
+}
+
+/// Where samples come from. Never through the queue itself. A new source costs a variant here, its keys in `config`, and one
+/// file in `probe/`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProgressSource {
+    /// A JSON document over HTTP, and the pointers to its figures.
+    Http { url: String, pointers: Pointers },
+    /// A command that prints `depth=12 completed=4711`; run by systemd as the unit's user.
+    Command { argv: Vec<String> },
+}
+
+/// JSON pointers to the figures of a sample.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pointers {
+    pub depth: String,
+    pub completed: Option<String>,
+    /// Seconds.
+    pub age: Option<String>,
+    pub consumers: Option<String>,
+}
+
+/// What a source said once. What it does not know is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// Items that wait.
+    pub depth: u64,
+    /// Items that are being worked on, and not completed.
+    pub in_work: u64,
+    /// Items completed so far; any change is progress, a smaller count a new beginning.
+    pub completed: Option<u64>,
+    /// Of the oldest item.
+    pub age: Option<Duration>,
+    pub consumers: Option<u64>,
+    /// Somebody stopped the work on purpose.
+    pub paused: bool,
+}
+
+impl Sample {
+    /// There is work to do.
+    #[must_use]
+    pub fn demand(&self) -> bool {
+        self.depth > 0 || self.in_work > 0
+    }
+}
+
+/// A source's recent past, kept by the policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProgressSeen {
+    /// The last sample, or why there was none.
+    pub last: Option<(Moment, Result<Sample, String>)>,
+    /// The last sample that was one.
+    pub known: Option<Sample>,
+    /// When something was last completed, or nothing waited.
+    pub moved_at: Moment,
+    /// Samples since then, at most as many as count.
+    pub unmoved: u32,
+    /// Samples in a row without a consumer, that were paused, over a limit, and without an answer.
+    pub unconsumed: u32,
+    pub paused: u32,
+    pub over: u32,
+    pub unanswered: u32,
+    /// What the unit requires has recovered: the queue has until then to drain.
+    pub drain: Option<Drain>,
+    pub due: Moment,
+    /// Asked and not answered; given up after this.
+    pub in_flight_until: Option<Moment>,
+}
+
+/// A queue after an outage of what its unit requires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    pub since: Moment,
+    pub until: Moment,
+}
