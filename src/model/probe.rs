@@ -1,6 +1,6 @@
 //! Probes: what is asked of a service, and one answer. Words are kubelet's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -119,8 +119,20 @@ pub struct ProbeSeen {
     pub due: Moment,
     /// Started and not answered; given up after this.
     pub in_flight_until: Option<Moment>,
+    pub latency: Latency,
     /// The answer that is awaited was asked of an earlier run: it counts for nothing.
     pub outdated: bool,
+}
+
+/// How long a probe's healthy answers take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latency {
+    /// Of the last answers, within the limit.
+    pub recent: VecDeque<Duration>,
+    /// Where the median mostly was.
+    pub usual: Option<Duration>,
+    /// Answers so far.
+    pub answers: u32,
 }
 
 /// A command that systemd ran for us as a transient unit (smoke test, command probe, boot engine).

@@ -3,13 +3,13 @@
 use crate::model::action::Action;
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
-use crate::model::probe::{ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Latency, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
 use crate::model::state::{Phase, State, UnitSeen};
 use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::Case;
 use crate::policy::judgement::{Judgement, finding, proven};
-use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
+use crate::policy::{latency, limits};
 
 /// A probe answered.
 pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeOutcome, turn: &mut Turn) {
@@ -32,6 +32,9 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     let early = begun.is_some_and(|begun| turn.now.since(begun) < spec.initial_delay);
     if serving && !(early && outcome.status != ProbeStatus::Healthy) {
         count(known, spec, &outcome, turn.now);
+        if let Some(took) = outcome.latency.filter(|_| outcome.status == ProbeStatus::Healthy) {
+            latency::took(&mut known.latency, took);
+        }
     }
     known.last = Some((turn.now, outcome));
 }
@@ -76,9 +79,11 @@ fn begun_at(seen: &UnitSeen) -> Option<Moment> {
 /// Forgets what was answered before: a recovery is proven by what follows.
 pub fn begin_anew(seen: &mut UnitSeen, now: Moment) {
     for spec in &seen.spec.probes {
-        let in_flight_until = seen.probes.get(&spec.name).and_then(|known| known.in_flight_until);
+        let known = seen.probes.remove(&spec.name).unwrap_or_else(|| unasked(now));
+        let ProbeSeen { in_flight_until, latency, .. } = known;
         let outdated = in_flight_until.is_some();
-        seen.probes.insert(spec.name.clone(), ProbeSeen { in_flight_until, outdated, ..unasked(now) });
+        let anew = ProbeSeen { in_flight_until, outdated, latency, ..unasked(now) };
+        seen.probes.insert(spec.name.clone(), anew);
     }
 }
 
@@ -90,6 +95,7 @@ fn unasked(now: Moment) -> ProbeSeen {
         in_a_row: 0,
         due: now,
         in_flight_until: None,
+        latency: Latency::default(),
         outdated: false,
     }
 }
@@ -155,7 +161,19 @@ pub fn serving(case: &Case<'_>) -> Judgement {
         let found =
             |code, severity| proven(finding(code, severity, told.clone(), case.now), evidence.clone(), None);
         match known.map(|known| known.settled) {
-            Some(ProbeStatus::Healthy) => {}
+            Some(ProbeStatus::Healthy) => {
+                if let Some((median, usual)) = known.and_then(|known| latency::drift(&known.latency)) {
+                    let message = format!(
+                        "probe {}: answers in {} ms (median of the last {}), usually in {} ms",
+                        spec.name,
+                        median.as_millis(),
+                        limits::LATENCIES,
+                        usual.as_millis()
+                    );
+                    judgement =
+                        judgement.note(finding(Code::ProbeSlow, Severity::Warning, message, case.now));
+                }
+            }
             Some(ProbeStatus::Unhealthy) => {
                 judgement = judgement.and(found(Code::ProbeFailed, seen.spec.severity));
             }

@@ -42,6 +42,17 @@ pub const UNKNOWN_DEPENDENCY: Duration = Duration::from_secs(120);
 /// A unit's trouble that began at most this long before that of what it requires is explained by it.
 pub const REATTRIBUTION: Duration = Duration::from_secs(60);
 
+/// Answers of which the median is taken …
+pub const LATENCIES: usize = 15;
+/// … after so many it is known what is usual …
+pub const LATENCY_KNOWN: u32 = 60;
+/// … learnt by one part in so many with each answer, and then unlearnt by one in so many.
+pub const LATENCY_LEARNING: u32 = 8;
+pub const LATENCY_INERTIA: u32 = 1024;
+/// So many times the usual, and so much more, is slow.
+pub const DRIFT: u32 = 3;
+pub const DRIFT_LEAST: Duration = Duration::from_millis(100);
+
 /// A probe that does not answer is given up this long after its timeout.
 pub const PROBE_SLACK: Duration = Duration::from_secs(5);
 /// Samples of progress in a row that make a verdict …

@@ -17,6 +17,7 @@ pub mod enablement;
 pub mod health;
 pub mod incidents;
 pub mod judgement;
+pub mod latency;
 pub mod limits;
 pub mod operator;
 pub mod packages;

@@ -142,6 +142,7 @@ pub fn probe(status: ProbeStatus, message: &str, micros: u64, now: Moment) -> Pr
         in_a_row: 3,
         due: hence(now, 6),
         in_flight_until: None,
+        latency: steadfast::model::probe::Latency::default(),
         outdated: false,
     }
 }
