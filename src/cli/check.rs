@@ -4,7 +4,7 @@ use super::Options;
 use super::exit::Exit;
 use super::render::text::cleaned;
 use super::render::{overview, plugin, probes};
-use super::terminal::{SeenEnough, Terminal};
+use super::terminal::{SeenEnough, Terminal, Waiting};
 use crate::api::wire::Status;
 use crate::daemon;
 
@@ -18,7 +18,10 @@ pub struct Arguments {
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let snapshot = daemon::check(options.user, &arguments.units).await?;
+    let mut waiting = Waiting::new();
+    let checked = daemon::check(options.user, &arguments.units, |read, all| waiting.tell(read, all)).await;
+    waiting.end();
+    let snapshot = checked?;
     let status = Status::of(&snapshot);
     let exit = Exit::of_status(&status);
     let printed = if options.json {

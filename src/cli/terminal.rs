@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -22,6 +23,43 @@ pub struct Terminal {
     size: Option<(u16, u16)>,
     user: bool,
     zone: TimeZone,
+}
+
+/// A line on standard error that says how far a command is, while somebody looks on.
+#[derive(Debug)]
+pub struct Waiting {
+    watched: bool,
+    told: Option<Instant>,
+}
+
+impl Waiting {
+    /// How often the line is written anew.
+    const PACE: Duration = Duration::from_millis(100);
+
+    pub fn new() -> Self {
+        Self { watched: io::stderr().is_terminal(), told: None }
+    }
+
+    /// So many units were read, of so many.
+    pub fn tell(&mut self, read: usize, all: usize) {
+        if self.watched && self.told.is_none_or(|told| told.elapsed() >= Self::PACE) {
+            self.told = Some(Instant::now());
+            Self::write(&format!("\r\x1b[Kchecking: {read} of {all} units answered"));
+        }
+    }
+
+    /// Takes the line away.
+    pub fn end(&mut self) {
+        if self.told.take().is_some() {
+            Self::write("\r\x1b[K");
+        }
+    }
+
+    fn write(text: &str) {
+        let mut stderr = io::stderr().lock();
+        // Nobody is helped by an error about a line that only passes the time.
+        let _written = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+    }
 }
 
 /// A terminal that does not tell its size.

@@ -25,7 +25,7 @@ pub async fn audit(user: bool) -> anyhow::Result<Audit> {
     let more: Vec<Spec> = present.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
     specs.extend(more);
     let loaded = Loaded { settings, specs, problems, switched_off: Vec::new() };
-    let (snapshot, boot) = look(user, loaded).await?;
+    let (snapshot, boot) = look(user, loaded, |_, _| {}).await?;
     let switched_off: Vec<String> = switched_off.iter().map(|file| file.display().to_string()).collect();
     Ok(coverage::worth_telling(snapshot, boot.as_ref(), &switched_off))
 }

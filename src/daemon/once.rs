@@ -12,6 +12,8 @@ use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
 use crate::model::boot::BootReading;
 use crate::model::observation::Observation;
+use crate::model::probe::ProbeSpec;
+use crate::model::progress::ProgressSpec;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, Selector, Spec};
 use crate::model::state::{Durable, Plan, State, UnitSeen};
@@ -27,11 +29,11 @@ use super::world::World;
 /// What has not answered by then stays unknown.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// One round of readings of the managed units (all, where none is named).
+/// One round of readings of the managed units (all, where none is named). `tell`: how many are read, of how many.
 ///
 /// # Errors
 /// The service manager cannot be reached, or a named unit is managed by no file.
-pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
+pub async fn check(user: bool, units: &[String], tell: impl FnMut(usize, usize)) -> anyhow::Result<Snapshot> {
     let directories = if user { Directories::user() } else { Directories::system() };
     let mut loaded = Loader::new(directories).load();
     let units: Vec<UnitName> = units.iter().map(|name| UnitName::meant(name)).collect();
@@ -44,7 +46,7 @@ pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
     }
     let modes: BTreeMap<String, Mode> =
         loaded.specs.iter().map(|spec| (spec.file.clone(), spec.mode)).collect();
-    let (mut snapshot, _) = look(user, loaded).await?;
+    let (mut snapshot, _) = look(user, loaded, tell).await?;
     if !units.is_empty() {
         snapshot.units.retain(|unit, _| units.contains(unit));
     }
@@ -62,11 +64,16 @@ pub async fn check(user: bool, units: &[String]) -> anyhow::Result<Snapshot> {
     Ok(snapshot)
 }
 
-/// Reads what this configuration manages once, with every probe, and what the next boot would start.
+/// Reads what this configuration manages once, with every probe, and what the next boot would start. `tell`: how many
+/// units are read, of how many.
 ///
 /// # Errors
 /// The service manager cannot be reached.
-pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<(Snapshot, Option<BootReading>)> {
+pub async fn look(
+    user: bool,
+    loaded: Loaded,
+    mut tell: impl FnMut(usize, usize),
+) -> anyhow::Result<(Snapshot, Option<BootReading>)> {
     probe::init();
     let instance = if user { Instance::User } else { Instance::System };
     let (inbox, mut observations) = mpsc::channel(INBOX);
@@ -78,6 +85,8 @@ pub async fn look(user: bool, loaded: Loaded) -> anyhow::Result<(Snapshot, Optio
     ours.turn(Observation::UnitFilesLoaded { settings, specs, problems }).await;
     let end = Instant::now() + LIMIT;
     while !complete(ours.state()) {
+        let units = &ours.state().seen.units;
+        tell(units.values().filter(|unit| known(unit)).count(), units.len());
         let now = clock::now();
         let due = policy::next_deadline(ours.state()).map_or(LIMIT, |due| due.since(now));
         let wake = (Instant::now() + due).min(end);
@@ -107,6 +116,12 @@ fn complete(state: &State) -> bool {
 }
 
 fn known(unit: &UnitSeen) -> bool {
+    let answered = |probe: &ProbeSpec| unit.probes.get(&probe.name).is_some_and(|known| known.last.is_some());
+    let sampled = |one: &ProgressSpec| unit.progress.get(&one.name).is_some_and(|known| known.last.is_some());
+    let asked = unit.spec.probes.iter().all(answered) && unit.spec.progress.iter().all(sampled);
+    if unit.spec.is_dependency() {
+        return asked;
+    }
     let Some(reading) = &unit.reading else {
         return false;
     };
@@ -114,10 +129,5 @@ fn known(unit: &UnitSeen) -> bool {
         return true;
     }
     let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
-    let asked = unit
-        .spec
-        .probes
-        .iter()
-        .all(|probe| unit.probes.get(&probe.name).is_some_and(|known| known.last.is_some()));
     unit.settings.is_some() && unit.enablement.is_some() && unit.inspected_at.is_some() && (asked || !running)
 }

@@ -12,6 +12,7 @@ use steadfast::model::moment::{Moment, millis};
 use steadfast::model::observation::Host;
 use steadfast::model::operator::{Step, StepName, StepResult};
 use steadfast::model::probe::{ProbeOutcome, ProbeSeen, ProbeStatus};
+use steadfast::model::progress::{ProgressSeen, Sample};
 use steadfast::model::release::{FileId, LinkReading, Residence, Resident, Role, Target};
 use steadfast::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use steadfast::model::spec::{Mode, Problem, RecoverySpec};
@@ -147,6 +148,23 @@ pub fn probe(status: ProbeStatus, message: &str, micros: u64, now: Moment) -> Pr
     }
 }
 
+fn progress(depth: u64, now: Moment) -> ProgressSeen {
+    let sample = Sample { depth, in_work: 2, completed: Some(4711), consumers: Some(2), ..Sample::default() };
+    ProgressSeen {
+        last: Some((ago(now, 9), Ok(sample.clone()))),
+        known: Some(sample),
+        moved_at: ago(now, 39),
+        unmoved: 2,
+        unconsumed: 0,
+        paused: 0,
+        over: 0,
+        unanswered: 0,
+        drain: None,
+        due: hence(now, 6),
+        in_flight_until: None,
+    }
+}
+
 fn resident(pid: u32, role: Role, name: &str, residence: Residence) -> Resident {
     Resident { pid, started_ms: 7, name: name.to_owned(), role, residence }
 }
@@ -184,6 +202,7 @@ pub fn outdated(now: Moment) -> UnitStatus {
     };
     unit.residents =
         vec![resident(4242, Role::Main, "php", old), resident(4250, Role::Worker, "php", Residence::Current)];
+    unit.progress.insert("transcode".to_owned(), progress(12, now));
     let healthy = probe(ProbeStatus::Healthy, "GET /api/inbox/joe: 200 in 3.1 ms", 3120, now);
     unit.probes.insert("inbox".to_owned(), healthy);
     unit.incident = Some(17);

@@ -97,6 +97,10 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
         let label = if number == 0 { "Probes" } else { "" };
         fact(page, label, &self::probe(look, probe));
     }
+    for (number, one) in unit.progress.iter().enumerate() {
+        let label = if number == 0 { "Progress" } else { "" };
+        fact(page, label, &progress(look, one));
+    }
     let restarts = &unit.restarts;
     let interval = i64::try_from(restarts.interval_s).unwrap_or(i64::MAX);
     let interval = length(interval.saturating_mul(1000));
@@ -208,6 +212,23 @@ pub fn probe(look: &Look, probe: &crate::api::wire::Probe) -> String {
     facts.extend(probe.latency_ms.map(latency));
     facts.extend(probe.message.clone());
     facts.extend(probe.last_at.map(|at| format!("{} ago", look.age(at))));
+    facts.join(look.dot())
+}
+
+/// A source of progress in one line.
+pub fn progress(look: &Look, one: &crate::api::wire::Progress) -> String {
+    let mut facts = vec![one.name.clone()];
+    facts.extend(one.paused.then(|| "paused".to_owned()));
+    facts.extend(one.depth.map(|depth| format!("{depth} waiting")));
+    facts.extend(one.in_work.filter(|count| *count > 0).map(|count| format!("{count} in work")));
+    facts.extend(one.completed.map(|count| format!("{count} completed")));
+    facts.extend(one.consumers.map(|count| format!("{count} consumers")));
+    facts.extend(
+        one.depth.filter(|depth| *depth > 0).map(|_| format!("moved {} ago", look.age(one.moved_at))),
+    );
+    facts.extend(one.drain_until.map(|until| format!("must drain {}", look.ahead(until))));
+    facts.extend(one.problem.clone());
+    facts.extend(one.last_at.map(|at| format!("asked {} ago", look.age(at))));
     facts.join(look.dot())
 }
 

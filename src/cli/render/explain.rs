@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Look;
-use super::details::{activity, condition, policy, probe, release, step, title, transition};
+use super::details::{activity, condition, policy, probe, progress, release, step, title, transition};
 use super::overview::held;
 use super::page::Page;
 use super::style::FAINT;
@@ -59,6 +59,7 @@ fn reasons(page: &mut Page<'_>, unit: &Unit) {
     let look = page.look;
     let mut facts: Vec<String> = unit.last_transition.iter().map(|last| transition(look, last)).collect();
     facts.extend(unit.probes.iter().map(|one| probe(look, one)));
+    facts.extend(unit.progress.iter().map(|one| progress(look, one)));
     facts.extend(unit.release.iter().flat_map(|one| release(look, one)));
     facts.extend(
         unit.explained_by
