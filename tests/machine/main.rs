@@ -19,6 +19,7 @@ mod outage_two_flips;
 mod outage_two_friends;
 mod outage_two_masters;
 mod probes;
+mod progress;
 mod resilience;
 mod rig;
 mod rig_itself;
