@@ -15,6 +15,7 @@ use steadfast::api::wire::{Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
 use steadfast::cli::render::{Look, audit, details, explain, overview, plugin, probes};
 use steadfast::clock;
+use steadfast::model::finding::{ConditionKind, Truth};
 use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
 use tempfile::TempDir;
@@ -263,8 +264,8 @@ async fn wait_returns_as_soon_as_the_conditions_hold() {
     let mut well = pictures::outdated(now);
     well.state = UnitState::Ok;
     for condition in &mut well.conditions {
-        if condition.truth == steadfast::model::finding::Truth::False {
-            condition.truth = steadfast::model::finding::Truth::True;
+        if condition.truth == Truth::False {
+            condition.truth = Truth::True;
         }
     }
     let served = Served::new(pictures::of(vec![pictures::outdated(now)], now));
@@ -279,8 +280,20 @@ async fn wait_returns_as_soon_as_the_conditions_hold() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("horizon.service: Active, Release as wanted after "), "{text}");
     assert_eq!(output.status.code(), Some(0));
-    // By default all of them; Progressing is not checked for this unit.
+    // By default all of them, but those that nothing is configured to tell.
     assert_eq!(served.run(&["wait", "horizon"]).await.status.code(), Some(0));
+    let mut unasked = well.clone();
+    let serving = unasked.conditions.iter_mut().find(|condition| condition.kind == ConditionKind::Serving);
+    let serving = serving.unwrap();
+    (serving.truth, serving.reason) = (Truth::Unknown, "no-probe".to_owned());
+    served.snapshots.send_modify(|snapshot| {
+        snapshot.units.insert(unasked.unit.clone(), unasked.clone().into());
+    });
+    assert_eq!(served.run(&["wait", "horizon", "--timeout=0s"]).await.status.code(), Some(0));
+    assert_eq!(
+        served.run(&["wait", "horizon", "--for=Serving", "--timeout=0s"]).await.status.code(),
+        Some(3)
+    );
 }
 
 #[tokio::test]

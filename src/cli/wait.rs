@@ -20,6 +20,9 @@ const APPEARS_WITHIN: Duration = Duration::from_secs(5);
 /// The conditions of the contract.
 const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
 
+/// Reasons of conditions that nothing is configured to tell.
+const UNASKED: [&str; 2] = ["no-probe", "no-progress"];
+
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The unit
@@ -37,8 +40,8 @@ pub struct Arguments {
 struct Wanted {
     kind: &'static str,
     truth: Truth,
-    /// `unknown` is enough: nothing is configured that could tell.
-    or_unknown: bool,
+    /// `unknown` is enough where nothing is configured that could tell.
+    or_unasked: bool,
 }
 
 impl FromStr for Wanted {
@@ -54,7 +57,7 @@ impl FromStr for Wanted {
             "unknown" => Truth::Unknown,
             _ => return Err("a condition is true, false or unknown".to_owned()),
         };
-        Ok(Self { kind, truth, or_unknown: false })
+        Ok(Self { kind, truth, or_unasked: false })
     }
 }
 
@@ -63,17 +66,17 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     api::length(text)
 }
 
-/// All conditions; `Progressing` only where it is checked.
+/// All conditions; those that nothing is configured to tell only where something is.
 fn all() -> Vec<Wanted> {
-    let wanted =
-        KINDS.into_iter().map(|kind| Wanted { kind, truth: Truth::True, or_unknown: kind == "Progressing" });
-    wanted.collect()
+    KINDS.into_iter().map(|kind| Wanted { kind, truth: Truth::True, or_unasked: true }).collect()
 }
 
 impl Wanted {
     fn holds(&self, unit: &Unit) -> bool {
-        let truth = self.of(unit).map_or(Truth::Unknown, |condition| condition.status);
-        truth == self.truth || (self.or_unknown && truth == Truth::Unknown)
+        let condition = self.of(unit);
+        let truth = condition.map_or(Truth::Unknown, |condition| condition.status);
+        let unasked = condition.is_some_and(|condition| UNASKED.contains(&condition.reason.as_str()));
+        truth == self.truth || (self.or_unasked && truth == Truth::Unknown && unasked)
     }
 
     fn is_true(&self, unit: &Unit) -> bool {
@@ -102,7 +105,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     if missing.is_empty() {
         if !options.json {
             // What nothing is configured to tell is not claimed.
-            let told = wanted.iter().filter(|wanted| !wanted.or_unknown || wanted.is_true(&unit));
+            let told = wanted.iter().filter(|wanted| !wanted.or_unasked || wanted.is_true(&unit));
             let kinds: Vec<&str> = told.map(|wanted| wanted.kind).collect();
             let text = format!("{}: {} as wanted after {after}\n", unit.unit, kinds.join(", "));
             terminal.print(&text)?;

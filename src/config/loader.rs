@@ -59,7 +59,7 @@ impl Loader {
     pub fn load(&mut self) -> Loaded {
         let mut loaded = Loaded::default();
         self.load_settings(&mut loaded);
-        let (files, switched_off) = names(&self.directories, &mut loaded.problems);
+        let (files, switched_off) = names(&self.directories, &self.good, &mut loaded.problems);
         loaded.switched_off = switched_off;
         self.good.retain(|file, _| files.values().any(|known| known == file));
         for file in files.values() {
@@ -149,6 +149,7 @@ pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
 /// File name → the file that is in force, in the directories' order; and what was renamed away.
 fn names(
     directories: &Directories,
+    good: &BTreeMap<PathBuf, Spec>,
     problems: &mut Vec<Problem>,
 ) -> (BTreeMap<String, PathBuf>, Vec<PathBuf>) {
     let mut files: BTreeMap<String, Option<PathBuf>> = BTreeMap::new();
@@ -163,6 +164,11 @@ fn names(
                     "",
                     &Mistake::whole(format!("cannot read the directory: {why}")),
                 ));
+                // What was good in it stays in force.
+                for file in good.keys().filter(|file| file.parent() == Some(folder.as_path())) {
+                    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                    files.entry(name).or_insert_with(|| Some(file.clone()));
+                }
                 continue;
             }
         };

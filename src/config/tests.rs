@@ -178,6 +178,22 @@ fn the_earlier_directory_wins_drop_ins_merge_and_null_switches_off() {
 }
 
 #[test]
+fn a_directory_that_cannot_be_read_keeps_what_was_good_in_it() {
+    let (_root, directories) = scratch();
+    let etc = &directories.units[0];
+    fs::write(etc.join("a.service.toml"), "owner = \"etc\"\n").expect("a file");
+    let mut loader = Loader::new(directories.clone());
+    assert_eq!(loader.load().specs.len(), 1);
+    fs::rename(etc, etc.with_extension("moved")).expect("another name");
+    fs::write(etc, "no directory").expect("a file");
+    let loaded = loader.load();
+    assert_eq!(loaded.specs.first().and_then(|spec| spec.owner.as_deref()), Some("etc"));
+    assert!(loaded.problems[0].message.contains("cannot read the directory"), "{:?}", loaded.problems);
+    fs::remove_file(etc).expect("gone");
+    assert_eq!(loader.load().specs, [], "a directory that is gone has no files");
+}
+
+#[test]
 fn a_broken_file_keeps_its_last_good_version_and_harms_no_other() {
     let (_root, directories) = scratch();
     let etc = directories.units[0].clone();
