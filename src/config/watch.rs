@@ -28,15 +28,25 @@ fn unwatched(why: &str) -> String {
 /// A message on `reload` (SIGHUP) makes it read at once.
 pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out: mpsc::Sender<Observation>) {
     let mut loader = Loader::new(directories);
-    let (mut watching, mut lost) = match Watch::new(DEBOUNCE) {
-        Ok(watching) => (Some(watching), None),
-        Err(why) => (None, Some(unwatched(&why.to_string()))),
+    let (mut watch, mut changes, mut lost) = match Watch::new(DEBOUNCE) {
+        Ok((watch, changes)) => (Some(watch), Some(changes), None),
+        Err(why) => (None, None, Some(unwatched(&why.to_string()))),
     };
     let mut told_lost = None;
     let mut told: Option<Loaded> = None;
     loop {
-        if let Some((watch, _)) = &mut watching {
-            let failed = watch.set(&loader.watched()).into_iter().next();
+        // A file system that hangs holds up this task alone. What is read was watched before, so that no change is missed.
+        let Ok((back, watching, failed, loaded)) = tokio::task::spawn_blocking(move || {
+            let failed = watch.as_mut().and_then(|watch| watch.set(&loader.watched()).into_iter().next());
+            let loaded = loader.load();
+            (loader, watch, failed, loaded)
+        })
+        .await
+        else {
+            return;
+        };
+        (loader, watch) = (back, watching);
+        if watch.is_some() {
             lost =
                 failed.map(|(folder, why)| unwatched(&format!("cannot watch {}: {why}", folder.display())));
         }
@@ -48,16 +58,6 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
                 return;
             }
         }
-        // A file system that hangs holds up this task alone.
-        let Ok((back, loaded)) = tokio::task::spawn_blocking(move || {
-            let loaded = loader.load();
-            (loader, loaded)
-        })
-        .await
-        else {
-            return;
-        };
-        loader = back;
         if told.as_ref() != Some(&loaded) {
             let Loaded { settings, specs, problems, .. } = loaded.clone();
             if out.send(Observation::UnitFilesLoaded { settings, specs, problems }).await.is_err() {
@@ -66,8 +66,8 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
             told = Some(loaded);
         }
         let changed = async {
-            match &mut watching {
-                Some((_, changes)) => drop(changes.next().await),
+            match &mut changes {
+                Some(changes) => drop(changes.next().await),
                 None => std::future::pending().await,
             }
         };

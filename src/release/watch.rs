@@ -45,10 +45,18 @@ pub async fn watch(
     let mut follower = Follower::new(watch);
     let mut units = follower.wish(&wishes.borrow_and_update());
     let mut told_lost = None;
+    let mut anew = 0;
     loop {
         let Some(switched) = follower.settle(units).await else {
-            drop(out.send(unwatched(Some("a file system does not answer".to_owned()))).await);
-            return;
+            // The watch is lost in a file system that hangs. Another one begins with a look that finds out whose it is.
+            anew += 1;
+            let Some((watch, others)) = Watch::new(DEBOUNCE).ok().filter(|_| anew <= HANGING) else {
+                drop(out.send(unwatched(Some("a file system does not answer".to_owned()))).await);
+                return;
+            };
+            changes = others;
+            units = follower.begin_anew(watch);
+            continue;
         };
         if follower.lost != told_lost {
             told_lost.clone_from(&follower.lost);
@@ -175,6 +183,13 @@ impl Follower {
         }
     }
 
+    /// Goes on with another watch. Returns the units to look at: all.
+    fn begin_anew(&mut self, watch: Watch) -> BTreeSet<UnitName> {
+        self.watch = Some(watch);
+        self.watched.clear();
+        self.paths.keys().cloned().collect()
+    }
+
     /// Takes over what is wished. Returns the units that are to be looked at for it.
     fn wish(&mut self, wished: &BTreeMap<UnitName, Vec<String>>) -> BTreeSet<UnitName> {
         self.pictures.retain(|unit, _| wished.get(unit) == self.paths.get(unit));
@@ -230,7 +245,7 @@ impl Follower {
     /// Watches the directories of all pictures. Returns whether others than before are watched now.
     async fn rewatch(&mut self) -> Option<bool> {
         self.by_directory.clear();
-        for (unit, picture) in &self.pictures {
+        for (unit, picture) in self.pictures.iter().filter(|(unit, _)| !self.hung.contains_key(*unit)) {
             for directory in &picture.directories {
                 let concerned = self.by_directory.entry(directory.clone()).or_default();
                 concerned.insert(unit.clone());

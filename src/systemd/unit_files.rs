@@ -40,7 +40,7 @@ const KINDS: [&str; 11] = [
 /// Watches the unit files of a manager and tells which units' files, links or drop-ins changed, whoever changed them, until
 /// nobody listens any more. An empty list: any may have. Where inotify cannot be had it warns and ends; the slow readings remain.
 pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>) {
-    let (mut watch, mut changes) = match Watch::new(DEBOUNCE) {
+    let (watch, mut changes) = match Watch::new(DEBOUNCE) {
         Ok(watching) => watching,
         Err(why) => {
             // A loop that has ended wants to know nothing.
@@ -48,26 +48,52 @@ pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>
             return;
         }
     };
-    let mut watched = Watched::of(watched_dirs(instance), instance == Instance::User);
-    let mut plan = watched.plan();
+    let watched = Watched::of(watched_dirs(instance), instance == Instance::User);
+    let mut looking = Looking { watch, watched, plan: BTreeSet::new() };
     let mut lost = None;
-    if tell_failures(&watch.set(&plan), &mut lost, &out).await.is_err() {
-        return;
-    }
-    while let Some(changed) = changes.next().await {
-        let before = plan;
-        plan = watched.plan();
-        if tell_failures(&watch.set(&plan), &mut lost, &out).await.is_err() {
+    let mut changed = None;
+    loop {
+        // A file system that hangs holds up this task alone.
+        let looked = tokio::task::spawn_blocking(move || {
+            let (failed, units) = looking.look(changed.as_ref());
+            (looking, failed, units)
+        });
+        let Ok((back, failed, units)) = looked.await else {
             return;
-        }
-        // A link may have been made in a new directory before it was watched.
-        let new: Vec<PathBuf> = plan.difference(&before).cloned().collect();
-        let Some(units) = watched.concerned(&changed, &new) else {
-            continue;
         };
-        if out.send(Observation::UnitFilesChanged { units: units.into_iter().collect() }).await.is_err() {
+        looking = back;
+        if tell_failures(&failed, &mut lost, &out).await.is_err() {
             return;
         }
+        if let Some(units) = units {
+            let units = units.into_iter().collect();
+            if out.send(Observation::UnitFilesChanged { units }).await.is_err() {
+                return;
+            }
+        }
+        changed = changes.next().await;
+        if changed.is_none() {
+            return;
+        }
+    }
+}
+
+/// The watch, what is to be watched, and what was.
+#[derive(Debug)]
+struct Looking {
+    watch: Watch,
+    watched: Watched,
+    plan: BTreeSet<PathBuf>,
+}
+
+impl Looking {
+    /// Watches what there is now. Returns what cannot be watched, and the units that the change concerns.
+    fn look(&mut self, changed: Option<&Changed>) -> (Vec<(PathBuf, String)>, Option<BTreeSet<UnitName>>) {
+        let before = std::mem::replace(&mut self.plan, self.watched.plan());
+        let failed = self.watch.set(&self.plan);
+        // A link may have been made in a new directory before it was watched.
+        let new: Vec<PathBuf> = self.plan.difference(&before).cloned().collect();
+        (failed, changed.and_then(|changed| self.watched.concerned(changed, &new)))
     }
 }
 
