@@ -21,7 +21,7 @@ pub struct UnitFile {
     pub mode: Mode,
     /// How bad this unit's findings are. Default: critical.
     pub severity: Severity,
-    /// Named in every message.
+    /// Whose it is; shown wherever the unit is.
     pub owner: Option<String>,
     /// A link for the person who is paged.
     pub runbook: Option<String>,

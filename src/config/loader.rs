@@ -110,7 +110,7 @@ impl Loader {
 
     fn load_unit(&mut self, file: &Path, loaded: &mut Loaded) {
         let read = fragments(file, &self.directories);
-        let made = read.and_then(|fragments| make(&fragments, self.directories.owner));
+        let made = read.and_then(|fragments| spec_of(&fragments, self.directories.owner));
         match made {
             Ok(spec) => {
                 self.good.insert(file.to_owned(), spec.clone());
@@ -139,7 +139,7 @@ pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
         return mistakes.iter().map(|one| problem(file, &text, one)).collect();
     }
     if directories.holds(file) {
-        let made = fragments(file, directories).and_then(|found| make(&found, directories.owner));
+        let made = fragments(file, directories).and_then(|found| spec_of(&found, directories.owner));
         return made.err().unwrap_or_default();
     }
     let alone = Fragments { file: file.to_owned(), text, drop_ins: Vec::new() };
@@ -225,10 +225,6 @@ fn owned_text(file: &Path, owner: u32) -> Result<String, Vec<Problem>> {
 
 fn trusted(file: &Path, owner: u32) -> Result<(), Mistake> {
     ownership::check(file, owner).map_err(|why| Mistake::whole(format!("cannot trust it: {why}")))
-}
-
-fn make(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {
-    spec_of(fragments, owner)
 }
 
 fn spec_of(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {

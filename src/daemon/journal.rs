@@ -58,7 +58,7 @@ pub fn record(event: &Event) {
     }
 }
 
-/// `MESSAGE_ID=` of each kind of event; they stand in the catalogue as well.
+/// `MESSAGE_ID=` of each kind of event.
 fn message_id(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Found => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f01",

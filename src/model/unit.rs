@@ -153,8 +153,6 @@ pub struct UnitSettings {
     /// `Type=` of a service, empty for other kinds of unit.
     pub service_type: String,
     pub remain_after_exit: bool,
-    /// `Restart=` is other than `no`.
-    pub restarts_itself: bool,
     /// `CanStart=` and not `RefuseManualStart=`.
     pub can_start: bool,
     /// `CanStop=` and not `RefuseManualStop=`: together with `can_start`, a restart is possible.

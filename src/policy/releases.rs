@@ -15,7 +15,7 @@ use crate::model::spec::Spec;
 use crate::model::unit::UnitSettings;
 
 pub use residence::{Known, judge};
-pub use verdict::{Named, Verdict, binaries, target, verdict};
+pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
 
 /// Where release links led, by the link's path; oldest first.
 pub type History = BTreeMap<String, Vec<PastTarget>>;
@@ -91,9 +91,8 @@ pub fn own_links(
         .collect()
 }
 
-/// Remembers where the links lead now. Returns whether anything was new, that is: whether to save.
-pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) -> bool {
-    let mut new = false;
+/// Remembers where the links lead now.
+pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) {
     for link in links {
         let Some(target) = &link.target else {
             continue;
@@ -112,15 +111,7 @@ pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) -> bo
         targets.push(PastTarget { path: target.path.clone(), id: target.id, from });
         let surplus = targets.len().saturating_sub(TARGETS);
         targets.drain(..surplus);
-        new = true;
     }
-    new
-}
-
-/// Processes of an earlier run, by pid and start time, that are still there.
-#[must_use]
-pub fn survivors<'a>(reading: &'a ProcessesReading, old: &[(u32, i64)]) -> Vec<&'a ProcessReading> {
-    reading.processes.iter().filter(|process| old.contains(&(process.pid, process.started_ms))).collect()
 }
 
 /// Processes of the control group that an earlier run left, where that can be said for sure: the unit's `KillMode=` lets

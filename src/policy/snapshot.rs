@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use crate::model::finding::{Code, Finding, Severity, Truth};
 use crate::model::moment::Moment;
+use crate::model::release::LinkReading;
 use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
-use crate::policy::incidents;
 use crate::policy::judgement::{finding, proven};
+use crate::policy::{incidents, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -68,7 +69,7 @@ fn of_unit(
         settings: seen.settings.clone(),
         enablement: seen.enablement.clone(),
         conditions: seen.conditions.values().cloned().collect(),
-        links: seen.processes.iter().flat_map(|reading| reading.links.iter().cloned()).collect(),
+        links: links(seen),
         residents: seen.residents.clone(),
         probes: seen.probes.clone(),
         progress: seen.progress.clone(),
@@ -83,6 +84,15 @@ fn of_unit(
         spent: durable.spent.len(),
         budget: seen.spec.recovery.clone(),
     }
+}
+
+/// The unit's links, first the one that its release is told by.
+fn links(seen: &UnitSeen) -> Vec<LinkReading> {
+    let links = seen.processes.as_ref().map(|reading| reading.links.as_slice()).unwrap_or_default();
+    let told = releases::relevant(links, &seen.residents).map(|link| link.link.as_str());
+    let mut links = links.to_vec();
+    links.sort_by_key(|link| Some(link.link.as_str()) != told);
+    links
 }
 
 /// The worst of the unit's conditions, unless something is being done, or nothing is to be done, about it.

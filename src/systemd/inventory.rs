@@ -9,6 +9,7 @@ use crate::model::unit::UnitName;
 
 use super::Instance;
 use super::bus::{self, BusError};
+use super::command::PREFIX;
 use super::proxies::ManagerProxy;
 
 /// Both lists together.
@@ -45,7 +46,7 @@ pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
             units.insert(unit);
         }
     }
-    units.retain(|unit| !unit.as_str().starts_with("steadfast-run-"));
+    units.retain(|unit| !unit.as_str().starts_with(PREFIX));
     Ok(units)
 }
 

@@ -105,12 +105,6 @@ impl Orders {
             .unwrap_or_else(|_| Err(format!("no answer within {}s", ENABLE_LIMIT.as_secs())))
     }
 
-    /// Enablement as the disk has it now.
-    pub async fn enablement(&self, unit: &UnitName) -> UnitFileState {
-        let mut all = self.enablements(std::slice::from_ref(unit)).await;
-        all.pop().map_or_else(|| UnitFileState::Unknown("no answer".to_owned()), |(_, state)| state)
-    }
-
     /// Enablement of many units over one connection, each asked of the disk, in the order given.
     pub async fn enablements(&self, units: &[UnitName]) -> Vec<(UnitName, UnitFileState)> {
         let mut told = Vec::with_capacity(units.len());

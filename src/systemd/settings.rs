@@ -82,7 +82,6 @@ fn named(told: &Values<'_>, lists: &[&str]) -> Vec<UnitName> {
 pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.service_type = values::text_or_empty(told, "Type");
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
-    settings.restarts_itself = values::text(told, "Restart").is_some_and(|when| when != "no");
     settings.working_directory = values::text(told, "WorkingDirectory")
         .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
         .unwrap_or_default();
@@ -247,7 +246,6 @@ mod tests {
         assert_eq!(settings.exec_start, [["/usr/bin/php", "artisan", "horizon"]]);
         assert_eq!(settings.environment_paths, ["/srv/app", "/etc/app.env"]);
         assert_eq!(settings.working_directory, "/srv/app/current");
-        assert!(settings.restarts_itself);
         assert_eq!(settings.timeout_start_ms, Some(90_000));
         assert_eq!(settings.timeout_stop_ms, None);
     }

@@ -19,8 +19,6 @@ pub struct Named {
     pub code: Code,
     /// One sentence with names and numbers.
     pub message: String,
-    /// When the link was switched; `None` where the problem has another beginning.
-    pub switched_at: Option<Moment>,
     pub evidence: Vec<String>,
 }
 
@@ -90,7 +88,8 @@ pub fn target<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'
 
 /// The link to speak of: the one beside whose target the stale release lies, else the last one (the innermost) of those
 /// that lead somewhere.
-fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a LinkReading> {
+#[must_use]
+pub fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a LinkReading> {
     let leading = || links.iter().filter(|link| link.target.is_some());
     let releases: BTreeSet<&Path> =
         residents.iter().filter_map(release).filter_map(|release| Path::new(release).parent()).collect();
@@ -125,7 +124,6 @@ fn told(code: Code, stale: &[&Resident], all: &[Resident], link: &LinkReading) -
     Some(Named {
         code,
         message: format!("{who} {runs} {releases}{fate}; {} leads to {}", link.link, target.path),
-        switched_at: (code != Code::ReleaseDeleted).then_some(link.switched_at),
         evidence: evidence(all),
     })
 }
@@ -166,7 +164,6 @@ fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
             main.name,
             release(main).unwrap_or("an earlier release"),
         ),
-        switched_at: Some(link.switched_at),
         evidence: evidence(residents),
     })
 }
@@ -260,7 +257,6 @@ pub fn binaries(reading: &ProcessesReading, main_pid: Option<u32>, history: &His
             processes.len(),
             reading.processes.len(),
         ),
-        switched_at: None,
         evidence: users
             .iter()
             .take(EVIDENCE)
