@@ -156,6 +156,8 @@ codes! {
     ConfigInvalid = "config-invalid",
     /// The service manager cannot be reached.
     HostManagerUnreachable = "host-manager-unreachable",
+    /// Too much is being restarted: one unit at a time.
+    HostStorm = "host-storm",
     /// The durable state cannot be saved; nothing is acted on meanwhile.
     HostStateUnsaved = "host-state-unsaved",
     /// The state directory cannot be written: the state is kept where it survives our crash and no reboot.

@@ -58,6 +58,8 @@ pub struct UnitDurable {
     pub last_active: Option<String>,
     pub last_action: Option<LastAction>,
     pub smoke_failure: Option<SmokeFailure>,
+    /// Releases whose deploy was followed without counting against the budget, the last ones.
+    pub followed: Vec<FileId>,
 }
 
 /// Leave it alone until then.
@@ -105,6 +107,8 @@ pub struct Quarantine {
     pub retry_at: Moment,
     pub round: u32,
     pub because: Code,
+    /// One clause.
+    pub why: String,
 }
 
 /// The prediction for the last boot was wrong.
@@ -232,6 +236,9 @@ pub struct Seen {
     pub resync_due: Option<Moment>,
     /// The whole enablement is read again then.
     pub enablement_due: Option<Moment>,
+    /// Since when too much is being restarted on this host, and when fewer orders count.
+    pub storm_since: Option<Moment>,
+    pub storm_due: Option<Moment>,
     pub save_failure: Option<SaveFailure>,
     /// What of our own works only in part, since when and why.
     pub impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
@@ -280,6 +287,8 @@ pub struct UnitSeen {
     pub active_state_since: Moment,
     /// Recent automatic restarts by systemd: (when, `NRestarts`), within the limit.
     pub restarts_seen: VecDeque<(Moment, u32)>,
+    /// When it was started lately, by whomever, within the limit; oldest first.
+    pub starts: VecDeque<Moment>,
     pub conditions: BTreeMap<ConditionKind, Condition>,
     pub findings: Vec<Finding>,
     /// Callers who wait for the order in flight.
@@ -317,6 +326,7 @@ impl UnitSeen {
             outage: false,
             active_state_since: now,
             restarts_seen: VecDeque::new(),
+            starts: VecDeque::new(),
             conditions: BTreeMap::new(),
             findings: Vec::new(),
             asked: Vec::new(),

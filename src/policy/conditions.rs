@@ -191,8 +191,7 @@ fn residence(
     if left.is_empty() {
         return judgement;
     }
-    let message =
-        format!("{} processes of an earlier run of {} are left: {}", left.len(), case.unit, left.join(", "));
+    let message = format!("left by an earlier run of {}: {}", case.unit, left.join(", "));
     let found = finding(Code::Survivors, case.seen.spec.severity, message, case.now);
     judgement.and(proven(found, vec![format!("KillMode={}", settings.kill_mode)], None))
 }
@@ -223,12 +222,7 @@ fn unit_file(
 fn of_recovery(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(quarantine) = &durable.quarantine {
-        let message = format!(
-            "its budget of {} restarts in {} min is spent ({}); one more try comes later",
-            seen.spec.recovery.burst,
-            seen.spec.recovery.interval.as_secs() / 60,
-            quarantine.because.as_str()
-        );
+        let message = format!("{}; one more try comes later", quarantine.why);
         findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
     }
     if let Some(needed) = &seen.plan.explained_by {

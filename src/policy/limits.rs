@@ -66,6 +66,12 @@ pub const STEADY: Duration = Duration::from_secs(5);
 
 /// Orders (start, restart) of which the smoke test or the job is awaited, over the whole host.
 pub const ORDERS_AT_ONCE: usize = 4;
+/// Units that we start or restart within this time …
+pub const STORM_WINDOW: Duration = Duration::from_secs(300);
+/// … are a storm if they are so many, or a quarter of those managed if that is more.
+pub const STORM_LEAST: usize = 10;
+/// In a storm, the next unit is tried this long after one that failed.
+pub const STORM_PAUSE: Duration = Duration::from_secs(60);
 /// A job may take the unit's own timeouts and this much more.
 pub const JOB_SLACK: Duration = Duration::from_secs(15);
 /// The longest that a job of a unit without timeout is awaited.
@@ -80,6 +86,8 @@ pub const SMOKE_RETRY: Duration = Duration::from_secs(60);
 pub const ENABLE_LIMIT: Duration = Duration::from_secs(125);
 /// An order of our earlier life is taken up within this time of our start, or given up.
 pub const LONGEST_RESUME: Duration = Duration::from_secs(300);
+/// Releases of a unit of which it is remembered that their deploy was followed.
+pub const FOLLOWED: usize = 8;
 /// The first retry out of quarantine; doubled each time up to the longest.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
 pub const LONGEST_QUARANTINE: Duration = Duration::from_secs(7200);

@@ -42,6 +42,7 @@ pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<A
     route(state, observation, &mut turn);
     boot::due(state, &mut turn);
     packages::due(state, &mut turn);
+    recovery::watch_for_storms(state, &mut turn);
     let touched = turn.touched(state);
     // All are judged before any is acted on: what one requires may be judged in the same turn.
     for unit in &touched {
@@ -112,6 +113,7 @@ pub fn next_deadline(state: &State) -> Option<Moment> {
         seen.resync_due,
         seen.enablement_due,
         packages::deadline(state),
+        seen.storm_due,
         seen.boot_in_flight_until.or(seen.boot_due),
         seen.save_failure.as_ref().map(boot::save_retry),
     ];

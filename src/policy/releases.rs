@@ -114,12 +114,28 @@ pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) {
     }
 }
 
-/// Processes of the control group that an earlier run left, where that can be said for sure: the unit's `KillMode=` lets
-/// them live, its type starts nothing before the main process, they bear the main process's name and began well before it.
+/// Processes of the control group that an earlier run left, where that can be said for sure, and which bear the main
+/// process's name.
 ///
 /// Daemons that leave sessions running on purpose (sshd) are not told.
 #[must_use]
 pub fn left_over<'a>(
+    reading: &'a ProcessesReading,
+    main_pid: Option<u32>,
+    settings: &UnitSettings,
+) -> Vec<&'a ProcessReading> {
+    let main = reading.processes.iter().find(|process| Some(process.pid) == main_pid);
+    let Some(main) = main.filter(|main| !main.name.starts_with("sshd")) else {
+        return Vec::new();
+    };
+    let spared = spared(reading, main_pid, settings);
+    spared.into_iter().filter(|process| process.name == main.name).collect()
+}
+
+/// Processes that a restart leaves on purpose, where that can be said for sure: the unit's `KillMode=` lets them live, its
+/// type starts nothing before the main process, and they began well before that. No restart ends them.
+#[must_use]
+pub fn spared<'a>(
     reading: &'a ProcessesReading,
     main_pid: Option<u32>,
     settings: &UnitSettings,
@@ -131,14 +147,6 @@ pub fn left_over<'a>(
     let (true, true, Some(main)) = (lets_live, main_first, main) else {
         return Vec::new();
     };
-    if main.name.starts_with("sshd") {
-        return Vec::new();
-    }
-    reading
-        .processes
-        .iter()
-        .filter(|process| {
-            process.name == main.name && process.started_ms.saturating_add(EARLIER_MS) < main.started_ms
-        })
-        .collect()
+    let earlier = |process: &&ProcessReading| process.started_ms.saturating_add(EARLIER_MS) < main.started_ms;
+    reading.processes.iter().filter(earlier).collect()
 }

@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, proven};
-use crate::policy::{incidents, releases};
+use crate::policy::{incidents, recovery, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -159,6 +159,11 @@ fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
         let message =
             format!("cannot save the durable state: {}; nothing is acted on meanwhile", failure.why);
         findings.push(finding(Code::HostStateUnsaved, Severity::Critical, message, failure.since));
+    }
+    if let Some(since) = seen.storm_since {
+        let message = recovery::storm_sentence(recovery::units_in_a_storm(state, now));
+        let found = finding(Code::HostStorm, Severity::Critical, message, since);
+        findings.push(proven(found, Vec::new(), Some("steadfast status".to_owned())));
     }
     let impaired = seen.impaired.iter();
     findings

@@ -31,6 +31,9 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
         return;
     };
     let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
+    if new_run && !reading.invocation.is_empty() {
+        count_starts(seen, before.as_ref(), &reading, turn.now);
+    }
     if new_run && before.is_some() {
         // What was seen of the last run says nothing of this one.
         seen.processes = None;
@@ -70,6 +73,16 @@ fn count_restarts(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &U
         }
         seen.restarts_seen.push_back((now, before.n_restarts.saturating_add(step)));
     }
+}
+
+/// Starts as systemd counts them: each run, those between two readings included.
+fn count_starts(seen: &mut UnitSeen, before: Option<&UnitReading>, reading: &UnitReading, now: Moment) {
+    let unseen = before.map_or(0, |before| reading.n_restarts.saturating_sub(before.n_restarts));
+    let at = if before.is_none() { reading.active_since.unwrap_or(now) } else { now };
+    let starts = usize::try_from(unseen.max(1)).unwrap_or(1).min(limits::RESTARTS_REMEMBERED);
+    seen.starts.extend(std::iter::repeat_n(at, starts));
+    let surplus = seen.starts.len().saturating_sub(limits::RESTARTS_REMEMBERED);
+    seen.starts.drain(..surplus);
 }
 
 /// What is configured for a unit was read.
@@ -126,6 +139,13 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         let main_pid = seen.reading.as_ref().and_then(|reading| reading.main_pid);
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
+        // Told as survivors: as stale ones they would ask for a restart, which would leave them again.
+        let spared = releases::spared(&reading, main_pid, settings);
+        for resident in &mut seen.residents {
+            if spared.iter().any(|process| process.pid == resident.pid) {
+                resident.residence = Residence::Elsewhere;
+            }
+        }
     }
     let last = reading.links.iter().max_by_key(|link| link.switched_at);
     seen.fate.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(seen.fate.flip.take());

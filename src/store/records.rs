@@ -28,9 +28,10 @@ record!(UnitDurable {
     last_active,
     last_action,
     smoke_failure,
+    followed,
 });
 record!(Hold { kind, since, until });
-record!(Quarantine { since, retry_at, round, because });
+record!(Quarantine { since, retry_at, round, because, why });
 record!(Prediction { boot_id, verdict, made_at });
 record!(Mismatch { boot_id, message, at });
 record!(LastAction { action, because, at, outcome, ok, steps });

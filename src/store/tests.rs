@@ -91,11 +91,13 @@ fn recovery() -> impl Strategy<Value = Recovery> {
 }
 
 fn quarantine() -> impl Strategy<Value = Quarantine> {
-    (moment(), moment(), any::<u32>(), code()).prop_map(|(since, retry_at, round, because)| Quarantine {
+    let parts = (moment(), moment(), any::<u32>(), code(), text());
+    parts.prop_map(|(since, retry_at, round, because, why)| Quarantine {
         since,
         retry_at,
         round,
         because,
+        why,
     })
 }
 
@@ -137,7 +139,8 @@ fn smoke_failure() -> impl Strategy<Value = SmokeFailure> {
 fn unit() -> impl Strategy<Value = UnitDurable> {
     let first = (option::of(hold()), option::of(recovery()), vec(moment(), 0..4));
     let second = (option::of(quarantine()), option::of(prediction()), option::of(mismatch()));
-    let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()));
+    let third =
+        (option::of(text()), option::of(last_action()), option::of(smoke_failure()), vec(file(), 0..3));
     (first, second, third).prop_map(|(first, second, third)| UnitDurable {
         hold: first.0,
         recovery: first.1,
@@ -148,6 +151,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         last_active: third.0,
         last_action: third.1,
         smoke_failure: third.2,
+        followed: third.3,
     })
 }
 

@@ -331,6 +331,7 @@ pub fn quarantined(now: Moment) -> UnitStatus {
         retry_at: hence(now, 3 * HOUR + 30),
         round: 2,
         because: Code::UnitFailed,
+        why: "its budget of 3 restarts in 15 min is spent (probe-failed)".to_owned(),
     });
     unit.last_action = Some(LastAction {
         action: OrderKind::Restart,

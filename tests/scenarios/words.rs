@@ -333,6 +333,13 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
             "armed-by" => settings.triggered_by.push(UnitName::from(value)),
+            "starts" => {
+                let (burst, interval) = value.split_once('/').ok_or("starts=BURST/INTERVAL")?;
+                settings.start_limit_burst = burst.parse().map_err(|_| "a number of starts")?;
+                settings.start_limit_interval_ms =
+                    u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
+            }
+            "kill-mode" => value.clone_into(&mut settings.kill_mode),
             "no-timeout" => settings.timeout_start_ms = None,
             other => return Err(format!("{other} is no setting here")),
         }

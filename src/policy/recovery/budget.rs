@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::model::moment::Moment;
-use crate::model::state::{OrderKind, Quarantine, State};
+use crate::model::operator::StepName;
+use crate::model::state::{OrderKind, Quarantine, State, UnitDurable, UnitSeen};
 use crate::model::unit::UnitName;
-use crate::policy::limits;
 use crate::policy::turn::sooner;
+use crate::policy::{limits, releases};
 
 use super::Want;
 
@@ -69,18 +70,60 @@ fn jitter(machine_id: &str, unit: &UnitName, delay: Duration) -> Duration {
     Duration::from_millis(hash.checked_rem(quarter.saturating_add(1)).unwrap_or(0))
 }
 
-/// The budget is spent and this wish would exceed it: the quarantine to set.
+/// This wish would exceed the budget, or the last restart for the same reason cured nothing: the quarantine to set.
 pub fn spent(state: &State, unit: &UnitName, want: &Want, now: Moment) -> Option<Quarantine> {
-    let burst = state.seen.units.get(unit)?.spec.recovery.burst;
+    let seen = state.seen.units.get(unit)?;
     let durable = state.durable.units.get(unit)?;
-    let full = durable.spent.len() >= usize::try_from(burst).unwrap_or(usize::MAX);
-    let new = durable.quarantine.is_none() && full && want.kind != OrderKind::Enable;
-    new.then(|| Quarantine {
-        since: now,
-        retry_at: now.plus(limits::QUARANTINE),
-        round: 1,
-        because: want.because,
-    })
+    let burst = usize::try_from(seen.spec.recovery.burst).unwrap_or(usize::MAX);
+    if durable.quarantine.is_some() || !want.kind.disturbs() {
+        return None;
+    }
+    let theirs = by_systemd(seen, now);
+    let because = want.because.as_str();
+    let why = if durable.spent.len().saturating_add(theirs) >= burst {
+        let theirs = if theirs > 0 { format!(", {theirs} of them by systemd") } else { String::new() };
+        let minutes = seen.spec.recovery.interval.as_secs() / 60;
+        let restarts = if burst == 1 { "restart" } else { "restarts" };
+        format!("its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})")
+    } else if cured_nothing(seen, durable, want) {
+        format!("the restart did not cure it ({because})")
+    } else {
+        return None;
+    };
+    let retry_at = now.plus(limits::QUARANTINE);
+    Some(Quarantine { since: now, retry_at, round: 1, because: want.because, why })
+}
+
+/// A deploy that follows a restart that cured nothing is another chance.
+pub fn release(state: &mut State, unit: &UnitName, now: Moment) {
+    let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get_mut(unit)) else {
+        return;
+    };
+    let burst = usize::try_from(seen.spec.recovery.burst).unwrap_or(usize::MAX);
+    let spent = durable.spent.len().saturating_add(by_systemd(seen, now)) >= burst;
+    let links = || seen.processes.iter().flat_map(|reading| &reading.links);
+    durable.quarantine.take_if(|known| {
+        let stale = releases::CODES.contains(&known.because);
+        stale && !spent && links().any(|link| link.switched_at > known.since)
+    });
+}
+
+/// What systemd restarted by itself within the interval counts as well: together it is not tried more often.
+fn by_systemd(seen: &UnitSeen, now: Moment) -> usize {
+    let interval = seen.spec.recovery.interval;
+    seen.restarts_seen.iter().filter(|(at, _)| now.since(*at) < interval).count()
+}
+
+/// The last restart was for this finding, its processes ran anew, and live in an old release all the same; no link was
+/// switched since. Another one would do the same.
+fn cured_nothing(seen: &UnitSeen, durable: &UnitDurable, want: &Want) -> bool {
+    let last = durable.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
+    let Some(last) = last.filter(|_| releases::CODES.contains(&want.because)) else {
+        return false;
+    };
+    let proof = last.steps.last().is_some_and(|step| step.name == StepName::Proof);
+    let mut links = seen.processes.iter().flat_map(|reading| &reading.links);
+    proof && !links.any(|link| link.switched_at > last.at)
 }
 
 /// The one try out of quarantine failed: wait twice as long.

@@ -1,5 +1,7 @@
 //! What speaks against acting now. The first closed gate is told.
 
+use std::time::Duration;
+
 use crate::model::cause::What;
 use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
@@ -46,7 +48,9 @@ pub fn closed(
         .or_else(|| want.kind.disturbs().then(|| quarantined(state, unit, now, wake)).flatten())
         .or_else(|| busy(seen, want))
         .or_else(|| want.kind.disturbs().then(|| dependency(state, unit, want, now, wake)).flatten())
+        .or_else(|| want.kind.disturbs().then(|| start_limit(seen, now, wake)).flatten())
         .or_else(|| staggered(state, want, now, wake))
+        .or_else(|| (want.kind.disturbs() && want.due <= now).then(|| storm(state, now, wake)).flatten())
         .or_else(|| full(state, want, now, wake))
 }
 
@@ -197,6 +201,29 @@ fn dependency(
             Some(Gate::because(why))
         }
     }
+}
+
+/// systemd starts a unit only so often (`StartLimitBurst=`). The last of these starts is left to people: one more, and
+/// nobody could start it.
+fn start_limit(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let settings = seen.settings.as_ref()?;
+    let interval = Duration::from_millis(settings.start_limit_interval_ms);
+    let burst = usize::try_from(settings.start_limit_burst).ok().filter(|burst| *burst > 1)?;
+    let counted = || seen.starts.iter().filter(|at| now.since(**at) < interval);
+    if counted().count() + 1 < burst {
+        return None;
+    }
+    let oldest = counted().next()?;
+    sooner(wake, oldest.plus(interval));
+    let seconds = interval.as_secs();
+    Some(Gate::because(format!(
+        "it was started {} times within {seconds} s, and systemd allows {burst} (StartLimitBurst=): the last one is left to people",
+        counted().count()
+    )))
+}
+
+fn storm(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    super::storm::closed(state, now, wake).map(Gate::because)
 }
 
 /// After an outage the workers of stuck queues are restarted one after the other.

@@ -7,6 +7,7 @@ mod outcome;
 mod phases;
 mod proof;
 mod resume;
+mod storm;
 mod wants;
 
 use crate::model::action::Action;
@@ -23,6 +24,7 @@ use crate::policy::turn::{Turn, sooner};
 
 pub use gates::closed_for_people;
 pub use phases::{enable_finished, job_finished, smoke_test_finished};
+pub use storm::{sentence as storm_sentence, units as units_in_a_storm, watch as watch_for_storms};
 pub use wants::Want;
 
 /// Brings the order in flight forward. Says whether it is over.
@@ -81,6 +83,7 @@ pub fn in_flight<'a>(state: &'a State, unit: &UnitName) -> Option<&'a Recovery> 
 /// Weighs what the findings ask for.
 fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
     budget::age(state, unit, turn.now, wake);
+    budget::release(state, unit, turn.now);
     let Some(want) = wants::most_urgent(state, unit, turn.now) else {
         budget::forgive(state, unit);
         let plan = Plan { explained_by: explained(state, unit), ..Plan::default() };
@@ -160,10 +163,7 @@ fn set_plan(state: &mut State, unit: &UnitName, plan: Plan, turn: &mut Turn) {
 
 fn set_quarantine(state: &mut State, unit: &UnitName, quarantine: Quarantine, turn: &mut Turn) {
     let minutes = turn_minutes(quarantine.retry_at, turn.now);
-    let message = format!(
-        "{unit}: the budget of restarts is spent ({}); one more try in {minutes} min",
-        quarantine.because.as_str()
-    );
+    let message = format!("{unit}: {}; one more try in {minutes} min", quarantine.why);
     if let Some(durable) = state.durable.units.get_mut(unit) {
         durable.quarantine = Some(quarantine);
     }

@@ -6,7 +6,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::{StepName, StepResult};
 use crate::model::release::Residence;
 use crate::model::state::{OrderKind, Recovery, State, UnitSeen};
-use crate::model::unit::{ActiveState, UnitName};
+use crate::model::unit::{ActiveState, UnitName, UnitSettings};
 use crate::policy::active::{done, passing};
 use crate::policy::turn::{Turn, sooner};
 use crate::policy::{health, limits};
@@ -102,18 +102,23 @@ fn processes(seen: &UnitSeen, recovery: &Recovery, anew: bool) -> Proof {
     if seen.inspected_at.is_none_or(|at| at <= recovery.phase_at) {
         return Proof { look_again: true, ..Proof::lacks("its processes were not looked at yet") };
     }
+    let before = |started_ms: i64| anew && started_ms.saturating_add(TICK_MS) < recovery.began_at.boot_ms;
+    // Such a unit leaves processes on purpose: they are named, and prove nothing of the new run.
+    let leaves = |settings: &UnitSettings| matches!(settings.kill_mode.as_str(), "process" | "none");
+    let leaves = seen.settings.as_ref().is_some_and(leaves);
     let all = seen.processes.iter().flat_map(|reading| &reading.processes);
     let old: Vec<String> = all
-        .filter(|process| anew && process.started_ms.saturating_add(TICK_MS) < recovery.began_at.boot_ms)
+        .filter(|process| before(process.started_ms))
         .map(|process| format!("{} ({})", process.pid, process.name))
         .collect();
-    if !old.is_empty() {
+    if !old.is_empty() && !leaves {
         let why = format!("processes of the old run are left: {}", old.join(", "));
         return Proof { look_again: true, ..Proof::lacks(why) };
     }
     let stale: Vec<String> = seen
         .residents
         .iter()
+        .filter(|resident| !(leaves && before(resident.started_ms)))
         .filter_map(|resident| match &resident.residence {
             Residence::Outdated { release, .. } | Residence::Deleted { release } => {
                 Some(format!("{} ({}) lives in {release}", resident.pid, resident.name))
@@ -132,6 +137,10 @@ fn processes(seen: &UnitSeen, recovery: &Recovery, anew: bool) -> Proof {
         )
     } else {
         format!("active, nothing of the old run is left among {count} processes")
+    };
+    let message = match old.as_slice() {
+        [] => message,
+        left => format!("active; KillMode= leaves {} of the old run: {}", left.len(), left.join(", ")),
     };
     Proof { message, ..Proof::default() }
 }
