@@ -65,6 +65,12 @@ demo: tools-fast $(BINARY) ## replays an outage on a throw-away systemd; as root
 	$(CARGO) build --release --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(BINARY)) $(CARGO) run --locked --quiet --example demo
 
+HOURS ?= 1
+
+.PHONY: simulate
+simulate: tools-fast ## plays seed after seed of a made-up host for HOURS=1; stops at the first that breaks an invariant, shrunk
+	tests/simulation/simulate.sh "$(CARGO)" "$(HOURS)"
+
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
 	$(CARGO) fmt --check

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
+use super::moment::Moment;
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
 use super::progress::Sample;
@@ -33,7 +34,7 @@ pub enum Observation {
     /// Hint: this job of the unit came along with the fate of another unit. Told before the job is over.
     JobPulled { unit: UnitName, job: u32, pull: Pull },
     /// Everything was read again as asked (`ReadAllUnits`); what differs was told before this.
-    UnitsRead,
+    UnitsRead { began: Moment },
     /// Whether a package manager is at work.
     PackageManagerRead(PackagesReading),
     /// Nothing was taken in for this long although the time was there for it: the host slept, or stood still.

@@ -243,8 +243,8 @@ pub struct Seen {
     /// What of our own works only in part, since when and why.
     pub impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
     pub packages: Packages,
-    /// The host slept or stood still; until when, at most, everything is being read afresh.
-    pub rereading_until: Option<Moment>,
+    /// The host slept or stood still: since when, and until when at most, everything is being read afresh.
+    pub rereading_until: Option<(Moment, Moment)>,
     /// Units whose picture changed since the last publication.
     pub touched: BTreeSet<UnitName>,
     /// The last events, within the limit.

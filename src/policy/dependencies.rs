@@ -7,7 +7,7 @@ use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::probe::{ProbeSeen, ProbeSpec, ProbeStatus};
 use crate::model::state::{State, UnitSeen};
-use crate::model::unit::UnitName;
+use crate::model::unit::{ActiveState, UnitName, UnitReading};
 use crate::policy::turn::sooner;
 use crate::policy::{health, limits};
 
@@ -113,7 +113,14 @@ fn reached(state: &State, unit: &UnitName) -> Vec<UnitName> {
 
 fn down(needed: &UnitSeen) -> Option<&str> {
     let conditions = [Loaded, Active, Serving].into_iter().filter_map(|kind| needed.conditions.get(&kind));
-    let mut down = conditions.filter(|condition| condition.truth == Truth::False);
+    // What is still being started serves nobody yet.
+    let active =
+        |reading: &UnitReading| matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
+    let starts = needed.reading.as_ref().is_some_and(|reading| !active(reading));
+    let mut down = conditions.filter(|condition| {
+        condition.truth == Truth::False
+            || (starts && condition.kind == Active && condition.truth == Truth::Unknown)
+    });
     down.next().map(|condition| condition.message.as_str())
 }
 

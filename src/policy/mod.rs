@@ -65,7 +65,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::ManagerChanged(manager) => boot::manager_changed(state, manager, turn),
         Observation::UnitChanged { unit, reading } => units::changed(state, &unit, reading, turn),
         Observation::JobPulled { unit, job, pull } => transitions::pulled(state, &unit, job, pull),
-        Observation::UnitsRead => awake::units_read(state, turn),
+        Observation::UnitsRead { began } => awake::units_read(state, began, turn),
         Observation::PackageManagerRead(reading) => packages::read(state, reading, turn),
         Observation::Resumed { after } => awake::resumed(state, after, turn),
         Observation::UnitSettingsRead { unit, settings } => {

@@ -39,8 +39,10 @@ fn hold(
     let until = turn.now.plus(length);
     let message = format!("{unit} is held by {who} for {} min: {reason}", length.as_secs().div_ceil(60));
     if let Some(durable) = state.durable.units.get_mut(unit) {
-        let stop = durable.hold.take().filter(|known| known.kind.is_implicit());
-        // It never shortens the hold that a stop is.
+        let down = state.seen.units.get(unit).and_then(|seen| seen.reading.as_ref());
+        let down = down.is_some_and(|reading| reading.active == ActiveState::Inactive);
+        let stop = durable.hold.take().filter(|known| known.kind.is_implicit() || down);
+        // It never shortens the hold that a stop is, or has made longer.
         let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
         durable.hold = Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until });
     }

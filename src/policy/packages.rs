@@ -36,6 +36,13 @@ pub fn must_wait(state: &mut State, unit: &UnitName, turn: &mut Turn) -> bool {
     true
 }
 
+/// While an order is tested it is looked at all the time, but not while the host sleeps.
+#[must_use]
+pub fn is_unknown(state: &State, now: Moment) -> bool {
+    let known = |at: Moment| now.since(at) <= limits::PACKAGES_LIMIT;
+    !state.seen.host.user_instance && !state.seen.packages.read_at.is_some_and(known)
+}
+
 /// Word of the package manager.
 pub fn read(state: &mut State, reading: PackagesReading, turn: &mut Turn) {
     let before = quiet(state, turn.now);

@@ -196,7 +196,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::UnitsMatched { .. } => "UnitsMatched",
         Observation::UnitChanged { .. } => "UnitChanged",
         Observation::JobPulled { .. } => "JobPulled",
-        Observation::UnitsRead => "UnitsRead",
+        Observation::UnitsRead { .. } => "UnitsRead",
         Observation::PackageManagerRead(_) => "PackageManagerRead",
         Observation::Resumed { .. } => "Resumed",
         Observation::UnitSettingsRead { .. } => "UnitSettingsRead",

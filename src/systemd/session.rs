@@ -20,6 +20,7 @@ use super::survey::{self, Ask, Survey, Told};
 use super::values::Values;
 use super::watched::Watched;
 use crate::clock;
+use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::unit::{ManagerState, UnitName};
 
@@ -70,13 +71,13 @@ pub(super) struct Session {
     patterns: Patterns,
     matched: BTreeMap<String, Vec<UnitName>>,
     outbox: Outbox,
-    began: crate::model::moment::Moment,
+    began: Moment,
     /// What the next survey reads, and when it is due.
     asks: BTreeMap<UnitName, Ask>,
     due: Option<Instant>,
     surveying: bool,
-    /// The survey under way reads everything, and its end is told.
-    whole: bool,
+    /// The survey under way reads everything since then, and its end is told.
+    whole: Option<Moment>,
     /// The first survey succeeded.
     proven: bool,
     last_survey: Instant,
@@ -111,7 +112,7 @@ impl Session {
             asks: BTreeMap::new(),
             due: None,
             surveying: false,
-            whole: false,
+            whole: None,
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
@@ -208,7 +209,8 @@ impl Session {
 
     fn survey(&mut self) {
         self.surveying = true;
-        self.whole = self.watched.units().all(|unit| self.asks.contains_key(unit));
+        let whole = self.watched.units().all(|unit| self.asks.contains_key(unit));
+        self.whole = whole.then(clock::now);
         self.due = None;
         self.last_survey = Instant::now();
         self.watched.survey_begins();
@@ -269,8 +271,8 @@ impl Session {
                 }
                 self.surveying = false;
                 self.proven = true;
-                if self.whole {
-                    self.outbox.other(Observation::UnitsRead);
+                if let Some(began) = self.whole {
+                    self.outbox.other(Observation::UnitsRead { began });
                 }
             }
             Done::Kind(id, KindAnswer::Kind(kind)) => self.watched.kind(id, Some(kind), &mut self.outbox),

@@ -179,7 +179,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }
         "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
         "resumed" => Observation::Resumed { after: duration(name)? },
-        "units-read" => Observation::UnitsRead,
+        "units-read" => Observation::UnitsRead { began: story.now },
         "matched" => Observation::UnitsMatched {
             pattern: name.to_owned(),
             units: rest.iter().map(|name| UnitName::from(*name)).collect(),

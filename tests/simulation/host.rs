@@ -9,9 +9,10 @@ use steadfast::model::cause::PackagesReading;
 use steadfast::model::change::Change;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
+use steadfast::model::operator::{Answer, Ask, Request};
 use steadfast::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
-use steadfast::model::state::{Durable, OrderKind, Phase};
+use steadfast::model::state::{Durable, Recovery};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
@@ -32,6 +33,12 @@ pub struct Unit {
     pub started: Moment,
     pub enabled: bool,
     pub wedged: bool,
+    /// It has not run in this boot.
+    pub fresh: bool,
+    /// Since when it does not run.
+    pub down_since: Option<Moment>,
+    /// An operator's hold, told as done.
+    pub held_until: Option<Moment>,
     /// Release of the main process; gone when it was deleted.
     pub runs: u64,
     /// Somebody's stop is respected until then.
@@ -49,7 +56,27 @@ pub struct Unit {
 #[expect(clippy::large_enum_variant, reason = "a few wait at a time")]
 pub enum Event {
     Tell(Observation),
-    JobEnds { unit: usize, order: u64, id: u32, kind: JobKind },
+    JobEnds {
+        unit: usize,
+        order: u64,
+        id: u32,
+        kind: JobKind,
+    },
+    /// systemd's own restart, or one by hand, brings the unit up.
+    ComesUp {
+        unit: usize,
+        by_itself: bool,
+    },
+    /// The unit is read, as it is then.
+    Read {
+        unit: usize,
+    },
+    /// A stop by hand comes to its end.
+    Stops {
+        unit: usize,
+    },
+    /// The manager gets into this state.
+    Turns(ManagerState),
 }
 
 /// The world behind `Outside`.
@@ -60,16 +87,34 @@ pub struct Host {
     pub units: Vec<Unit>,
     /// The release that the link names, since when, and which releases are broken or deleted.
     pub current: u64,
+    /// The newest release.
+    pub released: u64,
     pub switched: Moment,
     pub broken: Vec<u64>,
     pub deleted: Vec<u64>,
     pub manager: ManagerState,
+    /// Which boot it is, and when the host goes down.
+    pub boot: u32,
+    pub goes_down_at: Option<Moment>,
+    /// The host sleeps now, for so long.
+    pub sleeps: Option<Duration>,
+    /// A package manager is at work; the link is away.
+    pub busy_since: Option<Moment>,
+    /// When a package manager was last at work.
+    pub packages_at: Option<Moment>,
+    pub link_away_since: Option<Moment>,
+    /// Questions of people that are not answered yet.
+    pub asked: BTreeMap<u64, (usize, Ask)>,
+    pub requests: u64,
     pub events: BTreeMap<(i64, u64), Event>,
     sequence: u64,
     pub saved: Durable,
     pub saves_fail: bool,
-    /// We die at the n-th step from now.
+    pub saves_failed_at: Option<Moment>,
+    /// We die at the n-th step from now, or right after this durable write.
     pub dies_in: Option<u64>,
+    pub dies_after_save: Option<u64>,
+    pub saves: u64,
     pub dead: bool,
     pub violations: Vec<String>,
     pub orders: u64,
@@ -88,6 +133,9 @@ impl Host {
             started: now,
             enabled: true,
             wedged: false,
+            fresh: false,
+            down_since: None,
+            held_until: None,
             runs: 1,
             stopped_until: None,
             job: None,
@@ -100,15 +148,27 @@ impl Host {
             now,
             units: vec![unit; UNITS.len()],
             current: 1,
+            released: 1,
             switched: now,
             broken: Vec::new(),
             deleted: Vec::new(),
             manager: ManagerState::Running,
+            boot: 1,
+            goes_down_at: None,
+            sleeps: None,
+            busy_since: None,
+            packages_at: None,
+            link_away_since: None,
+            asked: BTreeMap::new(),
+            requests: 0,
             events: BTreeMap::new(),
             sequence: 0,
             saved: Durable::default(),
             saves_fail: false,
+            saves_failed_at: None,
             dies_in: None,
+            dies_after_save: None,
+            saves: 0,
             dead: false,
             violations: Vec::new(),
             orders: 0,
@@ -118,7 +178,7 @@ impl Host {
     }
 
     pub fn note(&mut self, text: String) {
-        if self.told.len() >= 60 {
+        if self.told.len() >= 200 {
             self.told.pop_front();
         }
         self.told.push_back(format!("{:>9.3} {text}", self.now.boot_ms as f64 / 1000.0));
@@ -155,6 +215,7 @@ impl Host {
         let unit = &self.units[at];
         let sub = match unit.active {
             ActiveState::Active => "running",
+            ActiveState::Activating if unit.job.is_none() => "auto-restart",
             ActiveState::Failed => "failed",
             ActiveState::Activating => "start",
             ActiveState::Deactivating => "stop-sigterm",
@@ -166,7 +227,7 @@ impl Host {
             sub: sub.to_owned(),
             result: unit.result.to_owned(),
             job: unit.job.map(|(id, kind)| Job { id, kind }),
-            invocation: format!("{at}-{}", unit.invocation),
+            invocation: if unit.fresh { String::new() } else { format!("{at}-{}", unit.invocation) },
             main_pid: (unit.active == ActiveState::Active).then(|| self.pid(at)),
             n_restarts: unit.n_restarts,
             active_since: Some(unit.started),
@@ -182,8 +243,17 @@ impl Host {
     }
 
     pub fn tell_unit(&mut self, at: usize) {
+        let (now, unit) = (self.now, &mut self.units[at]);
+        let up = unit.active == ActiveState::Active;
+        unit.down_since = if up { None } else { unit.down_since.or(Some(now)) };
         let reading = self.reading(at);
         self.tell(Observation::UnitChanged { unit: UnitName::from(UNITS[at]), reading });
+    }
+
+    /// Its state as it is now, by a signal that arrives.
+    pub fn surely_tell(&mut self, at: usize) {
+        let reading = self.reading(at);
+        self.outcome(1, Observation::UnitChanged { unit: UnitName::from(UNITS[at]), reading });
     }
 
     fn settings() -> UnitSettings {
@@ -233,13 +303,13 @@ impl Host {
             },
             links: vec![LinkReading {
                 link: "/srv/app/current".to_owned(),
-                target: Some(Target {
+                target: self.link_away_since.is_none().then(|| Target {
                     path: format!("/srv/app/releases/{}", self.current),
                     id: release(self.current),
                     parent: FileId { dev: 1, ino: 2 },
                 }),
                 switched_at: self.switched,
-                problem: None,
+                problem: self.link_away_since.map(|_| "it does not exist".to_owned()),
             }],
             ..ProcessesReading::default()
         }
@@ -248,54 +318,22 @@ impl Host {
     pub fn read_all(&mut self) {
         for (at, name) in UNITS.iter().enumerate() {
             let unit = UnitName::from(*name);
-            let reading = self.reading(at);
-            self.outcome(2, Observation::UnitSettingsRead { unit: unit.clone(), settings: Self::settings() });
-            self.outcome(2, Observation::UnitChanged { unit, reading });
+            self.outcome(2, Observation::UnitSettingsRead { unit, settings: Self::settings() });
+            self.later(2, Event::Read { unit: at });
         }
+        self.outcome(3, Observation::UnitsRead { began: self.now });
     }
 
     /// A job that we ordered: what must hold when we do.
     fn ordered(&mut self, unit: &UnitName, order: u64, kind: JobKind) {
         self.orders += 1;
         let at = Self::index(unit);
-        let mut wrong = Vec::new();
-        let intent = self.saved.units.get(unit).and_then(|durable| durable.recovery.as_ref());
-        if !intent.is_some_and(|intent| intent.order == order && intent.phase == Phase::Job) {
-            wrong.push("acted on an order that was not saved");
+        let wrong = crate::invariants::of_order(self, unit, order, kind);
+        self.violations.extend(wrong.into_iter().map(|why| format!("{why}: {unit}, order {order}")));
+        let by_person = self.intent(unit).is_some_and(|intent| intent.because.is_none());
+        if !by_person {
+            self.units[at].ordered.push(self.now);
         }
-        let asked = intent.is_some_and(|intent| intent.because.is_none());
-        let deploy = intent.is_some_and(|intent| intent.kind == OrderKind::Restart);
-        let known = &self.units[at];
-        if known.carried_out.contains(&order) {
-            wrong.push("gave an order twice that was carried out");
-        }
-        if known.job.is_some() && self.calm {
-            wrong.push("ordered against a running job");
-        }
-        if self.manager == ManagerState::Stopping {
-            wrong.push("ordered while the host shuts down");
-        }
-        if !asked && known.stopped_until.is_some_and(|until| until > self.now) {
-            wrong.push("resurrected what a person stopped");
-        }
-        let flip_is_old = self.now.since(self.switched) > Duration::from_secs(40);
-        if deploy
-            && flip_is_old
-            && self.broken.contains(&self.current)
-            && known.active == ActiveState::Active
-            && !known.wedged
-        {
-            wrong.push("a broken release costs a working process");
-        }
-        let window = Duration::from_secs(900);
-        let recent = |times: &[Moment]| times.iter().filter(|time| self.now.since(**time) < window).count();
-        if recent(&known.ordered) > 4 + recent(&known.deploys) {
-            wrong.push("over the budget");
-        }
-        for why in wrong {
-            self.violations.push(format!("{why}: {unit}, order {order}"));
-        }
-        self.units[at].ordered.push(self.now);
         if self.units[at].job.is_some() {
             let refused = JobResult::Refused("a job is running".to_owned());
             self.outcome(1, Observation::JobFinished { unit: unit.clone(), order, result: refused });
@@ -310,6 +348,63 @@ impl Host {
         self.later(slow, Event::JobEnds { unit: at, order, id, kind });
     }
 
+    /// The order that is saved for the unit.
+    pub fn intent(&self, unit: &UnitName) -> Option<&Recovery> {
+        self.saved.units.get(unit)?.recovery.as_ref()
+    }
+
+    /// A person asks; the answer must come.
+    pub fn ask(&mut self, at: usize, ask: Ask) {
+        if ask == Ask::Recover {
+            // Whoever asks for that wants it up again.
+            self.units[at].stopped_until = None;
+        }
+        self.requests += 1;
+        self.asked.insert(self.requests, (at, ask.clone()));
+        let unit = UnitName::from(UNITS[at]);
+        let request = Request { id: self.requests, unit, who: "anna (uid 1000)".to_owned(), ask };
+        self.outcome(1, Observation::OperatorAsked(request));
+    }
+
+    fn answered(&mut self, request: u64, answer: &Answer) {
+        let Some((at, ask)) = self.asked.remove(&request) else {
+            self.violations.push(format!("request {request} was answered twice"));
+            return;
+        };
+        match (ask, answer) {
+            (Ask::Hold { length, .. }, Answer::Done { .. }) => {
+                self.units[at].held_until = Some(self.now.plus(length));
+            }
+            (Ask::Resume, Answer::Done { .. }) => {
+                self.units[at].held_until = None;
+                self.units[at].stopped_until = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// The next boot: everything that is enabled comes up.
+    pub fn reboot(&mut self) {
+        self.boot += 1;
+        self.goes_down_at = None;
+        self.events.clear();
+        self.manager = ManagerState::Starting;
+        self.busy_since = None;
+        self.now = self.now.plus(Duration::from_secs(20));
+        for at in 0..UNITS.len() {
+            self.units[at].job = None;
+            self.units[at].stopped_until = None;
+            self.units[at].carried_out.clear();
+            self.units[at].fresh = true;
+            self.units[at].active = ActiveState::Inactive;
+            self.units[at].result = "success";
+            if self.units[at].enabled {
+                self.come_up(at);
+            }
+        }
+        self.later(10_000, Event::Turns(ManagerState::Running));
+    }
+
     /// The unit comes up in the current release; broken code dies at once.
     pub fn come_up(&mut self, at: usize) -> bool {
         let broken = self.broken.contains(&self.current);
@@ -317,6 +412,8 @@ impl Host {
         let unit = &mut self.units[at];
         unit.invocation += 1;
         unit.n_restarts = 0;
+        unit.fresh = false;
+        unit.down_since = if broken { unit.down_since.or(Some(now)) } else { None };
         unit.started = now;
         unit.runs = current;
         unit.wedged = false;
@@ -353,6 +450,9 @@ impl Outside for Host {
         for change in changes {
             self.saved.apply(&change);
         }
+        self.saves += 1;
+        // The write is durable, and nothing that follows from it was done.
+        self.dead |= self.dies_after_save == Some(self.saves);
         Ok(())
     }
 
@@ -387,7 +487,9 @@ impl Outside for Host {
             }
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {
-                self.outcome(1, Observation::PackageManagerRead(PackagesReading::default()));
+                let busy = self.busy_since.map(|_| "dpkg (pid 7)".to_owned());
+                let reading = PackagesReading { worked_at: self.busy_since, busy };
+                self.outcome(1, Observation::PackageManagerRead(reading));
             }
             Action::ReadEnablement { units } => {
                 for unit in units {
@@ -409,14 +511,17 @@ impl Outside for Host {
             Action::SampleProgress { .. } => {}
             Action::RunProbe { unit, probe } => {
                 let known = &self.units[Self::index(&unit)];
-                let healthy = known.active == ActiveState::Active && !known.wedged;
+                // What requires the broker does not work without it.
+                let served = unit.as_str() != "shop.service" || self.units[0].active == ActiveState::Active;
+                let healthy = known.active == ActiveState::Active && !known.wedged && served;
                 let status = if healthy { ProbeStatus::Healthy } else { ProbeStatus::Unhealthy };
                 let outcome = ProbeOutcome { status, message: "asked".to_owned(), latency: None };
                 self.outcome(5, Observation::ProbeFinished { unit, probe: probe.name, outcome });
             }
             Action::Record(event) => self.note(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
-            Action::WatchLinks { .. } | Action::AnswerOperator { .. } => {}
+            Action::AnswerOperator { request, answer } => self.answered(request, &answer),
+            Action::WatchLinks { .. } => {}
         }
     }
 }

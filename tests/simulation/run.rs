@@ -1,5 +1,6 @@
 //! One run: the loop over the made-up host, faults by chance, our own deaths, and the calm at the end.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use steadfast::model::finding::Severity;
@@ -13,39 +14,75 @@ use steadfast::model::unit::{ActiveState, JobKind, JobResult, ManagerState, Unit
 use steadfast::policy;
 use steadfast::runtime::Loop;
 
+use crate::faults::fault;
 use crate::host::{Event, Host, UNITS};
+use crate::invariants;
 
 /// What a run amounted to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Played {
     pub faults: u64,
     pub orders: u64,
-    pub ended_at: i64,
+    /// Durable writes.
+    pub saves: u64,
+    /// Simulated time.
+    pub lasted: Duration,
+}
+
+impl Played {
+    /// Adds another run.
+    pub fn add(&mut self, other: &Self) {
+        self.faults += other.faults;
+        self.orders += other.orders;
+        self.saves += other.saves;
+        self.lasted += other.lasted;
+    }
 }
 
 const TROUBLE: Duration = Duration::from_secs(3600);
 const CALM: Duration = Duration::from_secs(3 * 3600);
 
+/// A history: the dice, which of its faults do not happen, and the durable write after which we die.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub seed: u64,
+    pub spared: BTreeSet<u64>,
+    pub dies_after_save: Option<u64>,
+    /// How long trouble lasts, instead of an hour.
+    pub trouble: Option<Duration>,
+}
+
 /// Plays one seed to its end.
 pub fn play(seed: u64) -> Result<Played, String> {
+    replay(&History { seed, ..History::default() })
+}
+
+/// Plays a history to its end.
+pub fn replay(history: &History) -> Result<Played, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|why| why.to_string())?;
     runtime.block_on(async {
-        let mut run = Run { faults: 0, turns: 0 };
-        let mut ours = run.reborn(Host::new(seed)).await;
-        let trouble = ours.outside().now.plus(TROUBLE);
+        let mut run = Run { faults: 0, turns: 0, spared: history.spared.clone() };
+        let mut host = Host::new(history.seed);
+        host.dies_after_save = history.dies_after_save;
+        let began = host.now;
+        let mut ours = run.reborn(host).await;
+        let trouble = ours.outside().now.plus(history.trouble.unwrap_or(TROUBLE));
         ours = run.until(ours, trouble).await?;
         run.calm_down(ours.outside());
         let end = ours.outside().now.plus(CALM);
         ours = run.until(ours, end).await?;
         run.all_is_well(&mut ours)?;
         let host = ours.outside();
-        Ok(Played { faults: run.faults, orders: host.orders, ended_at: host.now.boot_ms })
+        let lasted = host.now.since(began);
+        Ok(Played { faults: run.faults, orders: host.orders, saves: host.saves, lasted })
     })
 }
 
 struct Run {
     faults: u64,
     turns: u64,
+    /// Faults that do not happen: what is left when a history is shrunk.
+    spared: BTreeSet<u64>,
 }
 
 impl Run {
@@ -55,15 +92,16 @@ impl Run {
         host.dies_in =
             if host.calm || !host.chance.percent(60) { None } else { Some(host.chance.below(400)) };
         // Outcomes of our earlier life are told to nobody.
-        host.events.retain(|_, event| matches!(event, Event::JobEnds { .. }));
+        host.events.retain(|_, event| !matches!(event, Event::Tell(_) | Event::Read { .. }));
+        for (at, _) in std::mem::take(&mut host.asked).into_values() {
+            // Whether a hold came to be is told to nobody.
+            host.units[at].held_until = None;
+        }
         let manager = host.manager;
+        let boot_id = format!("boot-{}", host.boot);
         let (mut ours, _) = Loop::new(host.saved.clone(), host);
-        let place = Where {
-            name: "sim".to_owned(),
-            boot_id: "boot".to_owned(),
-            machine_id: "m".to_owned(),
-            user_instance: false,
-        };
+        let place =
+            Where { name: "sim".to_owned(), boot_id, machine_id: "m".to_owned(), user_instance: false };
         ours.turn(Observation::Started(place)).await;
         ours.turn(Observation::ManagerChanged(manager)).await;
         let loaded = Observation::UnitFilesLoaded {
@@ -93,10 +131,16 @@ impl Run {
             let host = ours.outside();
             let next = host.events.keys().next().copied();
             let event_at = next.map_or(i64::MAX, |(at, _)| at);
+            if host.goes_down_at.is_some_and(|at| at <= host.now) {
+                host.dead = true;
+                continue;
+            }
+            let down_at = host.goes_down_at.map_or(i64::MAX, |at| at.boot_ms);
             let fault_at = if host.calm { i64::MAX } else { host.now.boot_ms + 20_000 };
-            let at = due.min(event_at).min(fault_at).max(host.now.boot_ms);
+            let at = due.min(event_at).min(fault_at).min(down_at).max(host.now.boot_ms);
             if at > end.boot_ms {
-                host.now = host.now.at_boot_ms(end.boot_ms);
+                // A sleep may have gone beyond the end.
+                host.now = host.now.at_boot_ms(end.boot_ms.max(host.now.boot_ms));
                 return Ok(ours);
             }
             // A deadline of this very millisecond must not stop the clock.
@@ -104,11 +148,26 @@ impl Run {
             host.now = host.now.at_boot_ms(at);
             if !host.calm && host.chance.percent(8) {
                 self.faults += 1;
-                fault(host);
+                fault(host, self.spared.contains(&self.faults));
+                if let Some(after) = host.sleeps.take() {
+                    host.now = host.now.plus(after);
+                    ours.turn(Observation::Resumed { after }).await;
+                    continue;
+                }
             }
             match next.filter(|_| event_at <= at).and_then(|key| host.events.remove(&key)) {
                 Some(Event::Tell(observation)) => ours.turn(observation).await,
                 Some(Event::JobEnds { unit, order, id, kind }) => job_ends(host, unit, order, id, kind),
+                Some(Event::ComesUp { unit, by_itself }) => comes_up(host, unit, by_itself),
+                Some(Event::Read { unit: at }) => {
+                    let (unit, reading) = (UnitName::from(UNITS[at]), host.reading(at));
+                    ours.turn(Observation::UnitChanged { unit, reading }).await;
+                }
+                Some(Event::Stops { unit }) => stops(host, unit),
+                Some(Event::Turns(manager)) => {
+                    host.manager = manager;
+                    ours.turn(Observation::ManagerChanged(manager)).await;
+                }
                 None if due <= at => ours.turn(Observation::DeadlineReached).await,
                 None => {}
             }
@@ -120,6 +179,10 @@ impl Run {
         self.faults += 1;
         let mut host = ours.into_outside();
         host.note("we die".to_owned());
+        if host.goes_down_at.is_some() {
+            host.reboot();
+            host.note("reboot".to_owned());
+        }
         host.now = host.now.plus(Duration::from_secs(1));
         self.reborn(host).await
     }
@@ -129,6 +192,10 @@ impl Run {
         host.broken.clear();
         host.saves_fail = false;
         host.dies_in = None;
+        host.busy_since = None;
+        host.link_away_since = None;
+        host.goes_down_at = None;
+        host.events.retain(|_, event| !matches!(event, Event::Turns(_)));
         host.manager = ManagerState::Running;
         host.tell(Observation::ManagerChanged(ManagerState::Running));
         for at in 0..UNITS.len() {
@@ -148,7 +215,7 @@ impl Run {
             .collect();
         let in_flight = ours.state().durable.units.values().filter(|unit| unit.recovery.is_some()).count();
         let host = ours.outside();
-        let mut wrong = Vec::new();
+        let mut wrong = invariants::at_rest(host);
         for (name, unit) in UNITS.iter().zip(&host.units) {
             if unit.active != ActiveState::Active || !unit.enabled || unit.runs != host.current {
                 wrong.push(format!(
@@ -171,77 +238,29 @@ impl Run {
     }
 }
 
-/// Something goes wrong, or somebody does something.
-fn fault(host: &mut Host) {
-    let at = usize::try_from(host.chance.below(3)).expect("small");
-    let unit = UnitName::from(UNITS[at]);
-    let idle = host.units[at].job.is_none();
-    let kind = host.chance.below(11);
-    host.note(format!("fault {kind} on {unit}"));
-    match kind {
-        0 | 1 if idle && host.units[at].active == ActiveState::Active => {
-            host.units[at].active = ActiveState::Failed;
-            host.units[at].result = "signal";
-            host.tell_unit(at);
+/// A stop by hand: first its processes end, then its job.
+fn stops(host: &mut Host, at: usize) {
+    let unit = &mut host.units[at];
+    match unit.active {
+        ActiveState::Deactivating => {
+            unit.active = ActiveState::Inactive;
+            host.later(2, Event::Stops { unit: at });
         }
-        2 => {
-            host.units[at].enabled = false;
-            host.tell(Observation::UnitFilesChanged { units: vec![unit] });
-        }
-        3 => {
-            host.current += 1;
-            host.switched = host.now;
-            let (now, current) = (host.now, host.current);
-            if host.chance.percent(30) {
-                host.broken.push(current);
-            }
-            host.units.iter_mut().for_each(|unit| unit.deploys.push(now));
-            let units = UNITS.iter().map(|name| UnitName::from(*name)).collect();
-            host.tell(Observation::ReleaseSwitched { units });
-        }
-        4 => {
-            let old: Vec<u64> = (1..host.current).collect();
-            host.deleted.extend(old);
-        }
-        5 if idle && host.units[at].active == ActiveState::Active => stop_by_hand(host, at),
-        6 => host.units[at].wedged = host.units[at].active == ActiveState::Active,
-        7 => host.saves_fail = !host.saves_fail,
-        8 => {
-            host.manager = match host.manager {
-                ManagerState::Running => ManagerState::Unreachable,
-                _ => ManagerState::Running,
-            };
-            let manager = host.manager;
-            host.later(1, Event::Tell(Observation::ManagerChanged(manager)));
-        }
-        9 if idle && host.units[at].active != ActiveState::Active => {
-            host.come_up(at);
-            host.tell_unit(at);
-        }
-        _ => host.dies_in = host.dies_in.or(Some(3)),
+        ActiveState::Inactive => unit.job = None,
+        _ => return,
     }
+    host.surely_tell(at);
 }
 
-/// `systemctl stop` by a person; every signal of it arrives.
-fn stop_by_hand(host: &mut Host, at: usize) {
-    let unit = UnitName::from(UNITS[at]);
-    let steps = [
-        (ActiveState::Deactivating, Some((7, JobKind::Stop))),
-        (ActiveState::Inactive, Some((7, JobKind::Stop))),
-        (ActiveState::Inactive, None),
-    ];
-    for (step, (active, job)) in steps.into_iter().enumerate() {
-        host.units[at].active = active;
-        host.units[at].job = job;
-        host.units[at].result = "success";
-        let reading = host.reading(at);
-        let ms = 1 + u64::try_from(step).expect("few");
-        host.later(ms, Event::Tell(Observation::UnitChanged { unit: unit.clone(), reading }));
+fn comes_up(host: &mut Host, at: usize, by_itself: bool) {
+    if host.units[at].active != ActiveState::Activating {
+        return;
     }
-    if host.manager == ManagerState::Running && host.dies_in.is_none() && !host.saves_fail {
-        // Only what we can have seen binds us.
-        host.units[at].stopped_until = Some(host.now.plus(Duration::from_secs(1700)));
-    }
+    let restarts = host.units[at].n_restarts;
+    host.units[at].job = None;
+    host.come_up(at);
+    host.units[at].n_restarts = if by_itself { restarts + 1 } else { 0 };
+    host.tell_unit(at);
 }
 
 fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
@@ -254,6 +273,7 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
         host.units[at].active = ActiveState::Failed;
         host.units[at].result = "exit-code";
         host.units[at].invocation += 1;
+        host.units[at].fresh = false;
         JobResult::Ended("failed".to_owned())
     } else {
         host.come_up(at);

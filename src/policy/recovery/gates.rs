@@ -79,7 +79,7 @@ fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
         sooner(wake, ready);
         return Some(Gate::because("startup_hold of steadfast.toml is not over"));
     }
-    if let Some(until) = state.seen.rereading_until.filter(|until| *until > now) {
+    if let Some((_, until)) = state.seen.rereading_until.filter(|(_, until)| *until > now) {
         sooner(wake, until);
         return Some(Gate::because("the host slept or stood still; everything is read anew first"));
     }
@@ -176,7 +176,9 @@ fn busy(seen: &UnitSeen, want: &Want) -> Option<Gate> {
 
 /// Where a restart would lead, or whether anything is stale, cannot be told now.
 fn untold(seen: &UnitSeen) -> Option<String> {
-    let reading = seen.processes.as_ref()?;
+    let Some(reading) = seen.processes.as_ref() else {
+        return Some("its processes were not looked at yet".to_owned());
+    };
     let missing = reading.links.iter().find(|link| link.target.is_none()).map(missing);
     missing.or_else(|| releases::verdict(&seen.residents, reading).cannot_tell().map(str::to_owned))
 }

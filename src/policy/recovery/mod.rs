@@ -29,7 +29,8 @@ pub use wants::Want;
 
 /// Brings the order in flight forward. Says whether it is over.
 pub fn advance(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) -> bool {
-    let was = in_flight(state, unit).is_some();
+    // What cannot be saved did not happen, and would be tried and told again with each turn.
+    let was = in_flight(state, unit).is_some() && state.seen.save_failure.is_none();
     if was {
         phases::advance(state, unit, turn, wake);
     }

@@ -14,6 +14,7 @@ use crate::model::unit::{JobResult, UnitName};
 use crate::policy::enablement;
 use crate::policy::health;
 use crate::policy::limits;
+use crate::policy::packages;
 use crate::policy::releases;
 use crate::policy::turn::{Turn, sooner};
 
@@ -206,6 +207,9 @@ fn closed_now(state: &State, unit: &UnitName, turn: &Turn) -> Option<String> {
     let reading = state.seen.units.get(unit)?.reading.as_ref()?;
     if reading.invocation != recovery.invocation_before {
         return Some("it was started by somebody else meanwhile".to_owned());
+    }
+    if packages::is_unknown(state, turn.now) {
+        return Some("whether a package manager is at work is to be looked at again".to_owned());
     }
     let want = Want { kind: recovery.kind, because, due: turn.now };
     gates::closed(state, unit, &want, turn.now, &mut None).map(|gate| gate.why)

@@ -1,0 +1,179 @@
+//! What goes wrong, and what people and programs do, by chance.
+
+use std::time::Duration;
+
+use steadfast::model::observation::Observation;
+use steadfast::model::operator::Ask;
+use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
+
+use crate::host::{Event, Host, UNITS};
+
+const KINDS: u64 = 21;
+
+/// Something goes wrong, or somebody does something. `spared`: it does not happen, though the dice are cast.
+pub fn fault(host: &mut Host, spared: bool) {
+    let at = usize::try_from(host.chance.below(3)).expect("small");
+    let kind = host.chance.below(KINDS);
+    let broken = host.chance.percent(30);
+    let length = Duration::from_secs(60 + host.chance.below(900));
+    if spared {
+        return;
+    }
+    let unit = UNITS[at];
+    let idle = host.units[at].job.is_none() && host.manager == ManagerState::Running;
+    let runs = idle && host.units[at].active == ActiveState::Active;
+    let told = match kind {
+        0 | 1 if runs => died(host, at),
+        2 => disabled(host, at),
+        3 | 4 => deployed(host, broken),
+        5 => pruned(host),
+        6 if host.current > 1 && !host.deleted.contains(&(host.current - 1)) => rolled_back(host),
+        7 => link_away(host),
+        8 if runs => stopped_by_hand(host, at),
+        9 if idle && host.units[at].active != ActiveState::Active => started_by_hand(host, at),
+        10 if runs => restarting(host, at, false),
+        11 if runs => restarting(host, at, true),
+        12 if runs => {
+            host.units[at].wedged = true;
+            format!("{unit} answers no more")
+        }
+        13 => {
+            host.saves_fail = !host.saves_fail;
+            host.saves_failed_at = Some(host.now);
+            format!("saving fails: {}", host.saves_fail)
+        }
+        14 => bus(host),
+        15 => {
+            host.busy_since = if host.busy_since.is_some() { None } else { Some(host.now) };
+            host.packages_at = Some(host.now);
+            format!("packages {}", if host.busy_since.is_some() { "busy" } else { "idle" })
+        }
+        16 if host.goes_down_at.is_none() && host.manager == ManagerState::Running => goes_down(host),
+        17 => {
+            host.sleeps = Some(length);
+            format!("the host sleeps for {} s", length.as_secs())
+        }
+        18 => asked(host, at, Ask::Hold { length, reason: "work".to_owned() }),
+        19 => asked(host, at, Ask::Recover),
+        _ if kind == 20 && broken => asked(host, at, Ask::Resume),
+        _ => {
+            host.dies_in = host.dies_in.or(Some(3));
+            "we are about to die".to_owned()
+        }
+    };
+    host.note(format!("*** {told}"));
+}
+
+fn died(host: &mut Host, at: usize) -> String {
+    host.units[at].active = ActiveState::Failed;
+    host.units[at].result = "signal";
+    host.tell_unit(at);
+    format!("{} dies", UNITS[at])
+}
+
+fn disabled(host: &mut Host, at: usize) -> String {
+    host.units[at].enabled = false;
+    host.tell(Observation::UnitFilesChanged { units: vec![UnitName::from(UNITS[at])] });
+    format!("systemctl disable {}", UNITS[at])
+}
+
+fn deployed(host: &mut Host, broken: bool) -> String {
+    // Numbers of releases are not given twice, after a rollback neither.
+    host.released += 1;
+    host.current = host.released;
+    if broken {
+        host.broken.push(host.current);
+    }
+    switched(host);
+    format!("release {} is deployed, broken: {broken}", host.current)
+}
+
+fn rolled_back(host: &mut Host) -> String {
+    host.current -= 1;
+    switched(host);
+    format!("rolled back to release {}", host.current)
+}
+
+fn switched(host: &mut Host) {
+    let now = host.now;
+    host.switched = now;
+    host.link_away_since = None;
+    host.units.iter_mut().for_each(|unit| unit.deploys.push(now));
+    let units = UNITS.iter().map(|name| UnitName::from(*name)).collect();
+    host.tell(Observation::ReleaseSwitched { units });
+}
+
+fn pruned(host: &mut Host) -> String {
+    let current = host.current;
+    let old: Vec<u64> = (1..=host.released).filter(|release| *release != current).collect();
+    host.deleted = old;
+    "every release but the current one is deleted".to_owned()
+}
+
+fn link_away(host: &mut Host) -> String {
+    host.link_away_since = if host.link_away_since.is_some() { None } else { Some(host.now) };
+    let units = UNITS.iter().map(|name| UnitName::from(*name)).collect();
+    host.tell(Observation::ReleaseSwitched { units });
+    format!("the link is away: {}", host.link_away_since.is_some())
+}
+
+/// `systemctl stop` by a person; every signal of it arrives.
+fn stopped_by_hand(host: &mut Host, at: usize) -> String {
+    host.units[at].active = ActiveState::Deactivating;
+    host.units[at].job = Some((7, JobKind::Stop));
+    host.units[at].result = "success";
+    host.surely_tell(at);
+    host.later(2, Event::Stops { unit: at });
+    host.units[at].down_since = host.units[at].down_since.or(Some(host.now));
+    // While a package manager is at work, or a release was just switched, a stop may be theirs.
+    let plain =
+        host.busy_since.is_none() && host.packages_at.is_none_or(|at| host.now.since(at).as_secs() > 90);
+    let saved = host.saves_failed_at.is_none_or(|at| host.now.since(at).as_secs() > 10) && !host.saves_fail;
+    if host.manager == ManagerState::Running && host.dies_in.is_none() && saved && plain {
+        // Only what we can have seen binds us.
+        host.units[at].stopped_until = Some(host.now.plus(Duration::from_secs(1700)));
+    }
+    format!("systemctl stop {}", UNITS[at])
+}
+
+fn started_by_hand(host: &mut Host, at: usize) -> String {
+    host.come_up(at);
+    host.tell_unit(at);
+    format!("systemctl start {}", UNITS[at])
+}
+
+fn restarting(host: &mut Host, at: usize, by_itself: bool) -> String {
+    host.units[at].active = ActiveState::Activating;
+    host.units[at].job = (!by_itself).then_some((8, JobKind::Restart));
+    host.tell_unit(at);
+    host.later(100, Event::ComesUp { unit: at, by_itself });
+    if by_itself {
+        format!("{} dies, systemd restarts it", UNITS[at])
+    } else {
+        format!("systemctl restart {}", UNITS[at])
+    }
+}
+
+fn bus(host: &mut Host) -> String {
+    host.manager = match host.manager {
+        ManagerState::Running => ManagerState::Unreachable,
+        ManagerState::Unreachable => ManagerState::Running,
+        other => other,
+    };
+    let manager = host.manager;
+    host.later(1, Event::Tell(Observation::ManagerChanged(manager)));
+    format!("manager {manager:?}")
+}
+
+fn goes_down(host: &mut Host) -> String {
+    host.manager = ManagerState::Stopping;
+    host.later(1, Event::Tell(Observation::ManagerChanged(ManagerState::Stopping)));
+    host.goes_down_at = Some(host.now.plus(Duration::from_secs(5)));
+    "the host shuts down".to_owned()
+}
+
+fn asked(host: &mut Host, at: usize, ask: Ask) -> String {
+    let told = format!("ask {} {ask:?}", UNITS[at]);
+    host.ask(at, ask);
+    told
+}

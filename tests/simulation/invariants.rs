@@ -1,0 +1,131 @@
+//! What must hold whenever we order something of the host, whatever went wrong before.
+
+use std::time::Duration;
+
+use steadfast::model::finding::Code;
+use steadfast::model::moment::Moment;
+use steadfast::model::state::{OrderKind, Phase, Recovery};
+use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
+
+use crate::host::Host;
+
+/// Signals may be lost; by then a slow reading has made good for it.
+const KNOWN_AFTER: Duration = Duration::from_secs(90);
+
+/// What is wrong with this order.
+pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<&'static str> {
+    let mut wrong = Vec::new();
+    let mut check = |holds: bool, why: &'static str| {
+        if !holds {
+            wrong.push(why);
+        }
+    };
+    let intent = host.intent(unit);
+    let saved = intent.is_some_and(|intent| intent.order == order && intent.phase == Phase::Job);
+    check(saved, "acted on an order that was not saved");
+    let because = intent.and_then(|intent| intent.because);
+    let by_person = because.is_none();
+    let at = Host::index(unit);
+    let known = &host.units[at];
+    let long = |since: Option<Moment>| since.is_some_and(|since| host.now.since(since) > KNOWN_AFTER);
+    check(!known.carried_out.contains(&order), "gave an order twice that was carried out");
+    check(!(known.job.is_some() && host.calm), "ordered against a running job");
+    // The announcement takes a moment to reach us.
+    let just = host.goes_down_at.is_some_and(|at| at.since(host.now) > Duration::from_millis(4900));
+    check(host.manager != ManagerState::Stopping || just, "ordered while the host shuts down");
+    check(host.manager != ManagerState::Starting, "ordered before boot was finished");
+    let later = |until: Option<Moment>| until.is_some_and(|until| until > host.now);
+    check(by_person || !later(known.stopped_until), "resurrected what a person stopped");
+    check(by_person || !later(known.held_until), "acted on what a person holds");
+    let busy = host.busy_since.is_some_and(|since| host.now.since(since) > Duration::from_secs(5));
+    check(by_person || !busy, "ordered while a package manager is at work");
+    let stale =
+        matches!(because, Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart));
+    check(!(stale && long(host.link_away_since)), "restarted for a release while the link leads nowhere");
+    let explained = unit.as_str() == "shop.service" && because == Some(Code::ProbeFailed);
+    check(!(explained && long(host.units[0].down_since)), "restarted for what a dependency explains");
+    let restart = kind == JobKind::Restart && intent.is_some_and(|known| known.kind == OrderKind::Restart);
+    let old_flip = host.now.since(host.switched) > Duration::from_secs(40);
+    let works = known.active == ActiveState::Active && !known.wedged;
+    let broken = host.broken.contains(&host.current) && host.link_away_since.is_none();
+    let served = unit.as_str() != "shop.service" || host.units[0].active == ActiveState::Active;
+    check(!(restart && old_flip && broken && works && served), "a broken release costs a working process");
+    let window = Duration::from_secs(900);
+    let recent = |times: &[Moment]| times.iter().filter(|time| host.now.since(**time) < window).count();
+    check(by_person || recent(&known.ordered) <= 4 + recent(&known.deploys), "over the budget");
+    wrong
+}
+
+/// What is wrong when the world has been calm for long.
+pub fn at_rest(host: &Host) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if !host.asked.is_empty() {
+        wrong.push(format!("nobody answered {:?}", host.asked));
+    }
+    wrong
+}
+
+/// How many things are looked at for each order.
+pub const COUNT: u64 = 12;
+
+/// Worlds in which a restart of `shop.service` by order 7 is wrong, each with the sentence that must be found.
+pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
+    let world = |because: Option<Code>, change: &dyn Fn(&mut Host)| {
+        let mut host = Host::new(1);
+        let shop: UnitName = "shop.service".into();
+        host.saved.units.entry(shop).or_default().recovery = Some(Recovery {
+            order: 7,
+            kind: OrderKind::Restart,
+            because,
+            began_at: host.now,
+            phase: Phase::Job,
+            phase_at: host.now,
+            phase_due: host.now,
+            invocation_before: String::new(),
+            n_restarts: 0,
+            steps: Vec::new(),
+        });
+        host.now = host.now.plus(Duration::from_secs(3600));
+        change(&mut host);
+        host
+    };
+    let failed = Some(Code::ProbeFailed);
+    let stale = Some(Code::ReleaseOutdated);
+    let long_ago = |host: &Host| Some(host.now.at_boot_ms(host.now.boot_ms - 600_000));
+    let soon = |host: &Host| Some(host.now.plus(Duration::from_secs(60)));
+    vec![
+        (world(failed, &|host| host.saved.units.clear()), "acted on an order that was not saved"),
+        (
+            world(failed, &|host| host.units[2].carried_out.push(7)),
+            "gave an order twice that was carried out",
+        ),
+        (
+            world(failed, &|host| {
+                host.calm = true;
+                host.units[2].job = Some((1, JobKind::Start));
+            }),
+            "ordered against a running job",
+        ),
+        (world(failed, &|host| host.manager = ManagerState::Stopping), "ordered while the host shuts down"),
+        (world(failed, &|host| host.manager = ManagerState::Starting), "ordered before boot was finished"),
+        (
+            world(failed, &|host| host.units[2].stopped_until = soon(host)),
+            "resurrected what a person stopped",
+        ),
+        (world(failed, &|host| host.units[2].held_until = soon(host)), "acted on what a person holds"),
+        (
+            world(failed, &|host| host.busy_since = long_ago(host)),
+            "ordered while a package manager is at work",
+        ),
+        (
+            world(stale, &|host| host.link_away_since = long_ago(host)),
+            "restarted for a release while the link leads nowhere",
+        ),
+        (
+            world(failed, &|host| host.units[0].down_since = long_ago(host)),
+            "restarted for what a dependency explains",
+        ),
+        (world(stale, &|host| host.broken.push(1)), "a broken release costs a working process"),
+        (world(failed, &|host| host.units[2].ordered = vec![host.now; 5]), "over the budget"),
+    ]
+}
