@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::Ask;
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
@@ -46,6 +47,11 @@ pub fn fault(host: &mut Host, spared: bool) {
         15 => {
             host.busy_since = if host.busy_since.is_some() { None } else { Some(host.now) };
             host.packages_at = Some(host.now);
+            let just = |since: Moment| host.now.since(since) < Duration::from_secs(5);
+            for unit in &mut host.units {
+                // A stop of this very moment cannot be told from one of the package manager.
+                unit.stopped_until.take_if(|_| unit.down_since.is_some_and(just));
+            }
             format!("packages {}", if host.busy_since.is_some() { "busy" } else { "idle" })
         }
         16 if host.goes_down_at.is_none() && host.manager == ManagerState::Running => goes_down(host),
