@@ -102,7 +102,8 @@ pub struct Recovery {
     pub enable: Option<bool>,
     /// A person's clean stop is a hold of this length; "never": only alert. Default: "30m".
     pub after_manual_stop: Option<LengthOrNever>,
-    /// Orders within the interval before quarantine. Default: 3.
+    /// Starts and restarts within the interval before quarantine, those by systemd itself included; to follow a deploy does
+    /// not count. Default: 3.
     pub burst: Option<u32>,
     /// Default: "15m".
     pub interval: Option<Length>,

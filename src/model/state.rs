@@ -58,7 +58,7 @@ pub struct UnitDurable {
     pub last_active: Option<String>,
     pub last_action: Option<LastAction>,
     pub smoke_failure: Option<SmokeFailure>,
-    /// Releases whose deploy was followed without counting against the budget, the last ones.
+    /// Releases to which the unit was started or restarted by us, the last ones.
     pub followed: Vec<FileId>,
 }
 

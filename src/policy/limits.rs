@@ -86,7 +86,7 @@ pub const SMOKE_RETRY: Duration = Duration::from_secs(60);
 pub const ENABLE_LIMIT: Duration = Duration::from_secs(125);
 /// An order of our earlier life is taken up within this time of our start, or given up.
 pub const LONGEST_RESUME: Duration = Duration::from_secs(300);
-/// Releases of a unit of which it is remembered that their deploy was followed.
+/// Releases of a unit of which it is remembered that they were tried.
 pub const FOLLOWED: usize = 8;
 /// The first retry out of quarantine; doubled each time up to the longest.
 pub const QUARANTINE: Duration = Duration::from_secs(600);

@@ -217,7 +217,9 @@ const WAYS: &[Way] = &[
     Way {
         name: "isolated",
         how: "systemctl isolate",
-        script: "systemctl isolate multi-user.target",
+        // What comes within a tenth of a second of dpkg's last write may be dpkg's.
+        script: "until [ $(($(date +%s%N) - $(date -r /var/lib/dpkg/status +%s%N))) -gt 500000000 ]; do sleep 0.05; done
+            systemctl isolate multi-user.target",
         cause: "operator",
         because: "stop job",
         ..PLAIN

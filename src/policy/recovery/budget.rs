@@ -10,6 +10,7 @@ use crate::policy::turn::sooner;
 use crate::policy::{limits, releases};
 
 use super::Want;
+use super::phases::release_now;
 
 /// Orders older than the interval do not count any more.
 pub fn age(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) {
@@ -53,7 +54,7 @@ pub fn delayed(state: &State, unit: &UnitName, want: Want) -> Want {
     }
     let failed = durable.smoke_failure.as_ref();
     if want.kind != OrderKind::Enable
-        && let Some(failure) = failed.filter(|failure| failure.release == super::phases::release_now(seen))
+        && let Some(failure) = failed.filter(|failure| failure.release == release_now(seen))
     {
         due = due.max(failure.at.plus(spec.max_delay));
     }
@@ -75,7 +76,7 @@ pub fn spent(state: &State, unit: &UnitName, want: &Want, now: Moment) -> Option
     let seen = state.seen.units.get(unit)?;
     let durable = state.durable.units.get(unit)?;
     let burst = usize::try_from(seen.spec.recovery.burst).unwrap_or(usize::MAX);
-    if durable.quarantine.is_some() || !want.kind.disturbs() {
+    if durable.quarantine.is_some() || !want.kind.disturbs() || another_chance(seen, durable) {
         return None;
     }
     let theirs = by_systemd(seen, now);
@@ -94,18 +95,41 @@ pub fn spent(state: &State, unit: &UnitName, want: &Want, now: Moment) -> Option
     Some(Quarantine { since: now, retry_at, round: 1, because: want.because, why })
 }
 
-/// A deploy that follows a restart that cured nothing is another chance.
-pub fn release(state: &mut State, unit: &UnitName, now: Moment) {
-    let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get_mut(unit)) else {
+/// An order is given now. To follow a deploy is no sign of an unstable unit, once for each release.
+pub fn spend(state: &mut State, unit: &UnitName, now: Moment) {
+    let release = state.seen.units.get(unit).and_then(release_now);
+    let Some(durable) = state.durable.units.get_mut(unit) else {
         return;
     };
-    let burst = usize::try_from(seen.spec.recovery.burst).unwrap_or(usize::MAX);
-    let spent = durable.spent.len().saturating_add(by_systemd(seen, now)) >= burst;
-    let links = || seen.processes.iter().flat_map(|reading| &reading.links);
-    durable.quarantine.take_if(|known| {
-        let stale = releases::CODES.contains(&known.because);
-        stale && !spent && links().any(|link| link.switched_at > known.since)
-    });
+    let because = durable.recovery.as_ref().and_then(|recovery| recovery.because);
+    let first = release.filter(|release| !durable.followed.contains(release));
+    if let Some(release) = first {
+        durable.followed.push(release);
+        let surplus = durable.followed.len().saturating_sub(limits::FOLLOWED);
+        durable.followed.drain(..surplus);
+    }
+    let deploy = because.is_some_and(|because| releases::CODES.contains(&because));
+    if !(deploy && first.is_some()) {
+        durable.spent.push(now);
+    }
+}
+
+/// A release that was never tried was deployed since: what the old one did says nothing of it. A link that is switched to
+/// and fro brings nothing new.
+fn another_chance(seen: &UnitSeen, durable: &UnitDurable) -> bool {
+    let last = durable.spent.last().copied().max(durable.quarantine.as_ref().map(|known| known.since));
+    let mut links = seen.processes.iter().flat_map(|reading| &reading.links);
+    let switched = last.is_none_or(|last| links.any(|link| link.switched_at > last));
+    switched && release_now(seen).is_some_and(|release| !durable.followed.contains(&release))
+}
+
+/// A deploy ends a quarantine.
+pub fn release(state: &mut State, unit: &UnitName) {
+    if let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get_mut(unit))
+        && another_chance(seen, durable)
+    {
+        durable.quarantine = None;
+    }
 }
 
 /// What systemd restarted by itself within the interval counts as well: together it is not tried more often.

@@ -84,7 +84,7 @@ pub fn in_flight<'a>(state: &'a State, unit: &UnitName) -> Option<&'a Recovery> 
 /// Weighs what the findings ask for.
 fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
     budget::age(state, unit, turn.now, wake);
-    budget::release(state, unit, turn.now);
+    budget::release(state, unit);
     let Some(want) = wants::most_urgent(state, unit, turn.now) else {
         budget::forgive(state, unit);
         let plan = Plan { explained_by: explained(state, unit), ..Plan::default() };

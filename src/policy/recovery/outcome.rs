@@ -6,13 +6,11 @@ use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::{Moment, millis};
 use crate::model::operator::{Answer, Step, StepName, StepResult};
-use crate::model::release::FileId;
-use crate::model::state::{LastAction, Recovery, State, UnitDurable};
+use crate::model::state::{LastAction, Recovery, State};
 use crate::model::unit::UnitName;
-use crate::policy::limits;
 use crate::policy::turn::Turn;
 
-use super::phases::{recovery_mut, release_now};
+use super::phases::recovery_mut;
 use super::{answer, budget, in_flight};
 
 /// Reports a step of the order in flight.
@@ -46,7 +44,6 @@ fn add_step(
 
 /// The order is over and what it was for is proven.
 pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
-    let release = state.seen.units.get(unit).and_then(release_now);
     let Some(durable) = state.durable.units.get_mut(unit) else {
         return;
     };
@@ -59,12 +56,8 @@ pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
         durable.smoke_failure = None;
         durable.mismatch = None;
     }
-    let deploy = matches!(
-        recovery.because,
-        Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart)
-    );
-    if ran && (recovery.because.is_none() || (deploy && follows(durable, release))) {
-        // A deploy that was followed, or a person's order, is no sign of an unstable unit.
+    if ran && recovery.because.is_none() {
+        // A person's order is no sign of an unstable unit.
         durable.spent.pop();
     }
     let seconds = seconds(turn.now.since(recovery.began_at));
@@ -72,17 +65,6 @@ pub fn succeed(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     durable.last_action = Some(last_action(&recovery, "done".to_owned(), true, turn.now));
     turn.record(state, Some(unit), EventKind::Outcome, recovery.because, message.clone());
     answer(state, unit, recovery.kind, &Answer::Done { message, steps: recovery.steps }, turn);
-}
-
-/// This release is followed for the first time. A link that is switched to and fro is not followed for nothing.
-fn follows(durable: &mut UnitDurable, release: Option<FileId>) -> bool {
-    let Some(release) = release.filter(|release| !durable.followed.contains(release)) else {
-        return false;
-    };
-    durable.followed.push(release);
-    let surplus = durable.followed.len().saturating_sub(limits::FOLLOWED);
-    durable.followed.drain(..surplus);
-    true
 }
 
 /// The order is over and failed at this step.

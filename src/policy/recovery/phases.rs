@@ -20,7 +20,7 @@ use crate::policy::turn::{Turn, sooner};
 
 use super::outcome::{abandon, fail, step, succeed};
 use super::resume::{carried_out, resumed};
-use super::{Want, gates, in_flight, proof};
+use super::{Want, budget, gates, in_flight, proof};
 
 /// The identity of the release that would run now.
 pub fn release_now(seen: &UnitSeen) -> Option<FileId> {
@@ -216,9 +216,7 @@ fn closed_now(state: &State, unit: &UnitName, turn: &Turn) -> Option<String> {
 }
 
 fn enter_job(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
-    if let Some(durable) = state.durable.units.get_mut(unit) {
-        durable.spent.push(turn.now);
-    }
+    budget::spend(state, unit, turn.now);
     order_job(state, unit, turn, wake);
 }
 
