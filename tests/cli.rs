@@ -18,6 +18,8 @@ use steadfast::clock;
 use steadfast::model::finding::{ConditionKind, Truth};
 use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
+use steadfast::model::state::OrderKind;
+use steadfast::model::unit::UnitSettings;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -237,6 +239,29 @@ async fn recover_reports_each_step() {
     });
     insta::assert_snapshot!(shown(&served.run(&["recover", "horizon"]).await));
     assert_eq!(told.recv().await, Some(Ask::Recover));
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_go_along_and_asks_for_nothing() {
+    let mut unit = pictures::outdated(clock::now());
+    unit.preview = (OrderKind::Restart, None);
+    unit.settings = Some(UnitSettings {
+        kill_mode: "control-group".to_owned(),
+        timeout_stop_ms: Some(90_000),
+        takes_along: vec!["horizon-worker.service".into(), "horizon-tail.service".into()],
+        triggered_by: vec!["horizon.socket".into()],
+        ..UnitSettings::default()
+    });
+    let served = Served::new(pictures::of(vec![unit.clone()], clock::now()));
+    insta::assert_snapshot!(shown(&served.run(&["recover", "horizon", "--dry-run"]).await));
+    unit.preview = (OrderKind::Restart, Some("the host shuts down".to_owned()));
+    served.snapshots.send_modify(|snapshot| {
+        snapshot.units.insert(unit.unit.clone(), unit.clone().into());
+    });
+    let refused = served.run(&["recover", "horizon", "--dry-run"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    let text = String::from_utf8(refused.stdout).unwrap();
+    assert!(text.starts_with("would not restart horizon.service now: the host shuts down\n"), "{text}");
 }
 
 #[tokio::test]

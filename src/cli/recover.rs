@@ -3,6 +3,7 @@
 use super::Options;
 use super::exit::Exit;
 use super::render::details::step;
+use super::render::radius;
 use super::render::text::{clean, cleaned};
 use super::terminal::Terminal;
 use crate::api::wire::{Reply, ReplyResult};
@@ -11,14 +12,31 @@ use crate::api::wire::{Reply, ReplyResult};
 pub struct Arguments {
     /// The unit
     unit: String,
+    /// Order nothing; say what would be done, and what it would take along
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if arguments.dry_run {
+        return preview(options, terminal, &arguments.unit).await;
+    }
     if terminal.is_interactive() && !options.json {
         terminal.remark(&format!("recovering {} ...", arguments.unit));
     }
     let reply = options.client()?.recover(&arguments.unit).await?;
     tell(options, terminal, &reply)
+}
+
+async fn preview(options: &Options, terminal: &Terminal, unit: &str) -> anyhow::Result<Exit> {
+    let unit = options.client()?.unit(unit).await?;
+    let exit = if unit.preview.refused.is_none() { Exit::Ok } else { Exit::Warning };
+    if options.json {
+        terminal.print_json(&unit.preview)?;
+    } else {
+        terminal.print(&radius::preview(&terminal.look(), &cleaned(&unit)?))?;
+    }
+    Ok(exit)
 }
 
 /// Prints what became of a request.

@@ -11,8 +11,8 @@ use super::observation::Host;
 use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
 use super::release::{LinkReading, Resident};
-use super::spec::{Mode, Problem, RecoverySpec};
-use super::state::{Hold, LastAction, Plan, Quarantine, Recovery};
+use super::spec::{Mode, Problem, RecoverySpec, SmokeSpec};
+use super::state::{Hold, LastAction, OrderKind, Plan, Quarantine, Recovery};
 use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 /// The whole picture. Cheap to clone.
@@ -94,6 +94,10 @@ pub struct UnitStatus {
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
     pub progress: BTreeMap<String, ProgressSeen>,
+    /// The smoke test before each start and restart.
+    pub smoke: Option<SmokeSpec>,
+    /// What a person's recovery would order now, and why it would be refused.
+    pub preview: (OrderKind, Option<String>),
     pub findings: Vec<Finding>,
     pub incident: Option<u64>,
     pub plan: Plan,

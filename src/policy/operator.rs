@@ -122,6 +122,15 @@ fn begin(state: &mut State, unit: &UnitName, kind: OrderKind, turn: &mut Turn, w
     recovery::begin(state, unit, kind, None, turn, wake);
 }
 
+/// What a person's recovery would order now, and why it would be refused.
+#[must_use]
+pub fn preview(state: &State, unit: &UnitName, now: Moment) -> (OrderKind, Option<String>) {
+    let kind = kind(state, unit);
+    let busy = recovery::in_flight(state, unit)
+        .map(|order| format!("a {} is in flight already; it would be joined", order.kind.as_str()));
+    (kind, busy.or_else(|| not_now(state, unit, kind, now)))
+}
+
 fn not_now(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {
     let seen = state.seen.units.get(unit)?;
     if seen.spec.is_dependency() {

@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, proven};
-use crate::policy::{incidents, recovery, releases};
+use crate::policy::{incidents, operator, recovery, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -73,6 +73,8 @@ fn of_unit(
         residents: seen.residents.clone(),
         probes: seen.probes.clone(),
         progress: seen.progress.clone(),
+        smoke: seen.spec.smoke.clone(),
+        preview: operator::preview(state, unit, now),
         findings: seen.findings.clone(),
         incident: incidents::of_unit(state, unit),
         plan: seen.plan.clone(),

@@ -7,7 +7,7 @@ use crate::model::boot::UnitBootFacts;
 use crate::model::unit::{UnitName, UnitSettings};
 
 /// What settings need of the `Unit` interface, always …
-pub(super) const PROPERTIES: [&str; 18] = [
+pub(super) const PROPERTIES: [&str; 22] = [
     "Id",
     "Names",
     "FragmentPath",
@@ -26,6 +26,10 @@ pub(super) const PROPERTIES: [&str; 18] = [
     "Requisite",
     "Conflicts",
     "ConflictedBy",
+    "ConsistsOf",
+    "RequiredBy",
+    "BoundBy",
+    "RequisiteOf",
 ];
 /// … and where there are conditions or asserts.
 pub(super) const RESULTS: [&str; 3] = ["ConditionResult", "AssertResult", "AssertTimestampMonotonic"];
@@ -64,6 +68,7 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         stops_with: named(told, &["PartOf", "BindsTo", "Requires", "Requisite"]),
         binds_to: named(told, &["BindsTo"]),
         conflicts: named(told, &["Conflicts", "ConflictedBy"]),
+        takes_along: named(told, &["ConsistsOf", "RequiredBy", "BoundBy", "RequisiteOf"]),
         boot,
         ..UnitSettings::default()
     }

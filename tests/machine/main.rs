@@ -20,6 +20,7 @@ mod outage_two_friends;
 mod outage_two_masters;
 mod probes;
 mod progress;
+mod radius;
 mod resilience;
 mod rig;
 mod rig_itself;

@@ -87,6 +87,8 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         residents: Vec::new(),
         probes: BTreeMap::new(),
         progress: BTreeMap::new(),
+        smoke: None,
+        preview: (OrderKind::Check, None),
         findings: Vec::new(),
         incident: None,
         plan: Plan::default(),

@@ -339,6 +339,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
                 settings.start_limit_interval_ms =
                     u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
             }
+            "takes" => settings.takes_along.push(UnitName::from(value)),
             "kill-mode" => value.clone_into(&mut settings.kill_mode),
             "no-timeout" => settings.timeout_start_ms = None,
             other => return Err(format!("{other} is no setting here")),

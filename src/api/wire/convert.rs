@@ -7,6 +7,7 @@ use crate::model::probe::{self, ProbeSeen};
 use crate::model::progress::ProgressSeen;
 use crate::model::release::{LinkReading, Residence, Resident, Role};
 use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
+use crate::model::unit::UnitName;
 
 use super::*;
 
@@ -88,6 +89,7 @@ impl Unit {
             last_action: status.last_action.as_ref().map(Into::into),
             last_transition: status.last_transition.as_ref().map(Into::into),
             recovery: status.recovery.as_ref().map(Into::into),
+            preview: preview(status),
             restarts: Restarts {
                 spent: status.spent,
                 burst: status.budget.burst,
@@ -155,6 +157,23 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
         since: seen.settled_at.into(),
+    }
+}
+
+fn preview(status: &UnitStatus) -> Preview {
+    let (action, refused) = &status.preview;
+    let settings = status.settings.as_ref();
+    let kill_mode = settings.map(|known| known.kill_mode.clone());
+    let names = |units: &[UnitName]| units.iter().map(ToString::to_string).collect();
+    Preview {
+        action: action.as_str().to_owned(),
+        refused: refused.clone(),
+        smoke_test: status.smoke.as_ref().map(|smoke| smoke.command.clone()),
+        processes: status.residents.len(),
+        kill_mode: kill_mode.filter(|mode| !mode.is_empty()),
+        stop_timeout_s: settings.and_then(|known| known.timeout_stop_ms).map(|millis| millis / 1000),
+        takes_along: settings.map(|known| names(&known.takes_along)).unwrap_or_default(),
+        triggered_by: settings.map(|known| names(&known.triggered_by)).unwrap_or_default(),
     }
 }
 

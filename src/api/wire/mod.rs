@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{
-    Condition, Hold, LastAction, LastTransition, Link, NextAction, Probe, Process, Progress, Quarantine,
-    Recovery, Release, Restarts, Step, Unit,
+    Condition, Hold, LastAction, LastTransition, Link, NextAction, Preview, Probe, Process, Progress,
+    Quarantine, Recovery, Release, Restarts, Step, Unit,
 };
 
 /// The version of the contract that these types speak.

@@ -53,6 +53,8 @@ pub struct Unit {
     pub last_transition: Option<LastTransition>,
     /// The order in flight.
     pub recovery: Option<Recovery>,
+    /// What `recover` would do now.
+    pub preview: Preview,
     pub restarts: Restarts,
     pub hold: Option<Hold>,
     pub quarantine: Option<Quarantine>,
@@ -218,6 +220,26 @@ pub struct Recovery {
     pub phase_due: Time,
     /// The steps that ended.
     pub steps: Vec<Step>,
+}
+
+/// What `recover` would do now, and what a restart of the unit takes along.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preview {
+    /// `start`, `restart` or `check`.
+    pub action: String,
+    /// Why it would be refused now.
+    pub refused: Option<String>,
+    pub smoke_test: Option<Vec<String>>,
+    /// Processes that a restart ends, or may end.
+    pub processes: usize,
+    /// `KillMode=`.
+    pub kill_mode: Option<String>,
+    /// `TimeoutStopSec=`; `null`: no limit, or none is known.
+    pub stop_timeout_s: Option<u64>,
+    /// Units that are stopped, or restarted, with it.
+    pub takes_along: Vec<String>,
+    /// Sockets, timers and paths that start it; they stay as they are.
+    pub triggered_by: Vec<String>,
 }
 
 /// The restart budget.

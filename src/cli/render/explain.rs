@@ -6,6 +6,7 @@ use super::Look;
 use super::details::{activity, condition, policy, probe, progress, release, step, title, transition};
 use super::overview::held;
 use super::page::Page;
+use super::radius::radius;
 use super::style::FAINT;
 use super::text::length;
 use crate::api::wire::{Event, State, Truth, Unit};
@@ -60,6 +61,8 @@ fn reasons(page: &mut Page<'_>, unit: &Unit) {
     let mut facts: Vec<String> = unit.last_transition.iter().map(|last| transition(look, last)).collect();
     facts.extend(unit.probes.iter().map(|one| probe(look, one)));
     facts.extend(unit.progress.iter().map(|one| progress(look, one)));
+    let along = radius(&unit.preview).into_iter().filter(|(label, _)| *label == "along");
+    facts.extend(along.map(|(_, text)| format!("a restart takes along {text}")));
     facts.extend(unit.release.iter().flat_map(|one| release(look, one)));
     facts.extend(
         unit.explained_by

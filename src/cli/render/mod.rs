@@ -8,6 +8,7 @@ mod overview;
 mod page;
 mod plugin;
 pub mod probes;
+pub mod radius;
 pub mod style;
 pub mod text;
 

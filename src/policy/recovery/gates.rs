@@ -9,7 +9,7 @@ use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
-use crate::model::unit::{ManagerState, UnitName};
+use crate::model::unit::{ActiveState, ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::dependencies::{self, Explanation};
 use crate::policy::turn::sooner;
@@ -48,6 +48,7 @@ pub fn closed(
         .or_else(|| want.kind.disturbs().then(|| quarantined(state, unit, now, wake)).flatten())
         .or_else(|| busy(seen, want))
         .or_else(|| want.kind.disturbs().then(|| dependency(state, unit, want, now, wake)).flatten())
+        .or_else(|| (want.kind == OrderKind::Restart).then(|| radius(state, seen)).flatten())
         .or_else(|| want.kind.disturbs().then(|| start_limit(seen, now, wake)).flatten())
         .or_else(|| staggered(state, want, now, wake))
         .or_else(|| (want.kind.disturbs() && want.due <= now).then(|| storm(state, now, wake)).flatten())
@@ -203,6 +204,25 @@ fn dependency(
             Some(Gate::because(why))
         }
     }
+}
+
+/// A restart takes others along (`PartOf=`, `Requires=`, `BindsTo=`). What a person holds, or only observes, is not
+/// restarted that way either.
+fn radius(state: &State, seen: &UnitSeen) -> Option<Gate> {
+    seen.settings.as_ref()?.takes_along.iter().find_map(|other| {
+        let known = state.seen.units.get(other)?;
+        let runs = known
+            .reading
+            .as_ref()
+            .is_some_and(|reading| !matches!(reading.active, ActiveState::Inactive | ActiveState::Failed));
+        let hold = state.durable.units.get(other).and_then(|durable| durable.hold.as_ref());
+        let why = match hold.map(|hold| &hold.kind) {
+            Some(HoldKind::Operator { who, reason }) => format!("is held by {who}: {reason}"),
+            _ if known.spec.mode == Mode::Observe => "is only observed".to_owned(),
+            _ => return None,
+        };
+        runs.then(|| Gate::because(format!("its restart would take {other} along, which {why}")))
+    })
 }
 
 /// systemd starts a unit only so often (`StartLimitBurst=`). The last of these starts is left to people: one more, and
