@@ -335,6 +335,29 @@ async fn wait_says_which_condition_does_not_hold() {
     assert_eq!(code(&["wait", "nope", "--timeout=0s"]).await, Some(3));
 }
 
+#[tokio::test]
+async fn a_hold_lasts_as_long_as_its_command_and_passes_its_status_on() {
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
+    let output = served.run(&["hold", "horizon", "--", "/bin/sh", "-c", "echo deployed; exit 7"]).await;
+    assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"deployed\n"[..], Some(7)));
+    let hold = |seconds| Ask::Hold {
+        length: Duration::from_secs(seconds),
+        reason: "/bin/sh -c echo deployed; exit 7 runs".to_owned(),
+    };
+    assert_eq!(told.recv().await, Some(hold(60)), "held before it begins");
+    let mut last = told.recv().await;
+    while last == Some(hold(60)) {
+        last = told.recv().await;
+    }
+    assert_eq!(last, Some(hold(1)), "and given back");
+    let failed = served.run(&["hold", "horizon", "--", "/nonexistent/deploy"]).await;
+    let sentence = String::from_utf8(failed.stderr).unwrap();
+    assert!(sentence.contains("cannot run /nonexistent/deploy"), "{sentence}");
+    let wrong = served.run(&["hold", "horizon", "--reason", "x", "--while", "0"]).await;
+    assert_ne!(wrong.status.code(), Some(0));
+}
+
 #[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {

@@ -21,6 +21,8 @@ pub enum Exit {
     Usage,
     /// Bad configuration.
     Config,
+    /// As the command ended that was run.
+    OfCommand(u8),
 }
 
 impl From<Exit> for ExitCode {
@@ -32,6 +34,7 @@ impl From<Exit> for ExitCode {
             Exit::Unknown => 3,
             Exit::Usage => 64,
             Exit::Config => 78,
+            Exit::OfCommand(status) => status,
         })
     }
 }
@@ -90,7 +93,7 @@ impl Exit {
             Self::Ok => "OK",
             Self::Warning => "WARNING",
             Self::Critical => "CRITICAL",
-            Self::Unknown | Self::Usage | Self::Config => "UNKNOWN",
+            Self::Unknown | Self::Usage | Self::Config | Self::OfCommand(_) => "UNKNOWN",
         }
     }
 
@@ -100,7 +103,7 @@ impl Exit {
             Self::Warning => 1,
             Self::Unknown => 2,
             Self::Critical => 3,
-            Self::Usage | Self::Config => 4,
+            Self::Usage | Self::Config | Self::OfCommand(_) => 4,
         };
         if rank(other) > rank(self) { other } else { self }
     }

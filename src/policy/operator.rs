@@ -37,6 +37,10 @@ fn hold(
     turn: &mut Turn,
 ) {
     let until = turn.now.plus(length);
+    let kind = HoldKind::Operator { who: who.clone(), reason: reason.clone() };
+    let known = state.durable.units.get(unit).and_then(|durable| durable.hold.as_ref());
+    // A lease that is renewed, or given back, is no news.
+    let renewed = known.filter(|known| known.kind == kind).map(|known| known.since);
     let message = format!("{unit} is held by {who} for {} min: {reason}", length.as_secs().div_ceil(60));
     if let Some(durable) = state.durable.units.get_mut(unit) {
         let down = state.seen.units.get(unit).and_then(|seen| seen.reading.as_ref());
@@ -44,9 +48,11 @@ fn hold(
         let stop = durable.hold.take().filter(|known| known.kind.is_implicit() || down);
         // It never shortens the hold that a stop is, or has made longer.
         let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
-        durable.hold = Some(Hold { kind: HoldKind::Operator { who, reason }, since: turn.now, until });
+        durable.hold = Some(Hold { kind, since: renewed.unwrap_or(turn.now), until });
     }
-    turn.record(state, Some(unit), EventKind::Decided, None, message.clone());
+    if renewed.is_none() {
+        turn.record(state, Some(unit), EventKind::Decided, None, message.clone());
+    }
     done(id, message, turn);
 }
 
