@@ -36,8 +36,6 @@ const HINT: Duration = Duration::from_millis(100);
 const PACE: Duration = Duration::from_secs(1);
 /// A reload that does not end is no reason to read nothing any more.
 const RELOAD_LIMIT: Duration = Duration::from_secs(120);
-/// Kinds of jobs asked for at once.
-const KINDS: usize = 16;
 
 /// Why a session is over.
 #[derive(Debug)]
@@ -116,7 +114,7 @@ impl Session {
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
-            kinds: Arc::new(Semaphore::new(KINDS)),
+            kinds: Arc::new(Semaphore::new(survey::KINDS)),
             unanswered: Unanswered::default(),
             manager: Manager::default(),
         })

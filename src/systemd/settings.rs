@@ -7,7 +7,7 @@ use crate::model::boot::UnitBootFacts;
 use crate::model::unit::{UnitName, UnitSettings};
 
 /// What settings need of the `Unit` interface, always …
-pub(super) const PROPERTIES: [&str; 22] = [
+pub(super) const PROPERTIES: [&str; 18] = [
     "Id",
     "Names",
     "FragmentPath",
@@ -26,11 +26,9 @@ pub(super) const PROPERTIES: [&str; 22] = [
     "Requisite",
     "Conflicts",
     "ConflictedBy",
-    "ConsistsOf",
-    "RequiredBy",
-    "BoundBy",
-    "RequisiteOf",
 ];
+/// … afterwards, since only so many answers may be outstanding: what a restart takes along, …
+pub(super) const ALONG: [&str; 4] = ["ConsistsOf", "RequiredBy", "BoundBy", "RequisiteOf"];
 /// … and where there are conditions or asserts.
 pub(super) const RESULTS: [&str; 3] = ["ConditionResult", "AssertResult", "AssertTimestampMonotonic"];
 
@@ -68,7 +66,7 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         stops_with: named(told, &["PartOf", "BindsTo", "Requires", "Requisite"]),
         binds_to: named(told, &["BindsTo"]),
         conflicts: named(told, &["Conflicts", "ConflictedBy"]),
-        takes_along: named(told, &["ConsistsOf", "RequiredBy", "BoundBy", "RequisiteOf"]),
+        takes_along: named(told, &ALONG),
         boot,
         ..UnitSettings::default()
     }

@@ -22,6 +22,14 @@ use crate::model::unit::{JobKind, LoadState, ManagerState, UnitName, UnitSetting
 /// Units read at once, up to 29 questions each; the bus lets 128 answers be outstanding. Those that are loaded to be
 /// read are no more: PID 1 watches the bus for each, and is cut off from it when these are more than 512.
 const UNITS: usize = 4;
+/// Kinds of jobs asked for at once, over the same connection.
+pub(super) const KINDS: usize = 8;
+/// The bus refuses to carry more questions than it waits for answers; one of the manager itself comes on top.
+const OUTSTANDING: usize = 128;
+const _: () = assert!(
+    UNITS * (reading::PROPERTIES.len() + settings::PROPERTIES.len()) + KINDS + 4 <= OUTSTANDING,
+    "the bus does not let so many answers be outstanding"
+);
 /// Units whose files are looked at in one go.
 const FILES: usize = 64;
 /// The disk has this long; without an answer, what it would have told stays unknown.
@@ -296,6 +304,7 @@ async fn read(calls: &Connection, found: &Found) -> Visit {
     let unit = &found.unit;
     let names = [&reading::PROPERTIES[..], &settings::PROPERTIES[..]].concat();
     let mut told = bus::properties(calls, &found.path, UNIT, &names).await?;
+    told.extend(bus::properties(calls, &found.path, UNIT, &settings::ALONG).await?);
     if settings::is_conditional(&told) {
         told.extend(bus::properties(calls, &found.path, UNIT, &settings::RESULTS).await?);
     }
