@@ -113,6 +113,8 @@ pub struct Recovery {
     pub max_delay: Option<Length>,
     /// Active, serving, current, steady: proven within this time. Default: "60s".
     pub verify_within: Option<Length>,
+    /// End what KillMode= left of an earlier run: SIGTERM, then SIGKILL after the unit's stop timeout. Default: false.
+    pub end_survivors: Option<bool>,
 }
 
 #[derive(Debug, Default, Derive, JsonSchema)]

@@ -156,6 +156,7 @@ fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
         delay: length(keys.delay, 5),
         max_delay: length(keys.max_delay, 300),
         verify_within: length(keys.verify_within, 60),
+        end_survivors: keys.end_survivors.unwrap_or(false),
     };
     if spec.verify_within.is_zero() {
         return Err(Mistake::whole("cannot use `verify_within`: nothing can be proven in no time"));

@@ -50,6 +50,7 @@ fn unmanaged(unit: UnitName) -> Spec {
             delay: Duration::ZERO,
             max_delay: Duration::ZERO,
             verify_within: Duration::ZERO,
+            end_survivors: false,
         },
         release: ReleaseSpec {
             link: None,

@@ -116,6 +116,14 @@ impl World {
                 let outcome = run_as(&orders, &unit, command, directory, timeout).await;
                 Observation::SmokeTestFinished { unit, order, outcome }
             }),
+            // What became of them is seen by the inspection that follows.
+            Action::EndProcesses { unit, control_group, processes, kill } => {
+                tokio::task::spawn_blocking(move || {
+                    if let Err(why) = release::survivors::end(&control_group, &processes, kill) {
+                        tracing::warn!(%unit, "{why}");
+                    }
+                });
+            }
             _ => {}
         }
     }
@@ -205,6 +213,7 @@ impl Outside for World {
             Action::StartUnit { .. }
             | Action::RestartUnit { .. }
             | Action::EnableUnit { .. }
+            | Action::EndProcesses { .. }
             | Action::RunSmokeTest { .. } => {
                 if self.store.is_some() {
                     self.order(action);

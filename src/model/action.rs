@@ -71,6 +71,14 @@ pub enum Action {
         unit: UnitName,
         order: u64,
     },
+    /// Signal these processes (id and start time in ms after boot), each only if it still is that one and of this group.
+    EndProcesses {
+        unit: UnitName,
+        control_group: String,
+        processes: Vec<(u32, i64)>,
+        /// `SIGKILL` instead of `SIGTERM`.
+        kill: bool,
+    },
     AnswerOperator {
         request: u64,
         answer: Answer,

@@ -72,6 +72,8 @@ pub struct RecoverySpec {
     pub delay: Duration,
     pub max_delay: Duration,
     pub verify_within: Duration,
+    /// Processes that an earlier run left are ended.
+    pub end_survivors: bool,
 }
 
 /// What to do about a finding of `[release]`.

@@ -299,6 +299,8 @@ pub struct UnitSeen {
     pub fate: Fate,
     /// An order of our earlier life is in flight and must be taken up with the first reading.
     pub resume: bool,
+    /// What an earlier run left is being ended.
+    pub ending: Option<Ending>,
     /// When this unit must be looked at again, whatever happens.
     pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
@@ -333,10 +335,20 @@ impl UnitSeen {
             stop_job: None,
             fate: Fate::default(),
             resume,
+            ending: None,
             wake: None,
             plan: Plan::default(),
         }
     }
+}
+
+/// What an earlier run left was signalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub began_at: Moment,
+    /// Those that were asked to end, and whether they were killed since.
+    pub asked: BTreeSet<(u32, i64)>,
+    pub killed: bool,
 }
 
 /// The decision on a unit as it stands now; `explain` shows it.

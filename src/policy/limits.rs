@@ -27,6 +27,9 @@ pub const INSPECTION_LIMIT: Duration = Duration::from_secs(10);
 /// A finding that costs a restart at once must be seen twice, this far apart.
 pub const SECOND_LOOK: Duration = Duration::from_secs(1);
 
+/// Between SIGTERM and SIGKILL for what an earlier run left, where the unit names no `TimeoutStopSec=`.
+pub const SURVIVORS_END: Duration = Duration::from_secs(90);
+
 /// Enablement of everything is asked afresh this often, besides the hints.
 pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
 /// The boot prediction waits this long for further changes …

@@ -190,6 +190,7 @@ pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     if decided {
         judge_anew(state, unit, turn, &mut wake);
     }
+    recovery::end_survivors(state, unit, turn, &mut wake);
     schedule_inspection(state, unit, turn, &mut wake);
     health::schedule(state, unit, turn, &mut wake);
     progress::schedule(state, unit, turn, &mut wake);

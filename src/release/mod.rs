@@ -7,6 +7,7 @@ mod place;
 mod process;
 pub mod processes;
 mod stuck;
+pub mod survivors;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -20,7 +20,7 @@ use super::process::{self, Listed, Neighbourhood};
 use super::stuck::{self, Avoid, Where};
 
 /// Where control groups live.
-const CGROUPS: &str = "/sys/fs/cgroup";
+pub(super) const CGROUPS: &str = "/sys/fs/cgroup";
 /// How long to wait for one of the threads.
 const QUEUE: Duration = Duration::from_secs(30);
 /// Readings that wait to be taken.

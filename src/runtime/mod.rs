@@ -159,6 +159,7 @@ impl<O: Outside> Loop<O> {
                 Action::StartUnit { .. }
                 | Action::RestartUnit { .. }
                 | Action::EnableUnit { .. }
+                | Action::EndProcesses { .. }
                 | Action::RunSmokeTest { .. } => {}
                 Action::AnswerOperator { request, .. } => {
                     let answer = policy::specs::unsaved(why);

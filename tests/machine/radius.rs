@@ -51,3 +51,40 @@ fn what_a_restart_takes_along_is_told_before_and_true() {
     );
     println!("told before: report.service, worker.service; restarted with it: the same two");
 }
+
+#[test]
+fn what_kill_mode_leaves_is_ended_where_the_unit_file_says_so() {
+    let machine = Machine::boot("survivors");
+    // One that goes when asked, and one that must be killed.
+    let script = "#!/bin/sh\nsleep 9001 &\n(trap '' TERM; exec sleep 9002) &\nexec sleep infinity\n";
+    machine.write("/usr/local/bin/leaves", script);
+    machine.write(
+        "/etc/systemd/system/leaves.service",
+        "[Service]\nExecStart=/bin/sh /usr/local/bin/leaves\nKillMode=process\nTimeoutStopSec=2s\n\
+         [Install]\nWantedBy=multi-user.target\n",
+    );
+    machine.sh("systemctl daemon-reload; systemctl enable -q --now leaves");
+    machine.install_steadfast();
+    let file = "/etc/steadfast/units.d/leaves.service.toml";
+    machine.write(file, "");
+    state(&machine, "leaves.service", "ok");
+    let left = || machine.sh("pgrep -fc 'sleep 900[12]' || true").trim().to_owned();
+    assert_eq!(left(), "2");
+    machine.sh("sleep 1; systemctl restart leaves");
+    machine.wait_until("the survivors are told", LIMIT, || {
+        unit(&machine, "leaves.service", ".findings[].code").contains("survivors")
+    });
+    assert_eq!(left(), "4", "nothing is ended that the file does not say");
+
+    let began = std::time::Instant::now();
+    machine.write(file, "[recovery]\nend_survivors = true\n");
+    machine.wait_until("the survivors are ended", LIMIT, || left() == "2");
+    state(&machine, "leaves.service", "ok");
+    println!(
+        "ended, the stubborn one killed after TimeoutStopSec=2s: {:.1} s",
+        began.elapsed().as_secs_f64()
+    );
+    assert_eq!(machine.sh("systemctl show -P NRestarts leaves").trim(), "0");
+    let journal = machine.sh("journalctl -u leaves -o cat --no-pager | grep 'earlier run'");
+    assert!(journal.contains("with SIGTERM") && journal.contains("with SIGKILL"), "{journal}");
+}

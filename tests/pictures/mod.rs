@@ -107,6 +107,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
             delay: Duration::from_secs(5),
             max_delay: Duration::from_secs(5 * MINUTE),
             verify_within: Duration::from_secs(60),
+            end_survivors: false,
         },
     }
 }

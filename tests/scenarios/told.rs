@@ -13,6 +13,10 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),
         Action::RestartUnit { unit, .. } => Some(format!("RestartUnit {unit}")),
         Action::EnableUnit { unit, .. } => Some(format!("EnableUnit {unit}")),
+        Action::EndProcesses { processes, kill, .. } => {
+            let pids: Vec<String> = processes.iter().map(|(pid, _)| pid.to_string()).collect();
+            Some(format!("{} {}", if *kill { "SIGKILL" } else { "SIGTERM" }, pids.join(",")))
+        }
         Action::RunSmokeTest { unit, directory, .. } => {
             Some(format!("RunSmokeTest {unit} in {}", directory.as_deref().unwrap_or("its own directory")))
         }

@@ -92,6 +92,7 @@ pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
             delay: Duration::from_secs(5),
             max_delay: Duration::from_secs(300),
             verify_within: Duration::from_secs(60),
+            end_survivors: false,
         },
         release: ReleaseSpec {
             link: None,
@@ -119,6 +120,7 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
         "no-enable" => spec.recovery.enable = false,
         "burst" => spec.recovery.burst = value.parse().map_err(|_| "burst is no number")?,
         "delay" => spec.recovery.delay = duration(value)?,
+        "end-survivors" => spec.recovery.end_survivors = true,
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),

@@ -508,7 +508,7 @@ impl Outside for Host {
                 let reading = self.processes(Self::index(&unit));
                 self.outcome(3, Observation::ProcessesInspected { unit, reading });
             }
-            Action::SampleProgress { .. } => {}
+            Action::SampleProgress { .. } | Action::EndProcesses { .. } => {}
             Action::RunProbe { unit, probe } => {
                 let known = &self.units[Self::index(&unit)];
                 // What requires the broker does not work without it.

@@ -302,6 +302,7 @@ fn spec(unit: &str) -> Spec {
             delay: Duration::from_secs(5),
             max_delay: Duration::from_secs(300),
             verify_within: Duration::from_secs(60),
+            end_survivors: false,
         },
         release: ReleaseSpec {
             link: None,

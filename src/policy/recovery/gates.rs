@@ -71,7 +71,7 @@ pub fn unwanted(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
         .map(|gate| gate.why)
 }
 
-fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+pub fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
     if let Some(failure) = &state.seen.save_failure {
         return Some(Gate::because(format!("the durable state cannot be saved: {}", failure.why)));
     }

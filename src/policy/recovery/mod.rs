@@ -8,6 +8,7 @@ mod phases;
 mod proof;
 mod resume;
 mod storm;
+mod survivors;
 mod wants;
 
 use crate::model::action::Action;
@@ -25,6 +26,7 @@ use crate::policy::turn::{Turn, sooner};
 pub use gates::closed_for_people;
 pub use phases::{enable_finished, job_finished, smoke_test_finished};
 pub use storm::{sentence as storm_sentence, units as units_in_a_storm, watch as watch_for_storms};
+pub use survivors::end as end_survivors;
 pub use wants::Want;
 
 /// Brings the order in flight forward. Says whether it is over.
