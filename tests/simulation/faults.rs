@@ -9,11 +9,11 @@ use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Event, Host, UNITS};
 
-const KINDS: u64 = 21;
+const KINDS: u64 = 23;
 
 /// Something goes wrong, or somebody does something. `spared`: it does not happen, though the dice are cast.
 pub fn fault(host: &mut Host, spared: bool) {
-    let at = usize::try_from(host.chance.below(3)).expect("small");
+    let at = usize::try_from(host.chance.below(UNITS.len() as u64)).expect("small");
     let kind = host.chance.below(KINDS);
     let broken = host.chance.percent(30);
     let length = Duration::from_secs(60 + host.chance.below(900));
@@ -61,6 +61,14 @@ pub fn fault(host: &mut Host, spared: bool) {
         }
         18 => asked(host, at, Ask::Hold { length, reason: "work".to_owned() }),
         19 => asked(host, at, Ask::Recover),
+        21 if unit == "worker.service" && host.units[at].active == ActiveState::Active => {
+            host.units[at].stuck = true;
+            format!("{unit} completes nothing any more")
+        }
+        22 => {
+            host.mute_until = host.now.plus(length);
+            format!("nothing can be asked for {} s", length.as_secs())
+        }
         _ if kind == 20 && broken => asked(host, at, Ask::Resume),
         _ => {
             host.dies_in = host.dies_in.or(Some(3));
@@ -135,7 +143,9 @@ fn stopped_by_hand(host: &mut Host, at: usize) -> String {
     let plain =
         host.busy_since.is_none() && host.packages_at.is_none_or(|at| host.now.since(at).as_secs() > 90);
     let saved = host.saves_failed_at.is_none_or(|at| host.now.since(at).as_secs() > 10) && !host.saves_fail;
-    if host.manager == ManagerState::Running && host.dies_in.is_none() && saved && plain {
+    let known =
+        host.saved.units.get(&UnitName::from(UNITS[at])).is_some_and(|unit| unit.last_active.is_some());
+    if host.manager == ManagerState::Running && host.dies_in.is_none() && saved && plain && known {
         // Only what we can have seen binds us.
         host.units[at].stopped_until = Some(host.now.plus(Duration::from_secs(1700)));
     }

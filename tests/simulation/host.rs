@@ -11,6 +11,7 @@ use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Answer, Ask, Request};
 use steadfast::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
+use steadfast::model::progress::Sample;
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
 use steadfast::model::state::{Durable, Recovery};
 use steadfast::model::unit::{
@@ -21,7 +22,13 @@ use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
 
-pub const UNITS: [&str; 3] = ["broker.service", "horizon.service", "shop.service"];
+/// The last two need the first: one serves, one works on a queue.
+pub const UNITS: [&str; 4] = ["broker.service", "horizon.service", "shop.service", "worker.service"];
+
+/// What needs the broker.
+pub fn needs_broker(at: usize) -> bool {
+    at >= 2
+}
 
 /// One unit of the made-up host.
 #[derive(Clone, Debug)]
@@ -33,6 +40,12 @@ pub struct Unit {
     pub started: Moment,
     pub enabled: bool,
     pub wedged: bool,
+    /// It answers, and completes nothing.
+    pub stuck: bool,
+    /// When a probe of it last said unhealthy.
+    pub unhealthy_at: Option<Moment>,
+    /// The order of ours whose job runs.
+    pub our_job: Option<u64>,
     /// It has not run in this boot.
     pub fresh: bool,
     /// Since when it does not run.
@@ -103,6 +116,11 @@ pub struct Host {
     /// When a package manager was last at work.
     pub packages_at: Option<Moment>,
     pub link_away_since: Option<Moment>,
+    /// Probes and sources of progress cannot be asked until then.
+    pub mute_until: Moment,
+    /// The worker's queue: what waits, and what was completed.
+    pub depth: u64,
+    pub completed: u64,
     /// Questions of people that are not answered yet.
     pub asked: BTreeMap<u64, (usize, Ask)>,
     pub requests: u64,
@@ -133,6 +151,9 @@ impl Host {
             started: now,
             enabled: true,
             wedged: false,
+            stuck: false,
+            unhealthy_at: None,
+            our_job: None,
             fresh: false,
             down_since: None,
             held_until: None,
@@ -159,6 +180,9 @@ impl Host {
             busy_since: None,
             packages_at: None,
             link_away_since: None,
+            mute_until: now,
+            depth: 0,
+            completed: 0,
             asked: BTreeMap::new(),
             requests: 0,
             events: BTreeMap::new(),
@@ -200,6 +224,13 @@ impl Host {
             self.later(ms + 5, Event::Tell(observation.clone()));
         }
         self.later(ms, Event::Tell(observation));
+    }
+
+    /// The outcome of an action that others take part in; one in a hundred gets lost.
+    pub fn perhaps(&mut self, ms: u64, observation: Observation) {
+        if self.calm || !self.chance.percent(1) {
+            self.outcome(ms, observation);
+        }
     }
 
     /// An outcome is told exactly once, or never when we die meanwhile.
@@ -342,6 +373,7 @@ impl Host {
         self.sequence += 1;
         let id = u32::try_from(self.sequence % 100_000).expect("small");
         self.units[at].job = Some((id, kind));
+        self.units[at].our_job = Some(order);
         self.units[at].carried_out.push(order);
         self.tell_unit(at);
         let slow = if self.chance.percent(10) { 30_000 } else { 50 };
@@ -393,6 +425,7 @@ impl Host {
         self.now = self.now.plus(Duration::from_secs(20));
         for at in 0..UNITS.len() {
             self.units[at].job = None;
+            self.units[at].our_job = None;
             self.units[at].stopped_until = None;
             self.units[at].carried_out.clear();
             self.units[at].fresh = true;
@@ -417,10 +450,45 @@ impl Host {
         unit.started = now;
         unit.runs = current;
         unit.wedged = false;
+        unit.stuck = false;
         unit.stopped_until = None;
         unit.active = if broken { ActiveState::Failed } else { ActiveState::Active };
         unit.result = if broken { "exit-code" } else { "success" };
         !broken
+    }
+
+    /// It does what it is there for.
+    fn serves(&self, at: usize) -> bool {
+        let unit = &self.units[at];
+        // What requires the broker does not work without it.
+        let served = !needs_broker(at) || self.units[0].active == ActiveState::Active;
+        unit.active == ActiveState::Active && !unit.wedged && served
+    }
+
+    fn probed(&mut self, at: usize) -> ProbeStatus {
+        if self.mute_until > self.now {
+            return ProbeStatus::Unknown;
+        }
+        if self.serves(at) {
+            return ProbeStatus::Healthy;
+        }
+        self.units[at].unhealthy_at = Some(self.now);
+        ProbeStatus::Unhealthy
+    }
+
+    /// The broker tells of the worker's queue, where it can be asked.
+    fn sample(&mut self, at: usize) -> Result<Sample, String> {
+        if self.mute_until > self.now || self.units[0].active != ActiveState::Active || self.units[0].wedged {
+            return Err("connection refused".to_owned());
+        }
+        let come = self.chance.below(20);
+        if self.serves(at) && !self.units[at].stuck {
+            self.completed += self.depth;
+            self.depth = come;
+        } else {
+            self.depth += come + 1;
+        }
+        Ok(Sample { depth: self.depth, completed: Some(self.completed), ..Sample::default() })
     }
 
     /// A step of ours: we may die right before it.
@@ -471,7 +539,7 @@ impl Outside for Host {
             }
             Action::EnableUnit { unit, order } => {
                 self.units[Self::index(&unit)].enabled = true;
-                self.outcome(
+                self.perhaps(
                     20,
                     Observation::EnableFinished { unit, order, result: Ok(vec!["link".to_owned()]) },
                 );
@@ -483,7 +551,7 @@ impl Outside for Host {
                     output: vec!["SyntaxError: invalid syntax".to_owned()],
                     took: Duration::from_millis(100),
                 };
-                self.outcome(100, Observation::SmokeTestFinished { unit, order, outcome });
+                self.perhaps(100, Observation::SmokeTestFinished { unit, order, outcome });
             }
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {
@@ -502,21 +570,21 @@ impl Outside for Host {
                 let enabled = UNITS.iter().zip(&self.units).filter(|(_, unit)| unit.enabled);
                 let starts = enabled.map(|(name, _)| UnitName::from(*name)).collect();
                 let reading = BootReading { starts, read_at: self.now, ..BootReading::default() };
-                self.outcome(200, Observation::BootPredicted(reading));
+                self.perhaps(200, Observation::BootPredicted(reading));
             }
             Action::InspectProcesses { unit, .. } => {
                 let reading = self.processes(Self::index(&unit));
-                self.outcome(3, Observation::ProcessesInspected { unit, reading });
+                self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
-            Action::SampleProgress { .. } | Action::EndProcesses { .. } => {}
+            Action::EndProcesses { .. } => {}
+            Action::SampleProgress { unit, progress } => {
+                let answer = self.sample(Self::index(&unit));
+                self.perhaps(5, Observation::ProgressSampled { unit, progress: progress.name, answer });
+            }
             Action::RunProbe { unit, probe } => {
-                let known = &self.units[Self::index(&unit)];
-                // What requires the broker does not work without it.
-                let served = unit.as_str() != "shop.service" || self.units[0].active == ActiveState::Active;
-                let healthy = known.active == ActiveState::Active && !known.wedged && served;
-                let status = if healthy { ProbeStatus::Healthy } else { ProbeStatus::Unhealthy };
+                let status = self.probed(Self::index(&unit));
                 let outcome = ProbeOutcome { status, message: "asked".to_owned(), latency: None };
-                self.outcome(5, Observation::ProbeFinished { unit, probe: probe.name, outcome });
+                self.perhaps(5, Observation::ProbeFinished { unit, probe: probe.name, outcome });
             }
             Action::Record(event) => self.note(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),

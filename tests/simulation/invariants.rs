@@ -7,7 +7,7 @@ use steadfast::model::moment::Moment;
 use steadfast::model::state::{OrderKind, Phase, Recovery};
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
-use crate::host::Host;
+use crate::host::{Host, needs_broker};
 
 /// Signals may be lost; by then a slow reading has made good for it.
 const KNOWN_AFTER: Duration = Duration::from_secs(90);
@@ -42,14 +42,20 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     let stale =
         matches!(because, Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart));
     check(!(stale && long(host.link_away_since)), "restarted for a release while the link leads nowhere");
-    let explained = unit.as_str() == "shop.service" && because == Some(Code::ProbeFailed);
+    let queue = matches!(because, Some(Code::Stalled | Code::NoConsumer | Code::DrainOverdue));
+    let explained = needs_broker(at) && (queue || because == Some(Code::ProbeFailed));
     check(!(explained && long(host.units[0].down_since)), "restarted for what a dependency explains");
     let restart = kind == JobKind::Restart && intent.is_some_and(|known| known.kind == OrderKind::Restart);
     let old_flip = host.now.since(host.switched) > Duration::from_secs(40);
     let works = known.active == ActiveState::Active && !known.wedged;
     let broken = host.broken.contains(&host.current) && host.link_away_since.is_none();
-    let served = unit.as_str() != "shop.service" || host.units[0].active == ActiveState::Active;
+    let served = !needs_broker(at) || host.units[0].active == ActiveState::Active;
     check(!(restart && old_flip && broken && works && served), "a broken release costs a working process");
+    check(known.our_job.is_none(), "gave a second order while the first one's job runs");
+    let told = known.unhealthy_at.is_some_and(|at| host.now.since(at) < Duration::from_secs(300));
+    check(because != Some(Code::ProbeFailed) || told, "restarted for a probe that did not say unhealthy");
+    let fails = known.stuck || known.wedged || !long(Some(known.started));
+    check(!queue || fails, "restarted for its queue what works on it");
     let window = Duration::from_secs(900);
     let recent = |times: &[Moment]| times.iter().filter(|time| host.now.since(**time) < window).count();
     check(by_person || recent(&known.ordered) <= 4 + recent(&known.deploys), "over the budget");
@@ -66,7 +72,7 @@ pub fn at_rest(host: &Host) -> Vec<String> {
 }
 
 /// How many things are looked at for each order.
-pub const COUNT: u64 = 12;
+pub const COUNT: u64 = 15;
 
 /// Worlds in which a restart of `shop.service` by order 7 is wrong, each with the sentence that must be found.
 pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
@@ -126,6 +132,12 @@ pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
             "restarted for what a dependency explains",
         ),
         (world(stale, &|host| host.broken.push(1)), "a broken release costs a working process"),
+        (
+            world(failed, &|host| host.units[2].our_job = Some(6)),
+            "gave a second order while the first one's job runs",
+        ),
+        (world(failed, &|_| {}), "restarted for a probe that did not say unhealthy"),
+        (world(Some(Code::Stalled), &|_| {}), "restarted for its queue what works on it"),
         (world(failed, &|host| host.units[2].ordered = vec![host.now; 5]), "over the budget"),
     ]
 }

@@ -7,6 +7,7 @@ use steadfast::model::finding::Severity;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host as Where, Observation};
 use steadfast::model::probe::{OnFailure, ProbeKind, ProbeSpec};
+use steadfast::model::progress::{ProgressSource, ProgressSpec};
 use steadfast::model::spec::{
     Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory, SmokeSpec, Spec,
 };
@@ -198,8 +199,8 @@ impl Run {
         host.events.retain(|_, event| !matches!(event, Event::Turns(_)));
         host.manager = ManagerState::Running;
         host.tell(Observation::ManagerChanged(ManagerState::Running));
+        host.mute_until = host.now;
         for at in 0..UNITS.len() {
-            host.units[at].wedged = false;
             host.tell_unit(at);
         }
     }
@@ -217,10 +218,13 @@ impl Run {
         let host = ours.outside();
         let mut wrong = invariants::at_rest(host);
         for (name, unit) in UNITS.iter().zip(&host.units) {
-            if unit.active != ActiveState::Active || !unit.enabled || unit.runs != host.current {
+            let works = unit.active == ActiveState::Active && !unit.wedged && !unit.stuck;
+            if !works || !unit.enabled || unit.runs != host.current {
                 wrong.push(format!(
-                    "{name}: {} enabled={} runs {} of {}",
+                    "{name}: {} wedged={} stuck={} enabled={} runs {} of {}",
                     unit.active.as_str(),
+                    unit.wedged,
+                    unit.stuck,
                     unit.enabled,
                     unit.runs,
                     host.current
@@ -268,6 +272,7 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
         return;
     }
     host.units[at].job = None;
+    host.units[at].our_job = None;
     let fails = !host.calm && host.chance.percent(10);
     let result = if fails {
         host.units[at].active = ActiveState::Failed;
@@ -281,10 +286,39 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
     };
     host.tell_unit(at);
     let unit = UnitName::from(UNITS[at]);
-    host.later(1, Event::Tell(Observation::JobFinished { unit, order, result }));
+    host.perhaps(1, Observation::JobFinished { unit, order, result });
+}
+
+fn queue() -> ProgressSpec {
+    ProgressSpec {
+        name: "jobs".to_owned(),
+        source: ProgressSource::Command { argv: vec!["/usr/bin/depth".to_owned()] },
+        period: Duration::from_secs(30),
+        timeout: Duration::from_secs(3),
+        max_depth: None,
+        max_age: None,
+        stalled_after: Duration::from_secs(300),
+        drain_within: Duration::from_secs(600),
+        on_stall: OnFailure::Restart,
+    }
+}
+
+fn health() -> ProbeSpec {
+    ProbeSpec {
+        name: "health".to_owned(),
+        kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
+        period: Duration::from_secs(30),
+        timeout: Duration::from_secs(3),
+        initial_delay: Duration::ZERO,
+        failure_threshold: 2,
+        success_threshold: 1,
+        on_failure: OnFailure::Restart,
+    }
 }
 
 fn spec(unit: &str) -> Spec {
+    // What it does is seen at its queue alone.
+    let works = unit == "worker.service";
     Spec {
         selector: Selector::Unit(UnitName::from(unit)),
         file: format!("/etc/steadfast/units.d/{unit}.toml"),
@@ -292,7 +326,11 @@ fn spec(unit: &str) -> Spec {
         severity: Severity::Critical,
         owner: None,
         runbook: None,
-        requires: if unit == "shop.service" { vec![UnitName::from("broker.service")] } else { Vec::new() },
+        requires: if works || unit == "shop.service" {
+            vec![UnitName::from("broker.service")]
+        } else {
+            Vec::new()
+        },
         recovery: RecoverySpec {
             start: true,
             enable: true,
@@ -315,17 +353,8 @@ fn spec(unit: &str) -> Spec {
             directory: SmokeDirectory::Release,
             timeout: Duration::from_secs(30),
         }),
-        progress: Vec::new(),
-        probes: vec![ProbeSpec {
-            name: "health".to_owned(),
-            kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
-            period: Duration::from_secs(30),
-            timeout: Duration::from_secs(3),
-            initial_delay: Duration::ZERO,
-            failure_threshold: 2,
-            success_threshold: 1,
-            on_failure: OnFailure::Restart,
-        }],
+        progress: works.then(queue).into_iter().collect(),
+        probes: (!works).then(health).into_iter().collect(),
         disabled: None,
     }
 }

@@ -8,7 +8,7 @@ use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::spec::Mode;
-use crate::model::state::{HoldKind, OrderKind, State, UnitSeen};
+use crate::model::state::{HoldKind, OrderKind, Phase, Recovery, State, UnitSeen};
 use crate::model::unit::{ActiveState, ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::dependencies::{self, Explanation};
@@ -50,9 +50,11 @@ pub fn closed(
         .or_else(|| want.kind.disturbs().then(|| dependency(state, unit, want, now, wake)).flatten())
         .or_else(|| (want.kind == OrderKind::Restart).then(|| radius(state, seen)).flatten())
         .or_else(|| want.kind.disturbs().then(|| start_limit(seen, now, wake)).flatten())
-        .or_else(|| staggered(state, want, now, wake))
-        .or_else(|| (want.kind.disturbs() && want.due <= now).then(|| storm(state, now, wake)).flatten())
-        .or_else(|| full(state, want, now, wake))
+        .or_else(|| staggered(state, unit, want, now, wake))
+        .or_else(|| {
+            (want.kind.disturbs() && want.due <= now).then(|| storm(state, unit, now, wake)).flatten()
+        })
+        .or_else(|| full(state, unit, want, now, wake))
 }
 
 /// What a person's order must respect, too: the host, and a job that runs.
@@ -244,13 +246,19 @@ fn start_limit(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Optio
     )))
 }
 
-fn storm(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    super::storm::closed(state, now, wake).map(Gate::because)
+fn storm(state: &State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    super::storm::closed(state, unit, now, wake).map(Gate::because)
 }
 
 /// After an outage the workers of stuck queues are restarted one after the other.
-fn staggered(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    let mut orders = state.durable.units.values().filter_map(|known| known.recovery.as_ref());
+fn staggered(
+    state: &State,
+    unit: &UnitName,
+    want: &Want,
+    now: Moment,
+    wake: &mut Option<Moment>,
+) -> Option<Gate> {
+    let mut orders = super::others_in_flight(state, unit);
     let another = orders.any(|order| order.because == Some(Code::DrainOverdue));
     if want.because != Code::DrainOverdue || !another {
         return None;
@@ -260,8 +268,10 @@ fn staggered(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>)
 }
 
 /// Too many orders at once, over the host.
-fn full(state: &State, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    if want.due <= now && want.kind.disturbs() && super::jobs_in_flight(state) >= limits::ORDERS_AT_ONCE {
+fn full(state: &State, unit: &UnitName, want: &Want, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
+    let working = |order: &&Recovery| matches!(order.phase, Phase::SmokeTest | Phase::Job);
+    let others = super::others_in_flight(state, unit).filter(working).count();
+    if want.due <= now && want.kind.disturbs() && others >= limits::ORDERS_AT_ONCE {
         sooner(wake, now.plus(limits::SECOND_LOOK));
         return Some(Gate::because("other units are being restarted; it is its turn in a moment"));
     }

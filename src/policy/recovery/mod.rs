@@ -228,11 +228,8 @@ fn answer(state: &mut State, unit: &UnitName, kind: OrderKind, answer: &Answer, 
     }
 }
 
-/// Orders whose smoke test or job is awaited, over the whole host.
-fn jobs_in_flight(state: &State) -> usize {
-    let units = state.durable.units.values();
-    units
-        .filter_map(|durable| durable.recovery.as_ref())
-        .filter(|recovery| matches!(recovery.phase, Phase::SmokeTest | Phase::Job))
-        .count()
+/// The orders in flight of the other units of this host. What waits for its own order would wait for ever.
+fn others_in_flight<'a>(state: &'a State, unit: &'a UnitName) -> impl Iterator<Item = &'a Recovery> {
+    let others = state.durable.units.iter().filter(move |(other, _)| *other != unit);
+    others.filter_map(|(_, durable)| durable.recovery.as_ref())
 }

@@ -5,19 +5,20 @@ use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::State;
+use crate::model::unit::UnitName;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
 
 /// What keeps an order back while the host is in a storm.
-pub fn closed(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<String> {
+pub fn closed(state: &State, unit: &UnitName, now: Moment, wake: &mut Option<Moment>) -> Option<String> {
     state.seen.storm_since?;
-    let known = state.durable.units.values();
-    if known.clone().any(|known| known.recovery.as_ref().is_some_and(|order| order.kind.disturbs())) {
+    if super::others_in_flight(state, unit).any(|order| order.kind.disturbs()) {
         sooner(wake, now.plus(limits::SECOND_LOOK));
         return Some(
             "a storm of restarts on this host: one unit at a time, and it is another one's turn".to_owned(),
         );
     }
+    let known = state.durable.units.values();
     let last = known.filter_map(|known| known.last_action.as_ref()).filter(|last| last.action.disturbs());
     let last = last.max_by_key(|last| last.at)?;
     let until = last.at.plus(limits::STORM_PAUSE);
