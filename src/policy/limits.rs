@@ -112,6 +112,8 @@ pub const LONGEST_REREADING: Duration = Duration::from_secs(60);
 
 /// Saving is tried again after this long.
 pub const SAVE_RETRY: Duration = Duration::from_secs(5);
+/// While saving fails, the same sentence is not told again before this long.
+pub const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// What limits our orders for a unit that no file selects any more is forgotten after this long.
 pub const STRANGERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Events and closed incidents that are kept.

@@ -65,6 +65,10 @@ impl Turn {
         code: Option<Code>,
         message: String,
     ) {
+        // What cannot be saved is taken back, and decided again with each turn.
+        if state.seen.save_failure.is_some() && self.told_lately(state, unit, &message) {
+            return;
+        }
         let incident = unit.and_then(|unit| incidents::of_unit(state, unit));
         let seen = &mut state.seen;
         let event =
@@ -75,6 +79,12 @@ impl Turn {
         }
         seen.events.push_back(event.clone());
         self.actions.push(Action::Record(event));
+    }
+
+    fn told_lately(&self, state: &State, unit: Option<&UnitName>, message: &str) -> bool {
+        let lately = |event: &&Event| self.now.since(event.at) < limits::TELL_AGAIN;
+        let mut events = state.seen.events.iter().rev().take_while(lately);
+        events.any(|event| event.unit.as_ref() == unit && event.message == message)
     }
 }
 

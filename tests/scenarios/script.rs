@@ -85,6 +85,11 @@ impl Story {
                 self.specs.remove(&UnitName::from(first(&rest)?));
                 self.load();
             }
+            "slept" => {
+                let after = words::duration(first(&rest)?)?;
+                self.now = self.now.plus(after);
+                self.observe(Observation::Resumed { after });
+            }
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
             "packages" => self.packages(&rest)?,

@@ -133,6 +133,14 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
                 timeout: Duration::from_secs(30),
             });
         }
+        "period" => {
+            for probe in &mut spec.probes {
+                probe.period = duration(value)?;
+            }
+            for progress in &mut spec.progress {
+                progress.period = duration(value)?;
+            }
+        }
         "probe" => spec.probes.push(probe(value, OnFailure::Alert)),
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),

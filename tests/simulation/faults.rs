@@ -75,7 +75,21 @@ pub fn fault(host: &mut Host, spared: bool) {
             "we are about to die".to_owned()
         }
     };
+    write_down(host, kind, &told);
     host.note(format!("*** {told}"));
+}
+
+fn write_down(host: &mut Host, kind: u64, told: &str) {
+    let (now, busy, fails) = (host.now, host.busy_since.is_some(), host.saves_fail);
+    let Some(story) = &mut host.story else {
+        return;
+    };
+    story.comment(told);
+    match kind {
+        13 => story.line(now, if fails { "save-fails disk full" } else { "saved" }),
+        15 => story.line(now, if busy { "packages busy \"dpkg (pid 7)\"" } else { "packages idle" }),
+        _ => {}
+    }
 }
 
 fn died(host: &mut Host, at: usize) -> String {

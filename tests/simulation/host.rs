@@ -21,6 +21,7 @@ use steadfast::model::unit::{
 use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
+use crate::story::Story;
 
 /// The last two need the first: one serves, one works on a queue.
 pub const UNITS: [&str; 4] = ["broker.service", "horizon.service", "shop.service", "worker.service"];
@@ -29,6 +30,9 @@ pub const UNITS: [&str; 4] = ["broker.service", "horizon.service", "shop.service
 pub fn needs_broker(at: usize) -> bool {
     at >= 2
 }
+
+/// The same line more often than this within a minute is noise.
+const OFTEN: usize = 6;
 
 /// One unit of the made-up host.
 #[derive(Clone, Debug)]
@@ -137,7 +141,10 @@ pub struct Host {
     pub violations: Vec<String>,
     pub orders: u64,
     pub calm: bool,
+    pub story: Option<Story>,
     pub told: VecDeque<String>,
+    /// When we said what.
+    pub heard: BTreeMap<String, Vec<Moment>>,
 }
 
 impl Host {
@@ -197,7 +204,9 @@ impl Host {
             violations: Vec::new(),
             orders: 0,
             calm: false,
+            story: None,
             told: VecDeque::new(),
+            heard: BTreeMap::new(),
         }
     }
 
@@ -208,6 +217,17 @@ impl Host {
         self.told.push_back(format!("{:>9.3} {text}", self.now.boot_ms as f64 / 1000.0));
     }
 
+    /// We say something; nobody wants to hear it again and again.
+    fn hear(&mut self, line: String) {
+        let times = self.heard.entry(line.clone()).or_default();
+        times.retain(|at| self.now.since(*at) < Duration::from_secs(60));
+        times.push(self.now);
+        if times.len() > OFTEN {
+            self.violations.push(format!("told {} times within a minute: {line}", times.len()));
+        }
+        self.note(line);
+    }
+
     pub fn later(&mut self, ms: u64, event: Event) {
         self.sequence += 1;
         let at = self.now.boot_ms + i64::try_from(ms).expect("short");
@@ -216,14 +236,18 @@ impl Host {
 
     /// Signals come a little late, sometimes twice, and unless the world is calm sometimes never.
     pub fn tell(&mut self, observation: Observation) {
+        for ms in self.lateness() {
+            self.later(ms, Event::Tell(observation.clone()));
+        }
+    }
+
+    /// After how long a signal arrives; it may do so twice, or never.
+    fn lateness(&mut self) -> Vec<u64> {
         let ms = 1 + self.chance.below(20);
         if !self.calm && self.chance.percent(3) {
-            return;
+            return Vec::new();
         }
-        if self.chance.percent(3) {
-            self.later(ms + 5, Event::Tell(observation.clone()));
-        }
-        self.later(ms, Event::Tell(observation));
+        if self.chance.percent(3) { vec![ms, ms + 5] } else { vec![ms] }
     }
 
     /// The outcome of an action that others take part in; one in a hundred gets lost.
@@ -277,8 +301,10 @@ impl Host {
         let (now, unit) = (self.now, &mut self.units[at]);
         let up = unit.active == ActiveState::Active;
         unit.down_since = if up { None } else { unit.down_since.or(Some(now)) };
-        let reading = self.reading(at);
-        self.tell(Observation::UnitChanged { unit: UnitName::from(UNITS[at]), reading });
+        // What is read is what is then: of one unit, no reading overtakes another.
+        for ms in self.lateness() {
+            self.later(ms, Event::Read { unit: at });
+        }
     }
 
     /// Its state as it is now, by a signal that arrives.
@@ -422,6 +448,7 @@ impl Host {
         self.events.clear();
         self.manager = ManagerState::Starting;
         self.busy_since = None;
+        self.story.iter_mut().for_each(|story| story.line(self.now, "packages idle"));
         self.now = self.now.plus(Duration::from_secs(20));
         for at in 0..UNITS.len() {
             self.units[at].job = None;
@@ -586,7 +613,7 @@ impl Outside for Host {
                 let outcome = ProbeOutcome { status, message: "asked".to_owned(), latency: None };
                 self.perhaps(5, Observation::ProbeFinished { unit, probe: probe.name, outcome });
             }
-            Action::Record(event) => self.note(format!("{} {}", event.kind.as_str(), event.message)),
+            Action::Record(event) => self.hear(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
             Action::AnswerOperator { request, answer } => self.answered(request, &answer),
             Action::WatchLinks { .. } => {}

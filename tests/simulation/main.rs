@@ -14,7 +14,14 @@ mod faults;
 mod host;
 mod invariants;
 mod run;
+#[path = "../scenarios/script.rs"]
+mod script;
 mod shrink;
+mod story;
+#[path = "../scenarios/told.rs"]
+mod told;
+#[path = "../scenarios/words.rs"]
+mod words;
 
 use std::time::Duration;
 
@@ -109,6 +116,27 @@ fn the_same_seed_plays_the_same() {
     let first = run::play(42).expect("a sound run");
     let second = run::play(42).expect("a sound run");
     assert_eq!(first, second);
+}
+
+/// What a failing history is printed as can be played as a scenario, and the policy answers it alike. What the language of
+/// scenarios has no exact words for (saving that fails, a reboot) is left out here.
+#[test]
+fn a_history_is_told_as_a_scenario() {
+    let (mut simulated, mut told) = (0, 0);
+    for seed in 0..30 {
+        let trouble = Some(Duration::from_secs(600));
+        let history = History { seed, trouble, told: true, ..History::default() };
+        let played = run::replay(&history).unwrap_or_else(|why| panic!("SEED={seed}: {why}"));
+        if ["save-fails", "reboot"].iter().any(|word| played.story.contains(word)) {
+            continue;
+        }
+        let answers = script::play(&played.story).unwrap_or_else(|why| panic!("SEED={seed}: {why}"));
+        let orders = |line: &&str| line.contains(" StartUnit ") || line.contains(" RestartUnit ");
+        simulated += played.orders;
+        told += answers.lines().filter(orders).count() as u64;
+    }
+    println!("{simulated} orders in the simulation, {told} when played as scenarios");
+    assert!(simulated > 15 && simulated.abs_diff(told) * 10 < simulated, "{simulated} and {told}");
 }
 
 /// Ten histories, each once for every durable write of it: we die right after the write, before anything that follows.

@@ -3,21 +3,26 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use steadfast::model::finding::Severity;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host as Where, Observation};
-use steadfast::model::probe::{OnFailure, ProbeKind, ProbeSpec};
-use steadfast::model::progress::{ProgressSource, ProgressSpec};
-use steadfast::model::spec::{
-    Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory, SmokeSpec, Spec,
-};
+use steadfast::model::spec::{Settings, Spec};
 use steadfast::model::unit::{ActiveState, JobKind, JobResult, ManagerState, UnitName};
 use steadfast::policy;
 use steadfast::runtime::Loop;
 
 use crate::faults::fault;
 use crate::host::{Event, Host, UNITS};
-use crate::invariants;
+use crate::story::Story;
+use crate::{invariants, words};
+
+/// What each unit's file asks for, in the words of the scenarios; in the order of `UNITS`. What the worker does is seen at its
+/// queue alone.
+pub const WORDS: [&str; 4] = [
+    "broker.service smoke probe-restart=health period=30s",
+    "horizon.service smoke probe-restart=health period=30s",
+    "shop.service requires=broker.service smoke probe-restart=health period=30s",
+    "worker.service requires=broker.service smoke progress=jobs period=30s",
+];
 
 /// What a run amounted to.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +33,8 @@ pub struct Played {
     pub saves: u64,
     /// Simulated time.
     pub lasted: Duration,
+    /// As a scenario, where that was asked for.
+    pub story: String,
 }
 
 impl Played {
@@ -51,6 +58,8 @@ pub struct History {
     pub dies_after_save: Option<u64>,
     /// How long trouble lasts, instead of an hour.
     pub trouble: Option<Duration>,
+    /// The story is written down.
+    pub told: bool,
 }
 
 /// Plays one seed to its end.
@@ -65,6 +74,7 @@ pub fn replay(history: &History) -> Result<Played, String> {
         let mut run = Run { faults: 0, turns: 0, spared: history.spared.clone() };
         let mut host = Host::new(history.seed);
         host.dies_after_save = history.dies_after_save;
+        host.story = history.told.then(|| Story::new(host.now));
         let began = host.now;
         let mut ours = run.reborn(host).await;
         let trouble = ours.outside().now.plus(history.trouble.unwrap_or(TROUBLE));
@@ -75,7 +85,8 @@ pub fn replay(history: &History) -> Result<Played, String> {
         run.all_is_well(&mut ours)?;
         let host = ours.outside();
         let lasted = host.now.since(began);
-        Ok(Played { faults: run.faults, orders: host.orders, saves: host.saves, lasted })
+        let story = host.story.as_ref().map_or(String::new(), |story| story.text().to_owned());
+        Ok(Played { faults: run.faults, orders: host.orders, saves: host.saves, lasted, story })
     })
 }
 
@@ -90,6 +101,7 @@ impl Run {
     /// We start on this host, with what was saved.
     async fn reborn(&mut self, mut host: Host) -> Loop<Host> {
         host.dead = false;
+        host.heard.clear();
         host.dies_in =
             if host.calm || !host.chance.percent(60) { None } else { Some(host.chance.below(400)) };
         // Outcomes of our earlier life are told to nobody.
@@ -103,14 +115,14 @@ impl Run {
         let (mut ours, _) = Loop::new(host.saved.clone(), host);
         let place =
             Where { name: "sim".to_owned(), boot_id, machine_id: "m".to_owned(), user_instance: false };
-        ours.turn(Observation::Started(place)).await;
-        ours.turn(Observation::ManagerChanged(manager)).await;
+        turn(&mut ours, Observation::Started(place)).await;
+        turn(&mut ours, Observation::ManagerChanged(manager)).await;
         let loaded = Observation::UnitFilesLoaded {
             settings: Settings { resync: Duration::from_secs(60), ..Settings::default() },
-            specs: UNITS.iter().map(|unit| spec(unit)).collect(),
+            specs: WORDS.iter().map(|words| spec(words)).collect(),
             problems: Vec::new(),
         };
-        ours.turn(loaded).await;
+        turn(&mut ours, loaded).await;
         ours
     }
 
@@ -126,7 +138,7 @@ impl Run {
             }
             if let Some(why) = ours.outside().violations.first().cloned() {
                 let told: Vec<String> = ours.outside().told.iter().cloned().collect();
-                return Err(format!("{why}\n{}", told.join("\n")));
+                return Err(format!("{why}\n{}{}", told.join("\n"), as_scenario(ours.outside())));
             }
             let due = policy::next_deadline(ours.state()).map_or(i64::MAX, |due| due.boot_ms);
             let host = ours.outside();
@@ -152,24 +164,24 @@ impl Run {
                 fault(host, self.spared.contains(&self.faults));
                 if let Some(after) = host.sleeps.take() {
                     host.now = host.now.plus(after);
-                    ours.turn(Observation::Resumed { after }).await;
+                    turn(&mut ours, Observation::Resumed { after }).await;
                     continue;
                 }
             }
             match next.filter(|_| event_at <= at).and_then(|key| host.events.remove(&key)) {
-                Some(Event::Tell(observation)) => ours.turn(observation).await,
+                Some(Event::Tell(observation)) => turn(&mut ours, observation).await,
                 Some(Event::JobEnds { unit, order, id, kind }) => job_ends(host, unit, order, id, kind),
                 Some(Event::ComesUp { unit, by_itself }) => comes_up(host, unit, by_itself),
                 Some(Event::Read { unit: at }) => {
                     let (unit, reading) = (UnitName::from(UNITS[at]), host.reading(at));
-                    ours.turn(Observation::UnitChanged { unit, reading }).await;
+                    turn(&mut ours, Observation::UnitChanged { unit, reading }).await;
                 }
                 Some(Event::Stops { unit }) => stops(host, unit),
                 Some(Event::Turns(manager)) => {
                     host.manager = manager;
-                    ours.turn(Observation::ManagerChanged(manager)).await;
+                    turn(&mut ours, Observation::ManagerChanged(manager)).await;
                 }
-                None if due <= at => ours.turn(Observation::DeadlineReached).await,
+                None if due <= at => turn(&mut ours, Observation::DeadlineReached).await,
                 None => {}
             }
         }
@@ -180,9 +192,14 @@ impl Run {
         self.faults += 1;
         let mut host = ours.into_outside();
         host.note("we die".to_owned());
+        let now = host.now;
         if host.goes_down_at.is_some() {
             host.reboot();
+            let now = host.now;
+            host.story.iter_mut().for_each(|story| story.rebooted(now));
             host.note("reboot".to_owned());
+        } else {
+            host.story.iter_mut().for_each(|story| story.line(now, "crash"));
         }
         host.now = host.now.plus(Duration::from_secs(1));
         self.reborn(host).await
@@ -194,6 +211,8 @@ impl Run {
         host.saves_fail = false;
         host.dies_in = None;
         host.busy_since = None;
+        let now = host.now;
+        host.story.iter_mut().for_each(|story| story.line(now, "packages idle"));
         host.link_away_since = None;
         host.goes_down_at = None;
         host.events.retain(|_, event| !matches!(event, Event::Turns(_)));
@@ -238,8 +257,13 @@ impl Run {
             return Ok(());
         }
         let told: Vec<String> = host.told.iter().cloned().collect();
-        Err(format!("the world is calm and not well: {}\n{}", wrong.join("; "), told.join("\n")))
+        let story = as_scenario(host);
+        Err(format!("the world is calm and not well: {}\n{}{story}", wrong.join("; "), told.join("\n")))
     }
+}
+
+fn as_scenario(host: &Host) -> String {
+    host.story.as_ref().map_or(String::new(), |story| format!("\n\nas a scenario:\n{}", story.text()))
 }
 
 /// A stop by hand: first its processes end, then its job.
@@ -289,72 +313,18 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
     host.perhaps(1, Observation::JobFinished { unit, order, result });
 }
 
-fn queue() -> ProgressSpec {
-    ProgressSpec {
-        name: "jobs".to_owned(),
-        source: ProgressSource::Command { argv: vec!["/usr/bin/depth".to_owned()] },
-        period: Duration::from_secs(30),
-        timeout: Duration::from_secs(3),
-        max_depth: None,
-        max_age: None,
-        stalled_after: Duration::from_secs(300),
-        drain_within: Duration::from_secs(600),
-        on_stall: OnFailure::Restart,
-    }
+fn spec(words: &str) -> Spec {
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let (unit, keys) = words.split_first().expect("a unit");
+    words::spec(unit, keys).expect("words of the language")
 }
 
-fn health() -> ProbeSpec {
-    ProbeSpec {
-        name: "health".to_owned(),
-        kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
-        period: Duration::from_secs(30),
-        timeout: Duration::from_secs(3),
-        initial_delay: Duration::ZERO,
-        failure_threshold: 2,
-        success_threshold: 1,
-        on_failure: OnFailure::Restart,
+/// One turn of the loop, written down where the story is wanted.
+async fn turn(ours: &mut Loop<Host>, observation: Observation) {
+    let host = ours.outside();
+    let now = host.now;
+    if let Some(story) = &mut host.story {
+        story.observed(now, &observation);
     }
-}
-
-fn spec(unit: &str) -> Spec {
-    // What it does is seen at its queue alone.
-    let works = unit == "worker.service";
-    Spec {
-        selector: Selector::Unit(UnitName::from(unit)),
-        file: format!("/etc/steadfast/units.d/{unit}.toml"),
-        mode: Mode::Act,
-        severity: Severity::Critical,
-        owner: None,
-        runbook: None,
-        requires: if works || unit == "shop.service" {
-            vec![UnitName::from("broker.service")]
-        } else {
-            Vec::new()
-        },
-        recovery: RecoverySpec {
-            start: true,
-            enable: true,
-            after_manual_stop: Some(Duration::from_secs(1800)),
-            burst: 3,
-            interval: Duration::from_secs(900),
-            delay: Duration::from_secs(5),
-            max_delay: Duration::from_secs(300),
-            verify_within: Duration::from_secs(60),
-            end_survivors: false,
-        },
-        release: ReleaseSpec {
-            link: None,
-            on_stale: Reaction::Restart,
-            settle: Duration::from_secs(60),
-            binaries: Reaction::Alert,
-        },
-        smoke: Some(SmokeSpec {
-            command: vec!["/usr/bin/smoke".to_owned()],
-            directory: SmokeDirectory::Release,
-            timeout: Duration::from_secs(30),
-        }),
-        progress: works.then(queue).into_iter().collect(),
-        probes: (!works).then(health).into_iter().collect(),
-        disabled: None,
-    }
+    ours.turn(observation).await;
 }

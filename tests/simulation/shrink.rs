@@ -31,5 +31,7 @@ pub fn shrunk(history: &History) -> String {
         }
         size /= 2;
     }
+    best.told = true;
+    let why = replay(&best).err().unwrap_or(why);
     format!("shrunk in {runs} runs to:\n{why}")
 }
