@@ -159,7 +159,7 @@ pub struct Smoke {
     pub timeout: Option<Length>,
 }
 
-/// A probe: exactly one of http, tcp, unix, command.
+/// A probe: exactly one of http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes.
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
@@ -200,37 +200,70 @@ pub struct Probe {
     pub success_threshold: Option<u32>,
     /// restart or alert. Default: restart.
     pub on_failure: Option<OnStale>,
-    #[schemars(skip)]
-    pub amqp: Option<NotYet>,
-    #[schemars(skip)]
-    pub rabbitmq: Option<NotYet>,
-    #[schemars(skip)]
-    pub redis: Option<NotYet>,
-    #[schemars(skip)]
-    pub memcached: Option<NotYet>,
-    #[schemars(skip)]
-    pub postgres: Option<NotYet>,
-    #[schemars(skip)]
-    pub mysql: Option<NotYet>,
-    #[schemars(skip)]
-    pub file: Option<NotYet>,
-    #[schemars(skip)]
-    pub disk: Option<NotYet>,
+    /// "redis://HOST/DB" answers PING.
+    #[schemars(with = "Option<String>")]
+    pub redis: Option<Spanned<String>>,
+    /// redis: a key to "missing", a text, or a comparison with its number or length such as "< 1000".
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub keys: BTreeMap<String, Spanned<toml::Value>>,
+    /// "host:port" of a memcached tells its figures.
+    #[schemars(with = "Option<String>")]
+    pub memcached: Option<Spanned<String>>,
+    /// memcached: a figure of `stats` to a value or a comparison such as { uptime = "> 60" }.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub stats: BTreeMap<String, Spanned<toml::Value>>,
+    /// "amqp://HOST" greets in AMQP; with a user, "amqp://USER@HOST/VHOST", it lets that user in.
+    #[schemars(with = "Option<String>")]
+    pub amqp: Option<Spanned<String>>,
+    /// "http://USER@HOST:15672", RabbitMQ's management API: every node runs and none has an alarm.
+    #[schemars(with = "Option<String>")]
+    pub rabbitmq: Option<Spanned<String>>,
+    /// rabbitmq: look at this queue, too.
+    pub queue: Option<String>,
+    /// rabbitmq: the queue's vhost. Default: "/".
+    pub vhost: Option<String>,
+    /// rabbitmq: more messages than this in the queue are unhealthy.
+    pub max_depth: Option<u64>,
+    /// rabbitmq: fewer consumers of the queue than this are unhealthy. Default: 1.
+    pub min_consumers: Option<u64>,
+    /// "postgres://USER@HOST/DB" lets that user in and answers.
+    #[schemars(with = "Option<String>")]
+    pub postgres: Option<Spanned<String>>,
+    /// "mysql://USER@HOST/DB" (MySQL, MariaDB) lets that user in and answers.
+    #[schemars(with = "Option<String>")]
+    pub mysql: Option<Spanned<String>>,
+    /// postgres, mysql: what is asked, in a read-only session. Default: SELECT 1.
+    pub query: Option<String>,
+    /// postgres, mysql: what the first column of the first row must be: a value or a comparison such as "< 100".
+    #[schemars(with = "Option<serde_json::Value>")]
+    pub expect: Option<Spanned<toml::Value>>,
+    /// This file was written within max_age.
+    #[schemars(with = "Option<String>")]
+    pub file: Option<Spanned<String>>,
+    /// file: older than this is unhealthy.
+    pub max_age: Option<Length>,
+    /// The file system at this path has min_free bytes free.
+    #[schemars(with = "Option<String>")]
+    pub disk: Option<Spanned<String>>,
+    /// The file system at this path has min_free inodes free.
+    #[schemars(with = "Option<String>")]
+    pub inodes: Option<Spanned<String>>,
+    /// disk, inodes: "5%", "2GiB", or a number.
+    #[schemars(with = "Option<String>")]
+    pub min_free: Option<Spanned<String>>,
+    /// http: the server's certificate must be valid for so long yet, such as "14d".
+    pub min_validity: Option<Length>,
+    /// redis, amqp, rabbitmq, postgres, mysql: the systemd credential of steadfast.service that holds the password.
+    #[schemars(with = "Option<String>")]
+    pub credential: Option<Spanned<String>>,
+    /// redis, amqp, rabbitmq, postgres, mysql: a file that holds the password, readable for its owner alone.
+    #[schemars(with = "Option<String>")]
+    pub password_file: Option<Spanned<String>>,
     #[schemars(skip)]
     pub journal: Option<NotYet>,
-    #[schemars(skip)]
-    pub query: Option<NotYet>,
-    #[schemars(skip)]
-    pub max_age: Option<NotYet>,
-    #[schemars(skip)]
-    pub min_free: Option<NotYet>,
-    #[schemars(skip)]
-    pub credential: Option<NotYet>,
-    #[schemars(skip)]
-    pub password_file: Option<NotYet>,
 }
 
-/// A source of progress: exactly one of http, command. It is never asked through the queue itself.
+/// A source of progress: exactly one of http, command, rabbitmq, redis, postgres, mysql. It is never asked through the queue itself.
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Progress {
@@ -242,7 +275,7 @@ pub struct Progress {
     pub command: Option<Spanned<Vec<String>>>,
     /// http: JSON pointer to the number of items that wait.
     pub depth: Option<String>,
-    /// http: JSON pointer to the number of items completed so far.
+    /// http: JSON pointer to the number of items completed so far; redis: the key that counts them.
     pub completed: Option<String>,
     /// http: JSON pointer to the age of the oldest item in seconds.
     pub age: Option<String>,
@@ -263,18 +296,32 @@ pub struct Progress {
     /// Must be below period. Default: "5s".
     #[schemars(with = "Option<Length>")]
     pub timeout: Option<Spanned<Length>>,
-    #[schemars(skip)]
-    pub rabbitmq: Option<NotYet>,
-    #[schemars(skip)]
-    pub queue: Option<NotYet>,
-    #[schemars(skip)]
-    pub redis: Option<NotYet>,
-    #[schemars(skip)]
-    pub postgres: Option<NotYet>,
-    #[schemars(skip)]
-    pub mysql: Option<NotYet>,
-    #[schemars(skip)]
-    pub credential: Option<NotYet>,
+    /// "http://USER@HOST:15672", RabbitMQ's management API, which knows the queue's messages and consumers.
+    #[schemars(with = "Option<String>")]
+    pub rabbitmq: Option<Spanned<String>>,
+    /// "redis://HOST/DB": the length of the key `queue`.
+    #[schemars(with = "Option<String>")]
+    pub redis: Option<Spanned<String>>,
+    /// rabbitmq: the queue; redis: its key.
+    pub queue: Option<String>,
+    /// rabbitmq: the queue's vhost. Default: "/".
+    pub vhost: Option<String>,
+    /// redis: the work is paused as long as this key exists.
+    pub paused: Option<String>,
+    /// "postgres://USER@HOST/DB"
+    #[schemars(with = "Option<String>")]
+    pub postgres: Option<Spanned<String>>,
+    /// "mysql://USER@HOST/DB"
+    #[schemars(with = "Option<String>")]
+    pub mysql: Option<Spanned<String>>,
+    /// postgres, mysql: one row with the column depth, and where known in_work, completed, age (seconds), consumers, paused.
+    pub query: Option<String>,
+    /// The systemd credential of steadfast.service that holds the password.
+    #[schemars(with = "Option<String>")]
+    pub credential: Option<Spanned<String>>,
+    /// A file that holds the password, readable for its owner alone.
+    #[schemars(with = "Option<String>")]
+    pub password_file: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Derive, JsonSchema)]

@@ -9,6 +9,7 @@ mod ownership;
 mod parse;
 mod probe;
 mod progress;
+mod question;
 mod requires;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use crate::model::probe::{Expected, HttpProbe, OnFailure, ProbeKind, ProbeSpec};
 
 use super::diagnose::Mistake;
 use super::file::{Length, OnStale, Probe};
+use super::question::kind;
 
 /// The probe, or what is wrong with it.
 pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake> {
@@ -34,9 +35,13 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
         }
         other => Ok(other.unwrap_or(usual)),
     };
+    let kind = kind(name, &span, keys)?;
+    // No restart frees a disk, or renews a certificate.
+    let no_cure =
+        matches!(kind, ProbeKind::Disk { .. } | ProbeKind::Inodes { .. }) || keys.min_validity.is_some();
     Ok(ProbeSpec {
         name: name.to_owned(),
-        kind: kind(name, &span, keys)?,
+        kind,
         period,
         timeout,
         initial_delay: length(keys.initial_delay, 0),
@@ -44,6 +49,7 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
         success_threshold: threshold(keys.success_threshold, 1)?,
         on_failure: match keys.on_failure {
             Some(OnStale::Alert) => OnFailure::Alert,
+            None if no_cure => OnFailure::Alert,
             Some(OnStale::Restart) | None => OnFailure::Restart,
         },
     })
@@ -57,41 +63,6 @@ pub fn named(what: &str, name: &str, span: &Range<usize>) -> Result<(), Mistake>
         return Err(Mistake::at(span.clone(), message));
     }
     Ok(())
-}
-
-/// Exactly one kind, and only its own keys.
-fn kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, Mistake> {
-    let of_http = [
-        ("status", keys.status.is_some()),
-        ("content_type", keys.content_type.is_some()),
-        ("json", !keys.json.is_empty()),
-        ("max_latency", keys.max_latency.is_some()),
-        ("follow_redirects", keys.follow_redirects.is_some()),
-    ];
-    let stray = of_http.iter().find(|(_, written)| *written).map(|(key, _)| *key);
-    let kind = match (&keys.http, &keys.tcp, &keys.unix, &keys.command) {
-        (Some(url), None, None, None) => return http(url, keys).map(ProbeKind::Http),
-        (None, Some(address), None, None) => ProbeKind::Tcp { address: host_and_port(address)? },
-        (None, None, Some(path), None) => ProbeKind::Unix { path: absolute(path)? },
-        (None, None, None, Some(argv)) => ProbeKind::Command { argv: command(argv)? },
-        (None, None, None, None) => {
-            return Err(Mistake::at(span.clone(), format!("cannot use probe {name}: it asks nothing"))
-                .help("give exactly one of http, tcp, unix, command"));
-        }
-        _ => {
-            return Err(Mistake::at(
-                span.clone(),
-                format!("cannot use probe {name}: it asks more than one thing"),
-            )
-            .help("give exactly one of http, tcp, unix, command"));
-        }
-    };
-    match stray {
-        None => Ok(kind),
-        Some(key) => {
-            Err(Mistake::at(span.clone(), format!("cannot use `{key}` in probe {name}: it belongs to http")))
-        }
-    }
 }
 
 /// A URL that can be asked.
@@ -108,21 +79,23 @@ pub fn url(url: &Spanned<String>) -> Result<String, Mistake> {
     Ok(text.clone())
 }
 
-fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
-    let mut json = BTreeMap::new();
-    for (pointer, value) in &keys.json {
-        if !pointer.is_empty() && !pointer.starts_with('/') {
-            let message =
-                format!("cannot use \"{pointer}\": a JSON pointer begins with / (such as \"/status\")");
-            return Err(Mistake::at(value.span(), message));
-        }
-        json.insert(pointer.clone(), expected(value)?);
+/// `http = …` and its keys.
+pub fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
+    let wrong = keys.json.iter().find(|(pointer, _)| !pointer.is_empty() && !pointer.starts_with('/'));
+    if let Some((pointer, value)) = wrong {
+        let message = format!("cannot use \"{pointer}\": a JSON pointer begins with / (such as \"/status\")");
+        return Err(Mistake::at(value.span(), message));
+    }
+    if keys.min_validity.is_some() && !url.get_ref().starts_with("https://") {
+        let message = "cannot use `min_validity`: only https:// shows a certificate";
+        return Err(Mistake::at(url.span(), message));
     }
     Ok(HttpProbe {
         url: self::url(url)?,
         status: keys.status.as_ref().map_or(Ok((200, 200)), status)?,
         content_type: keys.content_type.clone(),
-        json,
+        json: values(&keys.json)?,
+        min_validity: keys.min_validity.map(|length| length.0),
         max_latency: keys.max_latency.map(|length| length.0),
         follow_redirects: keys.follow_redirects.unwrap_or(false),
     })
@@ -146,7 +119,15 @@ fn status(written: &Spanned<toml::Value>) -> Result<(u16, u16), Mistake> {
     if valid(first) && valid(last) && first <= last { Ok((first, last)) } else { Err(wrong()) }
 }
 
-fn expected(written: &Spanned<toml::Value>) -> Result<Expected, Mistake> {
+/// What each of these must be.
+pub fn values(
+    written: &BTreeMap<String, Spanned<toml::Value>>,
+) -> Result<BTreeMap<String, Expected>, Mistake> {
+    written.iter().map(|(name, value)| Ok((name.clone(), expected(value)?))).collect()
+}
+
+/// A value, or a comparison.
+pub fn expected(written: &Spanned<toml::Value>) -> Result<Expected, Mistake> {
     Ok(match written.get_ref() {
         toml::Value::String(text) => comparison(text).unwrap_or_else(|| Expected::Text(text.clone())),
         toml::Value::Boolean(value) => Expected::Boolean(*value),
@@ -177,7 +158,8 @@ fn comparison(text: &str) -> Option<Expected> {
     kinds.iter().find_map(|(sign, make)| text.strip_prefix(sign)?.trim().parse().ok().map(make))
 }
 
-fn host_and_port(written: &Spanned<String>) -> Result<String, Mistake> {
+/// `host:port`.
+pub fn host_and_port(written: &Spanned<String>) -> Result<String, Mistake> {
     let text = written.get_ref();
     let port = text
         .rsplit_once(':')
@@ -191,12 +173,13 @@ fn host_and_port(written: &Spanned<String>) -> Result<String, Mistake> {
     }
 }
 
-fn absolute(written: &Spanned<String>) -> Result<String, Mistake> {
+/// The absolute path of a file or socket.
+pub fn absolute(written: &Spanned<String>) -> Result<String, Mistake> {
     let text = written.get_ref();
     if text.starts_with('/') {
         return Ok(text.clone());
     }
-    Err(Mistake::at(written.span(), format!("cannot ask \"{text}\": write the absolute path of a socket")))
+    Err(Mistake::at(written.span(), format!("cannot ask \"{text}\": write an absolute path")))
 }
 
 /// A command: not empty, its program an absolute path.

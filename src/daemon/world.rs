@@ -136,7 +136,10 @@ impl World {
                     let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
                     probe::judge_sample(&ended)
                 }
-                ProgressSource::Http { .. } => probe::sample(&spec).await,
+                ProgressSource::Http { .. }
+                | ProgressSource::Rabbitmq { .. }
+                | ProgressSource::Redis { .. }
+                | ProgressSource::Sql { .. } => probe::sample(&spec).await,
             };
             Observation::ProgressSampled { unit, progress: spec.name, answer }
         });
@@ -145,14 +148,11 @@ impl World {
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
         let orders = self.orders.clone();
         self.spawn(async move {
-            let outcome = match &spec.kind {
-                ProbeKind::Command { argv } => {
-                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
-                    probe::judge_command(&ended)
-                }
-                ProbeKind::Http(_) | ProbeKind::Tcp { .. } | ProbeKind::Unix { .. } => {
-                    probe::run(&spec).await
-                }
+            let outcome = if let ProbeKind::Command { argv } = &spec.kind {
+                let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
+                probe::judge_command(&ended)
+            } else {
+                probe::run(&spec).await
             };
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });

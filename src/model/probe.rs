@@ -45,6 +45,109 @@ pub enum ProbeKind {
     Command {
         argv: Vec<String>,
     },
+    /// A Redis server answers `PING`, and its keys are as expected.
+    Redis {
+        server: Server,
+        /// Key → text of a string, length of anything else; a missing key is null, or of length 0.
+        keys: BTreeMap<String, Expected>,
+    },
+    /// A memcached server tells its version, and its `stats` are as expected.
+    Memcached {
+        address: String,
+        stats: BTreeMap<String, Expected>,
+    },
+    /// An AMQP 0-9-1 broker greets, and lets in whom the URL names.
+    Amqp {
+        server: Server,
+    },
+    /// RabbitMQ's management API tells of running nodes without alarm, and of a queue.
+    Rabbitmq(RabbitmqProbe),
+    /// A database lets us in and answers a query.
+    Sql(SqlProbe),
+    /// A file was written lately.
+    File {
+        path: String,
+        max_age: Duration,
+    },
+    /// The file system at this path has room.
+    Disk {
+        path: String,
+        min_free: Free,
+    },
+    /// The file system at this path has inodes.
+    Inodes {
+        path: String,
+        min_free: Free,
+    },
+}
+
+/// A server that may want a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// With a user where one is needed, never with a password.
+    pub url: String,
+    pub secret: Option<Secret>,
+}
+
+/// Where a password stands; it is read for each question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// A systemd credential of our own unit.
+    Credential(String),
+    /// A file of root's that nobody else may read.
+    File(String),
+}
+
+/// `rabbitmq = …`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RabbitmqProbe {
+    /// Of the management API.
+    pub server: Server,
+    pub queue: Option<RabbitmqQueue>,
+    pub max_depth: Option<u64>,
+    pub min_consumers: u64,
+}
+
+/// A queue of RabbitMQ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RabbitmqQueue {
+    pub vhost: String,
+    pub name: String,
+}
+
+/// `postgres = …` or `mysql = …`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SqlProbe {
+    pub engine: Engine,
+    pub server: Server,
+    /// Its first column in the first row is what is judged.
+    pub query: Option<String>,
+    pub expected: Option<Expected>,
+}
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    Mysql,
+}
+
+impl Engine {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL",
+        }
+    }
+}
+
+/// How much must be free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Free {
+    /// Bytes, or inodes.
+    Count(u64),
+    Percent(u8),
 }
 
 /// `GET` of a URL and what the answer must look like.
@@ -58,6 +161,8 @@ pub struct HttpProbe {
     /// JSON pointer → expectation.
     pub json: BTreeMap<String, Expected>,
     pub max_latency: Option<Duration>,
+    /// The certificate must be valid for so long yet.
+    pub min_validity: Option<Duration>,
     pub follow_redirects: bool,
 }
 

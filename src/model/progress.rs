@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moment::Moment;
-use super::probe::OnFailure;
+use super::probe::{Engine, OnFailure, RabbitmqQueue, Server};
 
 /// One source of progress of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +32,12 @@ pub enum ProgressSource {
     Http { url: String, pointers: Pointers },
     /// A command that prints `depth=12 completed=4711`; run by systemd as the unit's user.
     Command { argv: Vec<String> },
+    /// A queue, as RabbitMQ's management API tells of it.
+    Rabbitmq { server: Server, queue: RabbitmqQueue },
+    /// The length of a list (or set, stream …), and counters beside it.
+    Redis { server: Server, queue: String, completed: Option<String>, paused: Option<String> },
+    /// A query of one row with the columns depth, and where known in_work, completed, age (seconds), consumers, paused.
+    Sql { engine: Engine, server: Server, query: String },
 }
 
 /// JSON pointers to the figures of a sample.

@@ -25,7 +25,9 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
         return;
     };
     let by_stop_job = stopped_by_somebody(seen, reading);
-    let unseen = std::mem::take(&mut seen.fate.unseen) || first;
+    let unseen = seen.fate.unseen || first;
+    // As long as its stop job is not over, that it was stopped is not told yet.
+    seen.fate.unseen = unseen && reading.job.is_some() && !is_up(reading);
     let missed = unseen && !by_stop_job && missed_stop(last_active.as_deref(), reading);
     let is_done = done(reading, seen.settings.as_ref());
     if let Some(job) = reading.job {

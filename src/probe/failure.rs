@@ -62,6 +62,11 @@ impl Failure {
         }
     }
 
+    /// Another clause where it is this one.
+    pub fn replaced(self, clause: &str, other: impl FnOnce() -> String) -> Self {
+        if self.clause == clause { Self { clause: other(), ..self } } else { self }
+    }
+
     /// The outcome: who was asked, and why no answer came.
     pub fn of(self, asked: &str) -> ProbeOutcome {
         ProbeOutcome {

@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use reqwest::tls::TlsInfo;
 use reqwest::{Client, Response, Url, redirect};
 use tokio::time::Instant;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::model::probe::{HttpProbe, ProbeOutcome};
 
@@ -58,6 +61,7 @@ pub async fn fetch(follow: bool, url: Url, limit: Limit) -> Result<Answer, Failu
         .ok_or_else(|| Failure::late("no answer", limit))?
         .map_err(|error| unanswered(&error))?;
     let status = response.status().as_u16();
+    let valid_for = response.extensions().get::<TlsInfo>().and_then(validity);
     let content_type = response
         .headers()
         .get(reqwest::header::CONTENT_TYPE)
@@ -69,7 +73,18 @@ pub async fn fetch(follow: bool, url: Url, limit: Limit) -> Result<Answer, Failu
     let body = body.map_err(|error| {
         Failure::unhealthy(format!("answered {status}, but its body broke off ({})", root_cause(&error)))
     })?;
-    Ok(Answer { status, content_type, body, latency: began.elapsed() })
+    Ok(Answer { status, content_type, body, latency: began.elapsed(), valid_for })
+}
+
+/// How long the certificate that the server showed is valid yet.
+fn validity(told: &TlsInfo) -> Option<Duration> {
+    let (_, certificate) = X509Certificate::from_der(told.peer_certificate()?).ok()?;
+    let left = certificate.validity().time_to_expiration();
+    Some(
+        left.map_or(Duration::ZERO, |left| {
+            Duration::from_secs(u64::try_from(left.whole_seconds()).unwrap_or(0))
+        }),
+    )
 }
 
 async fn client(
@@ -85,6 +100,7 @@ async fn client(
             .user_agent(USER_AGENT)
             .no_proxy()
             .referer(false)
+            .tls_info(true)
             .pool_max_idle_per_host(0)
             .redirect(if follow { redirect::Policy::limited(REDIRECTS) } else { redirect::Policy::none() })
             .resolve_to_addrs(&host, &addresses);

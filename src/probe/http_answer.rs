@@ -14,6 +14,8 @@ pub struct Answer {
     pub body: Body,
     /// From the first attempt to connect to the last byte of the body.
     pub latency: Duration,
+    /// How long the server's certificate is valid yet; zero: not any more. `None`: it showed none.
+    pub valid_for: Option<Duration>,
 }
 
 /// What was read of a body.
@@ -70,6 +72,19 @@ fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
         let body = answer.body.shown();
         let expected = if low == high { low.to_string() } else { format!("{low}-{high}") };
         return Err(format!("answered {status}{body}; expected {expected}"));
+    }
+    if let Some(least) = probe.min_validity {
+        let least = words::length(least);
+        let sentence = match answer.valid_for {
+            None => "showed no certificate".to_owned(),
+            Some(left) if left < probe.min_validity.unwrap_or_default() => {
+                format!("its certificate ends in {}; at least {least} are right", words::length(left))
+            }
+            Some(_) => String::new(),
+        };
+        if !sentence.is_empty() {
+            return Err(format!("answered {status}, but {sentence}"));
+        }
     }
     if probe.content_type.is_none() && probe.json.is_empty() {
         return Ok(());

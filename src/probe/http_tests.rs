@@ -85,6 +85,7 @@ enum After {
 
 fn get_of(server: &Server, path: &str) -> HttpProbe {
     HttpProbe {
+        min_validity: None,
         url: format!("http://{}{path}", server.address),
         status: (200, 200),
         content_type: None,

@@ -14,16 +14,20 @@ pub fn check(body: &[u8], expectations: &BTreeMap<String, Expected>) -> Result<(
         serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
     for (pointer, expected) in expectations {
         let shown = words::name(pointer);
-        let wanted = wanted(expected);
         match document.pointer(pointer) {
-            None => return Err(format!("its JSON has no {shown}; expected {wanted}")),
-            Some(value) if !meets(value, expected) => {
-                return Err(format!("its {shown} is {}; expected {wanted}", found(value)));
-            }
-            Some(_) => {}
+            None => return Err(format!("its JSON has no {shown}; expected {}", wanted(expected))),
+            Some(value) => holds(value, expected).map_err(|clause| format!("its {shown} {clause}"))?,
         }
     }
     Ok(())
+}
+
+/// Checks one value; a clause such as `is "down"; expected "ok"`.
+pub fn holds(value: &Value, expected: &Expected) -> Result<(), String> {
+    if meets(value, expected) {
+        return Ok(());
+    }
+    Err(format!("is {}; expected {}", found(value), wanted(expected)))
 }
 
 fn meets(value: &Value, expected: &Expected) -> bool {

@@ -3,14 +3,24 @@
 //! kubelet's rules: what refuses, hangs or answers wrongly is unhealthy. Only what could not even be tried, for a reason
 //! on our own side, is unknown.
 
+mod amqp;
 mod blocking;
 mod command;
 mod failure;
+mod file;
 mod http;
 mod http_answer;
 mod json;
+mod memcached;
+mod mysql;
 mod names;
+mod postgres;
 mod progress;
+mod rabbitmq;
+mod redis;
+mod secret;
+mod server;
+mod sql;
 mod tcp;
 mod unix;
 mod words;
@@ -19,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::model::probe::{ProbeKind, ProbeOutcome, ProbeSpec};
 use failure::Failure;
+use file::Room;
 
 pub use command::judge_command;
 pub use progress::{judge_sample, sample};
@@ -38,6 +49,14 @@ pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
         ProbeKind::Http(http) => http::run(http, limit).await,
         ProbeKind::Tcp { address } => tcp::run(address, limit).await,
         ProbeKind::Unix { path } => unix::run(path, limit).await,
+        ProbeKind::Redis { server, keys } => redis::run(server, keys, limit).await,
+        ProbeKind::Memcached { address, stats } => memcached::run(address, stats, limit).await,
+        ProbeKind::Amqp { server } => amqp::run(server, limit).await,
+        ProbeKind::Rabbitmq(rabbitmq) => rabbitmq::run(rabbitmq, limit).await,
+        ProbeKind::Sql(sql) => sql::run(sql, limit).await,
+        ProbeKind::File { path, max_age } => file::age(path, *max_age, limit).await,
+        ProbeKind::Disk { path, min_free } => file::room(path, *min_free, Room::Bytes, limit).await,
+        ProbeKind::Inodes { path, min_free } => file::room(path, *min_free, Room::Inodes, limit).await,
         ProbeKind::Command { .. } => Failure::unknown("it is run by the service manager").of("command probe"),
     }
 }

@@ -5,19 +5,34 @@ use std::time::Duration;
 use reqwest::Url;
 use serde_json::Value;
 
-use crate::model::probe::{CommandEnd, CommandOutcome};
+use crate::model::probe::{CommandEnd, CommandOutcome, Server};
 use crate::model::progress::{Pointers, ProgressSource, ProgressSpec, Sample};
 
+use super::failure::Failure;
 use super::http_answer::Body;
-use super::{Limit, http, words};
+use super::{Limit, http, rabbitmq, redis, server, sql, words};
 
 /// Asks once within the source's timeout. `Err`: why nothing is known, one sentence.
 ///
 /// # Errors
 /// Whatever came instead of figures.
 pub async fn sample(spec: &ProgressSpec) -> Result<Sample, String> {
+    let limit = Limit::new(spec.timeout);
+    let told = |asked: &Server, sample: Result<Sample, Failure>| {
+        sample.map_err(|failure| failure.of(&server::shown(asked)).message)
+    };
     match &spec.source {
-        ProgressSource::Http { url, pointers } => from_http(url, pointers, Limit::new(spec.timeout)).await,
+        ProgressSource::Http { url, pointers } => from_http(url, pointers, limit).await,
+        ProgressSource::Rabbitmq { server, queue } => {
+            told(server, rabbitmq::read(server, queue, limit).await)
+        }
+        ProgressSource::Redis { server, queue, completed, paused } => {
+            let sample = redis::sample(server, queue, completed.as_deref(), paused.as_deref(), limit);
+            told(server, sample.await)
+        }
+        ProgressSource::Sql { engine, server, query } => {
+            told(server, sql::sample(*engine, server, query, limit).await)
+        }
         ProgressSource::Command { .. } => Err("it is run by the service manager".to_owned()),
     }
 }
@@ -56,7 +71,7 @@ fn figures(body: &[u8], pointers: &Pointers) -> Result<Sample, String> {
 }
 
 /// Cut off below the point, as by people who count.
-fn whole(figure: f64) -> Option<u64> {
+pub fn whole(figure: f64) -> Option<u64> {
     format!("{:.0}", figure.floor()).parse().ok()
 }
 

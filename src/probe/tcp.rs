@@ -39,7 +39,7 @@ async fn connect(address: &str, limit: Limit) -> Result<std::time::Duration, Fai
     Ok(latency)
 }
 
-fn split(address: &str) -> Result<(&str, u16), Failure> {
+pub fn split(address: &str) -> Result<(&str, u16), Failure> {
     let parts = address.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     let (host, port) = parts.ok_or_else(|| Failure::unknown("it is no host:port"))?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));

@@ -53,6 +53,25 @@ fn clip(text: &str, limit: usize) -> String {
     clipped
 }
 
+/// A length of time as people say it: `45 s`, `12 min`, `3 h`, `2 days`.
+pub fn length(length: Duration) -> String {
+    match length.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
+        seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A number of bytes as people say it: `512 B`, `1.5 GiB`.
+pub fn bytes(count: u64) -> String {
+    let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match units.iter().find(|(size, _)| count >= *size) {
+        Some((size, unit)) => format!("{}.{} {unit}", count / size, count % size * 10 / size),
+        None => format!("{count} B"),
+    }
+}
+
 /// A duration as people say it: `0.4 ms`, `812 ms`, `3 s`, `2.5 s`.
 pub fn figure(duration: Duration) -> String {
     let ms = duration.as_secs_f64() * 1000.0;

@@ -1,0 +1,117 @@
+//! `amqp`: a broker greets in AMQP 0-9-1, and lets in whom the URL names.
+
+use std::time::Duration;
+
+use lapin::uri::AMQPUri;
+use lapin::{Connection, ConnectionProperties, ErrorKind};
+use reqwest::Url;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus, Server};
+
+use super::failure::Failure;
+use super::server::Known;
+use super::{Limit, server, words};
+
+/// The port where the URL names none.
+const PORT: u16 = 5672;
+/// What a client of AMQP 0-9-1 says first.
+const HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
+/// The head of the answer: a method frame on channel 0, its length, and the method connection.start (10, 10).
+const HEAD: usize = 11;
+
+pub async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
+    let shown = format!("AMQP handshake with {}", server::shown(asked));
+    match ask(asked, limit).await {
+        Ok((told, latency)) => ProbeOutcome {
+            status: ProbeStatus::Healthy,
+            message: words::sentence(&format!("{shown}: {told} in {}", words::figure(latency))),
+            latency: Some(latency),
+        },
+        Err(failure) => failure.of(&shown),
+    }
+}
+
+async fn ask(asked: &Server, limit: Limit) -> Result<(&'static str, Duration), Failure> {
+    let known = server::known(asked, PORT, limit).await?;
+    let began = Instant::now();
+    let stream = server::connect(&known.addresses, limit).await?;
+    let address = stream.peer_addr().map_err(|error| Failure::connection(&error))?;
+    greeted(stream, limit).await?;
+    let Some(user) = known.user() else {
+        return Ok(("the broker greeted", began.elapsed()));
+    };
+    let mut url = known.url.clone();
+    // Refused only by a URL that cannot have a host and a password.
+    url.set_ip_host(address.ip())
+        .and_then(|()| url.set_password(known.password.as_deref()))
+        .unwrap_or_default();
+    log_in(&url, &user, &known, limit).await?;
+    Ok(("the broker let us in", began.elapsed()))
+}
+
+async fn greeted(mut stream: TcpStream, limit: Limit) -> Result<(), Failure> {
+    let mut head = [0; HEAD];
+    let talk = async {
+        stream.write_all(HEADER).await?;
+        let mut read = 0;
+        while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match stream.read(rest).await? {
+                0 => break,
+                more => read += more,
+            }
+        }
+        Ok::<_, std::io::Error>(read)
+    };
+    let read = limit
+        .within(talk)
+        .await
+        .ok_or_else(|| Failure::late("no greeting", limit))?
+        .map_err(|error| Failure::connection(&error))?;
+    match head {
+        [1, 0, 0, _, _, _, _, 0, 10, 0, 10] if read == HEAD => Ok(()),
+        [b'A', b'M', b'Q', b'P', ..] => {
+            Err(Failure::unhealthy("what listens there speaks another version of AMQP"))
+        }
+        _ if read == 0 => Err(Failure::unhealthy("the connection was closed without a greeting")),
+        _ => {
+            let said = words::quoted(head.get(..read).unwrap_or_default());
+            Err(Failure::unhealthy(format!("what listens there does not speak AMQP, it said {said}")))
+        }
+    }
+}
+
+async fn log_in(url: &Url, user: &str, known: &Known, limit: Limit) -> Result<(), Failure> {
+    let uri: AMQPUri =
+        url.as_str().parse().map_err(|why| Failure::unknown(format!("it is no AMQP URL ({why})")))?;
+    let connect = Connection::connect_uri(uri, ConnectionProperties::default());
+    let connected = limit.within(connect).await.ok_or_else(|| Failure::late("no login", limit))?;
+    let connection = connected.map_err(|error| refused(&error, user, &known.path()))?;
+    // Whether the goodbye arrives says nothing of the broker.
+    drop(limit.within(connection.close(200, "done".into())).await);
+    Ok(())
+}
+
+fn refused(error: &lapin::Error, user: &str, vhost: &str) -> Failure {
+    let user = words::name(user);
+    let said = |error: &lapin::Error| words::name(&error.to_string());
+    match error.kind() {
+        ErrorKind::ProtocolError(told) if told.get_id() == 403 => {
+            Failure::unhealthy(format!("authentication failed, it refuses user {user} or the password"))
+        }
+        ErrorKind::ProtocolError(told) if told.get_id() == 530 => {
+            let vhost = if vhost.is_empty() { "/" } else { vhost };
+            Failure::unhealthy(format!(
+                "user {user} may not enter vhost {}, or there is none",
+                words::name(vhost)
+            ))
+        }
+        ErrorKind::ProtocolError(told) => {
+            Failure::unhealthy(format!("answered the error {}, {}", told.get_id(), said(error)))
+        }
+        ErrorKind::IOError(io) => Failure::connection(io),
+        _ => Failure::unhealthy(format!("did not let us in ({})", said(error))),
+    }
+}

@@ -1,0 +1,89 @@
+//! `memcached`: its version, and figures of `stats` that must be as expected. Its text protocol is smaller than any client.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
+
+use crate::model::probe::{Expected, ProbeOutcome, ProbeStatus};
+
+use super::failure::Failure;
+use super::{Limit, json, names, server, tcp, words};
+
+/// Longest answer that is read.
+const ANSWER: usize = 64 * 1024;
+
+pub async fn run(address: &str, stats: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
+    let asked = format!("stats of memcached at {}", words::name(address));
+    match ask(address, limit).await.and_then(|(figures, latency)| judge(&figures, stats, latency)) {
+        Ok((told, latency)) => ProbeOutcome {
+            status: ProbeStatus::Healthy,
+            message: words::sentence(&format!("{asked}: {told}, answered in {}", words::figure(latency))),
+            latency: Some(latency),
+        },
+        Err(failure) => failure.of(&asked),
+    }
+}
+
+async fn ask(address: &str, limit: Limit) -> Result<(BTreeMap<String, String>, Duration), Failure> {
+    let (host, port) = tcp::split(address)?;
+    let addresses = names::resolve(host, port, limit).await?;
+    let mut stream = server::connect(&addresses, limit).await?;
+    let began = Instant::now();
+    let talk = async {
+        stream.write_all(b"stats\r\n").await?;
+        let mut answer = Vec::new();
+        let mut chunk = [0; 4096];
+        // A server of another kind says something else first, or hangs up.
+        while !answer.ends_with(b"END\r\n") && b"STAT ".iter().zip(&answer).all(|(a, b)| a == b) {
+            let read = stream.read(&mut chunk).await?;
+            answer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            if read == 0 || answer.len() > ANSWER {
+                break;
+            }
+        }
+        Ok::<_, std::io::Error>(answer)
+    };
+    let answer = limit
+        .within(talk)
+        .await
+        .ok_or_else(|| Failure::late("no answer", limit))?
+        .map_err(|error| Failure::connection(&error))?;
+    let latency = began.elapsed();
+    if answer.is_empty() {
+        return Err(Failure::unhealthy("the connection was closed too early"));
+    }
+    if !answer.ends_with(b"END\r\n") {
+        let quote = words::quoted(&answer);
+        return Err(Failure::unhealthy(format!(
+            "what listens there does not speak memcached, it said {quote}"
+        )));
+    }
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    let figure = |line: &str| {
+        let (name, value) = line.strip_prefix("STAT ")?.split_once(' ')?;
+        Some((name.to_owned(), value.to_owned()))
+    };
+    Ok((text.lines().filter_map(figure).collect(), latency))
+}
+
+fn judge(
+    figures: &BTreeMap<String, String>,
+    stats: &BTreeMap<String, Expected>,
+    latency: Duration,
+) -> Result<(String, Duration), Failure> {
+    for (name, expected) in stats {
+        let shown = words::name(name);
+        let Some(text) = figures.get(name) else {
+            return Err(Failure::unhealthy(format!("answered, but has no figure {shown}")));
+        };
+        let number = text.parse::<f64>().ok().filter(|_| !matches!(expected, Expected::Text(_)));
+        let found = number.map_or_else(|| Value::from(text.as_str()), Value::from);
+        json::holds(&found, expected)
+            .map_err(|clause| Failure::unhealthy(format!("answered, but its {shown} {clause}")))?;
+    }
+    let figure = |name: &str| words::name(figures.get(name).map_or("?", String::as_str));
+    Ok((format!("version {}, up for {} s", figure("version"), figure("uptime")), latency))
+}

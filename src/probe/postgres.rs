@@ -1,0 +1,106 @@
+//! PostgreSQL: a read-only session over TCP or its local socket.
+
+use tokio::net::UnixStream;
+use tokio_postgres::config::Host;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+
+use crate::model::probe::Server;
+
+use super::failure::Failure;
+use super::sql::Row;
+use super::{Limit, names, secret, server, words};
+
+/// The port where the URL names none.
+const PORT: u16 = 5432;
+
+pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Option<Row>, Failure> {
+    let mut config: Config = server
+        .url
+        .parse()
+        .map_err(|error| Failure::unknown(format!("it is no URL of PostgreSQL ({error})")))?;
+    if let Some(password) = secret::of(server, limit).await? {
+        config.password(password);
+    }
+    // The server gives up with us, and a query that writes is a mistake.
+    let ms = limit.timeout.as_millis();
+    config.options(format!("-c statement_timeout={ms} -c default_transaction_read_only=on"));
+    config.application_name("steadfast");
+    let port = config.get_ports().first().copied().unwrap_or(PORT);
+    match config.get_hosts().first() {
+        Some(Host::Unix(directory)) => {
+            let path = directory.join(format!(".s.PGSQL.{port}"));
+            let stream = limit
+                .within(UnixStream::connect(path))
+                .await
+                .ok_or_else(|| Failure::late("no connection", limit))?
+                .map_err(|error| Failure::connection(&error))?;
+            talk(&config, server::bounded(stream), query, limit).await
+        }
+        host => {
+            let name = match host {
+                Some(Host::Tcp(name)) => name.as_str(),
+                _ => "localhost",
+            };
+            let addresses = names::resolve(name, port, limit).await?;
+            let stream = server::connect(&addresses, limit).await?;
+            talk(&config, server::bounded(stream), query, limit).await
+        }
+    }
+}
+
+async fn talk<S>(config: &Config, stream: S, query: &str, limit: Limit) -> Result<Option<Row>, Failure>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let user = config.get_user().unwrap_or_default();
+    let work = async {
+        let (client, connection) =
+            config.connect_raw(stream, NoTls).await.map_err(|error| told(&error, user))?;
+        tokio::select! {
+            answer = client.simple_query(query) => answer.map_err(|error| told(&error, user)),
+            ended = connection => Err(ended.map_or_else(
+                |error| told(&error, user),
+                |()| Failure::unhealthy("the connection was closed too early"),
+            )),
+        }
+    };
+    let answer = limit.within(work).await.ok_or_else(|| Failure::late("no answer", limit))??;
+    Ok(answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let columns = row.columns().iter().enumerate();
+            Some(
+                columns
+                    .map(|(at, known)| (known.name().to_owned(), row.get(at).map(str::to_owned)))
+                    .collect(),
+            )
+        }
+        _ => None,
+    }))
+}
+
+fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
+    let Some(known) = error.as_db_error() else {
+        let io = super::failure::causes(error).into_iter().find_map(|cause| cause.downcast_ref());
+        let io: Option<&std::io::Error> = io;
+        return match io {
+            Some(io) if io.raw_os_error().is_some() => Failure::connection(io),
+            Some(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
+                Failure::unhealthy("the connection was closed too early")
+            }
+            _ if error.is_closed() => Failure::unhealthy("the connection was closed too early"),
+            Some(_) => Failure::unhealthy("what listens there does not speak PostgreSQL"),
+            None => Failure::unhealthy(words::name(&error.to_string())),
+        };
+    };
+    let (user, message) = (words::name(user), words::name(known.message()));
+    match known.code() {
+        &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            Failure::unhealthy(format!("authentication failed for user {user}, {message}"))
+        }
+        &SqlState::CANNOT_CONNECT_NOW => Failure::unhealthy(format!("it is not ready, {message}")),
+        &SqlState::TOO_MANY_CONNECTIONS => Failure::unhealthy(format!("it lets nobody in, {message}")),
+        &SqlState::QUERY_CANCELED => Failure::unhealthy("the query did not end in time"),
+        code => Failure::unhealthy(format!("answered the error {}, {message}", code.code())),
+    }
+}

@@ -1,0 +1,151 @@
+//! `rabbitmq`: its management API, asked for nodes, alarms and a queue. Never through the queue itself.
+
+use reqwest::Url;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus, RabbitmqProbe, RabbitmqQueue, Server};
+use crate::model::progress::Sample;
+
+use super::failure::Failure;
+use super::http_answer::Body;
+use super::{Limit, http, secret, server, words};
+
+pub async fn run(probe: &RabbitmqProbe, limit: Limit) -> ProbeOutcome {
+    let asked = format!("RabbitMQ at {}", server::shown(&probe.server));
+    let began = Instant::now();
+    match ask(probe, limit).await {
+        Ok(told) => ProbeOutcome {
+            status: ProbeStatus::Healthy,
+            message: words::sentence(&format!("{asked}: {told}")),
+            latency: Some(began.elapsed()),
+        },
+        Err(failure) => failure.of(&asked),
+    }
+}
+
+async fn ask(probe: &RabbitmqProbe, limit: Limit) -> Result<String, Failure> {
+    let nodes = get(&probe.server, &["api", "nodes"], limit).await?;
+    let nodes = nodes.as_array().filter(|nodes| !nodes.is_empty()).ok_or_else(alien)?;
+    for node in nodes {
+        judge_node(node)?;
+    }
+    let runs = match nodes.len() {
+        1 => "its node runs without alarm".to_owned(),
+        count => format!("{count} nodes run without alarm"),
+    };
+    let Some(queue) = &probe.queue else {
+        return Ok(runs);
+    };
+    let told = read(&probe.server, queue, limit).await?;
+    let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
+    let name = words::name(&queue.name);
+    if consumers < probe.min_consumers {
+        let have =
+            if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
+        let wanted = probe.min_consumers;
+        return Err(Failure::unhealthy(format!(
+            "{have} queue {name}, which needs {wanted}; {depth} messages wait"
+        )));
+    }
+    if let Some(most) = probe.max_depth.filter(|most| depth > *most) {
+        return Err(Failure::unhealthy(format!("{depth} messages wait in queue {name}; at most {most} may")));
+    }
+    Ok(format!("{runs}; {depth} messages wait in queue {name}, consumers: {consumers}"))
+}
+
+fn judge_node(node: &Value) -> Result<(), Failure> {
+    let name = words::name(node.get("name").and_then(Value::as_str).ok_or_else(alien)?);
+    let is = |key: &str| node.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let figure = |key: &str| {
+        let bytes = node.get(key).and_then(Value::as_u64);
+        bytes.map_or_else(|| "an unknown number of bytes".to_owned(), words::bytes)
+    };
+    if !is("running") {
+        return Err(Failure::unhealthy(format!("node {name} does not run")));
+    }
+    if is("disk_free_alarm") {
+        let (free, limit) = (figure("disk_free"), figure("disk_free_limit"));
+        return Err(Failure::unhealthy(format!(
+            "disk alarm on {name}, {free} free and {limit} wanted: publishers are blocked"
+        )));
+    }
+    if is("mem_alarm") {
+        let (used, limit) = (figure("mem_used"), figure("mem_limit"));
+        return Err(Failure::unhealthy(format!(
+            "memory alarm on {name}, {used} used of {limit}: publishers are blocked"
+        )));
+    }
+    match node.get("partitions").and_then(Value::as_array) {
+        Some(others) if !others.is_empty() => {
+            Err(Failure::unhealthy(format!("{name} is cut off from {} other nodes", others.len())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One sample of a queue.
+pub async fn read(server: &Server, queue: &RabbitmqQueue, limit: Limit) -> Result<Sample, Failure> {
+    let told =
+        get(server, &["api", "queues", &queue.vhost, &queue.name], limit).await.map_err(|failure| {
+            let missing = || {
+                format!("it has no queue {} in vhost {}", words::name(&queue.name), words::name(&queue.vhost))
+            };
+            failure.replaced("it knows no such thing (404)", missing)
+        })?;
+    let figure = |pointer: &str| told.pointer(pointer).and_then(Value::as_u64);
+    let counted = |name: &str| figure(&format!("/message_stats/{name}")).unwrap_or(0);
+    // A queue that was declared a moment ago has no figures yet.
+    let Some(depth) = figure("/messages_ready") else {
+        return Err(Failure::unknown("it has no figures of the queue yet"));
+    };
+    Ok(Sample {
+        depth,
+        in_work: figure("/messages_unacknowledged").unwrap_or(0),
+        // What is delivered without acknowledgement is completed with its delivery.
+        completed: Some(
+            counted("ack").saturating_add(counted("deliver_no_ack")).saturating_add(counted("get_no_ack")),
+        ),
+        age: None,
+        consumers: figure("/consumers"),
+        paused: false,
+    })
+}
+
+async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Failure> {
+    let mut url =
+        Url::parse(&server.url).map_err(|error| Failure::unknown(format!("it is no URL ({error})")))?;
+    let password = secret::of(server, limit).await?;
+    if let Some(password) = &password {
+        // Refused only by a URL that cannot have one.
+        url.set_password(Some(password)).unwrap_or_default();
+    }
+    if let Ok(mut segments) = url.path_segments_mut() {
+        segments.pop_if_empty().extend(path);
+    }
+    let user = words::name(url.username());
+    let answer = http::fetch(false, url, limit).await?;
+    match answer.status {
+        200 => {}
+        401 => {
+            return Err(Failure::unhealthy(format!(
+                "authentication failed, it refuses user {user} or the password (401)"
+            )));
+        }
+        403 => {
+            return Err(Failure::unhealthy(format!(
+                "user {user} may not ask that; the tag monitoring lets it (403)"
+            )));
+        }
+        404 => return Err(Failure::unhealthy("it knows no such thing (404)")),
+        status => return Err(Failure::unhealthy(format!("its management API answered {status}"))),
+    }
+    match &answer.body {
+        Body::Whole(bytes) => serde_json::from_slice(bytes).map_err(|_| alien()),
+        Body::Longer(_) => Err(Failure::unknown("its answer is too long to be read")),
+    }
+}
+
+fn alien() -> Failure {
+    Failure::unhealthy("what answers there is not RabbitMQ's management API")
+}

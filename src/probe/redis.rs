@@ -1,0 +1,179 @@
+//! `redis`: PING, and keys that must be as expected.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError, ServerErrorKind};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::model::probe::{Expected, ProbeOutcome, ProbeStatus, Server};
+use crate::model::progress::Sample;
+
+use super::failure::Failure;
+use super::{Limit, json, server, words};
+
+/// The port where the URL names none.
+const PORT: u16 = 6379;
+/// Bytes of a text that are read.
+const TEXT: i64 = 1024;
+
+pub async fn run(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
+    let shown = format!("PING to {}", server::shown(asked));
+    match ask(asked, keys, limit).await {
+        Ok(latency) => ProbeOutcome {
+            status: ProbeStatus::Healthy,
+            message: words::sentence(&format!("{shown} was answered in {}", words::figure(latency))),
+            latency: Some(latency),
+        },
+        Err(failure) => failure.of(&shown),
+    }
+}
+
+async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) -> Result<Duration, Failure> {
+    let keys = keys.clone();
+    let began = Instant::now();
+    with(asked, limit, async move |mut connection| {
+        let pong: String = query(&mut connection, redis::cmd("PING")).await?;
+        if pong != "PONG" {
+            return Err(Failure::unhealthy(format!("answered {}", words::quoted(pong.as_bytes()))));
+        }
+        let latency = began.elapsed();
+        for (key, expected) in &keys {
+            let found = value(&mut connection, key, matches!(expected, Expected::Text(_))).await?;
+            let key = words::name(key);
+            json::holds(&found, expected)
+                .map_err(|clause| Failure::unhealthy(format!("answered, but its key {key} {clause}")))?;
+        }
+        Ok(latency)
+    })
+    .await
+}
+
+/// One sample of a queue: the length of a key, and counters beside it.
+pub async fn sample(
+    asked: &Server,
+    queue: &str,
+    completed: Option<&str>,
+    paused: Option<&str>,
+    limit: Limit,
+) -> Result<Sample, Failure> {
+    let owned = |name: Option<&str>| name.map(str::to_owned);
+    let (queue, completed, paused) = (queue.to_owned(), owned(completed), owned(paused));
+    with(asked, limit, async move |mut connection| {
+        let depth = figure(&mut connection, &queue).await?;
+        let completed = match &completed {
+            Some(key) => Some(figure(&mut connection, key).await?),
+            None => None,
+        };
+        let paused = match &paused {
+            Some(key) => !value(&mut connection, key, true).await?.is_null(),
+            None => false,
+        };
+        Ok(Sample { depth, completed, paused, ..Sample::default() })
+    })
+    .await
+}
+
+/// Connects, logs in, works, and hangs up: all within the limit.
+async fn with<T>(
+    asked: &Server,
+    limit: Limit,
+    work: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let known = server::known(asked, PORT, limit).await?;
+    let stream = server::connect(&known.addresses, limit).await?;
+    let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
+    if let Some(user) = known.user() {
+        login = login.set_username(user);
+    }
+    if let Some(password) = &known.password {
+        login = login.set_password(password);
+    }
+    if let Ok(database) = known.path().parse() {
+        login = login.set_db(database);
+    }
+    let talk = async {
+        let (connection, driver) = MultiplexedConnection::new(&login, server::bounded(stream))
+            .await
+            .map_err(|error| told(&error))?;
+        tokio::select! {
+            result = work(connection) => result,
+            () = driver => Err(Failure::unhealthy("the connection was closed too early")),
+        }
+    };
+    limit.within(talk).await.ok_or_else(|| Failure::late("no answer", limit))?
+}
+
+async fn query<T: FromRedisValue>(
+    connection: &mut MultiplexedConnection,
+    command: Cmd,
+) -> Result<T, Failure> {
+    command.query_async(connection).await.map_err(|error| told(&error))
+}
+
+/// A key's text where that is wanted; else its number or its length. Null: it does not exist.
+async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool) -> Result<Value, Failure> {
+    let of = |command: &str| {
+        let mut command = redis::cmd(command);
+        command.arg(key);
+        command
+    };
+    let kind: String = query(connection, of("TYPE")).await?;
+    let length = match kind.as_str() {
+        "none" => return Ok(Value::Null),
+        "string" => {
+            let mut range = of("GETRANGE");
+            range.arg(0).arg(TEXT);
+            let bytes: Vec<u8> = query(connection, range).await?;
+            let found = String::from_utf8_lossy(&bytes).into_owned();
+            let number = found.parse::<f64>().ok().filter(|_| !text);
+            return Ok(number.map_or(Value::String(found), Value::from));
+        }
+        "list" => "LLEN",
+        "set" => "SCARD",
+        "zset" => "ZCARD",
+        "hash" => "HLEN",
+        "stream" => "XLEN",
+        other => {
+            let other = words::quoted(other.as_bytes());
+            return Err(Failure::unhealthy(format!("answered, but {} is of type {other}", words::name(key))));
+        }
+    };
+    let length: u64 = query(connection, of(length)).await?;
+    Ok(Value::from(length))
+}
+
+/// A length or a counter; what does not exist is empty.
+async fn figure(connection: &mut MultiplexedConnection, key: &str) -> Result<u64, Failure> {
+    let found = value(connection, key, false).await?;
+    let whole = match &found {
+        Value::Null => Some(0),
+        other => other.as_u64().or_else(|| other.as_f64().and_then(super::progress::whole)),
+    };
+    whole.ok_or_else(|| Failure::unhealthy(format!("its key {} is no number", words::name(key))))
+}
+
+/// What the server or the connection said.
+fn told(error: &RedisError) -> Failure {
+    let code = error.code().unwrap_or_default();
+    let detail = || words::quoted(error.detail().unwrap_or(code).as_bytes());
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => Failure::unhealthy(format!("authentication failed, {}", detail())),
+        _ if code == "NOAUTH" => Failure::unhealthy("authentication failed, it wants a password"),
+        _ if code == "WRONGPASS" => Failure::unhealthy(format!("authentication failed, {}", detail())),
+        ErrorKind::Server(ServerErrorKind::NoPerm) => {
+            Failure::unhealthy(format!("this user may not ask that, {}", detail()))
+        }
+        ErrorKind::Server(ServerErrorKind::BusyLoading) => {
+            Failure::unhealthy("it is still loading its data from disk (LOADING)")
+        }
+        ErrorKind::Parse => Failure::unhealthy("what listens there does not speak Redis"),
+        ErrorKind::Io if error.is_connection_dropped() => {
+            Failure::unhealthy("the connection was closed too early")
+        }
+        _ if code.is_empty() => Failure::unhealthy(words::name(&error.to_string())),
+        _ => Failure::unhealthy(format!("answered the error {code}, {}", detail())),
+    }
+}
