@@ -79,6 +79,7 @@ test: tools ## every tier, machine tests included; installs what is missing; as 
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline --locked check bans licenses sources
 	tests/machine/rig/root.sh >/dev/null
+	tests/machine/rig/root.sh servers >/dev/null
 	$(CARGO) nextest run --locked
 
 .PHONY: tools-fast

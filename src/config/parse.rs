@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::de::DeTable;
 
 use crate::model::finding::Severity;
+use crate::model::probe::OnFailure;
 use crate::model::spec::{
     DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory, SmokeSpec,
     Spec,
@@ -103,7 +104,11 @@ pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
     }
     let mut probes = Vec::new();
     for (name, written) in &keys.probe {
-        let spec = probe::probe(name, written)?;
+        let mut spec = probe::probe(name, written)?;
+        if is_dependency(file) {
+            // There is no unit that could be restarted.
+            spec.on_failure = OnFailure::Alert;
+        }
         if let Some(argv) = &written.get_ref().command {
             if is_dependency(file) {
                 let message = "cannot run a command for a dependency: there is no unit to run it as";

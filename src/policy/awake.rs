@@ -39,8 +39,8 @@ pub fn resumed(state: &mut State, after: Duration, turn: &mut Turn) {
 /// Everything was read, beginning then.
 pub fn units_read(state: &mut State, began: Moment, turn: &mut Turn) {
     for unit in state.seen.units.values_mut() {
-        // Where nothing was told, nothing had happened.
-        unit.fate.unseen = false;
+        // Where nothing was told, nothing had happened; what a job still does to it is told when that is over.
+        unit.fate.unseen &= unit.reading.as_ref().is_some_and(|reading| reading.job.is_some());
     }
     // What was begun before the sleep may tell of before the sleep.
     let slept = state.seen.rereading_until.map(|(since, _)| since);

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, ErrorKind};
-use reqwest::Url;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
@@ -37,18 +36,12 @@ pub async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
 async fn ask(asked: &Server, limit: Limit) -> Result<(&'static str, Duration), Failure> {
     let known = server::known(asked, PORT, limit).await?;
     let began = Instant::now();
-    let stream = server::connect(&known.addresses, limit).await?;
-    let address = stream.peer_addr().map_err(|error| Failure::connection(&error))?;
-    greeted(stream, limit).await?;
     let Some(user) = known.user() else {
+        let stream = server::connect(&known.addresses, limit).await?;
+        greeted(stream, limit).await?;
         return Ok(("the broker greeted", began.elapsed()));
     };
-    let mut url = known.url.clone();
-    // Refused only by a URL that cannot have a host and a password.
-    url.set_ip_host(address.ip())
-        .and_then(|()| url.set_password(known.password.as_deref()))
-        .unwrap_or_default();
-    log_in(&url, &user, &known, limit).await?;
+    log_in(&user, &known, limit).await?;
     Ok(("the broker let us in", began.elapsed()))
 }
 
@@ -76,14 +69,20 @@ async fn greeted(mut stream: TcpStream, limit: Limit) -> Result<(), Failure> {
             Err(Failure::unhealthy("what listens there speaks another version of AMQP"))
         }
         _ if read == 0 => Err(Failure::unhealthy("the connection was closed without a greeting")),
-        _ => {
-            let said = words::quoted(head.get(..read).unwrap_or_default());
-            Err(Failure::unhealthy(format!("what listens there does not speak AMQP, it said {said}")))
-        }
+        _ => Err(server::stranger("AMQP", head.get(..read).unwrap_or_default())),
     }
 }
 
-async fn log_in(url: &Url, user: &str, known: &Known, limit: Limit) -> Result<(), Failure> {
+async fn log_in(user: &str, known: &Known, limit: Limit) -> Result<(), Failure> {
+    // A name has been resolved already, within the limit; of several addresses the one that accepts.
+    let stream = server::connect(&known.addresses, limit).await?;
+    let address = stream.peer_addr().map_err(|error| Failure::connection(&error))?;
+    drop(stream);
+    let mut url = known.url.clone();
+    // Refused only by a URL that cannot have a host and a password.
+    url.set_ip_host(address.ip())
+        .and_then(|()| url.set_password(known.password.as_deref()))
+        .unwrap_or_default();
     let uri: AMQPUri =
         url.as_str().parse().map_err(|why| Failure::unknown(format!("it is no AMQP URL ({why})")))?;
     let connect = Connection::connect_uri(uri, ConnectionProperties::default());

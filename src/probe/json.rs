@@ -63,7 +63,11 @@ fn found(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),
         Value::Bool(truth) => truth.to_string(),
-        Value::Number(number) => words::name(&number.to_string()),
+        // 3.0 and 3 are one number, and read better as 3.
+        Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
+            Some(number) => words::name(&number.to_string()),
+            None => words::name(&number.to_string()),
+        },
         Value::String(text) => words::quoted(text.as_bytes()),
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(_) => "an object".to_owned(),

@@ -56,10 +56,7 @@ async fn ask(address: &str, limit: Limit) -> Result<(BTreeMap<String, String>, D
         return Err(Failure::unhealthy("the connection was closed too early"));
     }
     if !answer.ends_with(b"END\r\n") {
-        let quote = words::quoted(&answer);
-        return Err(Failure::unhealthy(format!(
-            "what listens there does not speak memcached, it said {quote}"
-        )));
+        return Err(server::stranger("memcached", &answer));
     }
     let text = String::from_utf8_lossy(&answer).into_owned();
     let figure = |line: &str| {

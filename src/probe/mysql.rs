@@ -1,7 +1,11 @@
 //! MySQL and MariaDB: a read-only session over TCP, or over the socket that the URL names.
 
+use std::net::SocketAddr;
+
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Value};
+
+use tokio::io::AsyncReadExt;
 
 use crate::model::probe::Server;
 
@@ -22,27 +26,76 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
         .prefer_socket(false)
         .max_allowed_packet(Some(PACKET))
         .init(vec!["SET SESSION TRANSACTION READ ONLY"]);
-    login = match options.socket() {
-        Some(_) => login.pass(secret::of(asked, limit).await?),
-        None => {
-            let known = server::known(asked, PORT, limit).await?;
-            let address = known.accepting(limit).await?;
-            login.ip_or_hostname(address.ip().to_string()).pass(known.password)
+    let row = if options.socket().is_some() {
+        login = login.pass(secret::of(asked, limit).await?);
+        talk(login, query, limit).await?.map_err(|error| told(&error, &user))?
+    } else {
+        let known = server::known(asked, PORT, limit).await?;
+        login = login.pass(known.password);
+        // A connection that says nothing would count as an error with the server: each address is tried in earnest.
+        let mut addresses = known.addresses.iter().peekable();
+        loop {
+            let Some(address) = addresses.next() else {
+                return Err(Failure::unknown("its name has no address"));
+            };
+            let part = limit.part(4, 5);
+            let answered = talk(login.clone().ip_or_hostname(address.ip().to_string()), query, part).await;
+            if answered.as_ref().is_ok_and(|answered| answered.as_ref().is_err_and(refused))
+                && addresses.peek().is_some()
+            {
+                continue;
+            }
+            // It counts connections that say nothing as errors: asked only where it did not answer like one of its kind.
+            let silent = |error: &Error| !matches!(error, Error::Server(_));
+            if answered.as_ref().map_or(true, |answered| answered.as_ref().is_err_and(silent)) {
+                greets(&[*address], limit).await?;
+            }
+            break answered?.map_err(|error| told(&error, &user))?;
         }
     };
-    let talk = async {
-        let mut connection = Conn::new(login).await?;
-        let row = connection.query_first::<mysql_async::Row, _>(query).await?;
-        drop(connection.disconnect().await);
-        Ok(row)
-    };
-    let answered = limit.within(talk).await.ok_or_else(|| Failure::late("no answer", limit))?;
-    let row = answered.map_err(|error| told(&error, &user))?;
     Ok(row.map(|row| {
         let names: Vec<String> =
             row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
         names.into_iter().zip(row.unwrap().into_iter().map(text)).collect()
     }))
+}
+
+async fn talk(
+    login: OptsBuilder,
+    query: &str,
+    limit: Limit,
+) -> Result<Result<Option<mysql_async::Row>, Error>, Failure> {
+    let talk = async {
+        let mut connection = Conn::new(login).await?;
+        let row = connection.query_first::<mysql_async::Row, _>(query).await?;
+        // Whether the goodbye arrives says nothing of the server.
+        drop(connection.disconnect().await);
+        Ok(row)
+    };
+    limit.within(talk).await.ok_or_else(|| Failure::late("no answer", limit))
+}
+
+/// A server of MySQL greets first: length, number 0, version 10 of the protocol, or an error.
+async fn greets(addresses: &[SocketAddr], limit: Limit) -> Result<(), Failure> {
+    let mut stream = server::connect(addresses, limit).await?;
+    let mut said = [0; 64];
+    let Some(Ok(read)) = limit.within(stream.read(&mut said)).await else {
+        return Ok(());
+    };
+    let said = said.get(..read).unwrap_or_default();
+    match said {
+        [_, _, _, 0, 10 | 255, ..] | [] => Ok(()),
+        said => Err(server::stranger("MySQL", said)),
+    }
+}
+
+fn refused(error: &Error) -> bool {
+    let mut causes = super::failure::causes(error).into_iter();
+    causes.any(|cause| {
+        cause
+            .downcast_ref()
+            .is_some_and(|io: &std::io::Error| io.kind() == std::io::ErrorKind::ConnectionRefused)
+    })
 }
 
 fn text(value: Value) -> Option<String> {

@@ -1,5 +1,6 @@
 //! PostgreSQL: a read-only session over TCP or its local socket.
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
@@ -22,8 +23,8 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
     if let Some(password) = secret::of(server, limit).await? {
         config.password(password);
     }
-    // The server gives up with us, and a query that writes is a mistake.
-    let ms = limit.timeout.as_millis();
+    // The server gives up before us, and a query that writes is a mistake.
+    let ms = limit.timeout.as_millis() / 2;
     config.options(format!("-c statement_timeout={ms} -c default_transaction_read_only=on"));
     config.application_name("steadfast");
     let port = config.get_ports().first().copied().unwrap_or(PORT);
@@ -35,7 +36,7 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
                 .await
                 .ok_or_else(|| Failure::late("no connection", limit))?
                 .map_err(|error| Failure::connection(&error))?;
-            talk(&config, server::bounded(stream), query, limit).await
+            talk(&config, stream, query, limit).await
         }
         host => {
             let name = match host {
@@ -44,16 +45,17 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
             };
             let addresses = names::resolve(name, port, limit).await?;
             let stream = server::connect(&addresses, limit).await?;
-            talk(&config, server::bounded(stream), query, limit).await
+            talk(&config, stream, query, limit).await
         }
     }
 }
 
 async fn talk<S>(config: &Config, stream: S, query: &str, limit: Limit) -> Result<Option<Row>, Failure>
 where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let user = config.get_user().unwrap_or_default();
+    let (stream, first) = server::bounded(stream);
     let work = async {
         let (client, connection) =
             config.connect_raw(stream, NoTls).await.map_err(|error| told(&error, user))?;
@@ -65,7 +67,11 @@ where
             )),
         }
     };
-    let answer = limit.within(work).await.ok_or_else(|| Failure::late("no answer", limit))??;
+    let done = limit.within(work).await;
+    if done.as_ref().is_none_or(Result::is_err) {
+        server::speaks("PostgreSQL", &first, |byte| b"RESNvTDCZ".contains(&byte))?;
+    }
+    let answer = done.ok_or_else(|| Failure::late("no answer", limit))??;
     Ok(answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
             let columns = row.columns().iter().enumerate();
@@ -89,8 +95,7 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
                 Failure::unhealthy("the connection was closed too early")
             }
             _ if error.is_closed() => Failure::unhealthy("the connection was closed too early"),
-            Some(_) => Failure::unhealthy("what listens there does not speak PostgreSQL"),
-            None => Failure::unhealthy(words::name(&error.to_string())),
+            Some(_) | None => Failure::unhealthy(words::name(&error.to_string())),
         };
     };
     let (user, message) = (words::name(user), words::name(known.message()));

@@ -127,11 +127,7 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
     let answer = http::fetch(false, url, limit).await?;
     match answer.status {
         200 => {}
-        401 => {
-            return Err(Failure::unhealthy(format!(
-                "authentication failed, it refuses user {user} or the password (401)"
-            )));
-        }
+        401 => return Err(refused(&user, &answer.body)),
         403 => {
             return Err(Failure::unhealthy(format!(
                 "user {user} may not ask that; the tag monitoring lets it (403)"
@@ -144,6 +140,17 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
         Body::Whole(bytes) => serde_json::from_slice(bytes).map_err(|_| alien()),
         Body::Longer(_) => Err(Failure::unknown("its answer is too long to be read")),
     }
+}
+
+/// Why somebody is not let in: "Login failed", "Not management user".
+fn refused(user: &str, body: &Body) -> Failure {
+    let reason = match body {
+        Body::Whole(bytes) => serde_json::from_slice::<Value>(bytes).ok(),
+        Body::Longer(_) => None,
+    };
+    let reason = reason.as_ref().and_then(|told| told.get("reason")?.as_str());
+    let reason = words::quoted(reason.unwrap_or("no reason").as_bytes());
+    Failure::unhealthy(format!("authentication failed, it refuses user {user} or the password, {reason}"))
 }
 
 fn alien() -> Failure {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError, ServerErrorKind};
+use redis::{
+    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError, ServerErrorKind,
+};
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -43,6 +45,11 @@ async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) ->
         for (key, expected) in &keys {
             let found = value(&mut connection, key, matches!(expected, Expected::Text(_))).await?;
             let key = words::name(key);
+            if matches!(expected, Expected::Null) && !found.is_null() {
+                return Err(Failure::unhealthy(format!(
+                    "answered, but its key {key} exists; it must be missing"
+                )));
+            }
             json::holds(&found, expected)
                 .map_err(|clause| Failure::unhealthy(format!("answered, but its key {key} {clause}")))?;
         }
@@ -94,8 +101,11 @@ async fn with<T>(
     if let Ok(database) = known.path().parse() {
         login = login.set_db(database);
     }
+    // The limit of the probe is ours.
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let (stream, first) = server::bounded(stream);
     let talk = async {
-        let (connection, driver) = MultiplexedConnection::new(&login, server::bounded(stream))
+        let (connection, driver) = MultiplexedConnection::new_with_config(&login, stream, config)
             .await
             .map_err(|error| told(&error))?;
         tokio::select! {
@@ -103,7 +113,11 @@ async fn with<T>(
             () = driver => Err(Failure::unhealthy("the connection was closed too early")),
         }
     };
-    limit.within(talk).await.ok_or_else(|| Failure::late("no answer", limit))?
+    let done = limit.within(talk).await;
+    if done.as_ref().is_none_or(Result::is_err) {
+        server::speaks("Redis", &first, |byte| b"+-:$*%_#,(=~!>|".contains(&byte))?;
+    }
+    done.ok_or_else(|| Failure::late("no answer", limit))?
 }
 
 async fn query<T: FromRedisValue>(
@@ -160,9 +174,10 @@ fn told(error: &RedisError) -> Failure {
     let code = error.code().unwrap_or_default();
     let detail = || words::quoted(error.detail().unwrap_or(code).as_bytes());
     match error.kind() {
-        ErrorKind::AuthenticationFailed => Failure::unhealthy(format!("authentication failed, {}", detail())),
         _ if code == "NOAUTH" => Failure::unhealthy("authentication failed, it wants a password"),
-        _ if code == "WRONGPASS" => Failure::unhealthy(format!("authentication failed, {}", detail())),
+        ErrorKind::AuthenticationFailed => {
+            Failure::unhealthy("authentication failed, it refuses the user or the password")
+        }
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             Failure::unhealthy(format!("this user may not ask that, {}", detail()))
         }

@@ -1,10 +1,13 @@
 //! A server behind a URL: who is asked, and the connection to it.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
 
 use percent_encoding::percent_decode_str;
 use reqwest::Url;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::model::probe::Server;
@@ -38,13 +41,58 @@ pub async fn known(server: &Server, port: u16, limit: Limit) -> Result<Known, Fa
 /// What one server may say to one probe.
 const ANSWER: u64 = 1 << 20;
 
-/// A stream of which no more is read than that: a server must not fill our memory.
-pub fn bounded<S>(stream: S) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static
+/// Bytes of an answer that are quoted where it is not what it should be.
+const FIRST: usize = 64;
+
+/// The first bytes that a server said.
+pub type First = Arc<OnceLock<Vec<u8>>>;
+
+/// A stream of which no more is read than a limit, since a server must not fill our memory, and whose first bytes are kept.
+pub fn bounded<S>(stream: S) -> (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, First)
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
+    let first = First::default();
     let (reads, writes) = tokio::io::split(stream);
-    tokio::io::join(reads.take(ANSWER), writes)
+    let reads = Overheard { reads: reads.take(ANSWER), first: Arc::clone(&first) };
+    (tokio::io::join(reads, writes), first)
+}
+
+/// Keeps the first bytes that are read.
+struct Overheard<R> {
+    reads: R,
+    first: First,
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for Overheard<R> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.reads).poll_read(context, buffer);
+        let read = buffer.filled().get(before..).unwrap_or_default();
+        if !read.is_empty() {
+            self.first.get_or_init(|| read.iter().copied().take(FIRST).collect());
+        }
+        polled
+    }
+}
+
+/// Whether what listens there speaks this protocol, told by the first byte that it said, if it said any.
+pub fn speaks(protocol: &str, first: &First, begins: impl FnOnce(u8) -> bool) -> Result<(), Failure> {
+    let said = first.get().map(Vec::as_slice).unwrap_or_default();
+    match said.first() {
+        Some(byte) if !begins(*byte) => Err(stranger(protocol, said)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Something else listens there.
+pub fn stranger(protocol: &str, said: &[u8]) -> Failure {
+    let said = words::quoted(said);
+    Failure::unhealthy(format!("what listens there does not speak {protocol}, it said {said}"))
 }
 
 /// Connects to the first address that accepts.
@@ -57,12 +105,6 @@ pub async fn connect(addresses: &[SocketAddr], limit: Limit) -> Result<TcpStream
 }
 
 impl Known {
-    /// The address that accepts a connection, for clients that connect themselves.
-    pub async fn accepting(&self, limit: Limit) -> Result<SocketAddr, Failure> {
-        let stream = connect(&self.addresses, limit).await?;
-        stream.peer_addr().map_err(|error| Failure::connection(&error))
-    }
-
     /// The user of the URL, without its escapes.
     pub fn user(&self) -> Option<String> {
         let user = self.url.username();

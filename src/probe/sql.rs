@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(clause(Some("3"), Expected::Below(10.0)), Ok(()));
         assert_eq!(clause(Some("t"), Expected::Text("t".to_owned())), Ok(()));
         let told = clause(Some("12"), Expected::Below(10.0)).expect_err("too many");
-        assert_eq!(told, "DB: answered, but its failed is 12.0; expected < 10");
+        assert_eq!(told, "DB: answered, but its failed is 12; expected < 10");
         assert!(clause(None, Expected::Below(10.0)).is_err());
         assert!(judge(None, Some(&Expected::Null)).is_err());
     }

@@ -32,7 +32,7 @@ pub fn needs_broker(at: usize) -> bool {
 }
 
 /// The same line more often than this within a minute is noise.
-const OFTEN: usize = 6;
+const OFTEN: usize = 12;
 
 /// One unit of the made-up host.
 #[derive(Clone, Debug)]

@@ -38,7 +38,20 @@ impl Machine {
     /// Makes a machine that was never booted, for a test that prepares its disk (see [`Machine::root`]) first.
     #[track_caller]
     pub fn switched_off(name: &str) -> Self {
-        let scratch = Scratch::new();
+        Self::of_kind(name, "plain")
+    }
+
+    /// Makes a machine that has brokers, caches and databases, all of them disabled, and boots it.
+    #[track_caller]
+    pub fn boot_with_servers(name: &str) -> Self {
+        let mut machine = Self::of_kind(name, "servers");
+        machine.start();
+        machine
+    }
+
+    #[track_caller]
+    fn of_kind(name: &str, kind: &str) -> Self {
+        let scratch = Scratch::new(kind);
         Self { hostname: name.to_owned(), merged: scratch.merged(), run: None, scratch: Some(scratch) }
     }
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Builds the disk image of the rig's machines: a plain Debian with what the machine tests run on it.
+# Builds the disk image of the rig's machines: a plain Debian with what the machine tests run on it. `root.sh servers`: with
+# the brokers, caches and databases besides, all of them disabled.
 #
 # Prints one line, the path of the finished root. It is the read-only lower layer of every machine's overlay, so nothing
 # may ever write to it. The first call takes a minute and needs the network (apt's own sources); later calls take a few
@@ -21,6 +22,12 @@ readonly PACKAGES=(
   bash procps util-linux iproute2 less curl jq sqlite3
   # another supervisor on the same unit
   monit
+)
+
+# The real servers that probes ask, and the real clients that outages need.
+readonly SERVERS=(
+  redis-server memcached rabbitmq-server postgresql mariadb-server nginx openssl
+  python3-celery python3-redis python3-amqp
 )
 
 say() { printf 'rig: %s\n' "$*" >&2; }
@@ -48,12 +55,25 @@ tune() {
   mkdir -p "$root/var/log/journal"
 }
 
+# A test starts what it needs: a machine that boots all of it takes half a minute.
+silence() {
+  local unit
+  for unit in redis-server memcached rabbitmq-server epmd postgresql mariadb nginx; do
+    systemctl --root="$1" disable --quiet "$unit.service" 2>/dev/null || true
+    systemctl --root="$1" disable --quiet "$unit.socket" 2>/dev/null || true
+  done
+  # Certificates and databases are the same for all tests of one root; nobody else sees them.
+  rm -f "$1"/etc/rc?.d/[SK]??{redis-server,memcached,rabbitmq-server,postgresql,mariadb,nginx}
+}
+
 build() {
   local root=$1 scratch
   scratch=$(mktemp -d "$CACHE/building.XXXXXX")
   say "building the machines' root (about a minute, once)"
   local include
-  include=$(IFS=,; echo "${PACKAGES[*]}")
+  local packages=("${PACKAGES[@]}")
+  [ "$kind" = plain ] || packages+=("${SERVERS[@]}")
+  include=$(IFS=,; echo "${packages[*]}")
   if ! mmdebstrap --quiet --variant=minbase --include="$include" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \
@@ -63,15 +83,18 @@ build() {
     return 1
   fi
   tune "$scratch/root"
+  [ "$kind" = plain ] || silence "$scratch/root"
   mv -T "$scratch/root" "$root"
   rm -rf "$scratch"
 }
 
 main() {
+  kind=${1:-plain}
   [ "$(id -u)" = 0 ] || { say "cannot build machines: not root"; exit 1; }
   local hash root
   hash=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-16)
   root=$CACHE/$RELEASE-$hash
+  [ "$kind" = plain ] || root+=-$kind
   if [ ! -d "$root" ] || ! command -v systemd-nspawn >/dev/null; then
     mkdir -p "$CACHE"
     exec 9>"$CACHE/lock"
@@ -85,4 +108,4 @@ main() {
   echo "$root"
 }
 
-main
+main "$@"

@@ -31,8 +31,8 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the folder and the control groups, mounts the overlay and sets the keeper on watch.
-    pub fn new() -> Self {
+    /// `kind`: of root. Makes the folder and the control groups, mounts the overlay and sets the keeper on watch.
+    pub fn new(kind: &str) -> Self {
         let base = base();
         fs::create_dir_all(&base).unwrap_or_else(|error| panic!("cannot make {}: {error}", base.display()));
         // Nobody sweeps between the making of a folder and the locking of it.
@@ -48,7 +48,7 @@ impl Scratch {
         // From here on whatever was made is removed, also when a later step panics.
         let keeper = start_keeper(&folder, &id, &cgroups, lock);
         let scratch = Self { id, folder, cgroups, keeper: Some(keeper) };
-        scratch.mount();
+        scratch.mount(kind);
         scratch
     }
 
@@ -81,14 +81,14 @@ impl Scratch {
         self.cgroups.first().unwrap_or_else(|| panic!("machine {} has no control group", self.id))
     }
 
-    fn mount(&self) {
+    fn mount(&self, kind: &str) {
         for name in ["upper", "work", "merged"] {
             let path = self.folder.join(name);
             fs::create_dir(&path).unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
         }
         let options = format!(
             "lowerdir={},upperdir={},workdir={}",
-            lower().display(),
+            lower(kind).display(),
             self.folder.join("upper").display(),
             self.folder.join("work").display(),
         );
@@ -118,16 +118,14 @@ impl Drop for Scratch {
 }
 
 /// The read-only lower layer of every machine, built at the first call.
-fn lower() -> &'static Path {
-    static LOWER: OnceLock<PathBuf> = OnceLock::new();
-    LOWER.get_or_init(|| {
-        let output = Command::new(ROOT)
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run {ROOT}: {error}"));
-        assert!(output.status.success(), "cannot build the machines' root");
-        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
-    })
+fn lower(kind: &str) -> PathBuf {
+    let output = Command::new(ROOT)
+        .arg(kind)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {ROOT}: {error}"));
+    assert!(output.status.success(), "cannot build the machines' root");
+    PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
 }
 
 /// The folder of the scratch folders; on a real file system, since overlays do not stack well.
