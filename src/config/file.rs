@@ -159,7 +159,7 @@ pub struct Smoke {
     pub timeout: Option<Length>,
 }
 
-/// A probe: exactly one of http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes.
+/// A probe: exactly one of http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes, journal, timer.
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Probe {
@@ -240,7 +240,7 @@ pub struct Probe {
     /// This file was written within max_age.
     #[schemars(with = "Option<String>")]
     pub file: Option<Spanned<String>>,
-    /// file: older than this is unhealthy.
+    /// file, timer: older than this is unhealthy.
     pub max_age: Option<Length>,
     /// The file system at this path has min_free bytes free.
     #[schemars(with = "Option<String>")]
@@ -259,8 +259,12 @@ pub struct Probe {
     /// redis, amqp, rabbitmq, postgres, mysql: a file that holds the password, readable for its owner alone.
     #[schemars(with = "Option<String>")]
     pub password_file: Option<Spanned<String>>,
-    #[schemars(skip)]
-    pub journal: Option<NotYet>,
+    /// A new line of the unit's own log that matches this regular expression is unhealthy.
+    #[schemars(with = "Option<String>")]
+    pub journal: Option<Spanned<String>>,
+    /// What "NAME.timer" starts last succeeded within max_age.
+    #[schemars(with = "Option<String>")]
+    pub timer: Option<Spanned<String>>,
 }
 
 /// A source of progress: exactly one of http, command, rabbitmq, redis, postgres, mysql. It is never asked through the queue itself.

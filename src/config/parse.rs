@@ -105,6 +105,10 @@ pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
     let mut probes = Vec::new();
     for (name, written) in &keys.probe {
         let mut spec = probe::probe(name, written)?;
+        if let Some(pattern) = written.get_ref().journal.as_ref().filter(|_| is_dependency(file)) {
+            let message = "cannot read the log of a dependency: there is no unit that writes one";
+            return Err(Mistake::at(pattern.span(), message).help("put it into the file of a unit"));
+        }
         if is_dependency(file) {
             // There is no unit that could be restarted.
             spec.on_failure = OnFailure::Alert;

@@ -36,17 +36,20 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
         other => Ok(other.unwrap_or(usual)),
     };
     let kind = kind(name, &span, keys)?;
-    // No restart frees a disk, or renews a certificate.
-    let no_cure =
-        matches!(kind, ProbeKind::Disk { .. } | ProbeKind::Inodes { .. }) || keys.min_validity.is_some();
+    let of_log = matches!(kind, ProbeKind::Journal { .. });
+    // No restart frees a disk, renews a certificate, or unwrites a line.
+    let no_cure = matches!(kind, ProbeKind::Disk { .. } | ProbeKind::Inodes { .. } | ProbeKind::Timer { .. })
+        || of_log
+        || keys.min_validity.is_some();
     Ok(ProbeSpec {
         name: name.to_owned(),
         kind,
         period,
         timeout,
         initial_delay: length(keys.initial_delay, 0),
-        failure_threshold: threshold(keys.failure_threshold, 2)?,
-        success_threshold: threshold(keys.success_threshold, 1)?,
+        failure_threshold: threshold(keys.failure_threshold, if of_log { 1 } else { 2 })?,
+        // One line is enough; it counts for five minutes at the usual period.
+        success_threshold: threshold(keys.success_threshold, if of_log { 30 } else { 1 })?,
         on_failure: match keys.on_failure {
             Some(OnStale::Alert) => OnFailure::Alert,
             None if no_cure => OnFailure::Alert,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use regex::RegexBuilder;
 use toml::Spanned;
 
 use crate::model::probe::{
@@ -14,8 +15,9 @@ use super::file::Probe;
 use super::probe::{absolute, command, expected, host_and_port, http, values};
 
 /// Kinds of probe, by the key that asks.
-const KINDS: &str =
-    "http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes";
+const KINDS: &str = "http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes, journal, timer";
+/// Memory that a pattern may cost; as in `probe::journal`.
+const PATTERN: usize = 1 << 20;
 /// Kinds whose server may want a password.
 const WITH_PASSWORD: &[&str] = &["redis", "amqp", "rabbitmq", "postgres", "mysql"];
 
@@ -35,6 +37,8 @@ pub fn kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, 
         ("file", keys.file.is_some()),
         ("disk", keys.disk.is_some()),
         ("inodes", keys.inodes.is_some()),
+        ("journal", keys.journal.is_some()),
+        ("timer", keys.timer.is_some()),
     ];
     let mut asked = asked.iter().filter(|(_, written)| *written).map(|(kind, _)| *kind);
     let (kind, another) = (asked.next(), asked.next());
@@ -70,7 +74,7 @@ fn stray(kind: &str, keys: &Probe) -> Option<(&'static str, &'static [&'static s
         ("min_consumers", keys.min_consumers.is_some(), RABBITMQ),
         ("query", keys.query.is_some(), SQL),
         ("expect", keys.expect.is_some(), SQL),
-        ("max_age", keys.max_age.is_some(), &["file"]),
+        ("max_age", keys.max_age.is_some(), &["file", "timer"]),
         ("min_free", keys.min_free.is_some(), &["disk", "inodes"]),
         ("credential", keys.credential.is_some(), WITH_PASSWORD),
         ("password_file", keys.password_file.is_some(), WITH_PASSWORD),
@@ -112,9 +116,19 @@ fn of_kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, M
         let server = server(url, &["http", "https"], password)?;
         return rabbitmq(name, span, keys, server).map(ProbeKind::Rabbitmq);
     }
+    let max_age = || keys.max_age.ok_or_else(|| missing("max_age", "add max_age = \"5m\""));
     if let Some(path) = &keys.file {
-        let most = keys.max_age.ok_or_else(|| missing("max_age", "add max_age = \"5m\""))?;
-        return Ok(ProbeKind::File { path: absolute(path)?, max_age: most.0 });
+        return Ok(ProbeKind::File { path: absolute(path)?, max_age: max_age()?.0 });
+    }
+    if let Some(pattern) = &keys.journal {
+        return Ok(ProbeKind::Journal { pattern: self::pattern(pattern)? });
+    }
+    if let Some(timer) = &keys.timer {
+        if !timer.get_ref().ends_with(".timer") {
+            let message = format!("cannot ask \"{}\": it is no timer", timer.get_ref());
+            return Err(Mistake::at(timer.span(), message).help("write timer = \"NAME.timer\""));
+        }
+        return Ok(ProbeKind::Timer { timer: timer.get_ref().clone(), max_age: max_age()?.0 });
     }
     let free = || {
         let written = keys.min_free.as_ref();
@@ -127,6 +141,20 @@ fn of_kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, M
         return Ok(ProbeKind::Inodes { path: absolute(path)?, min_free: free()? });
     }
     sql(name, span, keys)
+}
+
+/// A regular expression that costs little.
+fn pattern(written: &Spanned<String>) -> Result<String, Mistake> {
+    let text = written.get_ref();
+    match RegexBuilder::new(text).size_limit(PATTERN).build() {
+        Ok(_) => Ok(text.clone()),
+        Err(error) => {
+            // The first line of what the library says draws a picture; the last one says it.
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Err(Mistake::at(written.span(), format!("cannot use this regular expression: {why}")))
+        }
+    }
 }
 
 fn sql(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, Mistake> {

@@ -160,6 +160,8 @@ fn mistakes_are_told_with_their_place() {
         "[probe.rows]\nmysql = \"mysql://db/shop\"\nexpect = 5\n",
         "[probe.page]\nhttp = \"http://shop/\"\nmin_validity = \"14d\"\n",
         "[progress.jobs]\nredis = \"redis://127.0.0.1/0\"\n",
+        "[probe.log]\njournal = \"Could (not\"\n",
+        "[probe.ran]\ntimer = \"backup.service\"\nmax_age = \"26h\"\n",
         "[progress.jobs]\npostgres = \"postgres://db/shop\"\n",
         "[progress.jobs]\nhttp = \"http://127.0.0.1/stats\"\n",
         "[progress.jobs]\ncommand = [\"/bin/true\"]\ndepth = \"/depth\"\n",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -22,12 +23,14 @@ use crate::runtime::Outside;
 use crate::store::{DURABLE, Store};
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
+use crate::systemd::timer::last_run;
 use crate::systemd::unit_files::watch_unit_files;
 use crate::systemd::{Instance, boot};
 
 use super::commands::run_as;
 use super::journal;
 use super::operators::Answers;
+use super::place;
 
 /// An inspection of one unit's processes; the policy gives it up a little later.
 const INSPECTION: Duration = Duration::from_secs(4);
@@ -42,6 +45,8 @@ pub struct World {
     orders: Orders,
     /// `None`: nothing is saved, and nothing is acted on (the commands that look once).
     store: Option<Store>,
+    /// Where the cursors of logs are kept.
+    cursors: Option<PathBuf>,
     inbox: mpsc::Sender<Observation>,
     wishes: watch::Sender<Wish>,
     rereads: mpsc::Sender<()>,
@@ -69,7 +74,10 @@ impl World {
         if store.is_some() {
             tokio::spawn(watch_unit_files(instance, inbox.clone()));
         }
-        let world = Self { orders, store, inbox, wishes, rereads, links, enablements, answers };
+        let user = instance == Instance::User;
+        let kept = store.as_ref().and_then(|_| place::state_directory(user).ok());
+        let cursors = kept.map(|folder| folder.join("cursors"));
+        let world = Self { orders, store, cursors, inbox, wishes, rereads, links, enablements, answers };
         (world, answered)
     }
 
@@ -147,12 +155,24 @@ impl World {
 
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
         let orders = self.orders.clone();
+        let instance = orders.instance();
+        let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
-            let outcome = if let ProbeKind::Command { argv } = &spec.kind {
-                let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
-                probe::judge_command(&ended)
-            } else {
-                probe::run(&spec).await
+            let outcome = match &spec.kind {
+                ProbeKind::Command { argv } => {
+                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
+                    probe::judge_command(&ended)
+                }
+                ProbeKind::Journal { pattern } => {
+                    let log = probe::Log { unit: unit.clone(), user: instance == Instance::User, cursor };
+                    probe::read_log(pattern, &log, spec.timeout).await
+                }
+                ProbeKind::Timer { timer, max_age } => {
+                    let read = last_run(instance, timer, spec.timeout).await;
+                    let read = read.as_ref().map_err(String::as_str);
+                    probe::judge_timer(timer, *max_age, read, clock::now().wall_ms)
+                }
+                _ => probe::run(&spec).await,
             };
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });

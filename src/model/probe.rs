@@ -74,11 +74,35 @@ pub enum ProbeKind {
         path: String,
         min_free: Free,
     },
+    /// New lines of the unit's own log match; a regular expression.
+    Journal {
+        pattern: String,
+    },
+    /// What this timer starts last succeeded.
+    Timer {
+        timer: String,
+        max_age: Duration,
+    },
     /// The file system at this path has inodes.
     Inodes {
         path: String,
         min_free: Free,
     },
+}
+
+/// What a timer starts, and how that last ran. Times are Unix time in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimerReading {
+    pub unit: String,
+    /// It runs, since then.
+    pub running_since: Option<i64>,
+    /// `Result=` of the last run that ended in this boot.
+    pub result: String,
+    pub ended_at: Option<i64>,
+    /// When the timer last started it, in an earlier boot perhaps.
+    pub triggered_at: Option<i64>,
+    /// When the timer became active.
+    pub armed_at: Option<i64>,
 }
 
 /// A server that may want a password.

@@ -10,6 +10,7 @@ mod failure;
 mod file;
 mod http;
 mod http_answer;
+mod journal;
 mod json;
 mod memcached;
 mod mysql;
@@ -22,6 +23,7 @@ mod secret;
 mod server;
 mod sql;
 mod tcp;
+mod timer;
 mod unix;
 mod words;
 
@@ -32,7 +34,9 @@ use failure::Failure;
 use file::Room;
 
 pub use command::judge_command;
+pub use journal::{Log, run as read_log};
 pub use progress::{judge_sample, sample};
+pub use timer::judge as judge_timer;
 
 /// Chooses the cryptography that TLS uses in the whole process. Once, before the first probe; again does nothing.
 pub fn init() {
@@ -57,7 +61,9 @@ pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
         ProbeKind::File { path, max_age } => file::age(path, *max_age, limit).await,
         ProbeKind::Disk { path, min_free } => file::room(path, *min_free, Room::Bytes, limit).await,
         ProbeKind::Inodes { path, min_free } => file::room(path, *min_free, Room::Inodes, limit).await,
-        ProbeKind::Command { .. } => Failure::unknown("it is run by the service manager").of("command probe"),
+        ProbeKind::Command { .. } | ProbeKind::Journal { .. } | ProbeKind::Timer { .. } => {
+            Failure::unknown("the daemon asks it with what it knows of the unit").of("probe")
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod follow;
 pub mod inventory;
 pub mod likeness;
 pub mod orders;
+pub mod timer;
 pub mod unit_files;
 
 pub use bus::{BusError, Instance};

@@ -129,3 +129,50 @@ fn tcp_unix_and_command_probes_tell_a_dead_end_from_a_living_one() {
     let (took, message) = crate::watched::finding(&machine, "slow.service", "probe-slow");
     println!("slow.service after {took:?}: {message}");
 }
+
+#[test]
+fn no_line_of_a_log_is_missed_and_a_timer_tells_when_it_last_succeeded() {
+    let machine = Machine::boot("log");
+    machine.sh("mkfifo /run/say");
+    machine.write_program(
+        "/opt/says",
+        "#!/bin/sh\nwhile :; do while read line; do echo \"$line\"; done </run/say; done\n",
+    );
+    service(&machine, "shop", "/opt/says");
+    let say = |line: &str| machine.sh(&format!("echo '{line}' >/run/say"));
+    machine.write("/etc/systemd/system/backup.service", "[Service]\nType=oneshot\nExecStart=/opt/backup\n");
+    machine.write(
+        "/etc/systemd/system/backup.timer",
+        "[Timer]\nOnActiveSec=0\nOnUnitActiveSec=2s\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n",
+    );
+    machine.write_program("/opt/backup", "#!/bin/sh\nexec /bin/true\n");
+    machine.sh("systemctl daemon-reload; systemctl enable -q --now backup.timer");
+    machine.install_steadfast();
+    say("Could not open what was before");
+    let log = "[probe.log]\njournal = \"^Could not open\"\nperiod = \"1s\"\nsuccess_threshold = 2\n";
+    manage(&machine, "shop.service", log);
+    say("all is well");
+    let timer =
+        "[probe.ran]\ntimer = \"backup.timer\"\nmax_age = \"5s\"\nperiod = \"1s\"\nfailure_threshold = 1\n";
+    manage(&machine, "backup.timer", timer);
+    println!("{}", unit(&machine, "backup.timer", ".probes[0].message"));
+
+    say("Could not open the box");
+    let (took, message) = crate::watched::finding(&machine, "shop.service", "probe-failed");
+    println!("{message} (after {took:?})");
+    assert!(message.contains("\"Could not open the box\""), "{message}");
+    state(&machine, "shop.service", "ok");
+    assert_eq!(unit(&machine, "shop.service", ".last_action"), "null", "nothing is restarted for a line");
+
+    machine.sh("systemctl stop steadfast");
+    say("Could not open it while nobody watched");
+    machine.sh("systemctl start steadfast");
+    let (_, message) = crate::watched::finding(&machine, "shop.service", "probe-failed");
+    assert!(message.contains("while nobody watched"), "{message}");
+
+    machine.write_program("/opt/backup", "#!/bin/sh\nexit 3\n");
+    let (_, message) = crate::watched::finding(&machine, "backup.timer", "probe-failed");
+    println!("{message}");
+    assert!(message.contains("the last run of backup.service failed with result exit-code"), "{message}");
+    machine.sh("systemctl stop backup.timer; systemctl reset-failed backup.service");
+}
