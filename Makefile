@@ -35,6 +35,7 @@ INSTALLED := \
 	$(SHARE)/zsh/vendor-completions/_steadfast \
 	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
 	$(SHARE)/steadfast/unit.schema.json \
+	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
 	$(SHARE)/doc/steadfast/README.md
 
 # This very machine is installed on, and systemd runs it.
@@ -104,6 +105,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
 	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md
+	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
 	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
 	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
 	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
@@ -125,7 +127,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
 	rm -f $(INSTALLED)
-	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
+	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/recipes $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
 	@if $(LIVE); then systemctl daemon-reload; fi
 	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
 

@@ -315,6 +315,17 @@ fn the_examples_are_good() {
         seen += 1;
     }
     assert!(seen >= 2);
+    for entry in fs::read_dir(folder.join("recipes")).expect("recipes") {
+        let path: PathBuf = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("a text");
+        let keys = parse::unit_file(&path, &text).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
+        // Whose a program is can be told only where it is installed.
+        if !text.contains("\ncommand = ") {
+            parse::spec(&path, &keys, 0).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
+        }
+        seen += 1;
+    }
+    assert!(seen >= 14);
     let text = fs::read_to_string(folder.join("steadfast.toml")).expect("settings");
     parse::settings(&text).unwrap_or_else(|why| panic!("{why:?}"));
 }

@@ -8,6 +8,7 @@ mod attribution;
 mod audit;
 mod boot;
 mod commands;
+mod crowd;
 mod faults;
 mod hung;
 mod installed;

@@ -389,7 +389,6 @@ fn each_fault_of_each_server_is_told_in_its_own_words() {
     let sentences: BTreeSet<&String> = told.iter().collect();
     assert_eq!(sentences.len(), ILL.len(), "no two faults are told alike");
 
-    println!("{}", machine.sh("tail -n 30 /var/log/rabbitmq/rabbit@servers.log"));
     // Alarms block publishers, while everything runs.
     let rabbitmq = "rabbitmq = \"http://mon@localhost:15672\"\npassword_file = \"/opt/right\"";
     let alarm = |part: &'static str| {
@@ -402,4 +401,69 @@ fn each_fault_of_each_server_is_told_in_its_own_words() {
     println!("memory alarm told after {:.1} s", alarm("memory alarm on rabbit@servers").as_secs_f64());
     machine.sh("rabbitmqctl -q set_vm_memory_high_watermark 0.9");
     println!("well again after {:.1} s", alarm("its node runs without alarm").as_secs_f64());
+}
+
+/// The units of the recipes that a machine does not bring itself.
+const OURS: [(&str, &str); 3] = [
+    ("gunicorn", "/usr/bin/gunicorn app:application"),
+    ("puma", "/usr/bin/puma -b tcp://127.0.0.1:9292 /srv/app/config.ru"),
+    ("celery", "/usr/bin/python3 -m celery -A tasks worker -c 1"),
+];
+
+const PREPARED: &str = r#"
+set -e
+grep -q " $(hostname)" /etc/hosts 2>/dev/null || echo "127.0.1.1 $(hostname)" >>/etc/hosts
+rabbitmq-plugins enable --offline --quiet rabbitmq_management
+systemctl enable -q --now rabbitmq-server redis-server memcached nginx php8.2-fpm postgresql
+mkdir -p /etc/steadfast/units.d
+for name in rabbitmq postgres; do install -m 600 /dev/null /etc/steadfast/$name.password; printf s3cret >/etc/steadfast/$name.password; done
+rabbitmqctl -q add_user steadfast s3cret; rabbitmqctl -q set_user_tags steadfast monitoring
+rabbitmqctl -q set_permissions steadfast '.*' '.*' '.*'
+su postgres -c "psql -qc \"CREATE ROLE steadfast LOGIN PASSWORD 's3cret' IN ROLE pg_monitor\" postgres"
+mkdir -p /srv/app
+printf 'def application(env, start):\n    start("200 OK", [])\n    return [b"fine"]\n' >/srv/app/app.py
+printf 'run ->(env) { [200, {}, ["fine"]] }\n' >/srv/app/config.ru
+printf 'from celery import Celery\napp = Celery("tasks", broker="amqp://guest@localhost//")\napp.conf.task_ignore_result = True\n@app.task\ndef work(): pass\n' >/srv/app/tasks.py
+"#;
+
+#[test]
+fn the_recipes_are_right_about_the_real_servers() {
+    let machine = Machine::boot_with_servers("recipes");
+    machine.sh(PREPARED);
+    for (name, command) in OURS {
+        let text = format!(
+            "[Service]\nUser=nobody\nEnvironment=HOME=/tmp\nWorkingDirectory=/srv/app\nExecStart={command}\n\
+             [Install]\nWantedBy=multi-user.target\n"
+        );
+        machine.write(&format!("/etc/systemd/system/{name}.service"), &text);
+    }
+    machine.sh("systemctl daemon-reload; systemctl enable -q --now gunicorn puma celery");
+    machine.sh("cd /srv/app && python3 -c 'import tasks; [tasks.work.delay() for _ in range(5)]'");
+    let names = [
+        "rabbitmq-server",
+        "redis-server",
+        "memcached",
+        "nginx",
+        "php8.2-fpm",
+        "postgresql@15-main",
+        "gunicorn",
+        "puma",
+        "celery",
+    ];
+    for name in names {
+        let recipe = format!("{}/config/recipes/{name}.service.toml", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(&recipe).unwrap_or_else(|error| panic!("{recipe}: {error}"));
+        machine.write(&format!("/etc/steadfast/units.d/{name}.service.toml"), &text);
+    }
+    machine.install_steadfast();
+    for name in names {
+        let name = format!("{name}.service");
+        crate::watched::state(&machine, &name, "ok");
+        let told = ".conditions[] | select(.type == \"Serving\" or .type == \"Progressing\") | select(.status == \"true\") | .message";
+        machine.wait_until("something is known", LIMIT, || {
+            !crate::watched::unit(&machine, &name, told).is_empty()
+        });
+        println!("{name}: {}", crate::watched::unit(&machine, &name, told));
+    }
+    assert_eq!(crate::watched::status(&machine, ".incidents_open"), "0");
 }

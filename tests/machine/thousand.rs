@@ -22,19 +22,19 @@ seq -f 'dummy-%g.service' "$1" | xargs systemctl start
 "#;
 
 /// Seconds of CPU that a process has had, in the machine's count of processes.
-fn cpu_seconds(machine: &Machine, pid: &str) -> f64 {
+pub fn cpu_seconds(machine: &Machine, pid: &str) -> f64 {
     let fields = "read -r line </proc/$1/stat; set -- ${line##*) }; echo $((${12} + ${13}))";
     let ticks = machine.run(&["bash", "-c", fields, "ticks", pid]).stdout;
     // USER_HZ is 100 on every Linux that systemd supports.
     ticks.parse::<f64>().expect("clock ticks") / 100.0
 }
 
-fn memory_kib(machine: &Machine, pid: &str, names: &str) -> u64 {
+pub fn memory_kib(machine: &Machine, pid: &str, names: &str) -> u64 {
     let script = format!("awk '/^({names}):/ {{ sum += $2 }} END {{ print sum }}' /proc/{pid}/smaps_rollup");
     machine.sh(&script).parse().expect("kibibytes")
 }
 
-fn main_pid(machine: &Machine) -> String {
+pub fn main_pid(machine: &Machine) -> String {
     machine.sh("systemctl show -P MainPID steadfast.service")
 }
 
