@@ -285,7 +285,9 @@ fn comes_up(host: &mut Host, at: usize, by_itself: bool) {
         return;
     }
     let restarts = host.units[at].n_restarts;
+    // It overtakes whatever job there was.
     host.units[at].job = None;
+    host.units[at].our_job = None;
     host.come_up(at);
     host.units[at].n_restarts = if by_itself { restarts + 1 } else { 0 };
     host.tell_unit(at);
