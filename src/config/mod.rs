@@ -1,6 +1,7 @@
 //! steadfast.toml and the watched directories of unit files: fragments → one table per unit → specs, or problems.
 //! One bad file harms no other; its last good version stays in force.
 
+mod asked;
 mod diagnose;
 mod directories;
 mod file;

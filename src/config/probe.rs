@@ -8,8 +8,9 @@ use toml::Spanned;
 
 use crate::model::probe::{Expected, HttpProbe, OnFailure, ProbeKind, ProbeSpec};
 
+use super::asked::Probe;
 use super::diagnose::Mistake;
-use super::file::{Length, OnStale, Probe};
+use super::file::{Length, OnStale};
 use super::question::kind;
 
 /// The probe, or what is wrong with it.

@@ -8,8 +8,9 @@ use toml::Spanned;
 use crate::model::probe::{Engine, OnFailure};
 use crate::model::progress::{Pointers, ProgressSource, ProgressSpec};
 
+use super::asked::Progress;
 use super::diagnose::Mistake;
-use super::file::{OnStale, Progress};
+use super::file::OnStale;
 use super::probe;
 use super::question::{self, server};
 

@@ -10,8 +10,8 @@ use crate::model::probe::{
     Engine, Expected, Free, ProbeKind, RabbitmqProbe, RabbitmqQueue, Secret, Server, SqlProbe,
 };
 
+use super::asked::Probe;
 use super::diagnose::Mistake;
-use super::file::Probe;
 use super::probe::{absolute, command, expected, host_and_port, http, values};
 
 /// Kinds of probe, by the key that asks.

@@ -100,6 +100,14 @@ fn every_key_has_an_effect() {
     for key in keys {
         assert_ne!(spec_of(&format!("{http}{key}")).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
     }
+    let smoke = spec_of("[smoke]\ncommand = [\"/bin/true\"]\ndirectory = \"unit\"\ntimeout = \"5s\"")
+        .expect("a spec");
+    let smoke = smoke.smoke.expect("a smoke test");
+    assert_eq!((smoke.directory, smoke.timeout), (SmokeDirectory::Unit, Duration::from_secs(5)));
+}
+
+#[test]
+fn every_key_of_a_kind_has_an_effect() {
     let command = "[progress.a]\ncommand = [\"/bin/true\"]\n";
     let http = "[progress.a]\nhttp = \"http://127.0.0.1/\"\ndepth = \"/depth\"\n";
     let keys = [
@@ -135,10 +143,6 @@ fn every_key_has_an_effect() {
         let usual = spec_of(source).expect("a spec");
         assert_ne!(spec_of(&format!("{source}{key}")).unwrap_or_else(|why| panic!("{why}")), usual, "{key}");
     }
-    let smoke = spec_of("[smoke]\ncommand = [\"/bin/true\"]\ndirectory = \"unit\"\ntimeout = \"5s\"")
-        .expect("a spec");
-    let smoke = smoke.smoke.expect("a smoke test");
-    assert_eq!((smoke.directory, smoke.timeout), (SmokeDirectory::Unit, Duration::from_secs(5)));
 }
 
 #[test]
