@@ -47,7 +47,8 @@ pub struct Probe {
     pub failure_threshold: Option<u32>,
     /// Default: 1.
     pub success_threshold: Option<u32>,
-    /// restart or alert. Default: restart.
+    /// restart or alert. Default: restart; alert where no restart helps: rabbitmq, disk, inodes, journal, timer, and with
+    /// min_validity, keys, stats or expect.
     pub on_failure: Option<OnStale>,
     /// "redis://HOST/DB" answers PING.
     #[schemars(with = "Option<String>")]

@@ -37,11 +37,7 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
         other => Ok(other.unwrap_or(usual)),
     };
     let kind = kind(name, &span, keys)?;
-    let of_log = matches!(kind, ProbeKind::Journal { .. });
-    // No restart frees a disk, renews a certificate, or unwrites a line.
-    let no_cure = matches!(kind, ProbeKind::Disk { .. } | ProbeKind::Inodes { .. } | ProbeKind::Timer { .. })
-        || of_log
-        || keys.min_validity.is_some();
+    let (of_log, curable) = (matches!(kind, ProbeKind::Journal { .. }), kind.is_curable());
     Ok(ProbeSpec {
         name: name.to_owned(),
         kind,
@@ -53,7 +49,7 @@ pub fn probe(name: &str, written: &Spanned<Probe>) -> Result<ProbeSpec, Mistake>
         success_threshold: threshold(keys.success_threshold, if of_log { 30 } else { 1 })?,
         on_failure: match keys.on_failure {
             Some(OnStale::Alert) => OnFailure::Alert,
-            None if no_cure => OnFailure::Alert,
+            None if !curable => OnFailure::Alert,
             Some(OnStale::Restart) | None => OnFailure::Restart,
         },
     })

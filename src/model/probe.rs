@@ -90,6 +90,30 @@ pub enum ProbeKind {
     },
 }
 
+impl ProbeKind {
+    /// A restart of the unit may put right what this asks. None frees a disk, renews a certificate, unwrites a line of the log,
+    /// ends an alarm of a broker, or changes what stands in a database.
+    #[must_use]
+    pub fn is_curable(&self) -> bool {
+        match self {
+            Self::Http(http) => http.min_validity.is_none(),
+            Self::Redis { keys, .. } => keys.is_empty(),
+            Self::Memcached { stats, .. } => stats.is_empty(),
+            Self::Sql(sql) => sql.expected.is_none(),
+            Self::Rabbitmq(_)
+            | Self::Disk { .. }
+            | Self::Inodes { .. }
+            | Self::Journal { .. }
+            | Self::Timer { .. } => false,
+            Self::Tcp { .. }
+            | Self::Unix { .. }
+            | Self::Command { .. }
+            | Self::Amqp { .. }
+            | Self::File { .. } => true,
+        }
+    }
+}
+
 /// What a timer starts, and how that last ran. Times are Unix time in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TimerReading {

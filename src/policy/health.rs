@@ -3,7 +3,7 @@
 use crate::model::action::Action;
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
-use crate::model::probe::{Latency, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Latency, OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
 use crate::model::state::{Phase, State, UnitSeen};
 use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::Case;
@@ -209,7 +209,8 @@ fn healthy_message(seen: &UnitSeen) -> String {
     format!("healthy: {}", names.join(", "))
 }
 
-/// Each probe was answered healthy since `begin_anew`; `Err` names those that were not, with their last answer.
+/// Each probe that a restart may put right was answered healthy since `begin_anew`; `Err` names those that were not, with
+/// their last answer.
 pub fn all_healthy(seen: &UnitSeen) -> Result<String, String> {
     let mut good = Vec::new();
     let mut bad = Vec::new();
@@ -221,10 +222,13 @@ pub fn all_healthy(seen: &UnitSeen) -> Result<String, String> {
                 .and_then(|last| last.latency)
                 .map_or(String::new(), |latency| format!(" ({} ms)", latency.as_millis()));
             good.push(format!("{} healthy{took}", spec.name));
-        } else {
+        } else if spec.kind.is_curable() || spec.on_failure == OnFailure::Restart {
             let message = last.map_or("not answered yet", |last| last.message.as_str());
             bad.push(format!("{}: {message}", spec.name));
         }
     }
-    if bad.is_empty() { Ok(good.join(", ")) } else { Err(bad.join("; ")) }
+    if !bad.is_empty() {
+        return Err(bad.join("; "));
+    }
+    Ok(if good.is_empty() { "no probe speaks against it".to_owned() } else { good.join(", ") })
 }

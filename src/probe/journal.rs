@@ -63,12 +63,12 @@ async fn ask(pattern: &str, log: &Log, limit: Limit) -> Result<Piece, Failure> {
     let field = if log.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
     command.args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE"]);
-    command.arg(format!("{field}={}", log.unit));
+    let of_unit = format!("{field}={}", log.unit);
     match (&before, &log.cursor) {
-        (Some(cursor), _) => command.arg(format!("--after-cursor={cursor}")),
-        // From now on: what was written before we watched was nobody's question.
-        (None, Some(_)) => command.args(["--lines=1"]),
-        (None, None) => command.arg("--since=-5min"),
+        (Some(cursor), _) => command.arg(of_unit).arg(format!("--after-cursor={cursor}")),
+        // From the journal's end on: what was written before we watched was nobody's question.
+        (None, Some(_)) => command.arg("--lines=1"),
+        (None, None) => command.arg(of_unit).arg("--since=-5min"),
     };
     let first = before.is_none() && log.cursor.is_some();
     let text = limit

@@ -8,7 +8,7 @@ use steadfast::model::finding::{Code, Severity};
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
 use steadfast::model::probe::{
-    CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
+    CommandEnd, CommandOutcome, Free, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
 use steadfast::model::progress::{ProgressSource, ProgressSpec, Sample};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
@@ -142,6 +142,10 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
             }
         }
         "probe" => spec.probes.push(probe(value, OnFailure::Alert)),
+        "probe-disk" => {
+            let kind = ProbeKind::Disk { path: "/".to_owned(), min_free: Free::Percent(5) };
+            spec.probes.push(ProbeSpec { kind, ..probe(value, OnFailure::Alert) });
+        }
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
         "disabled" => {
