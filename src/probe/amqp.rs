@@ -98,11 +98,11 @@ fn refused(error: &lapin::Error, user: &str, vhost: &str) -> Failure {
     let said = |error: &lapin::Error| words::name(&error.to_string());
     match error.kind() {
         ErrorKind::ProtocolError(told) if told.get_id() == 403 => {
-            Failure::unhealthy(format!("authentication failed, it refuses user {user} or the password"))
+            Failure::unknown(format!("authentication failed, it refuses user {user} or the password"))
         }
         ErrorKind::ProtocolError(told) if told.get_id() == 530 => {
             let vhost = if vhost.is_empty() { "/" } else { vhost };
-            Failure::unhealthy(format!(
+            Failure::unknown(format!(
                 "user {user} may not enter vhost {}, or there is none",
                 words::name(vhost)
             ))

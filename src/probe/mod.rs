@@ -1,7 +1,7 @@
 //! Run one probe once; a file per kind. A shell: it asks within the probe's timeout, says what came, and never asks again.
 //!
-//! kubelet's rules: what refuses, hangs or answers wrongly is unhealthy. Only what could not even be tried, for a reason
-//! on our own side, is unknown.
+//! kubelet's rules: what refuses a connection, hangs or answers wrongly is unhealthy. What could not even be tried, for a reason
+//! on our own side, is unknown; and so is a server that refuses our user or password: it lives, and the mistake may be ours.
 
 mod amqp;
 mod blocking;

@@ -112,7 +112,7 @@ fn told(error: &Error, user: &str) -> Failure {
             let (user, message) = (words::name(user), words::name(&known.message));
             match known.code {
                 1044 | 1045 | 1698 => {
-                    Failure::unhealthy(format!("authentication failed for user {user}, {message}"))
+                    Failure::unknown(format!("authentication failed for user {user}, {message}"))
                 }
                 1040 => Failure::unhealthy(format!("it lets nobody in, {message}")),
                 code => Failure::unhealthy(format!("answered the error {code}, {message}")),

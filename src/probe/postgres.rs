@@ -101,7 +101,7 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
     let (user, message) = (words::name(user), words::name(known.message()));
     match known.code() {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
-            Failure::unhealthy(format!("authentication failed for user {user}, {message}"))
+            Failure::unknown(format!("authentication failed for user {user}, {message}"))
         }
         &SqlState::CANNOT_CONNECT_NOW => Failure::unhealthy(format!("it is not ready, {message}")),
         &SqlState::TOO_MANY_CONNECTIONS => Failure::unhealthy(format!("it lets nobody in, {message}")),

@@ -129,7 +129,7 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
         200 => {}
         401 => return Err(refused(&user, &answer.body)),
         403 => {
-            return Err(Failure::unhealthy(format!(
+            return Err(Failure::unknown(format!(
                 "user {user} may not ask that; the tag monitoring lets it (403)"
             )));
         }
@@ -150,7 +150,7 @@ fn refused(user: &str, body: &Body) -> Failure {
     };
     let reason = reason.as_ref().and_then(|told| told.get("reason")?.as_str());
     let reason = words::quoted(reason.unwrap_or("no reason").as_bytes());
-    Failure::unhealthy(format!("authentication failed, it refuses user {user} or the password, {reason}"))
+    Failure::unknown(format!("authentication failed, it refuses user {user} or the password, {reason}"))
 }
 
 fn alien() -> Failure {

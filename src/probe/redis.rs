@@ -174,12 +174,12 @@ fn told(error: &RedisError) -> Failure {
     let code = error.code().unwrap_or_default();
     let detail = || words::quoted(error.detail().unwrap_or(code).as_bytes());
     match error.kind() {
-        _ if code == "NOAUTH" => Failure::unhealthy("authentication failed, it wants a password"),
+        _ if code == "NOAUTH" => Failure::unknown("authentication failed, it wants a password"),
         ErrorKind::AuthenticationFailed => {
-            Failure::unhealthy("authentication failed, it refuses the user or the password")
+            Failure::unknown("authentication failed, it refuses the user or the password")
         }
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
-            Failure::unhealthy(format!("this user may not ask that, {}", detail()))
+            Failure::unknown(format!("this user may not ask that, {}", detail()))
         }
         ErrorKind::Server(ServerErrorKind::BusyLoading) => {
             Failure::unhealthy("it is still loading its data from disk (LOADING)")

@@ -121,13 +121,13 @@ const ILL: &[Case] = &[
     (
         "redis-no-password",
         r#"redis = "redis://localhost:6380""#,
-        "unhealthy",
+        "unknown",
         "authentication failed, it wants a password",
     ),
     (
         "redis-wrong-password",
         "redis = \"redis://localhost:6380\"\npassword_file = \"/opt/wrong\"",
-        "unhealthy",
+        "unknown",
         "authentication failed",
     ),
     (
@@ -197,13 +197,13 @@ const ILL: &[Case] = &[
     (
         "amqp-wrong-password",
         "amqp = \"amqp://mon@localhost\"\npassword_file = \"/opt/wrong\"",
-        "unhealthy",
+        "unknown",
         "authentication failed, it refuses user mon",
     ),
     (
         "amqp-vhost",
         "amqp = \"amqp://mon@localhost/nowhere\"\npassword_file = \"/opt/right\"",
-        "unhealthy",
+        "unknown",
         "may not enter vhost nowhere",
     ),
     (
@@ -222,13 +222,13 @@ const ILL: &[Case] = &[
     (
         "rabbitmq-wrong-password",
         "rabbitmq = \"http://mon@localhost:15672\"\npassword_file = \"/opt/wrong\"",
-        "unhealthy",
+        "unknown",
         "refuses user mon or the password, \"Login failed\"",
     ),
     (
         "rabbitmq-tag",
         "rabbitmq = \"http://app@localhost:15672\"\npassword_file = \"/opt/right\"",
-        "unhealthy",
+        "unknown",
         "Not management user",
     ),
     (
@@ -264,7 +264,7 @@ const ILL: &[Case] = &[
     (
         "postgres-wrong-password",
         "postgres = \"postgres://mon@localhost/postgres\"\npassword_file = \"/opt/wrong\"",
-        "unhealthy",
+        "unknown",
         "authentication failed for user mon",
     ),
     (
@@ -309,7 +309,7 @@ const ILL: &[Case] = &[
     (
         "mysql-wrong-password",
         "mysql = \"mysql://mon@127.0.0.1/shop\"\npassword_file = \"/opt/wrong\"",
-        "unhealthy",
+        "unknown",
         "authentication failed for user mon",
     ),
     (
@@ -404,10 +404,12 @@ fn each_fault_of_each_server_is_told_in_its_own_words() {
 }
 
 /// The units of the recipes that a machine does not bring itself.
-const OURS: [(&str, &str); 3] = [
+const OURS: [(&str, &str); 5] = [
     ("gunicorn", "/usr/bin/gunicorn app:application"),
     ("puma", "/usr/bin/puma -b tcp://127.0.0.1:9292 /srv/app/config.ru"),
     ("celery", "/usr/bin/python3 -m celery -A tasks worker -c 1"),
+    ("sidekiq", "/usr/bin/sidekiq -r /srv/app/sidekiq.rb"),
+    ("delayed-job", "/usr/bin/ruby -e 'require \"/srv/app/delayed\"; Delayed::Worker.new.start'"),
 ];
 
 const PREPARED: &str = r#"
@@ -424,6 +426,20 @@ mkdir -p /srv/app
 printf 'def application(env, start):\n    start("200 OK", [])\n    return [b"fine"]\n' >/srv/app/app.py
 printf 'run ->(env) { [200, {}, ["fine"]] }\n' >/srv/app/config.ru
 printf 'from celery import Celery\napp = Celery("tasks", broker="amqp://guest@localhost//")\napp.conf.task_ignore_result = True\n@app.task\ndef work(): pass\n' >/srv/app/tasks.py
+printf 'require "sidekiq"\nclass Work\n  include Sidekiq::Worker\n  def perform; end\nend\n' >/srv/app/sidekiq.rb
+cat >/srv/app/delayed.rb <<'END'
+require "active_record"
+require "delayed_job_active_record"
+ActiveRecord::Base.establish_connection(adapter: "postgresql", host: "127.0.0.1", username: "shop", password: "s3cret", database: "shop")
+Work = Struct.new(:number) do
+  def perform; end
+end
+END
+su postgres -c "psql -qc \"CREATE ROLE shop LOGIN PASSWORD 's3cret'\" -c 'CREATE DATABASE shop OWNER shop' -c 'GRANT pg_read_all_data TO steadfast' postgres"
+PGPASSWORD=s3cret psql -q -h 127.0.0.1 -U shop shop <<'END'
+CREATE TABLE delayed_jobs (id bigserial PRIMARY KEY, priority int NOT NULL DEFAULT 0, attempts int NOT NULL DEFAULT 0, handler text NOT NULL,
+  last_error text, run_at timestamp, locked_at timestamp, failed_at timestamp, locked_by text, queue text, created_at timestamp, updated_at timestamp);
+END
 "#;
 
 #[test]
@@ -437,8 +453,10 @@ fn the_recipes_are_right_about_the_real_servers() {
         );
         machine.write(&format!("/etc/systemd/system/{name}.service"), &text);
     }
-    machine.sh("systemctl daemon-reload; systemctl enable -q --now gunicorn puma celery");
+    machine.sh("systemctl daemon-reload; systemctl enable -q --now gunicorn puma celery sidekiq delayed-job");
     machine.sh("cd /srv/app && python3 -c 'import tasks; [tasks.work.delay() for _ in range(5)]'");
+    machine.sh("ruby -r /srv/app/sidekiq.rb -e '5.times { Work.perform_async }'");
+    machine.sh("ruby -r /srv/app/delayed.rb -e '5.times { |n| Delayed::Job.enqueue Work.new(n) }'");
     let names = [
         "rabbitmq-server",
         "redis-server",
@@ -449,6 +467,8 @@ fn the_recipes_are_right_about_the_real_servers() {
         "gunicorn",
         "puma",
         "celery",
+        "sidekiq",
+        "delayed-job",
     ];
     for name in names {
         let recipe = format!("{}/config/recipes/{name}.service.toml", env!("CARGO_MANIFEST_DIR"));

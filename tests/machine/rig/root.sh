@@ -28,6 +28,7 @@ readonly PACKAGES=(
 readonly SERVERS=(
   redis-server memcached rabbitmq-server postgresql mariadb-server nginx openssl
   python3-celery python3-redis python3-amqp php-fpm puma
+  ruby-sidekiq ruby-delayed-job-active-record ruby-pg
 )
 
 say() { printf 'rig: %s\n' "$*" >&2; }
