@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use procfs::process::Process;
 use rustix::process::{Flock, FlockType, fcntl_getlk};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -36,25 +37,32 @@ pub async fn read() -> PackagesReading {
 fn look(root: &Path, now: Moment) -> PackagesReading {
     let below = |path: &str| root.join(path.trim_start_matches('/'));
     let written = DATABASES.iter().filter_map(|path| written_ms(&below(path))).max();
+    // The first of the locks is held from the first step of the work to its last.
+    let holder = LOCKS.iter().find_map(|path| holder(&below(path)));
+    let began_ms = holder.as_ref().and_then(|(_, began_ms)| *began_ms);
     PackagesReading {
-        busy: LOCKS.iter().find_map(|path| holder(&below(path))),
+        busy: holder.map(|(who, _)| who),
+        began_at: began_ms.map(|at| now.at_boot_ms(at)),
         worked_at: written.map(|at| now.at_wall_ms(at)),
     }
 }
 
-/// Who holds the lock of this file.
-fn holder(path: &Path) -> Option<String> {
+/// Who holds the lock of this file, and when that process began, in milliseconds after boot.
+fn holder(path: &Path) -> Option<(String, Option<i64>)> {
     let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).ok()?;
     let file: File = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
     // Asks whether we could lock it, and locks nothing.
     let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok()??;
     let Some(pid) = held.pid else {
-        return Some(format!("the holder of {}", path.display()));
+        return Some((format!("the holder of {}", path.display()), None));
     };
-    let pid = pid.as_raw_nonzero();
-    let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let name = if name.trim().is_empty() { "a package manager" } else { name.trim() };
-    Some(format!("{name} (pid {pid})"))
+    let pid = pid.as_raw_nonzero().get();
+    let Ok(stat) = Process::new(pid).and_then(|process| process.stat()) else {
+        return Some((format!("a package manager (pid {pid})"), None));
+    };
+    let ticks = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
+    let began_ms = i64::try_from(stat.starttime).ok().map(|began| began.saturating_mul(1000) / ticks);
+    Some((format!("{} (pid {pid})", stat.comm), began_ms))
 }
 
 fn written_ms(path: &Path) -> Option<i64> {
@@ -108,7 +116,10 @@ mod tests {
         };
         let mut out = std::io::BufReader::new(child.stdout.take().expect("its output"));
         std::io::BufRead::read_line(&mut out, &mut String::new()).expect("a line");
-        let busy = look(root.path(), NOW).busy.expect("somebody holds it");
+        let now = clock::now();
+        let seen = look(root.path(), now);
+        assert!(seen.began_at.is_some_and(|began| now.since(began) < Duration::from_secs(60)), "{seen:?}");
+        let busy = seen.busy.expect("somebody holds it");
         assert!(busy.ends_with(&format!("(pid {})", child.id())), "{busy}");
         drop(child.stdin.take());
         child.wait().expect("it ends");

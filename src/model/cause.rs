@@ -105,6 +105,8 @@ pub enum Tie {
 pub struct Evidence {
     pub what: What,
     pub at: Moment,
+    /// When its job was first seen; where none was, when it was seen itself.
+    pub ordered_at: Moment,
     /// The reading that completed the transition.
     pub after: UnitReading,
     /// The last job that was seen on the unit meanwhile.
@@ -146,8 +148,8 @@ pub struct Fate {
     pub rest: Option<Rest>,
     /// `NRestarts=` when it was last up.
     pub restarts_up: u32,
-    /// The last job since it rested.
-    pub job: Option<Job>,
+    /// The last job since it rested, and when it was first seen.
+    pub job: Option<(Job, Moment)>,
     /// Which job came along with which other unit.
     pub pull: Option<(u32, Pull)>,
     /// Our order to which a start or restart was put down: one order makes one.
@@ -165,6 +167,8 @@ pub struct Fate {
 pub struct PackagesReading {
     /// Who holds its lock, for people: `apt-get (pid 812)`.
     pub busy: Option<String>,
+    /// When the process that holds it began.
+    pub began_at: Option<Moment>,
     /// When its database was last written.
     pub worked_at: Option<Moment>,
 }

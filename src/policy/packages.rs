@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::cause::PackagesReading;
+use crate::model::cause::{Evidence, PackagesReading};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Phase, State};
@@ -102,18 +102,20 @@ pub fn quiet(state: &State, now: Moment) -> Option<(String, Option<Moment>)> {
     (trusted && until > now).then(|| (why.to_owned(), Some(until)))
 }
 
-/// Who was at work at that moment, as far as is known now.
+/// Who was at work when this came about, as far as is known now.
 #[must_use]
-pub fn at_work(state: &State, at: Moment) -> Option<String> {
+pub fn at_work(state: &State, evidence: &Evidence) -> Option<String> {
     let packages = &state.seen.packages;
     if state.seen.host.user_instance {
         return None;
     }
-    packages.last.busy.clone().or_else(|| {
-        // It has let go of its lock since, but wrote its database after that moment.
-        let written = packages.last.worked_at?.plus(limits::PACKAGES_SLACK);
-        (written > at).then(|| "a package manager".to_owned())
-    })
+    if let Some(who) = &packages.last.busy {
+        let there = packages.last.began_at.is_none_or(|there| there <= evidence.ordered_at);
+        return there.then(|| who.clone());
+    }
+    // It has let go of its lock since, but wrote its database after that moment.
+    let written = packages.last.worked_at?.plus(limits::PACKAGES_SLACK);
+    (written > evidence.at).then(|| "a package manager".to_owned())
 }
 
 /// Looks again where that is due, and gives up an answer that does not come.

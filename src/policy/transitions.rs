@@ -31,7 +31,8 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
     let missed = unseen && !by_stop_job && missed_stop(last_active.as_deref(), reading);
     let is_done = done(reading, seen.settings.as_ref());
     if let Some(job) = reading.job {
-        seen.fate.job = Some(job);
+        let known = seen.fate.job.filter(|(known, _)| *known == job);
+        seen.fate.job = Some(known.unwrap_or((job, turn.now)));
     }
     let restarted_itself = reading.n_restarts > seen.fate.restarts_up;
     let waited = seen.fate.rest.as_ref().is_some_and(|rest| rest.passing);
@@ -47,7 +48,7 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
         seen.fate.restarts_up = reading.n_restarts;
     }
     // We order starts and restarts: a job that is told to be a stop is never ours.
-    let theirs = job.is_some_and(|job| job.kind == JobKind::Stop);
+    let theirs = job.is_some_and(|(job, _)| job.kind == JobKind::Stop);
     let ours = given && !theirs && !seen.resume && !stopping;
     let starts = state.seen.manager == Some(ManagerState::Starting);
     let what = what.or_else(|| (first && up && starts).then_some(What::Started));
@@ -57,8 +58,9 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
     let evidence = Evidence {
         what,
         at: turn.now,
+        ordered_at: job.map_or(turn.now, |(_, since)| since),
         after: reading.clone(),
-        job,
+        job: job.map(|(job, _)| job),
         by_stop_job: by_stop_job && !ours,
         missed: missed && !ours && !stopping,
         ours: if what == What::Stopped { ours } else { started_by_us(state, unit, reading) },
@@ -107,7 +109,7 @@ fn settle_one(state: &mut State, unit: &UnitName, turn: &mut Turn) {
         return;
     };
     turn.touch(unit);
-    let at_work = packages::at_work(state, evidence.at);
+    let at_work = packages::at_work(state, &evidence);
     let at_work = at_work.filter(|_| attribution::asks_for_packages(&evidence));
     let (cause, message) = attribution::attribute(&evidence, at_work.as_deref());
     hold(state, unit, &evidence, &cause, turn);

@@ -169,12 +169,16 @@ impl Story {
         };
     }
 
-    /// `packages busy "dpkg (pid 7)"`, `packages idle`, `packages wrote` (just now), `packages silent`.
+    /// `packages busy "dpkg (pid 7)"`, `packages begins "dpkg (pid 7)"` (just now), `packages idle`, `packages wrote` (just now), `packages silent`.
     fn packages(&mut self, words: &[&str]) -> Result<(), String> {
         self.packages = match (first(words)?, words.get(1)) {
             ("idle", _) => Some(PackagesReading::default()),
             ("busy", Some(who)) => {
                 Some(PackagesReading { busy: Some((*who).to_owned()), ..PackagesReading::default() })
+            }
+            ("begins", Some(who)) => {
+                let (busy, began_at) = (Some((*who).to_owned()), Some(self.now));
+                Some(PackagesReading { busy, began_at, ..PackagesReading::default() })
             }
             ("wrote", _) => Some(PackagesReading { worked_at: Some(self.now), ..PackagesReading::default() }),
             ("silent", _) => None,

@@ -583,7 +583,8 @@ impl Outside for Host {
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {
                 let busy = self.busy_since.map(|_| "dpkg (pid 7)".to_owned());
-                let reading = PackagesReading { worked_at: self.busy_since, busy };
+                let began_at = self.busy_since;
+                let reading = PackagesReading { worked_at: self.busy_since, busy, began_at };
                 self.outcome(1, Observation::PackageManagerRead(reading));
             }
             Action::ReadEnablement { units } => {
