@@ -8,11 +8,13 @@ pub mod policy;
 
 pub mod runtime;
 
+pub mod alert;
 pub mod clock;
 pub mod config;
 pub mod files;
 pub mod probe;
 pub mod release;
+pub mod secret;
 pub mod store;
 pub mod systemd;
 

@@ -1,0 +1,173 @@
+//! Telling people: who is told what, and what they are sent.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::finding::Severity;
+use super::moment::Moment;
+use super::probe::Secret;
+
+/// One `[alert.NAME]`: a way to tell people, and what it is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SinkSpec {
+    pub name: String,
+    pub kind: SinkKind,
+    pub min_severity: Severity,
+    /// Labels that an alert must have, and the shell pattern that each must match.
+    pub matching: BTreeMap<String, String>,
+    /// Told only of what has fired for this long, and nobody acknowledged.
+    pub after: Duration,
+    /// Told again this often while it fires and nobody acknowledged it.
+    pub repeat: Option<Duration>,
+    /// So many messages within `interval`; what comes beyond is told together, as one.
+    pub burst: u32,
+    pub interval: Duration,
+    /// A delivery that takes longer has failed.
+    pub timeout: Duration,
+}
+
+/// How a sink is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    Webhook(Webhook),
+    Smtp(Smtp),
+    Alertmanager(Alertmanager),
+    Sentry {
+        /// `https://KEY@HOST/PROJECT`, without the key where `secret` is the whole DSN.
+        dsn: String,
+        secret: Option<Secret>,
+    },
+    Command {
+        /// The program and its arguments; it belongs to root.
+        command: Vec<String>,
+    },
+}
+
+impl SinkKind {
+    /// As `type =` says it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Webhook(_) => "webhook",
+            Self::Smtp(_) => "smtp",
+            Self::Alertmanager(_) => "alertmanager",
+            Self::Sentry { .. } => "sentry",
+            Self::Command { .. } => "command",
+        }
+    }
+}
+
+/// `type = "webhook"`: a POST with JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Webhook {
+    /// Empty where `secret` is the whole URL.
+    pub url: String,
+    pub format: WebhookFormat,
+    /// The whole URL where that is secret (Slack's is), else the token of `Authorization: Bearer`.
+    pub secret: Option<Secret>,
+}
+
+/// Whose JSON a webhook is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WebhookFormat {
+    /// The alert as the contract has it.
+    Json,
+    Slack,
+    Ntfy,
+}
+
+/// `type = "smtp"`: a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Smtp {
+    pub host: String,
+    pub port: u16,
+    pub encryption: Encryption,
+    pub user: Option<String>,
+    pub secret: Option<Secret>,
+    pub from: String,
+    pub to: Vec<String>,
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// A relay on this host.
+    Plain,
+    /// Refused where the server does not offer it.
+    StartTls,
+    Tls,
+}
+
+/// `type = "alertmanager"`: each of a cluster is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alertmanager {
+    pub urls: Vec<String>,
+    pub user: Option<String>,
+    pub secret: Option<Secret>,
+}
+
+/// What one delivery carries.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Names this delivery; grows by one.
+    pub id: u64,
+    pub host: String,
+    /// One alert; several where they are told together.
+    pub alerts: Vec<Alert>,
+}
+
+/// What people are told of one incident.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alert {
+    /// The same for all that is ever told of this incident to whomever: who gets it twice can tell.
+    pub key: String,
+    pub status: AlertStatus,
+    /// How often this sink was told before that it fires.
+    pub repeats: u32,
+    pub incident: u64,
+    /// `None` concerns the host.
+    pub unit: Option<String>,
+    /// The code of the finding that opened the incident.
+    pub code: String,
+    pub severity: Severity,
+    /// One sentence.
+    pub summary: String,
+    pub evidence: Vec<String>,
+    /// What was decided and done so far, a sentence each, oldest first.
+    pub done: Vec<String>,
+    /// What comes next, or why nothing does.
+    pub next: Option<String>,
+    /// What changed before it began, most suspect first.
+    pub changes: Vec<String>,
+    /// A command that repairs it, where one is known.
+    pub repair: Option<String>,
+    /// Units whose trouble it explains.
+    pub affected: Vec<String>,
+    pub owner: Option<String>,
+    pub runbook: Option<String>,
+    /// `host`, `unit`, `code`, `severity`, `owner`, and what the files add.
+    pub labels: BTreeMap<String, String>,
+    pub started_at: Moment,
+    /// `None` while it fires.
+    pub ended_at: Option<Moment>,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertStatus {
+    Firing,
+    Resolved,
+    /// Somebody tries whether it arrives.
+    Test,
+}
+
+impl AlertStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+            Self::Test => "test",
+        }
+    }
+}
