@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host as Where, Observation};
+use steadfast::model::operator::Ask;
 use steadfast::model::spec::{Settings, Spec};
 use steadfast::model::unit::{ActiveState, JobKind, JobResult, ManagerState, UnitName};
 use steadfast::policy;
@@ -106,9 +107,12 @@ impl Run {
             if host.calm || !host.chance.percent(60) { None } else { Some(host.chance.below(400)) };
         // Outcomes of our earlier life are told to nobody.
         host.events.retain(|_, event| !matches!(event, Event::Tell(_) | Event::Read { .. }));
-        for (at, _) in std::mem::take(&mut host.asked).into_values() {
-            // Whether a hold came to be is told to nobody.
+        for (at, ask) in std::mem::take(&mut host.asked).into_values() {
+            // Whether a hold came to be, or ended, is told to nobody.
             host.units[at].held_until = None;
+            if ask == Ask::Resume {
+                host.units[at].stopped_until = None;
+            }
         }
         let manager = host.manager;
         let boot_id = format!("boot-{}", host.boot);
