@@ -1,0 +1,131 @@
+//! `type = "alertmanager"`: each member of a cluster is told; it is enough that one takes it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use crate::model::alert::{Alert, AlertStatus, Alertmanager, Message};
+use crate::model::moment::Moment;
+
+use super::http::{self, Login, Post};
+use super::{blocking, late, text, words};
+
+/// It fires for so long after we last said so; the policy says it again long before.
+const FIRES: Duration = Duration::from_secs(240);
+/// So long a test is shown.
+const TEST: Duration = Duration::from_secs(60);
+/// Alerts in one POST.
+const ALERTS: usize = 500;
+/// Longest value of a label, in characters.
+const LABEL: usize = 200;
+/// Longest description, in bytes.
+const DESCRIPTION: usize = 4096;
+/// Longest other annotation, in characters.
+const ANNOTATION: usize = 500;
+
+/// Delivers it to all at once.
+pub async fn deliver(
+    cluster: &Alertmanager,
+    message: &Message,
+    now: Moment,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<(), String> {
+    let password = blocking::secret(cluster.secret.as_ref()).await?;
+    let body = alerts(message, now).to_string().into_bytes();
+    let asked = cluster.urls.iter().map(|url| {
+        let login = match (&cluster.user, &password) {
+            (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
+            (None, Some(token)) => Login::Bearer(token.clone()),
+            (_, None) => Login::None,
+        };
+        let post = Post {
+            url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
+            content_type: "application/json",
+            headers: Vec::new(),
+            login,
+            body: body.clone(),
+        };
+        // Each within the limit, so that one that hangs hides no other that took it.
+        async move { timeout_at(deadline, http::post(post)).await.unwrap_or_else(|_| Err(late(timeout))) }
+    });
+    let answers = join_all(asked).await;
+    if answers.iter().any(Result::is_ok) {
+        return Ok(());
+    }
+    let why: Vec<String> = answers.into_iter().filter_map(Result::err).collect();
+    Err(if why.is_empty() { "it has no URL".to_owned() } else { why.join("; ") })
+}
+
+fn alerts(message: &Message, now: Moment) -> Value {
+    message.alerts.iter().take(ALERTS).map(|alert| one(&message.host, alert, now)).collect()
+}
+
+fn one(host: &str, alert: &Alert, now: Moment) -> Value {
+    let ends = match alert.status {
+        AlertStatus::Firing => now.plus(FIRES),
+        AlertStatus::Resolved => alert.ended_at.unwrap_or(now),
+        AlertStatus::Test => now.plus(TEST),
+    };
+    let mut annotations = BTreeMap::from([
+        ("summary", text::line(&alert.summary, ANNOTATION)),
+        ("description", words::of_alert(host, alert, now, DESCRIPTION)),
+    ]);
+    annotations.extend(alert.runbook.as_ref().map(|url| ("runbook_url", text::line(url, ANNOTATION))));
+    json!({
+        "labels": labels(host, alert),
+        "annotations": annotations,
+        "startsAt": text::rfc3339(alert.started_at.wall_ms),
+        "endsAt": text::rfc3339(ends.wall_ms),
+    })
+}
+
+/// They are its identity: nothing in them may change between firing and resolved.
+fn labels(host: &str, alert: &Alert) -> BTreeMap<String, String> {
+    let name = match alert.status {
+        AlertStatus::Test => "Test".to_owned(),
+        AlertStatus::Firing | AlertStatus::Resolved => camel_case(&alert.code),
+    };
+    // To Alertmanager an empty label is none.
+    let full = alert.labels.iter().filter(|(_, value)| !value.is_empty());
+    let mut labels: BTreeMap<String, String> =
+        full.map(|(name, value)| (valid(name), text::line(value, LABEL))).collect();
+    labels.insert("alertname".to_owned(), format!("Steadfast{name}"));
+    labels.insert("instance".to_owned(), text::line(host, LABEL));
+    labels
+}
+
+/// `unit-inactive` → `UnitInactive`
+fn camel_case(code: &str) -> String {
+    let words = code.split(|c: char| !c.is_ascii_alphanumeric());
+    words
+        .flat_map(|word| {
+            let mut letters = word.chars();
+            letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters)
+        })
+        .collect()
+}
+
+/// A name as Prometheus takes it: `[a-zA-Z_][a-zA-Z0-9_]*`.
+fn valid(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let valid: String = name.chars().take(LABEL).map(plain).collect();
+    if valid.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') { valid } else { format!("_{valid}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_prometheus_takes_them() {
+        assert_eq!(camel_case("unit-crash-looping"), "UnitCrashLooping");
+        assert_eq!(
+            [valid("team"), valid("k8s.io/x"), valid("1st"), valid("")],
+            ["team", "k8s_io_x", "_1st", "_"]
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! One POST, and whether it was accepted.
+
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::{Client, Request, Response, Url, redirect};
+
+use super::{blocking, failure, text};
+
+/// Longest part of an answer that is read.
+const ANSWER: usize = 4096;
+/// How long the words of a refusal are waited for, when the refusal itself is known.
+const WORDS: Duration = Duration::from_secs(1);
+/// Longest host in a message, in characters.
+const HOST: usize = 120;
+/// Shortest part of a secret URL that is struck out of answers by itself.
+const PART: usize = 6;
+
+/// Who sends.
+pub const USER_AGENT: &str = concat!("steadfast/", env!("CARGO_PKG_VERSION"));
+
+/// What proves who we are.
+#[derive(Debug)]
+pub enum Login {
+    None,
+    Bearer(String),
+    Basic { user: String, password: String },
+}
+
+/// What is sent.
+#[derive(Debug)]
+pub struct Post {
+    pub url: String,
+    pub content_type: &'static str,
+    pub headers: Vec<(&'static str, String)>,
+    pub login: Login,
+    pub body: Vec<u8>,
+}
+
+/// Sends it; 2xx is delivered, redirects are not followed.
+///
+/// # Errors
+/// One clause that names the server, never the path of the URL, which may be a secret.
+pub async fn post(post: Post) -> Result<(), String> {
+    // What the library says is left out: it may quote the URL.
+    let url = Url::parse(&post.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let url = url.ok_or("it has no http:// or https:// URL")?;
+    let shown = shown(&url);
+    let plain = url.scheme() == "http";
+    let client = client(plain).await.map_err(|why| format!("{shown}: {why}"))?;
+    let request =
+        request(&client, url, post).map_err(|why| format!("{shown}: cannot make the request, {why}"))?;
+    let secrets = secrets(&request);
+    let response =
+        client.execute(request).await.map_err(|error| format!("{shown}: {}", failure::why(&error)))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    if status.is_redirection() {
+        return Err(format!("{shown} answered {}, a redirect, which is not followed", status.as_u16()));
+    }
+    let words = tokio::time::timeout(WORDS, beginning(response)).await.unwrap_or_default();
+    Err(format!("{shown} answered {}, {}", status.as_u16(), text::quoted(&words, &secrets)))
+}
+
+/// Scheme, host and port.
+fn shown(url: &Url) -> String {
+    let host = text::line(url.host_str().unwrap_or_default(), HOST);
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let path = if url.path() == "/" && url.query().is_none() { "" } else { "/…" };
+    format!("{}://{host}{port}{path}", url.scheme())
+}
+
+/// A client for this one request: no connection, address or certificate outlives it.
+async fn client(plain: bool) -> Result<Client, String> {
+    let build = move || {
+        init();
+        let builder = Client::builder()
+            .user_agent(USER_AGENT)
+            .no_proxy()
+            .referer(false)
+            .pool_max_idle_per_host(0)
+            .redirect(redirect::Policy::none());
+        // A host may have no certificates; then plain HTTP works all the same.
+        if plain { builder.tls_certs_only([]).build() } else { builder.build() }
+    };
+    let built = if plain { build() } else { blocking::call(build).await? };
+    built.map_err(|error| format!("cannot prepare the request, {}", failure::why(&error)))
+}
+
+/// Chooses the cryptography of TLS for the whole process; again does nothing.
+pub fn init() {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Lost only against another first call, which chose the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
+    }
+}
+
+fn request(client: &Client, url: Url, post: Post) -> Result<Request, String> {
+    let mut builder = client.post(url).header(reqwest::header::CONTENT_TYPE, post.content_type);
+    for (name, value) in post.headers {
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| format!("{name} is no header"))?;
+        builder = builder.header(HeaderName::from_static(name), value);
+    }
+    builder = match post.login {
+        Login::None => builder,
+        Login::Bearer(token) => builder.bearer_auth(token),
+        Login::Basic { user, password } => builder.basic_auth(user, Some(password)),
+    };
+    builder.body(post.body).build().map_err(|error| failure::why(&error))
+}
+
+/// What a server may send back of what we sent, and nobody shall read: the URL, parts of it, and what proves who we are.
+fn secrets(request: &Request) -> Vec<String> {
+    let url = request.url();
+    let mut secrets = vec![url.to_string(), url.path().to_owned()];
+    let parts = url.path().split('/').chain(url.query().unwrap_or_default().split(['&', '=']));
+    secrets.extend([url.username(), url.password().unwrap_or_default()].map(str::to_owned));
+    secrets.extend(parts.filter(|part| part.len() >= PART).map(str::to_owned));
+    let proof = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    secrets.extend(proof.and_then(|value| value.split_once(' ')).map(|(_, proof)| proof.to_owned()));
+    // The path of a bare host is no secret.
+    secrets.retain(|secret| secret != "/");
+    secrets
+}
+
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut read = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let room = ANSWER.saturating_sub(read.len());
+        read.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
+        if chunk.len() >= room {
+            break;
+        }
+    }
+    read
+}

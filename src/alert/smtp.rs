@@ -1,0 +1,145 @@
+//! `type = "smtp"`: a mail. Firing and resolved of an incident stand in one thread.
+
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MessageBuilder};
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
+use lettre::transport::smtp::extension::ClientId;
+
+use crate::model::alert::{Encryption, Message, Smtp};
+use crate::model::moment::Moment;
+
+use super::{blocking, failure, http, text, words};
+
+/// Longest key in the id of a mail, in bytes.
+const KEY: usize = 150;
+/// Threads that one mail belongs to.
+const THREADS: usize = 10;
+/// How long the end of a delivered conversation is waited for.
+const GOOD_BYE: std::time::Duration = std::time::Duration::from_secs(1);
+/// Longest host in a message, in characters.
+const HOST: usize = 120;
+
+/// Delivers it: a connection of its own, closed afterwards. All recipients get it, or it has failed.
+pub async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), String> {
+    let password = blocking::secret(smtp.secret.as_ref()).await?;
+    let server = format!("{}:{}", text::line(&smtp.host, HOST), smtp.port);
+    let secrets: Vec<String> = password.iter().cloned().collect();
+    let told = |why: String| text::without(&format!("{server}: {why}"), &secrets);
+    let mail = mail(smtp, message, now).map_err(told)?;
+    let mut connection = connect(smtp, &message.host).await.map_err(told)?;
+    if let (Some(user), Some(password)) = (&smtp.user, &password) {
+        let credentials = Credentials::new(user.clone(), password.clone());
+        let allowed = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
+        if let Err(error) = allowed {
+            connection.abort().await;
+            // Not in the server's words: it may repeat what it was sent.
+            return Err(told(match error.status() {
+                Some(code) => format!("it refuses the user {user} or the password ({code})"),
+                None if error.is_client() => "it lets nobody log in with a password here".to_owned(),
+                None => failure::why(&error),
+            }));
+        }
+    }
+    // A refusal closes the connection by itself.
+    let sent = connection.send(mail.envelope(), &mail.formatted()).await;
+    sent.map_err(|error| told(refused(&error)))?;
+    // It is delivered: who is slow to say good-bye changes nothing.
+    tokio::time::timeout(GOOD_BYE, connection.abort()).await.unwrap_or_default();
+    Ok(())
+}
+
+async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String> {
+    let tls = match smtp.encryption {
+        Encryption::Plain => None,
+        Encryption::StartTls | Encryption::Tls => {
+            let name = smtp.host.clone();
+            let made = blocking::call(move || {
+                http::init();
+                TlsParameters::new(name)
+            });
+            Some(made.await?.map_err(|error| failure::why(&error))?)
+        }
+    };
+    let (at_once, later) = match smtp.encryption {
+        Encryption::Tls => (tls, None),
+        Encryption::StartTls | Encryption::Plain => (None, tls),
+    };
+    let hello = hello(host);
+    let server = (smtp.host.as_str(), smtp.port);
+    let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &hello, at_once, None)
+        .await
+        .map_err(|error| refused(&error))?;
+    if let Some(tls) = later {
+        if !connection.can_starttls() {
+            connection.abort().await;
+            return Err("it does not offer STARTTLS, and nothing is sent without".to_owned());
+        }
+        connection.starttls(tls, &hello).await.map_err(|error| refused(&error))?;
+    }
+    Ok(connection)
+}
+
+fn refused(error: &lettre::transport::smtp::Error) -> String {
+    match error.status() {
+        Some(code) => format!("it answered {code}, {}", text::quoted(failure::why(error).as_bytes(), &[])),
+        None => failure::why(error),
+    }
+}
+
+/// Our name, where it can be one.
+fn hello(host: &str) -> ClientId {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
+    if !host.is_empty() && host.len() <= 255 && host.chars().all(plain) {
+        ClientId::Domain(host.to_owned())
+    } else {
+        ClientId::default()
+    }
+}
+
+fn mail(smtp: &Smtp, message: &Message, now: Moment) -> Result<lettre::Message, String> {
+    let address = |text: &String| -> Result<Mailbox, String> {
+        text.parse().map_err(|_| format!("\"{}\" is no address of mail", text::line(text, HOST)))
+    };
+    let mut threads: Vec<String> =
+        message.alerts.iter().map(|one| id(&one.key, None, &message.host)).collect();
+    threads.sort();
+    threads.dedup();
+    threads.truncate(THREADS);
+    let first = message.alerts.first();
+    let key = first.map(|alert| alert.key.as_str()).unwrap_or_default();
+    let mut builder = MessageBuilder::new()
+        .from(address(&smtp.from)?)
+        .subject(words::subject(message, now))
+        .message_id(Some(id(key, Some(message.id), &message.host)))
+        .references(threads.join(" "))
+        .header(ContentType::TEXT_PLAIN)
+        .raw_header(raw("Auto-Submitted", "auto-generated"));
+    if let [thread] = threads.as_slice() {
+        builder = builder.in_reply_to(thread.clone());
+    }
+    for to in &smtp.to {
+        builder = builder.to(address(to)?);
+    }
+    builder.body(words::body(message, now)).map_err(|error| format!("cannot write the mail: {error}"))
+}
+
+fn raw(name: &'static str, value: &str) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+}
+
+/// `<KEY.ID.steadfast@HOST>`; without a delivery's id, what all mails of one alert refer to.
+fn id(key: &str, delivery: Option<u64>, host: &str) -> String {
+    let plain = |text: &str| -> String {
+        let plain = |byte: u8| {
+            if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.' {
+                char::from(byte).to_string()
+            } else {
+                format!("_{byte:02x}")
+            }
+        };
+        text.bytes().take(KEY).map(plain).collect()
+    };
+    let delivery = delivery.map(|id| format!(".{id}")).unwrap_or_default();
+    format!("<{}{delivery}.steadfast@{}>", plain(key), plain(host))
+}

@@ -1,0 +1,105 @@
+//! Every sink against a small real server on loopback: what it is sent, and every way to fail.
+
+mod http;
+mod mail;
+mod told;
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use super::deliver;
+use crate::model::alert::{
+    Alert, AlertStatus, Alertmanager, Message, SinkKind, SinkSpec, Webhook, WebhookFormat,
+};
+use crate::model::finding::Severity;
+use crate::model::moment::Moment;
+use crate::model::probe::Secret;
+
+/// 2026-11-20T10:00:00.007Z
+const BEGAN: i64 = 1_795_168_800_007;
+
+fn moment(after: i64) -> Moment {
+    Moment { boot_ms: 1_000_000 + after, wall_ms: BEGAN + after }
+}
+
+fn alert(status: AlertStatus) -> Alert {
+    let labels = [
+        ("host", "web1"),
+        ("unit", "horizon.service"),
+        ("code", "release-outdated"),
+        ("severity", "critical"),
+        ("k8s.io/team", "media"),
+    ];
+    Alert {
+        key: "web1/horizon.service#17".to_owned(),
+        status,
+        repeats: 0,
+        incident: 17,
+        unit: Some("horizon.service".to_owned()),
+        code: "release-outdated".to_owned(),
+        severity: Severity::Critical,
+        summary: "the main process 100 (php) runs 41 < 42 & not \"current\"".to_owned(),
+        evidence: vec!["/proc/100/cwd is /srv/app/releases/41".to_owned()],
+        done: vec!["restarted at 10:01:00, the new process failed its probe".to_owned()],
+        next: Some("quarantined: a person must look".to_owned()),
+        changes: vec!["release 41 → 42 at 09:59:30".to_owned(), "php8.2 upgraded".to_owned()],
+        repair: Some("systemctl restart horizon.service".to_owned()),
+        affected: vec!["shop.service".to_owned(), "worker@1.service".to_owned()],
+        owner: Some("team-media".to_owned()),
+        runbook: Some("https://wiki.example.org/horizon".to_owned()),
+        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        started_at: moment(0),
+        ended_at: (status == AlertStatus::Resolved).then(|| moment(245_000)),
+    }
+}
+
+fn message(alerts: Vec<Alert>) -> Message {
+    Message { id: 7, host: "web1".to_owned(), alerts }
+}
+
+fn firing() -> Message {
+    message(vec![alert(AlertStatus::Firing)])
+}
+
+fn resolved() -> Message {
+    message(vec![alert(AlertStatus::Resolved)])
+}
+
+fn sink(kind: SinkKind) -> SinkSpec {
+    SinkSpec {
+        name: "test".to_owned(),
+        kind,
+        min_severity: Severity::Warning,
+        matching: BTreeMap::new(),
+        after: Duration::ZERO,
+        repeat: None,
+        burst: 10,
+        interval: Duration::from_secs(600),
+        timeout: Duration::from_secs(20),
+    }
+}
+
+fn webhook(url: &str, format: WebhookFormat, secret: Option<Secret>) -> SinkSpec {
+    sink(SinkKind::Webhook(Webhook { url: url.to_owned(), format, secret }))
+}
+
+fn alertmanager(urls: &[String]) -> SinkSpec {
+    sink(SinkKind::Alertmanager(Alertmanager { urls: urls.to_vec(), user: None, secret: None }))
+}
+
+/// A file of root's that holds a secret.
+fn secret(text: &str) -> (tempfile::TempDir, Secret) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("secret");
+    std::fs::write(&path, text).expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("private");
+    (directory, Secret::File(path.to_string_lossy().into_owned()))
+}
+
+#[tokio::test]
+async fn a_command_is_the_daemons_business() {
+    let command = sink(SinkKind::Command { command: vec!["/bin/true".to_owned()] });
+    assert_eq!(deliver(&command, &firing()).await, Err("a command needs the service manager".to_owned()));
+    assert_eq!(deliver(&command, &message(Vec::new())).await, Ok(()), "nothing to tell");
+}

@@ -1,0 +1,65 @@
+//! The words and variables of a message.
+
+use super::super::{environment, json, words};
+use super::*;
+
+#[test]
+fn a_message_is_read_on_a_phone() {
+    let now = moment(245_000);
+    let mut again = firing();
+    again.alerts[0].repeats = 2;
+    let mut host = alert(AlertStatus::Firing);
+    (host.unit, host.code, host.incident) = (None, "host-storm".to_owned(), 18);
+    let mixed = message(vec![alert(AlertStatus::Firing), host, alert(AlertStatus::Resolved)]);
+    let test = message(vec![Alert { incident: 0, ..alert(AlertStatus::Test) }]);
+    let told: Vec<String> = [firing(), again, resolved(), test, mixed]
+        .iter()
+        .map(|message| format!("Subject: {}\n\n{}", words::subject(message, now), words::body(message, now)))
+        .collect();
+    insta::assert_snapshot!(told.join("\n========\n"));
+}
+
+#[test]
+fn many_long_alerts_stay_within_the_limit_and_keep_what_to_do() {
+    let mut long = alert(AlertStatus::Firing);
+    long.summary = "ä\u{1b}[31m".repeat(2000);
+    long.evidence = vec!["ö".repeat(5000); 100];
+    long.changes = long.evidence.clone();
+    long.affected = long.evidence.clone();
+    let now = moment(1000);
+    let one = message(vec![long.clone()]);
+    let body = words::body(&one, now);
+    assert!(body.len() <= words::BODY, "{}", body.len());
+    assert!(body.ends_with("Acknowledge: steadfast ack 17\n") && !body.contains('\u{1b}'), "{body}");
+    let many = message(vec![long; 500]);
+    let body = words::body(&many, now);
+    assert!(body.len() <= words::BODY, "{}", body.len());
+    assert!(body.contains("And 488 more: #17"), "{body}");
+    assert!(words::subject(&many, now).starts_with("[500 firing] web1: horizon.service"));
+    assert!(words::subject(&one, now).chars().count() <= 180);
+    let json = json::within(&many, 64 * 1024);
+    assert!(json.len() <= 64 * 1024, "{}", json.len());
+    let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(told["left_out"], 480);
+}
+
+#[test]
+fn a_command_is_told_in_variables_of_one_line() {
+    let mut odd = alert(AlertStatus::Firing);
+    odd.summary = "two\nlines\0 and\u{1b}more".to_owned();
+    let told: BTreeMap<String, String> = environment(&message(vec![odd])).into_iter().collect();
+    let of = |name: &str| told.get(&format!("STEADFAST_{name}")).unwrap_or_else(|| panic!("{name}")).as_str();
+    assert_eq!([of("STATUS"), of("INCIDENT"), of("UNIT")], ["firing", "17", "horizon.service"]);
+    assert_eq!([of("CODE"), of("SEVERITY"), of("HOST")], ["release-outdated", "critical", "web1"]);
+    assert_eq!((of("KEY"), of("SUMMARY")), ("web1/horizon.service#17", "two lines  and more"));
+    let json: serde_json::Value = serde_json::from_str(of("ALERT")).expect("JSON");
+    assert_eq!(json["alerts"][0]["code"], "release-outdated");
+    for value in told.values() {
+        assert!(!value.contains(|c: char| c.is_control()), "{value}");
+    }
+    let both = message(vec![alert(AlertStatus::Resolved), alert(AlertStatus::Firing)]);
+    let told: BTreeMap<String, String> = environment(&both).into_iter().collect();
+    assert_eq!(told["STEADFAST_STATUS"], "firing");
+    assert_eq!(told["STEADFAST_UNIT"], "horizon.service");
+    assert_eq!(told["STEADFAST_SUMMARY"], "[1 firing, 1 resolved] web1: horizon.service");
+}

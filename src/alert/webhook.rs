@@ -1,0 +1,113 @@
+//! `type = "webhook"`: a POST of our JSON, of Slack's, or of a text for ntfy.
+
+use serde_json::{Value, json};
+
+use crate::model::alert::{Alert, AlertStatus, Message, Webhook, WebhookFormat};
+use crate::model::finding::Severity;
+use crate::model::moment::Moment;
+
+use super::http::{self, Login, Post};
+use super::{blocking, json, text, words};
+
+/// Longest JSON of ours, in bytes.
+const JSON: usize = 256 * 1024;
+/// Longest keys of a message, in characters.
+const KEYS: usize = 1000;
+/// Slack's limits, in characters: of a header, and of a section.
+const SLACK_HEADER: usize = 150;
+const SLACK_SECTION: usize = 2900;
+/// Sections of one message; Slack takes 50 blocks, people fewer.
+const SLACK_SECTIONS: usize = 12;
+/// Bytes of a section's text before it is escaped.
+const SLACK_TEXT: usize = 2500;
+/// Longest body of ntfy, in bytes: what is longer becomes an attachment.
+const NTFY: usize = 4000;
+
+/// Delivers it.
+pub async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<(), String> {
+    let secret = blocking::secret(webhook.secret.as_ref()).await?;
+    let (url, login) = match secret {
+        Some(secret) if webhook.url.is_empty() => (secret, Login::None),
+        Some(token) => (webhook.url.clone(), Login::Bearer(token)),
+        None => (webhook.url.clone(), Login::None),
+    };
+    let (content_type, body) = match webhook.format {
+        WebhookFormat::Json => ("application/json", json::within(message, JSON)),
+        WebhookFormat::Slack => ("application/json", slack(message, now).to_string()),
+        WebhookFormat::Ntfy => ("text/plain; charset=utf-8", ntfy_body(message, now)),
+    };
+    let keys: Vec<&str> = message.alerts.iter().map(|alert| alert.key.as_str()).collect();
+    let mut headers = vec![("x-steadfast-key", text::line(&keys.join(","), KEYS))];
+    if webhook.format == WebhookFormat::Ntfy {
+        headers.extend(ntfy_headers(message, now));
+    }
+    http::post(Post { url, content_type, headers, login, body: body.into_bytes() }).await
+}
+
+/// A text for notifications, and blocks to read.
+fn slack(message: &Message, now: Moment) -> Value {
+    let subject = words::subject(message, now);
+    let head = text::line(&subject, SLACK_HEADER);
+    let mut blocks = vec![json!({
+        "type": "header",
+        "text": { "type": "plain_text", "text": head, "emoji": false },
+    })];
+    let section = |alert: &Alert| {
+        let text = match message.alerts.len() {
+            1 => words::of_alert(&message.host, alert, now, SLACK_TEXT),
+            _ => words::among_others(&message.host, alert, now, SLACK_TEXT / 2),
+        };
+        json!({ "type": "section", "text": { "type": "mrkdwn", "text": escaped(&text, SLACK_SECTION) } })
+    };
+    blocks.extend(message.alerts.iter().take(SLACK_SECTIONS).map(section));
+    let more = message.alerts.len().saturating_sub(SLACK_SECTIONS);
+    if more > 0 {
+        let text = format!("… and {more} more: steadfast status");
+        blocks.push(json!({ "type": "section", "text": { "type": "plain_text", "text": text } }));
+    }
+    json!({ "text": escaped(&subject, SLACK_SECTION), "blocks": blocks })
+}
+
+/// Slack's three special characters, escaped; whole ones within the limit.
+fn escaped(text: &str, limit: usize) -> String {
+    let mut escaped = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        let (part, chars) = match c {
+            '&' => ("&amp;", 5),
+            '<' => ("&lt;", 4),
+            '>' => ("&gt;", 4),
+            _ => ("", 1),
+        };
+        length += chars;
+        if length > limit {
+            break;
+        }
+        if part.is_empty() { escaped.push(c) } else { escaped.push_str(part) }
+    }
+    escaped
+}
+
+fn ntfy_body(message: &Message, now: Moment) -> String {
+    text::bytes(
+        &match message.alerts.as_slice() {
+            [alert] => words::of_alert(&message.host, alert, now, NTFY),
+            _ => words::body(message, now),
+        },
+        NTFY,
+    )
+}
+
+fn ntfy_headers(message: &Message, now: Moment) -> [(&'static str, String); 3] {
+    let firing = message.alerts.iter().filter(|alert| alert.status == AlertStatus::Firing);
+    let (priority, tags) = match firing.map(|alert| alert.severity).max() {
+        Some(Severity::Critical) => ("urgent", "rotating_light"),
+        Some(Severity::Warning) => ("high", "warning"),
+        None => ("default", "white_check_mark"),
+    };
+    [
+        ("title", words::subject(message, now)),
+        ("priority", priority.to_owned()),
+        ("tags", format!("{tags},steadfast")),
+    ]
+}

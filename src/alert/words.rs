@@ -1,0 +1,181 @@
+//! A message as people read it, at three in the morning on a phone: a subject, and a body of plain text.
+
+use crate::model::alert::{Alert, AlertStatus, Message};
+use crate::model::moment::Moment;
+
+use super::text;
+
+/// Longest subject, in characters.
+const SUBJECT: usize = 180;
+/// Longest body, in bytes.
+pub const BODY: usize = 8 * 1024;
+/// Longest line of a body, in characters.
+const LINE: usize = 400;
+/// Items of a list: of an alert that comes alone, and of one of several.
+const ALONE: usize = 8;
+const AMONG_OTHERS: usize = 2;
+/// Alerts that a subject names, and that a body describes.
+const NAMED: usize = 3;
+const DESCRIBED: usize = 12;
+
+/// One line.
+pub fn subject(message: &Message, now: Moment) -> String {
+    let subject = match message.alerts.as_slice() {
+        [alert] => headline(&message.host, alert, now),
+        several => of_several(&message.host, several),
+    };
+    text::line(&subject, SUBJECT)
+}
+
+/// `[firing] web1 horizon.service: release-outdated: the main process …`
+fn headline(host: &str, alert: &Alert, now: Moment) -> String {
+    let who = alert.unit.as_ref().map_or_else(|| host.to_owned(), |unit| format!("{host} {unit}"));
+    match alert.status {
+        AlertStatus::Firing => format!("[firing] {who}: {}: {}", alert.code, alert.summary),
+        AlertStatus::Resolved => {
+            format!("[resolved] {who} after {}: {}", text::length(took(alert, now)), alert.code)
+        }
+        AlertStatus::Test => format!("[test] {who}: {}", alert.summary),
+    }
+}
+
+/// `[3 firing, 1 resolved] web1: horizon.service, shop.service, …`
+fn of_several(host: &str, alerts: &[Alert]) -> String {
+    let count = |status: AlertStatus| {
+        let count = alerts.iter().filter(|alert| alert.status == status).count();
+        (count > 0).then(|| format!("{count} {}", status.as_str()))
+    };
+    let counts: Vec<String> = [AlertStatus::Firing, AlertStatus::Resolved, AlertStatus::Test]
+        .into_iter()
+        .filter_map(count)
+        .collect();
+    let mut units: Vec<&str> = Vec::new();
+    for alert in alerts {
+        let unit = alert.unit.as_deref().unwrap_or(&alert.code);
+        if !units.contains(&unit) {
+            units.push(unit);
+        }
+    }
+    let more = if units.len() > NAMED { ", …" } else { "" };
+    units.truncate(NAMED);
+    format!("[{}] {host}: {}{more}", counts.join(", "), units.join(", "))
+}
+
+/// How long it lasted, or lasts.
+fn took(alert: &Alert, now: Moment) -> std::time::Duration {
+    alert.ended_at.unwrap_or(now).since(alert.started_at)
+}
+
+/// Plain text within the limit.
+pub fn body(message: &Message, now: Moment) -> String {
+    if let [alert] = message.alerts.as_slice() {
+        return of_alert(&message.host, alert, now, BODY);
+    }
+    let described = message.alerts.len().min(DESCRIBED);
+    let room = BODY / (described.max(1) + 1);
+    let mut parts: Vec<String> = message
+        .alerts
+        .iter()
+        .take(described)
+        .map(|alert| among_others(&message.host, alert, now, room))
+        .collect();
+    let rest: Vec<&Alert> = message.alerts.iter().skip(described).collect();
+    if !rest.is_empty() {
+        let names: Vec<String> = rest.iter().map(|alert| format!("#{}", alert.incident)).collect();
+        let names = text::line(&names.join(", "), LINE);
+        parts.push(format!("And {} more: {names}\nAll of them: steadfast status\n", rest.len()));
+    }
+    parts.join("\n")
+}
+
+/// All that is known of one alert. What does not fit is cut in the middle: what to do next stands at the end.
+pub fn of_alert(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
+    let text = format!("{}\n{}\n{}", lines(&alert.summary), state(host, alert, now), details(alert, ALONE));
+    with_end(&text, &end(alert), room)
+}
+
+/// One of several, shorter.
+pub fn among_others(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
+    let mut text = headline(host, alert, now);
+    text.push('\n');
+    text.push_str(&details(alert, AMONG_OTHERS));
+    with_end(&lines(&text), &end(alert), room)
+}
+
+fn with_end(text: &str, end: &str, room: usize) -> String {
+    let head = text::bytes(text.trim_end(), room.saturating_sub(end.len() + 2));
+    format!("{head}\n\n{end}")
+}
+
+/// `Firing for 4 min, since 2026-11-20 10:00:00 UTC; critical; release-outdated; web1 horizon.service.`
+fn state(host: &str, alert: &Alert, now: Moment) -> String {
+    let since = text::utc(alert.started_at.wall_ms);
+    let took = text::length(took(alert, now));
+    let told = match (alert.status, alert.ended_at) {
+        (AlertStatus::Test, _) => "A test: nothing is wrong".to_owned(),
+        (AlertStatus::Resolved, Some(ended)) => {
+            format!("Resolved at {} after {took}; it began at {since}", text::utc(ended.wall_ms))
+        }
+        (AlertStatus::Resolved, None) => format!("Resolved; it began at {since}"),
+        (AlertStatus::Firing, _) => format!("Firing for {took}, since {since}"),
+    };
+    let repeats = match alert.repeats {
+        0 => String::new(),
+        before => format!("; told {before} times before"),
+    }
+    .replace("told 1 times", "told once");
+    let unit = alert.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
+    text::line(&format!("{told}{repeats}; {}; {}; {host}{unit}.", alert.severity.as_str(), alert.code), LINE)
+}
+
+/// Evidence, what was done, what comes next, what changed, whom it affects.
+fn details(alert: &Alert, items: usize) -> String {
+    let mut text = String::new();
+    list(&mut text, "Evidence", &alert.evidence, items);
+    list(&mut text, "Done", &alert.done, items);
+    if let Some(next) = &alert.next {
+        text.push_str(&format!("\nNext: {}\n", text::line(next, LINE)));
+    }
+    list(&mut text, "Changed before, most suspect first", &alert.changes, items);
+    if !alert.affected.is_empty() {
+        text.push_str(&format!("\nAffected: {}\n", text::line(&alert.affected.join(", "), LINE)));
+    }
+    text
+}
+
+fn list(text: &mut String, title: &str, items: &[String], most: usize) {
+    if items.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{title}:\n"));
+    for item in items.iter().take(most) {
+        text.push_str(&format!("- {}\n", text::line(item, LINE)));
+    }
+    let more = items.len().saturating_sub(most);
+    if more > 0 {
+        text.push_str(&format!("- … and {more} more\n"));
+    }
+}
+
+/// What the reader can do.
+fn end(alert: &Alert) -> String {
+    let mut rows = Vec::new();
+    let mut row = |name: &str, value: &Option<String>| {
+        rows.extend(value.as_ref().map(|value| format!("{name}: {}\n", text::line(value, LINE))));
+    };
+    row("Repair", &alert.repair);
+    row("Runbook", &alert.runbook);
+    row("Owner", &alert.owner);
+    match alert.status {
+        AlertStatus::Test => {}
+        AlertStatus::Resolved => rows.push(format!("More: steadfast incident {}\n", alert.incident)),
+        AlertStatus::Firing => rows
+            .push(format!("More: steadfast incident {0}\nAcknowledge: steadfast ack {0}\n", alert.incident)),
+    }
+    rows.concat()
+}
+
+/// Each line within its limit, without control characters.
+fn lines(text: &str) -> String {
+    text.lines().map(|line| text::line(line, LINE)).collect::<Vec<_>>().join("\n") + "\n"
+}
