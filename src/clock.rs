@@ -26,6 +26,13 @@ pub fn length(text: &str) -> Result<Duration, String> {
     Duration::try_from(length).map_err(|_| format!("\"{text}\" is negative"))
 }
 
+/// A moment as people all over the world read it: `2026-11-20T10:00:00Z`.
+#[must_use]
+pub fn utc(at: Moment) -> String {
+    let at = jiff::Timestamp::from_second(at.wall_ms.div_euclid(1000)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    at.to_string()
+}
+
 fn read(clock: ClockId) -> i64 {
     clock_gettime(clock)
         .map_or(0, |time| time.tv_sec().saturating_mul(1000).saturating_add(time.tv_nsec() / 1_000_000))
@@ -34,6 +41,11 @@ fn read(clock: ClockId) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_told_in_utc() {
+        assert_eq!(utc(Moment { boot_ms: 5, wall_ms: 1_795_168_800_999 }), "2026-11-20T10:00:00Z");
+    }
 
     #[test]
     fn lengths_are_written_as_people_write_them() {

@@ -11,6 +11,7 @@ pub mod runtime;
 pub mod alert;
 pub mod clock;
 pub mod config;
+pub mod evidence;
 pub mod files;
 pub mod probe;
 pub mod release;

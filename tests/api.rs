@@ -15,10 +15,10 @@ use std::time::Duration;
 use pictures::TEN_O_CLOCK;
 use serde_json::{Value, json};
 use steadfast::api::client::{Client, Error, Events};
-use steadfast::api::server::{Question, serve};
+use steadfast::api::server::{HistoryQuestion, Question, serve};
 use steadfast::api::wire::{Event, ReplyResult, State, Status};
 use steadfast::model::incident::EventKind;
-use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
+use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::Snapshot;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,7 +47,9 @@ impl Served {
         fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(1);
-        let server = tokio::spawn(serve(listener, receiver, ask));
+        let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(1);
+        tokio::spawn(pictures::remember(history));
+        let server = tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions), server }
     }
 
@@ -64,7 +66,10 @@ impl Served {
         let mut questions = self.questions.take().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((request, reply)) = questions.recv().await {
+            while let Some((asked, reply)) = questions.recv().await {
+                let Asked::OfUnit(request) = asked else {
+                    panic!("{asked:?}");
+                };
                 let asked = (request.unit.to_string(), request.who, request.ask);
                 let _ = tell.send(asked);
                 let _ = reply.send(answer.clone());

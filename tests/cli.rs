@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pictures::{TEN_O_CLOCK, ago};
-use steadfast::api::server::{Question, serve};
+use steadfast::api::server::{HistoryQuestion, Question, serve};
 use steadfast::api::wire::{Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
 use steadfast::cli::render::{Look, audit, details, explain, overview, plugin, probes};
 use steadfast::clock;
 use steadfast::model::finding::{ConditionKind, Truth};
-use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult};
+use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
 use steadfast::model::state::OrderKind;
 use steadfast::model::unit::UnitSettings;
@@ -53,7 +53,9 @@ impl Served {
         let listener = UnixListener::bind(directory.path().join("steadfast.sock")).unwrap();
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(8);
-        tokio::spawn(serve(listener, receiver, ask));
+        let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(8);
+        tokio::spawn(pictures::remember(history));
+        tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions) }
     }
 
@@ -61,8 +63,10 @@ impl Served {
         let mut questions = self.questions.take().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((request, reply)) = questions.recv().await {
-                let _ = tell.send(request.ask);
+            while let Some((asked, reply)) = questions.recv().await {
+                if let Asked::OfUnit(request) = asked {
+                    let _ = tell.send(request.ask);
+                }
                 let _ = reply.send(answer.clone());
             }
         });

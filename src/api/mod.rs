@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 pub mod client;
 mod openapi;
+pub mod postmortem;
 pub mod server;
 pub mod wire;
 

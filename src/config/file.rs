@@ -75,6 +75,8 @@ pub struct SettingsFile {
     pub admin_group: Option<String>,
     pub resync: Option<Length>,
     pub startup_hold: Option<Length>,
+    pub changes_within: Option<Length>,
+    pub postmortem_after: Option<Length>,
     pub listen: Option<NotYet>,
     pub alert: Option<NotYet>,
 }

@@ -72,6 +72,9 @@ pub fn settings(text: &str) -> Result<Settings, Vec<Mistake>> {
         admin_group: keys.admin_group,
         resync,
         startup_hold: keys.startup_hold.map_or(usual.startup_hold, |length| length.0),
+        changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
+        postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
+        ..usual
     })
 }
 

@@ -42,6 +42,21 @@ pub async fn run_as(
     }
 }
 
+/// Runs a command that is not a unit's, as the user whose manager it is.
+pub async fn run_ours(
+    orders: &Orders,
+    argv: Vec<String>,
+    environment: Vec<String>,
+    limit: Duration,
+) -> CommandOutcome {
+    if let Err(why) = trusted(argv.first().cloned().unwrap_or_default(), orders.instance()).await {
+        return CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO };
+    }
+    let mut command = command::Command::new(argv, limit);
+    command.environment = environment;
+    command::run(orders, command).await
+}
+
 /// The configuration was loaded with a program that could be trusted; it may have been replaced since.
 async fn trusted(program: String, instance: Instance) -> Result<(), String> {
     let owner = match instance {

@@ -45,7 +45,13 @@ pub fn record(event: &Event) {
         | EventKind::Decided
         | EventKind::Acted
         | EventKind::Outcome
-        | EventKind::Notice => {
+        | EventKind::Notice
+        | EventKind::Deployed
+        | EventKind::Changed
+        | EventKind::Operated
+        | EventKind::Ran
+        | EventKind::Measured
+        | EventKind::Told => {
             tracing::info!(
                 object_systemd_unit = unit,
                 steadfast_code = code,
@@ -67,5 +73,11 @@ fn message_id(kind: EventKind) -> &'static str {
         EventKind::Acted => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f04",
         EventKind::Outcome => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f05",
         EventKind::Notice => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f06",
+        EventKind::Deployed => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f07",
+        EventKind::Changed => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f08",
+        EventKind::Ran => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f09",
+        EventKind::Measured => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f0a",
+        EventKind::Operated => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f0c",
+        EventKind::Told => "5d5f1c6e0a5b4d7e9f1a3c2b4e6d8f0b",
     }
 }

@@ -7,6 +7,7 @@ mod once;
 mod operators;
 mod place;
 mod supervision;
+mod telling;
 mod world;
 
 use std::os::unix::fs::PermissionsExt;
@@ -54,6 +55,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (inbox, observations) = mpsc::channel(INBOX);
     let (reload, reloads) = mpsc::channel(1);
     let (questions, asked) = mpsc::channel(QUESTIONS);
+    let (history, wanted) = mpsc::channel(QUESTIONS);
+    tokio::spawn(operators::tell_history(wanted, store.reader()));
     let (world, answers) = World::new(instance, Some(store), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
     ours.turn(Observation::Started(place::host(user))).await;
@@ -62,7 +65,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
-    tokio::spawn(api::server::serve(listener, snapshots.clone(), questions));
+    tokio::spawn(api::server::serve(listener, snapshots.clone(), questions, history));
     tokio::spawn(supervision::tell_systemd(snapshots));
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot await SIGTERM")?;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::server::Question;
+use crate::api::server::{HistoryQuestion, Question};
 use crate::model::observation::Observation;
-use crate::model::operator::Answer;
+use crate::model::operator::{Answer, Asked};
+use crate::store::Reader;
 
 /// Answers of the loop, by request.
 pub type Answers = mpsc::UnboundedReceiver<(u64, Answer)>;
@@ -21,12 +22,16 @@ pub async fn pass_on(
     loop {
         tokio::select! {
             question = asked.recv() => {
-                let Some((request, back)) = question else {
+                let Some((asked, back)) = question else {
                     return;
                 };
                 waiting.retain(|_, back| !back.is_closed());
-                waiting.insert(request.id, back);
-                if inbox.send(Observation::OperatorAsked(request)).await.is_err() {
+                waiting.insert(asked.id(), back);
+                let observation = match asked {
+                    Asked::OfUnit(request) => Observation::OperatorAsked(request),
+                    Asked::OfAlerts(request) => Observation::AlertsAsked(request),
+                };
+                if inbox.send(observation).await.is_err() {
                     return;
                 }
             }
@@ -37,5 +42,14 @@ pub async fn pass_on(
                 }
             }
         }
+    }
+}
+
+/// Answers questions on the history until nobody asks any more.
+pub async fn tell_history(mut asked: mpsc::Receiver<HistoryQuestion>, reader: Reader) {
+    while let Some((question, back)) = asked.recv().await {
+        let answer = reader.ask(question).await.map_err(|why| why.to_string());
+        // Who asked may have gone.
+        drop(back.send(answer));
     }
 }

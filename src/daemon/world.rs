@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
+use crate::evidence::Look;
 use crate::model::action::Action;
 use crate::model::change::Change;
 use crate::model::moment::Moment;
@@ -42,11 +43,11 @@ const BATCH: usize = 256;
 /// The shells and what leads to them.
 #[derive(Debug)]
 pub struct World {
-    orders: Orders,
+    pub(super) orders: Orders,
     /// `None`: nothing is saved, and nothing is acted on (the commands that look once).
-    store: Option<Store>,
-    /// Where the cursors of logs are kept.
-    cursors: Option<PathBuf>,
+    pub(super) store: Option<Store>,
+    /// The state directory: cursors of logs, evidence and post-mortems are kept in it.
+    pub(super) kept: Option<PathBuf>,
     inbox: mpsc::Sender<Observation>,
     wishes: watch::Sender<Wish>,
     rereads: mpsc::Sender<()>,
@@ -76,13 +77,12 @@ impl World {
         }
         let user = instance == Instance::User;
         let kept = store.as_ref().and_then(|_| place::state_directory(user).ok());
-        let cursors = kept.map(|folder| folder.join("cursors"));
-        let world = Self { orders, store, cursors, inbox, wishes, rereads, links, enablements, answers };
+        let world = Self { orders, store, kept, inbox, wishes, rereads, links, enablements, answers };
         (world, answered)
     }
 
     /// Runs a shell; its outcome is an observation.
-    fn spawn(&self, shell: impl Future<Output = Observation> + Send + 'static) {
+    pub(super) fn spawn(&self, shell: impl Future<Output = Observation> + Send + 'static) {
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
             let observation = shell.await;
@@ -156,7 +156,8 @@ impl World {
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
         let orders = self.orders.clone();
         let instance = orders.instance();
-        let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
+        let cursor =
+            self.kept.as_ref().map(|kept| kept.join("cursors").join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
             let outcome = match &spec.kind {
                 ProbeKind::Command { argv } => {
@@ -227,6 +228,12 @@ impl Outside for World {
             }),
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
             Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
+            Action::SendAlert { sink, message } => self.send_alert(sink, message),
+            Action::CaptureEvidence { incident, unit, control_group, known, changed_since } => {
+                let user = self.orders.instance() == Instance::User;
+                self.capture(Look { incident, unit, control_group, known, changed_since, user });
+            }
+            Action::DraftPostmortem { incident } => self.draft(incident),
             Action::AnswerOperator { request, answer } => drop(self.answers.send((request, answer))),
             Action::Record(event) if self.store.is_some() => journal::record(&event),
             Action::Record(_) => {}

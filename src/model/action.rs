@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::alert::{Message, SinkSpec};
 use super::incident::Event;
+use super::moment::Moment;
 use super::operator::Answer;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
@@ -78,6 +80,25 @@ pub enum Action {
         processes: Vec<(u32, i64)>,
         /// `SIGKILL` instead of `SIGTERM`.
         kill: bool,
+    },
+    /// Tell people, once, within the sink's limit.
+    SendAlert {
+        sink: SinkSpec,
+        message: Message,
+    },
+    /// Look closely at a sick unit (`None`: at the host) and write down what is seen.
+    CaptureEvidence {
+        incident: u64,
+        unit: Option<UnitName>,
+        control_group: String,
+        /// What we know, a line each.
+        known: Vec<String>,
+        /// Packages that were changed since then are told, too.
+        changed_since: Moment,
+    },
+    /// Write the draft of a post-mortem.
+    DraftPostmortem {
+        incident: u64,
     },
     AnswerOperator {
         request: u64,

@@ -1,6 +1,6 @@
 //! Telling people: who is told what, and what they are sent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::finding::Severity;
@@ -170,4 +170,59 @@ impl AlertStatus {
             Self::Test => "test",
         }
     }
+}
+
+/// What is known of one sink.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SinkSeen {
+    /// The delivery under way.
+    pub in_flight: Option<InFlight>,
+    /// Since when nothing arrives, how often it was tried, and why not.
+    pub failing: Option<Failing>,
+    /// When messages arrived, within the interval of the rate cap.
+    pub sent: VecDeque<Moment>,
+    /// Alerts that wait to be told.
+    pub waiting: usize,
+    /// Messages that arrived, and tries that failed, since we started.
+    pub delivered: u64,
+    pub failed: u64,
+    pub delivered_at: Option<Moment>,
+}
+
+/// A delivery under way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InFlight {
+    pub message: u64,
+    /// Given up then.
+    pub until: Moment,
+    /// The incidents that are told of, and what.
+    pub news: Vec<News>,
+    /// Who waits to hear whether a test arrived.
+    pub test: Option<u64>,
+}
+
+/// One incident in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    pub incident: u64,
+    pub status: AlertStatus,
+    /// It says that we gave up.
+    pub gave_up: bool,
+}
+
+/// A sink that cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    pub since: Moment,
+    pub tries: u32,
+    pub retry_at: Moment,
+    pub why: String,
+}
+
+/// Somebody asked for a test, and waits for what the sinks say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TestAsked {
+    /// Sinks that were not tried yet.
+    pub left: Vec<String>,
+    pub results: Vec<(String, Result<(), String>)>,
 }

@@ -158,6 +158,8 @@ pub struct Fate {
     pub flip: Option<(String, Moment)>,
     /// A transition that waits for word of the package manager.
     pub doubt: Option<Evidence>,
+    /// A person's stop holds it until then, whether or not that could be saved; the inner `None`: until it runs again.
+    pub stop_holds: Option<Option<Moment>>,
     /// The manager could not be reached since it was last read: what happened meanwhile was missed.
     pub unseen: bool,
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::incident::Incident;
+use super::incident::{Event, Incident};
 use super::release::PastTarget;
 use super::state::{Durable, Meta, UnitDurable};
 use super::unit::UnitName;
+
+/// Lines of the history that are kept in memory.
+pub const EVENTS_REMEMBERED: usize = 512;
 
 /// One record that is not as it was last saved: the unit of storage. `None` deletes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub enum Change {
     Unit(UnitName, Option<UnitDurable>),
     Incident(u64, Option<Incident>),
     Link(String, Option<Vec<PastTarget>>),
+    /// A line that is added to the history. What memory keeps of it is bounded; the store keeps more.
+    Event(Event),
 }
 
 impl Durable {
@@ -26,6 +31,8 @@ impl Durable {
         differing(&self.units, &saved.units, Change::Unit, &mut changes);
         differing(&self.incidents, &saved.incidents, Change::Incident, &mut changes);
         differing(&self.links, &saved.links, Change::Link, &mut changes);
+        let known = saved.events.keys().next_back().map_or(0, |last| last.saturating_add(1));
+        changes.extend(self.events.range(known..).map(|(_, event)| Change::Event(event.clone())));
         changes
     }
 
@@ -36,6 +43,17 @@ impl Durable {
             Change::Unit(unit, record) => put(&mut self.units, unit, record.as_ref()),
             Change::Incident(id, record) => put(&mut self.incidents, id, record.as_ref()),
             Change::Link(link, record) => put(&mut self.links, link, record.as_ref()),
+            Change::Event(event) => self.remember(event.clone()),
+        }
+    }
+}
+
+impl Durable {
+    /// Adds a line to the history, and forgets the oldest beyond the limit.
+    pub fn remember(&mut self, event: Event) {
+        self.events.insert(event.id, event);
+        while self.events.len() > EVENTS_REMEMBERED {
+            self.events.pop_first();
         }
     }
 }

@@ -154,6 +154,8 @@ codes! {
     /// A unit file that somebody switched off or renamed away.
     SwitchedOff = "switched-off",
     ConfigInvalid = "config-invalid",
+    /// Nothing reaches a sink any more.
+    AlertUndeliverable = "alert-undeliverable",
     /// The service manager cannot be reached.
     HostManagerUnreachable = "host-manager-unreachable",
     /// Too much is being restarted: one unit at a time.

@@ -1,6 +1,8 @@
-//! A stretch of trouble of one unit, from its first finding to its last.
+//! A stretch of trouble of one unit, or of the host, from its first finding to its last.
 
-use super::finding::Code;
+use std::collections::BTreeMap;
+
+use super::finding::{Code, Finding, Severity};
 use super::moment::Moment;
 use super::unit::UnitName;
 
@@ -8,16 +10,95 @@ use super::unit::UnitName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incident {
     pub id: u64,
-    pub unit: UnitName,
+    /// `None`: it concerns the host.
+    pub unit: Option<UnitName>,
     /// The finding that opened it.
     pub cause: Code,
+    /// The worst that was seen of it.
+    pub severity: Severity,
+    /// The finding's sentence.
+    pub summary: String,
+    pub evidence: Vec<String>,
+    /// A command that repairs it, where one is known.
+    pub repair: Option<String>,
+    /// When the fault itself came about, as far as systemd, a link or the last good answer tells.
+    pub began_at: Option<Moment>,
     pub opened_at: Moment,
+    /// When we first decided about it, and when we first did something.
+    pub decided_at: Option<Moment>,
+    pub acted_at: Option<Moment>,
     /// `None` while it is open.
     pub resolved_at: Option<Moment>,
     /// Units that require this one, and whose trouble it explains.
     pub affected: Vec<UnitName>,
     /// The incident that turned out to explain this one.
     pub part_of: Option<u64>,
+    /// Somebody knows: who, and since when.
+    pub acknowledged: Option<Acknowledgement>,
+    /// What changed before it, most suspect first.
+    pub changes: Vec<Change>,
+    /// The sick unit was looked at closely, or that was given up.
+    pub captured_at: Option<Moment>,
+    /// The file with what was seen.
+    pub evidence_file: Option<String>,
+    /// What each sink was told, by its name.
+    pub told: BTreeMap<String, Told>,
+}
+
+impl Incident {
+    /// One that this finding opens now.
+    #[must_use]
+    pub fn new(id: u64, unit: Option<UnitName>, cause: &Finding, now: Moment) -> Self {
+        Self {
+            id,
+            unit,
+            cause: cause.code,
+            severity: cause.severity,
+            summary: cause.message.clone(),
+            evidence: cause.evidence.clone(),
+            repair: cause.repair.clone(),
+            began_at: None,
+            opened_at: now,
+            decided_at: None,
+            acted_at: None,
+            resolved_at: None,
+            affected: Vec::new(),
+            part_of: None,
+            acknowledged: None,
+            changes: Vec::new(),
+            captured_at: None,
+            evidence_file: None,
+            told: BTreeMap::new(),
+        }
+    }
+}
+
+/// Somebody said that they know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acknowledgement {
+    pub at: Moment,
+    pub who: String,
+}
+
+/// Something that changed on the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub at: Moment,
+    /// One sentence.
+    pub what: String,
+}
+
+/// What one sink was told of an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The last delivery that arrived.
+    pub at: Moment,
+    /// How often it was told that it fires.
+    pub firing: u32,
+    /// It was told that it is over.
+    pub resolved: bool,
+    /// It was told that we gave up.
+    pub gave_up: bool,
 }
 
 /// One line of the timeline: a finding, a decision or an action.
@@ -50,6 +131,18 @@ pub enum EventKind {
     Outcome,
     /// Configuration or life cycle.
     Notice,
+    /// A release link leads elsewhere.
+    Deployed,
+    /// Files, packages, settings: something changed on the host, by whatever hand.
+    Changed,
+    /// It started, stopped or restarted by somebody's hand, or with another unit.
+    Operated,
+    /// It did so by itself, or by ours.
+    Ran,
+    /// Figures of a trouble: what waits, what failed.
+    Measured,
+    /// People were told, or could not be.
+    Told,
 }
 
 impl EventKind {
@@ -62,6 +155,12 @@ impl EventKind {
             Self::Acted => "acted",
             Self::Outcome => "outcome",
             Self::Notice => "notice",
+            Self::Deployed => "deployed",
+            Self::Changed => "changed",
+            Self::Operated => "operated",
+            Self::Ran => "ran",
+            Self::Measured => "measured",
+            Self::Told => "told",
         }
     }
 }

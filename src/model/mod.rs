@@ -12,6 +12,7 @@ pub mod boot;
 pub mod cause;
 pub mod change;
 pub mod finding;
+pub mod history;
 pub mod incident;
 pub mod moment;
 pub mod observation;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
+use super::incident::Change;
 use super::moment::Moment;
-use super::operator::Request;
+use super::operator::{AlertRequest, Request};
 use super::probe::{CommandOutcome, ProbeOutcome};
 use super::progress::Sample;
 use super::release::ProcessesReading;
@@ -62,6 +63,14 @@ pub enum Observation {
     EnableFinished { unit: UnitName, order: u64, result: Result<Vec<String>, String> },
     /// A person asks.
     OperatorAsked(Request),
+    /// A message arrived, or why it did not.
+    AlertDelivered { sink: String, message: u64, result: Result<(), String> },
+    /// A sick unit was looked at: the file with what was seen, or why there is none; and packages that were changed.
+    EvidenceCaptured { incident: u64, file: Result<String, String>, changes: Vec<Change> },
+    /// A draft was written to this file, or why it was not.
+    PostmortemDrafted { incident: u64, file: Result<String, String> },
+    /// A person asks about alerts.
+    AlertsAsked(AlertRequest),
     /// A source of progress said this, or why it said nothing.
     ProgressSampled { unit: UnitName, progress: String, answer: Result<Sample, String> },
     /// The durable state could not be saved; what was decided in that turn did not happen.

@@ -15,6 +15,43 @@ pub struct Request {
     pub ask: Ask,
 }
 
+/// A request, of whatever kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    OfUnit(Request),
+    OfAlerts(AlertRequest),
+}
+
+impl Asked {
+    /// Names the waiting caller.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::OfUnit(request) => request.id,
+            Self::OfAlerts(request) => request.id,
+        }
+    }
+}
+
+/// A request about alerts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlertRequest {
+    /// Names the waiting caller.
+    pub id: u64,
+    /// `root`, `anna (uid 1000)`.
+    pub who: String,
+    pub ask: AlertAsk,
+}
+
+/// What people can do about alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlertAsk {
+    /// Somebody knows of this incident: it is not repeated, and told to nobody else.
+    Acknowledge { incident: u64 },
+    /// Tell every sink a test.
+    Test,
+}
+
 /// The operator's commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
@@ -37,6 +74,8 @@ pub enum Answer {
     Refused { message: String },
     /// No such managed unit.
     NotManaged,
+    /// What became of a test, by sink.
+    Tested(Vec<(String, Result<(), String>)>),
 }
 
 /// One step of a recovery, reported by itself.

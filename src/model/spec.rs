@@ -1,7 +1,9 @@
 //! What a person asks for: one unit file, and the settings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::alert::SinkSpec;
 use super::finding::Severity;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
@@ -120,7 +122,7 @@ pub struct DisabledSpec {
 }
 
 /// `steadfast.toml`, complete with defaults.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Members may change things through the status socket, besides root.
     pub admin_group: Option<String>,
@@ -128,11 +130,27 @@ pub struct Settings {
     pub resync: Duration,
     /// Nothing is acted on before this long after a start of ours within boot.
     pub startup_hold: Duration,
+    /// Ways to tell people.
+    pub sinks: Vec<SinkSpec>,
+    /// Labels that every alert has.
+    pub labels: BTreeMap<String, String>,
+    /// How far back it is told what changed before an incident.
+    pub changes_within: Duration,
+    /// An outage that took longer has its post-mortem drafted.
+    pub postmortem_after: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { admin_group: None, resync: Duration::from_secs(30), startup_hold: Duration::from_secs(0) }
+        Self {
+            admin_group: None,
+            resync: Duration::from_secs(30),
+            startup_hold: Duration::from_secs(0),
+            sinks: Vec::new(),
+            labels: BTreeMap::new(),
+            changes_within: Duration::from_secs(30 * 60),
+            postmortem_after: Duration::from_secs(10 * 60),
+        }
     }
 }
 

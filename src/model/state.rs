@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::alert::{SinkSeen, TestAsked};
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
 use super::finding::{Code, Condition, ConditionKind, Finding};
@@ -31,6 +32,8 @@ pub struct Durable {
     pub incidents: BTreeMap<u64, Incident>,
     /// Where each release link led, oldest first, within the limit.
     pub links: BTreeMap<String, Vec<PastTarget>>,
+    /// The last lines of the history, within the limit. None is ever changed.
+    pub events: BTreeMap<u64, Event>,
 }
 
 /// Counters and the boot they belong to.
@@ -250,6 +253,15 @@ pub struct Seen {
     /// The last events, within the limit.
     pub events: VecDeque<Event>,
     pub next_event: u64,
+    /// Each way to tell people, by its name.
+    pub sinks: BTreeMap<String, SinkSeen>,
+    /// When the next of them is to be looked at.
+    pub alerts_due: Option<Moment>,
+    pub next_message: u64,
+    /// Tests of the sinks that people wait for, by request.
+    pub tests: BTreeMap<u64, TestAsked>,
+    /// Incidents whose sick unit is being looked at closely, and until when that is awaited.
+    pub capturing: BTreeMap<u64, Moment>,
 }
 
 /// The durable state cannot be saved.

@@ -179,6 +179,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::Unmanaged
         | Code::SwitchedOff
         | Code::ConfigInvalid
+        | Code::AlertUndeliverable
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved

@@ -1,11 +1,13 @@
 //! Findings as they appear and go, the incident they make, and what is told of it.
 
+use crate::model::action::Action;
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::{EventKind, Incident};
+use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
-use crate::policy::{dependencies, limits};
+use crate::policy::{changes, dependencies, evidence, limits};
 
 /// Replaces a unit's findings; tells what is new and what is gone; opens and closes its incident.
 ///
@@ -37,6 +39,7 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
         .cloned()
         .collect();
     seen.findings.clone_from(&now);
+    worsen(state, unit, &now);
     if let Some(cause) = now.iter().find(|finding| opens(finding.code))
         && !join(state, unit, &now, turn)
     {
@@ -87,21 +90,55 @@ fn calm(state: &State, unit: &UnitName) -> bool {
 }
 
 /// The unit is well: its incident is over once all that it affected are well, too; and so are those that affected it.
-fn settle(state: &mut State, unit: &UnitName, turn: &Turn) {
+fn settle(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let over: Vec<u64> = own(state, unit).into_iter().chain(explaining(state, unit)).collect();
     for id in over {
         let well = state.durable.incidents.get(&id).is_some_and(|incident| {
-            calm(state, &incident.unit) && incident.affected.iter().all(|unit| calm(state, unit))
+            incident.unit.iter().chain(&incident.affected).all(|unit| calm(state, unit))
         });
-        if well && let Some(incident) = state.durable.incidents.get_mut(&id) {
-            incident.resolved_at = Some(turn.now);
+        if well {
+            resolve(state, id, turn);
         }
+    }
+}
+
+/// It is over. What took long has its post-mortem drafted.
+fn resolve(state: &mut State, id: u64, turn: &mut Turn) {
+    let Some(incident) = state.durable.incidents.get_mut(&id) else {
+        return;
+    };
+    incident.resolved_at = Some(turn.now);
+    let (unit, took) = (incident.unit.clone(), turn.now.since(incident.opened_at));
+    if took >= state.seen.settings.postmortem_after {
+        turn.act(Action::DraftPostmortem { incident: id });
+    }
+    let message = format!("incident {id} is over, after {} s", took.as_secs());
+    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
+}
+
+/// The draft of a post-mortem is there, or could not be written.
+pub fn drafted(state: &mut State, id: u64, file: Result<String, String>, turn: &mut Turn) {
+    let message = match file {
+        Ok(file) => format!("a post-mortem is drafted: {file}"),
+        Err(why) => format!("cannot draft a post-mortem: {why}"),
+    };
+    let unit = state.durable.incidents.get(&id).and_then(|incident| incident.unit.clone());
+    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
+}
+
+/// What is worse than what opened it is what people are told.
+fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding]) {
+    let worst = findings.iter().filter(|finding| opens(finding.code)).map(|finding| finding.severity).max();
+    if let Some(id) = own(state, unit)
+        && let Some(incident) = state.durable.incidents.get_mut(&id)
+    {
+        incident.severity = incident.severity.max(worst.unwrap_or(incident.severity));
     }
 }
 
 fn own(state: &State, unit: &UnitName) -> Option<u64> {
     let mut open = state.durable.incidents.values().rev().filter(|incident| incident.resolved_at.is_none());
-    open.find(|incident| incident.unit == *unit).map(|incident| incident.id)
+    open.find(|incident| incident.unit.as_ref() == Some(unit)).map(|incident| incident.id)
 }
 
 /// A trouble that is explained belongs to the incident of its cause, even where it was seen shortly before.
@@ -137,21 +174,28 @@ fn join(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Tur
     true
 }
 
-fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &Turn) {
+fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &mut Turn) {
     if own(state, unit).is_some() {
         return;
     }
+    let began_at = began(state, unit, cause);
+    let id = add(state, Some(unit), cause, began_at, turn);
+    evidence::wish(state, id, turn);
+}
+
+/// A new incident; the oldest that is over goes beyond the limit.
+fn add(
+    state: &mut State,
+    unit: Option<&UnitName>,
+    cause: &Finding,
+    began_at: Option<Moment>,
+    turn: &Turn,
+) -> u64 {
     let id = state.durable.meta.next_id.max(1);
     state.durable.meta.next_id = id.saturating_add(1);
-    let incident = Incident {
-        id,
-        unit: unit.clone(),
-        cause: cause.code,
-        opened_at: turn.now,
-        resolved_at: None,
-        affected: Vec::new(),
-        part_of: None,
-    };
+    let mut incident = Incident::new(id, unit.cloned(), cause, turn.now);
+    incident.began_at = began_at;
+    incident.changes = changes::before(state, unit, turn.now);
     state.durable.incidents.insert(id, incident);
     while state.durable.incidents.len() > limits::INCIDENTS {
         let closed = |incident: &&Incident| incident.resolved_at.is_some();
@@ -160,13 +204,43 @@ fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &Turn) {
         };
         state.durable.incidents.remove(&oldest);
     }
+    id
+}
+
+/// When the fault itself came about, as far as systemd or a link tells.
+fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
+    let seen = state.seen.units.get(unit)?;
+    let reading = seen.reading.as_ref();
+    let at = if matches!(cause.code, Code::UnitInactive | Code::UnitFailed) {
+        reading.and_then(|reading| reading.inactive_since)
+    } else if matches!(cause.code, Code::ReleaseOutdated | Code::WorkersOnlyRestart) {
+        seen.fate.flip.as_ref().map(|(_, switched_at)| *switched_at)
+    } else {
+        None
+    };
+    at.filter(|at| *at <= cause.since)
+}
+
+/// The host's own findings: each is an incident as long as it is there.
+pub fn update_host(state: &mut State, findings: &[Finding], turn: &mut Turn) {
+    let open = |incident: &&Incident| incident.unit.is_none() && incident.resolved_at.is_none();
+    let known: Vec<(u64, Code)> =
+        state.durable.incidents.values().filter(open).map(|incident| (incident.id, incident.cause)).collect();
+    for (id, _) in known.iter().filter(|(_, cause)| !findings.iter().any(|found| found.code == *cause)) {
+        resolve(state, *id, turn);
+    }
+    for cause in findings.iter().filter(|found| !known.iter().any(|(_, cause)| found.code == *cause)) {
+        let twice =
+            state.durable.incidents.values().filter(open).any(|incident| incident.cause == cause.code);
+        if !twice {
+            add(state, None, cause, None, turn);
+        }
+    }
 }
 
 /// A unit is no longer managed: its incident is over.
-pub fn close(state: &mut State, unit: &UnitName, turn: &Turn) {
-    if let Some(id) = own(state, unit)
-        && let Some(incident) = state.durable.incidents.get_mut(&id)
-    {
-        incident.resolved_at = Some(turn.now);
+pub fn close(state: &mut State, unit: &UnitName, turn: &mut Turn) {
+    if let Some(id) = own(state, unit) {
+        resolve(state, id, turn);
     }
 }

@@ -122,3 +122,26 @@ pub const INCIDENTS: usize = 500;
 /// Lines of evidence in a finding, and characters in a line.
 pub const EVIDENCE_LINES: usize = 12;
 pub const EVIDENCE_CHARACTERS: usize = 300;
+/// What changed before an incident that is told.
+pub const CHANGES: usize = 12;
+/// A close look at a sick unit is awaited this long; the shell's own limit is 4 s.
+pub const EVIDENCE: Duration = Duration::from_secs(5);
+/// One that is older is taken anew before a restart.
+pub const EVIDENCE_FRESH: Duration = Duration::from_secs(300);
+/// Lines of what we know that go with it.
+pub const KNOWN_LINES: usize = 200;
+/// More alerts than these that are due at once are told together.
+pub const ALERTS_ALONE: usize = 3;
+/// Alerts in one message.
+pub const ALERTS_TOGETHER: usize = 50;
+/// The first try after one that failed; doubled each time up to the longest.
+pub const ALERT_RETRY: Duration = Duration::from_secs(5);
+pub const LONGEST_ALERT_RETRY: Duration = Duration::from_secs(300);
+/// A sink that fails for this long is told of by the others.
+pub const UNDELIVERABLE: Duration = Duration::from_secs(60);
+/// A delivery is given up this long after the sink's own limit.
+pub const DELIVERY_SLACK: Duration = Duration::from_secs(5);
+/// Figures of a trouble are told this often.
+pub const MEASURED: Duration = Duration::from_secs(60);
+/// Lines of what was done that an alert carries.
+pub const DONE_LINES: usize = 8;

@@ -7,13 +7,16 @@
 )]
 
 pub mod active;
+pub mod alerts;
 pub mod attribution;
 pub mod awake;
 pub mod boot;
+pub mod changes;
 pub mod conditions;
 pub mod coverage;
 pub mod dependencies;
 pub mod enablement;
+pub mod evidence;
 pub mod health;
 pub mod incidents;
 pub mod judgement;
@@ -52,6 +55,9 @@ pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<A
         units::act(state, unit, &mut turn);
     }
     state.seen.touched.extend(touched);
+    let of_host = snapshot::host_findings(state, now);
+    incidents::update_host(state, &of_host, &mut turn);
+    alerts::act(state, &mut turn);
     turn.actions
 }
 
@@ -95,6 +101,14 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::EnableFinished { unit, order, result } => {
             recovery::enable_finished(state, &unit, order, &result, turn);
         }
+        Observation::AlertDelivered { sink, message, result } => {
+            alerts::delivered(state, &sink, message, result, turn);
+        }
+        Observation::EvidenceCaptured { incident, file, changes } => {
+            evidence::captured(state, incident, file, changes, turn);
+        }
+        Observation::PostmortemDrafted { incident, file } => incidents::drafted(state, incident, file, turn),
+        Observation::AlertsAsked(request) => alerts::asked(state, request, turn),
         Observation::OperatorAsked(request) => operator::asked(state, request, turn),
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
         Observation::Saved => boot::saved(state, turn),
@@ -116,6 +130,7 @@ pub fn next_deadline(state: &State) -> Option<Moment> {
         seen.storm_due,
         seen.boot_in_flight_until.or(seen.boot_due),
         seen.save_failure.as_ref().map(boot::save_retry),
+        seen.alerts_due,
     ];
     probes_of_host.into_iter().flatten().min()
 }

@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, proven};
-use crate::policy::{incidents, operator, recovery, releases};
+use crate::policy::{alerts, incidents, operator, recovery, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -133,7 +133,9 @@ fn by_conditions(seen: &UnitSeen) -> UnitState {
     UnitState::Ok
 }
 
-fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
+/// What is wrong with the host, and with ourselves.
+#[must_use]
+pub fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
     let seen = &state.seen;
     let mut findings: Vec<Finding> = seen
         .problems
@@ -167,6 +169,7 @@ fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
         let found = finding(Code::HostStorm, Severity::Critical, message, since);
         findings.push(proven(found, Vec::new(), Some("steadfast status".to_owned())));
     }
+    findings.extend(alerts::undeliverable(state, now));
     let impaired = seen.impaired.iter();
     findings
         .extend(impaired.map(|((code, _), (at, why))| finding(*code, Severity::Warning, why.clone(), *at)));

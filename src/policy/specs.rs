@@ -21,7 +21,9 @@ pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
     enter_boot(state, now);
     state.seen.started_at = now;
     // Event ids grow over our own restarts: they begin at the wall clock's milliseconds.
-    state.seen.next_event = u64::try_from(now.wall_ms).unwrap_or(0);
+    let last = state.durable.events.keys().next_back().map_or(0, |last| last.saturating_add(1));
+    state.seen.next_event = u64::try_from(now.wall_ms).unwrap_or(0).max(last);
+    state.seen.events = state.durable.events.values().cloned().collect();
 }
 
 /// After a reboot what is durable is told by the wall clock, and by this boot's clock from now on.
@@ -49,6 +51,9 @@ pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -
         let stop = decided.units.get(unit).and_then(|decided| decided.hold.as_ref());
         if let Some(stop) = stop.filter(|hold| hold.kind.is_implicit()) {
             known.hold.get_or_insert_with(|| stop.clone());
+        }
+        if let (Some(hold), Some(until)) = (&mut known.hold, seen.fate.stop_holds) {
+            hold.until = hold.until.zip(until).map(|(known, until)| known.max(until));
         }
         if known.recovery.is_none() {
             let asked = std::mem::take(&mut seen.asked).into_iter();
@@ -102,8 +107,18 @@ fn shift(durable: &mut Durable, now: Moment) {
     }
     for incident in durable.incidents.values_mut() {
         to_now(&mut incident.opened_at);
-        incident.resolved_at.iter_mut().for_each(to_now);
+        let others = [
+            &mut incident.began_at,
+            &mut incident.decided_at,
+            &mut incident.acted_at,
+            &mut incident.captured_at,
+        ];
+        others.into_iter().chain([&mut incident.resolved_at]).flatten().for_each(to_now);
+        incident.acknowledged.iter_mut().for_each(|known| to_now(&mut known.at));
+        incident.changes.iter_mut().for_each(|change| to_now(&mut change.at));
+        incident.told.values_mut().for_each(|told| to_now(&mut told.at));
     }
+    durable.events.values_mut().for_each(|event| to_now(&mut event.at));
     durable.links.values_mut().flatten().for_each(|target| to_now(&mut target.from));
 }
 

@@ -46,6 +46,7 @@ pub fn follow(state: &mut State, unit: &UnitName, first: bool, reading: &UnitRea
     }
     if up {
         seen.fate.restarts_up = reading.n_restarts;
+        seen.fate.stop_holds = None;
     }
     // We order starts and restarts: a job that is told to be a stop is never ours.
     let theirs = job.is_some_and(|(job, _)| job.kind == JobKind::Stop);
@@ -115,6 +116,16 @@ fn settle_one(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     hold(state, unit, &evidence, &cause, turn);
     let what = evidence.what.as_str();
     let told = format!("{unit} {what} ({}): {message}", cause.as_str());
+    let kind = match cause {
+        Cause::Ours | Cause::Systemd | Cause::Crash | Cause::Exit => EventKind::Ran,
+        Cause::Operator
+        | Cause::Deploy
+        | Cause::PackageManager
+        | Cause::Dependency(_)
+        | Cause::Boot
+        | Cause::Shutdown
+        | Cause::Unknown => EventKind::Operated,
+    };
     let last = Transition { what: evidence.what, cause, message, at: evidence.at };
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.fate.last = Some(last);
@@ -124,7 +135,7 @@ fn settle_one(state: &mut State, unit: &UnitName, turn: &mut Turn) {
         // What is put down to somebody now is not to be found as missed after a crash of ours.
         durable.last_active.take_if(|known| *known == evidence.after.invocation);
     }
-    turn.record(state, Some(unit), EventKind::Notice, None, told);
+    turn.record(state, Some(unit), kind, None, told);
 }
 
 /// A stop that somebody wanted is a hold; one of the package manager, of the host, or of a dead unit is not.
@@ -164,6 +175,9 @@ fn hold(state: &mut State, unit: &UnitName, evidence: &Evidence, cause: &Cause, 
     let follow_other = matches!(kind, HoldKind::StoppedWith { .. });
     if let Some(durable) = state.durable.units.get_mut(unit) {
         durable.hold = Some(after_stop(durable.hold.take(), kind, until, turn.now));
+    }
+    if let Some(seen) = state.seen.units.get_mut(unit) {
+        seen.fate.stop_holds = Some(until);
     }
     if follow_other {
         specs::watch(state, turn);

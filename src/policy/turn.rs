@@ -65,11 +65,24 @@ impl Turn {
         code: Option<Code>,
         message: String,
     ) {
+        let incident = unit.and_then(|unit| incidents::of_unit(state, unit));
+        self.record_of(state, incident, unit, kind, code, message);
+    }
+
+    /// The same of this incident.
+    pub fn record_of(
+        &mut self,
+        state: &mut State,
+        incident: Option<u64>,
+        unit: Option<&UnitName>,
+        kind: EventKind,
+        code: Option<Code>,
+        message: String,
+    ) {
         // What cannot be saved is taken back, and decided again with each turn.
         if state.seen.save_failure.is_some() && self.told_lately(state, unit, &message) {
             return;
         }
-        let incident = unit.and_then(|unit| incidents::of_unit(state, unit));
         let seen = &mut state.seen;
         let event =
             Event { id: seen.next_event, at: self.now, unit: unit.cloned(), kind, code, incident, message };
@@ -78,6 +91,15 @@ impl Turn {
             seen.events.pop_front();
         }
         seen.events.push_back(event.clone());
+        if incident.is_some() || kind != EventKind::Notice {
+            // Our own starts and what we manage fill no history.
+            state.durable.remember(event.clone());
+        }
+        if let Some(incident) = incident.and_then(|id| state.durable.incidents.get_mut(&id)) {
+            let decided = matches!(kind, EventKind::Decided | EventKind::Acted);
+            incident.decided_at = incident.decided_at.or(decided.then_some(self.now));
+            incident.acted_at = incident.acted_at.or((kind == EventKind::Acted).then_some(self.now));
+        }
         self.actions.push(Action::Record(event));
     }
 

@@ -160,7 +160,10 @@ impl<O: Outside> Loop<O> {
                 | Action::RestartUnit { .. }
                 | Action::EnableUnit { .. }
                 | Action::EndProcesses { .. }
-                | Action::RunSmokeTest { .. } => {}
+                | Action::RunSmokeTest { .. }
+                | Action::SendAlert { .. }
+                | Action::CaptureEvidence { .. }
+                | Action::DraftPostmortem { .. } => {}
                 Action::AnswerOperator { request, .. } => {
                     let answer = policy::specs::unsaved(why);
                     self.outside.perform(Action::AnswerOperator { request, answer });
@@ -212,6 +215,10 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::JobFinished { .. } => "JobFinished",
         Observation::EnableFinished { .. } => "EnableFinished",
         Observation::OperatorAsked(_) => "OperatorAsked",
+        Observation::AlertsAsked(_) => "AlertsAsked",
+        Observation::AlertDelivered { .. } => "AlertDelivered",
+        Observation::EvidenceCaptured { .. } => "EvidenceCaptured",
+        Observation::PostmortemDrafted { .. } => "PostmortemDrafted",
         Observation::SaveFailed { .. } => "SaveFailed",
         Observation::Saved => "Saved",
         Observation::Impaired { .. } => "Impaired",

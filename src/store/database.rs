@@ -12,13 +12,15 @@ use nix::fcntl::{Flock, FlockArg};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior, ffi, params};
 
 use crate::model::change::Change;
+use crate::model::history::{History, Question};
+use crate::model::incident::Event;
 use crate::model::state::Durable;
 use crate::model::unit::UnitName;
 
 use super::record::Record;
 use super::records::parse;
 use super::set_aside::set_aside;
-use super::{StoreError, schema};
+use super::{StoreError, history, schema};
 
 /// How long an admin's query may keep us waiting.
 const BUSY_LIMIT: Duration = Duration::from_secs(5);
@@ -36,6 +38,8 @@ pub struct Database {
     path: PathBuf,
     /// Device and inode of the file that is open.
     file: Option<(u64, u64)>,
+    /// Lines of the history in it.
+    events: usize,
     /// Released with the file.
     _lock: Flock<File>,
 }
@@ -174,6 +178,7 @@ fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unf
     let units = rows.read("unit", "SELECT unit, body FROM unit")?;
     let incidents = rows.read("incident", "SELECT id, body FROM incident")?;
     let links = rows.read("link", "SELECT link, body FROM link")?;
+    let events = rows.read::<i64, Event>("event", &schema::last_events())?;
     if rows.unread > NOTES {
         let more = rows.unread.saturating_sub(NOTES);
         rows.notes.push(format!("{more} more records are ignored"));
@@ -183,6 +188,7 @@ fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unf
         units: units.into_iter().map(|(unit, record)| (UnitName(unit), record)).collect(),
         incidents: incidents.into_iter().map(|(id, record)| (i64::cast_unsigned(id), record)).collect(),
         links: links.into_iter().collect(),
+        events: events.into_iter().map(|(id, event)| (i64::cast_unsigned(id), event)).collect(),
     };
     if durable.meta.boot_id.is_empty() {
         never_reuse_an_id(&mut durable);
@@ -236,7 +242,15 @@ impl Rows<'_> {
 
 impl Database {
     fn of(connection: Connection, path: &Path, lock: Flock<File>) -> Self {
-        Self { connection, path: path.to_owned(), file: identity(path), _lock: lock }
+        let counted: rusqlite::Result<i64> =
+            connection.query_row("SELECT count(*) FROM event", [], |row| row.get(0));
+        let events = counted.ok().and_then(|count| usize::try_from(count).ok()).unwrap_or_default();
+        Self { connection, path: path.to_owned(), file: identity(path), events, _lock: lock }
+    }
+
+    /// What people ask of the history. `durable`: what is in this file.
+    pub fn answer(&self, durable: &Durable, question: &Question) -> rusqlite::Result<History> {
+        history::answer(durable, &self.connection, question)
     }
 
     /// Why the file at our path is not the database that we have open any more. SQLite notices late, or never.
@@ -276,11 +290,17 @@ impl Database {
         for change in changes {
             write(&transaction, change)?;
         }
+        let new = changes.iter().filter(|change| matches!(change, Change::Event(_))).count();
+        let mut events = self.events.saturating_add(new);
+        if events > schema::EVENTS {
+            events = events.saturating_sub(transaction.execute(&schema::forget_events(), [])?);
+        }
         if given_up() {
             transaction.rollback()?;
             return Ok(false);
         }
         transaction.commit()?;
+        self.events = events;
         Ok(true)
     }
 }
@@ -295,6 +315,7 @@ fn write(connection: &Connection, change: &Change) -> rusqlite::Result<()> {
         Change::Unit(unit, record) => put(connection, "unit", "unit", unit.as_str(), record.as_ref()),
         Change::Incident(id, record) => put(connection, "incident", "id", id.cast_signed(), record.as_ref()),
         Change::Link(link, record) => put(connection, "link", "link", link, record.as_ref()),
+        Change::Event(event) => put(connection, "event", "id", event.id.cast_signed(), Some(event)),
     }
 }
 

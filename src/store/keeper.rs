@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::model::change::Change;
 use crate::model::finding::Code;
+use crate::model::history::{History, Question};
 use crate::model::state::Durable;
 
 use super::database::{self, Database};
@@ -73,6 +74,13 @@ impl Keeper {
     /// What is durable.
     pub fn durable(&self) -> &Durable {
         &self.durable
+    }
+
+    /// What people ask of the history.
+    pub fn answer(&self, question: &Question) -> Result<History, StoreError> {
+        let spare = self.spare.as_ref().map(|spare| &spare.database);
+        let database = spare.or(self.main.as_ref()).ok_or(StoreError::Gone)?;
+        Ok(database.answer(&self.durable, question)?)
     }
 
     /// Saves all of the changes or none: where they belong, or else in the spare place. Says what changed about that.

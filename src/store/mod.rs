@@ -1,6 +1,7 @@
 //! Durable state in an embedded SQLite database. One thread owns the connection; a save is one synced transaction.
 
 mod database;
+mod history;
 mod keeper;
 mod record;
 mod records;
@@ -18,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::model::change::Change;
 use crate::model::finding::Code;
+use crate::model::history::{History, Question};
 use crate::model::state::Durable;
 use keeper::Keeper;
 
@@ -35,11 +37,30 @@ pub struct Store {
     thread: std::thread::JoinHandle<()>,
 }
 
-/// One save.
+/// What the thread is asked to do.
 #[derive(Debug)]
-struct Job {
-    changes: Vec<Change>,
-    done: oneshot::Sender<Result<Vec<News>, StoreError>>,
+enum Job {
+    Save { changes: Vec<Change>, done: oneshot::Sender<Result<Vec<News>, StoreError>> },
+    Answer { question: Question, done: oneshot::Sender<Result<History, StoreError>> },
+}
+
+/// The way to ask what is stored.
+#[derive(Clone, Debug)]
+pub struct Reader(mpsc::Sender<Job>);
+
+impl Reader {
+    /// One answer of the history.
+    ///
+    /// # Errors
+    /// The file cannot be read, or does not answer within 10 s.
+    pub async fn ask(&self, question: Question) -> Result<History, StoreError> {
+        let (done, outcome) = oneshot::channel();
+        let answered = async {
+            self.0.send(Job::Answer { question, done }).await.map_err(|_| StoreError::Gone)?;
+            outcome.await.map_err(|_| StoreError::Gone)?
+        };
+        timeout(SAVE_LIMIT, answered).await.unwrap_or(Err(StoreError::TimedOut))
+    }
 }
 
 /// What is wrong with the place where the state is kept, in words; `None`: it is well again.
@@ -104,11 +125,17 @@ impl Store {
         }
         let (done, outcome) = oneshot::channel();
         let saved = async {
-            let job = Job { changes, done };
+            let job = Job::Save { changes, done };
             self.jobs.send(job).await.map_err(|_| StoreError::Gone)?;
             outcome.await.map_err(|_| StoreError::Gone)?
         };
         timeout(SAVE_LIMIT, saved).await.unwrap_or(Err(StoreError::TimedOut))
+    }
+
+    /// For those who only read.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(self.jobs.clone())
     }
 
     /// Waits for what was ordered and closes the database. Blocks.
@@ -120,10 +147,19 @@ impl Store {
 }
 
 fn work(mut keeper: Keeper, mut queue: mpsc::Receiver<Job>) {
-    while let Some(Job { changes, done }) = queue.blocking_recv() {
-        // A caller who gave up counts the save as failed: then it must not happen.
-        let outcome = keeper.save(&changes, &|| done.is_closed());
-        // It gave up just now: told to nobody.
-        drop(done.send(outcome));
+    while let Some(job) = queue.blocking_recv() {
+        match job {
+            Job::Save { changes, done } => {
+                // A caller who gave up counts the save as failed: then it must not happen.
+                let outcome = keeper.save(&changes, &|| done.is_closed());
+                // It gave up just now: told to nobody.
+                drop(done.send(outcome));
+            }
+            Job::Answer { question, done } => {
+                if !done.is_closed() {
+                    drop(done.send(keeper.answer(&question)));
+                }
+            }
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! How a value is written as JSON and read back. The model knows nothing of it; `records` says it for each noun.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// A value that can be stored. `read` answers why it cannot understand the JSON.
@@ -108,6 +110,20 @@ impl<T: Record> Record for Vec<T> {
             Value::Null => Ok(Self::new()),
             Value::Array(items) => items.iter().map(T::read).collect(),
             other => Err(unlike("a list", other)),
+        }
+    }
+}
+
+impl<T: Record> Record for BTreeMap<String, T> {
+    fn write(&self) -> Value {
+        Value::Object(self.iter().map(|(key, value)| (key.clone(), value.write())).collect())
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        match stored {
+            Value::Null => Ok(Self::new()),
+            Value::Object(items) => items.keys().map(|key| Ok((key.clone(), field(stored, key)?))).collect(),
+            other => Err(unlike("an object", other)),
         }
     }
 }

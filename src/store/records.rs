@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::model::boot::{BootVerdict, Prediction};
-use crate::model::finding::Code;
-use crate::model::incident::Incident;
+use crate::model::finding::{Code, Severity};
+use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
@@ -50,9 +50,47 @@ record!(Recovery {
 });
 record!(Step { name, result, message, took_ms });
 record!(FileId { dev, ino });
-record!(Incident { id, unit, cause, opened_at, resolved_at, affected, part_of });
+record!(Incident {
+    id,
+    unit,
+    cause,
+    severity,
+    summary,
+    evidence,
+    repair,
+    began_at,
+    opened_at,
+    decided_at,
+    acted_at,
+    resolved_at,
+    affected,
+    part_of,
+    acknowledged,
+    changes,
+    captured_at,
+    evidence_file,
+    told,
+});
+record!(Acknowledgement { at, who });
+record!(Change { at, what });
+record!(Told { at, firing, resolved, gave_up });
+record!(Event { id, at, unit, kind, code, incident, message });
 record!(PastTarget { path, id, from });
 
+words!(EventKind {
+    Found = "found",
+    Cleared = "cleared",
+    Decided = "decided",
+    Acted = "acted",
+    Outcome = "outcome",
+    Notice = "notice",
+    Deployed = "deployed",
+    Changed = "changed",
+    Operated = "operated",
+    Ran = "ran",
+    Measured = "measured",
+    Told = "told",
+});
 words!(OrderKind {
     Start = "start",
     Restart = "restart",
@@ -78,6 +116,21 @@ words!(StepResult {
     Failed = "failed",
     Skipped = "skipped",
 });
+
+impl Record for Severity {
+    fn write(&self) -> Value {
+        Value::from(self.as_str())
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        match stored.as_str() {
+            Some("warning") => Ok(Self::Warning),
+            // Incidents of the first version had none.
+            Some("critical") | None => Ok(Self::Critical),
+            Some(other) => Err(format!("unknown severity `{other}`")),
+        }
+    }
+}
 
 impl Record for Code {
     fn write(&self) -> Value {

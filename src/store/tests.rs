@@ -11,8 +11,9 @@ use proptest::sample::select;
 
 use super::*;
 use crate::model::boot::{BootVerdict, Prediction};
-use crate::model::finding::Code;
-use crate::model::incident::Incident;
+use crate::model::finding::{Code, Finding, Severity};
+use crate::model::history::Wanted;
+use crate::model::incident::{self, Acknowledgement, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
@@ -157,15 +158,40 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
 
 fn incident() -> impl Strategy<Value = Incident> {
     let others = (vec(text().prop_map(UnitName), 0..3), option::of(any::<u64>()));
-    let parts = (any::<u64>(), text(), code(), moment(), option::of(moment()), others);
-    parts.prop_map(|(id, unit, cause, opened_at, resolved_at, (affected, part_of))| Incident {
-        id,
-        unit: UnitName(unit),
-        cause,
-        opened_at,
-        resolved_at,
-        affected,
-        part_of,
+    let told = (moment(), any::<u32>(), any::<bool>(), any::<bool>());
+    let told = told.prop_map(|(at, firing, gave_up, resolved)| Told { at, firing, gave_up, resolved });
+    let known = (moment(), text()).prop_map(|(at, who)| Acknowledgement { at, who });
+    let change = (moment(), text()).prop_map(|(at, what)| incident::Change { at, what });
+    let people = (btree_map(text(), told, 0..3), option::of(known), vec(change, 0..3), option::of(text()));
+    let times = (option::of(moment()), option::of(moment()), option::of(moment()), option::of(moment()));
+    let finding = (code(), text(), vec(text(), 0..3), option::of(text()), any::<bool>());
+    let parts =
+        (any::<u64>(), option::of(text()), finding, (moment(), option::of(moment()), times), others, people);
+    parts.prop_map(|(id, unit, finding, (opened_at, resolved_at, times), (affected, part_of), people)| {
+        let (cause, summary, evidence, repair, warning) = finding;
+        let (told, acknowledged, changes, evidence_file) = people;
+        let (began_at, decided_at, acted_at, captured_at) = times;
+        Incident {
+            id,
+            unit: unit.map(UnitName),
+            cause,
+            severity: if warning { Severity::Warning } else { Severity::Critical },
+            summary,
+            evidence,
+            repair,
+            began_at,
+            opened_at,
+            decided_at,
+            acted_at,
+            resolved_at,
+            affected,
+            part_of,
+            acknowledged,
+            changes,
+            captured_at,
+            evidence_file,
+            told,
+        }
     })
 }
 
@@ -190,6 +216,8 @@ fn durable() -> impl Strategy<Value = Durable> {
             units,
             incidents,
             links,
+            // Lines are only ever added: they have a test of their own.
+            events: BTreeMap::new(),
         })
 }
 
@@ -251,21 +279,71 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn sample() -> Durable {
     let at = Moment { boot_ms: 5, wall_ms: 1_795_168_800_000 };
-    let incident = Incident {
-        id: 4,
-        unit: UnitName::from("horizon.service"),
-        cause: Code::ReleaseDeleted,
-        opened_at: at,
-        resolved_at: None,
-        affected: Vec::new(),
-        part_of: None,
+    let cause = Finding {
+        code: Code::ReleaseDeleted,
+        severity: Severity::Critical,
+        message: "it lives in a deleted release".to_owned(),
+        since: at,
+        evidence: Vec::new(),
+        repair: None,
     };
+    let incident = Incident::new(4, Some(UnitName::from("horizon.service")), &cause, at);
     Durable {
         meta: Meta { boot_id: "b".to_owned(), next_id: 5 },
         units: BTreeMap::from([(UnitName::from("horizon.service"), UnitDurable::default())]),
         incidents: BTreeMap::from([(4, incident)]),
         links: BTreeMap::new(),
+        events: BTreeMap::new(),
     }
+}
+
+fn event(id: u64, unit: Option<&str>, incident: Option<u64>) -> Event {
+    let wall_ms = 1_795_168_800_000 + i64::try_from(id).expect("small");
+    Event {
+        id,
+        at: Moment { boot_ms: 5, wall_ms },
+        unit: unit.map(UnitName::from),
+        kind: EventKind::Acted,
+        code: None,
+        incident,
+        message: format!("line {id}"),
+    }
+}
+
+#[test]
+fn lines_outlive_memory_and_those_of_one_incident_are_found() {
+    let scratch = Scratch::new();
+    let (store, empty, _) = scratch.open();
+    let mut durable = sample();
+    for id in 1..=2000 {
+        let line = match id % 4 {
+            0 => event(id, None, None),
+            1 => event(id, Some("horizon.service"), Some(4)),
+            _ => event(id, Some("other.service"), Some(9)),
+        };
+        durable.remember(line);
+        if id % 100 == 0 {
+            // As the loop does: what memory forgets was saved before.
+            save(&store, &durable, &empty);
+        }
+    }
+    let ask = |store: &Store, question| block_on(store.reader().ask(question)).expect("it answers");
+    store.close();
+    let (store, back, _) = scratch.open();
+    assert_eq!(back.events.keys().copied().collect::<Vec<_>>(), (1489..=2000).collect::<Vec<u64>>());
+    let History::Incident(Some(found)) = ask(&store, Question::Incident(4)) else {
+        panic!("it is there");
+    };
+    let ids: Vec<u64> = found.1.iter().map(|line| line.id).collect();
+    let wanted: Vec<u64> = (1..=2000).filter(|id| id % 4 < 2).collect();
+    assert_eq!(ids, wanted, "its own lines and those of the host");
+    assert_eq!(ask(&store, Question::Incident(5)), History::Incident(None));
+    let wanted = Wanted { unit: Some(UnitName::from("horizon.service")), since_ms: None, open: true };
+    let History::Incidents(all) = ask(&store, Question::Incidents(wanted)) else {
+        panic!("a list");
+    };
+    assert_eq!(all.len(), 1);
+    store.close();
 }
 
 fn save(store: &Store, now: &Durable, before: &Durable) -> Vec<News> {

@@ -1,6 +1,8 @@
 //! Made-up snapshots for the tests of the socket and of the commands.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod history;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,8 @@ use steadfast::model::state::{
     Hold, HoldKind, LastAction, NextAction, OrderKind, Phase, Plan, Quarantine, Recovery,
 };
 use steadfast::model::unit::{ActiveState, LoadState, UnitFileState, UnitReading};
+
+pub use history::remember;
 
 pub const MINUTE: u64 = 60;
 pub const HOUR: u64 = 3600;
@@ -418,15 +422,7 @@ pub fn events(now: Moment) -> Vec<Event> {
 pub fn of(units: Vec<UnitStatus>, now: Moment) -> Snapshot {
     let open = units.iter().filter_map(|unit| {
         let cause = unit.findings.first()?;
-        Some(Incident {
-            id: unit.incident?,
-            unit: unit.unit.clone(),
-            cause: cause.code,
-            opened_at: cause.since,
-            resolved_at: None,
-            affected: Vec::new(),
-            part_of: None,
-        })
+        Some(Incident::new(unit.incident?, Some(unit.unit.clone()), cause, cause.since))
     });
     Snapshot {
         at: now,

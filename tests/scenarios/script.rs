@@ -12,7 +12,7 @@ use steadfast::model::state::State;
 use steadfast::model::unit::UnitName;
 use steadfast::policy;
 
-use crate::{told, words};
+use crate::{people, told, words};
 
 /// The made-up day on which every scenario begins: 2026-11-20T10:00:00Z, a minute after boot.
 const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
@@ -29,6 +29,9 @@ pub struct Story {
     pub reads: bool,
     /// What a look at the package manager shows; `None`: nothing answers.
     pub packages: Option<PackagesReading>,
+    /// What becomes of messages to a sink; `None`: nothing is heard. Those that are not named take what they get.
+    pub sinks: BTreeMap<String, Option<Result<(), String>>>,
+    pub settings: Settings,
 }
 
 /// Plays the text and returns it with its answers written anew.
@@ -42,6 +45,8 @@ pub fn play(text: &str) -> Result<String, String> {
         answers: Vec::new(),
         reads: false,
         packages: Some(PackagesReading::default()),
+        sinks: BTreeMap::new(),
+        settings: Settings::default(),
     };
     let mut written = String::new();
     for (number, line) in text.lines().enumerate() {
@@ -93,6 +98,23 @@ impl Story {
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
             "packages" => self.packages(&rest)?,
+            "sink" => {
+                let sink = people::sink(first(&rest)?, rest.get(1..).unwrap_or_default())?;
+                self.settings.sinks.push(sink);
+                if self.state.seen.configured {
+                    self.load();
+                }
+            }
+            "sink-works" | "sink-fails" | "sink-silent" => {
+                let why = rest.get(1..).unwrap_or_default().join(" ");
+                let result = match verb {
+                    "sink-works" => Some(Ok(())),
+                    "sink-fails" => Some(Err(why)),
+                    _ => None,
+                };
+                self.sinks.insert(first(&rest)?.to_owned(), result);
+            }
+            "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
             "saved" => self.observe(Observation::Saved),
             "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
             _ => {
@@ -120,6 +142,21 @@ impl Story {
         self.now = end;
     }
 
+    /// Shells that answer at once, unless the story says otherwise.
+    fn answer_of(&self, action: &Action) -> Option<Observation> {
+        match action {
+            Action::CaptureEvidence { incident, .. } => {
+                let file = Ok(format!("/state/{incident}.txt"));
+                Some(Observation::EvidenceCaptured { incident: *incident, file, changes: Vec::new() })
+            }
+            Action::SendAlert { sink, message } => {
+                let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
+                Some(Observation::AlertDelivered { sink: sink.name.clone(), message: message.id, result })
+            }
+            _ => None,
+        }
+    }
+
     fn observe(&mut self, observation: Observation) {
         let mut actions: VecDeque<Action> = policy::decide(&mut self.state, observation, self.now).into();
         while let Some(action) = actions.pop_front() {
@@ -130,6 +167,9 @@ impl Story {
             }
             if let Some(text) = told::action(&action, self.reads) {
                 self.answers.push(format!("{} {text}", self.clock()));
+            }
+            if let Some(answer) = self.answer_of(&action) {
+                actions.extend(policy::decide(&mut self.state, answer, self.now));
             }
         }
     }
@@ -199,7 +239,7 @@ impl Story {
 
     fn load(&mut self) {
         let specs = self.specs.values().cloned().collect();
-        let settings = Settings::default();
+        let settings = self.settings.clone();
         self.observe(Observation::UnitFilesLoaded { settings, specs, problems: Vec::new() });
     }
 

@@ -1,6 +1,7 @@
 //! What the policy answers, as a line of a scenario.
 
 use steadfast::model::action::Action;
+use steadfast::model::alert::{Alert, AlertStatus};
 use steadfast::model::finding::{Severity, Truth};
 use steadfast::model::incident::{EventKind, Incident};
 use steadfast::model::operator::Answer;
@@ -25,6 +26,8 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
             let code = event.code.map_or("", |code| code.as_str());
             Some(format!("found {code}: {}", event.message))
         }
+        // Each incident has it: stories of something else need not tell it.
+        Action::Record(event) if event.message.starts_with("what is to be seen") => None,
         Action::Record(event) => Some(format!("{}: {}", event.kind.as_str(), event.message)),
         Action::WatchUnits { units, patterns } if reads => {
             let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
@@ -44,6 +47,12 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         }
         Action::RunProbe { unit, probe } if reads => Some(format!("RunProbe {unit} {}", probe.name)),
         Action::ReadPackageManager if reads => Some("ReadPackageManager".to_owned()),
+        Action::CaptureEvidence { incident, .. } if reads => Some(format!("CaptureEvidence {incident}")),
+        Action::SendAlert { sink, message } => {
+            let told: Vec<String> = message.alerts.iter().map(alert).collect();
+            Some(format!("tell {}: {}", sink.name, told.join("; ")))
+        }
+        Action::DraftPostmortem { incident } => Some(format!("DraftPostmortem {incident}")),
         Action::WatchUnits { .. }
         | Action::ReadAllUnits
         | Action::ReadPackageManager
@@ -52,8 +61,26 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         | Action::WatchLinks { .. }
         | Action::InspectProcesses { .. }
         | Action::RunProbe { .. }
+        | Action::CaptureEvidence { .. }
         | Action::SampleProgress { .. } => None,
     }
+}
+
+/// One alert of a message, in short.
+fn alert(alert: &Alert) -> String {
+    let unit = alert.unit.as_deref().unwrap_or("host");
+    let repeats = if alert.repeats > 0 && alert.status == AlertStatus::Firing {
+        format!(" again ({})", alert.repeats)
+    } else {
+        String::new()
+    };
+    let changes = alert.changes.first().map_or(String::new(), |change| format!(" after \"{change}\""));
+    let affected = if alert.affected.is_empty() {
+        String::new()
+    } else {
+        format!(" affects {}", alert.affected.join(","))
+    };
+    format!("{}{repeats} {unit} {}{affected}{changes}", alert.status.as_str(), alert.code)
 }
 
 fn said(answer: &Answer) -> String {
@@ -62,6 +89,13 @@ fn said(answer: &Answer) -> String {
         Answer::Failed { message, .. } => format!("failed: {message}"),
         Answer::Refused { message } => format!("refused: {message}"),
         Answer::NotManaged => "not managed".to_owned(),
+        Answer::Tested(results) => {
+            let sink = |(sink, result): &(String, Result<(), String>)| match result {
+                Ok(()) => format!("{sink} arrived"),
+                Err(why) => format!("{sink} failed: {why}"),
+            };
+            results.iter().map(sink).collect::<Vec<String>>().join("; ")
+        }
     }
 }
 
@@ -100,5 +134,6 @@ pub fn incident(incident: &Incident) -> String {
         (None, Some(_)) => "resolved".to_owned(),
         (None, None) => "open".to_owned(),
     };
+    let unit = unit.as_ref().map_or("host", UnitName::as_str);
     format!("incident {id}: {unit} {}{affects}: {end}", cause.as_str())
 }

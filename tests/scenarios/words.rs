@@ -115,6 +115,7 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
     let (key, value) = pair(word);
     match key {
         "observe" => spec.mode = Mode::Observe,
+        "warning" => spec.severity = Severity::Warning,
         "requires" => spec.requires.push(UnitName::from(value)),
         "no-start" => spec.recovery.start = false,
         "no-enable" => spec.recovery.enable = false,

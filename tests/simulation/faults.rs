@@ -9,7 +9,7 @@ use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Event, Host, UNITS};
 
-const KINDS: u64 = 23;
+const KINDS: u64 = 24;
 
 /// Something goes wrong, or somebody does something. `spared`: it does not happen, though the dice are cast.
 pub fn fault(host: &mut Host, spared: bool) {
@@ -68,6 +68,10 @@ pub fn fault(host: &mut Host, spared: bool) {
         22 => {
             host.mute_until = host.now.plus(length);
             format!("nothing can be asked for {} s", length.as_secs())
+        }
+        23 => {
+            host.mailbox.down = !host.mailbox.down;
+            format!("nobody can be told: {}", host.mailbox.down)
         }
         _ if kind == 20 && broken => asked(host, at, Ask::Resume),
         _ => {

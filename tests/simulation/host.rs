@@ -21,6 +21,7 @@ use steadfast::model::unit::{
 use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
+use crate::mailbox::Mailbox;
 use crate::story::Story;
 
 /// The last two need the first: one serves, one works on a queue.
@@ -127,6 +128,7 @@ pub struct Host {
     pub completed: u64,
     /// Questions of people that are not answered yet.
     pub asked: BTreeMap<u64, (usize, Ask)>,
+    pub mailbox: Mailbox,
     pub requests: u64,
     pub events: BTreeMap<(i64, u64), Event>,
     sequence: u64,
@@ -191,6 +193,7 @@ impl Host {
             depth: 0,
             completed: 0,
             asked: BTreeMap::new(),
+            mailbox: Mailbox::default(),
             requests: 0,
             events: BTreeMap::new(),
             sequence: 0,
@@ -605,6 +608,21 @@ impl Outside for Host {
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
             Action::EndProcesses { .. } => {}
+            Action::CaptureEvidence { incident, .. } => {
+                let file = Ok(format!("/state/{incident}.txt"));
+                let changes = Vec::new();
+                self.perhaps(50, Observation::EvidenceCaptured { incident, file, changes });
+            }
+            Action::DraftPostmortem { incident } => {
+                let file = Ok(format!("/state/{incident}.md"));
+                self.perhaps(50, Observation::PostmortemDrafted { incident, file });
+            }
+            Action::SendAlert { sink, message } => {
+                let (result, wrong) = self.mailbox.receive(&message);
+                self.violations.extend(wrong);
+                let (sink, message) = (sink.name, message.id);
+                self.perhaps(20, Observation::AlertDelivered { sink, message, result });
+            }
             Action::SampleProgress { unit, progress } => {
                 let answer = self.sample(Self::index(&unit));
                 self.perhaps(5, Observation::ProgressSampled { unit, progress: progress.name, answer });

@@ -13,6 +13,9 @@ mod chance;
 mod faults;
 mod host;
 mod invariants;
+mod mailbox;
+#[path = "../scenarios/people.rs"]
+mod people;
 mod run;
 #[path = "../scenarios/script.rs"]
 mod script;

@@ -14,7 +14,7 @@ use steadfast::runtime::Loop;
 use crate::faults::fault;
 use crate::host::{Event, Host, UNITS};
 use crate::story::Story;
-use crate::{invariants, words};
+use crate::{invariants, people, words};
 
 /// What each unit's file asks for, in the words of the scenarios; in the order of `UNITS`. What the worker does is seen at its
 /// queue alone.
@@ -122,7 +122,11 @@ impl Run {
         turn(&mut ours, Observation::Started(place)).await;
         turn(&mut ours, Observation::ManagerChanged(manager)).await;
         let loaded = Observation::UnitFilesLoaded {
-            settings: Settings { resync: Duration::from_secs(60), ..Settings::default() },
+            settings: Settings {
+                resync: Duration::from_secs(60),
+                sinks: vec![people::sink("mail", &["burst=5"]).expect("a sink")],
+                ..Settings::default()
+            },
             specs: WORDS.iter().map(|words| spec(words)).collect(),
             problems: Vec::new(),
         };
@@ -223,6 +227,7 @@ impl Run {
         host.manager = ManagerState::Running;
         host.tell(Observation::ManagerChanged(ManagerState::Running));
         host.mute_until = host.now;
+        host.mailbox.down = false;
         for at in 0..UNITS.len() {
             host.tell_unit(at);
         }
@@ -235,11 +240,13 @@ impl Run {
             .incidents
             .values()
             .filter(|incident| incident.resolved_at.is_none())
-            .map(|incident| format!("{} {}", incident.unit, incident.cause.as_str()))
+            .map(|incident| format!("{:?} {}", incident.unit, incident.cause.as_str()))
             .collect();
         let in_flight = ours.state().durable.units.values().filter(|unit| unit.recovery.is_some()).count();
+        let durable = ours.state().durable.clone();
         let host = ours.outside();
         let mut wrong = invariants::at_rest(host);
+        wrong.extend(host.mailbox.lost(&durable));
         for (name, unit) in UNITS.iter().zip(&host.units) {
             let works = unit.active == ActiveState::Active && !unit.wedged && !unit.stuck;
             if !works || !unit.enabled || unit.runs != host.current {

@@ -18,7 +18,7 @@ use super::routes::{find, unit_in};
 use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};
 use crate::api::wire::{HoldBody, Reply, ReplyResult};
 use crate::clock;
-use crate::model::operator::{Ask, Request};
+use crate::model::operator::{Answer, Ask, Asked, Request};
 use crate::model::unit::UnitName;
 
 /// The longest hold; whoever needs more switches the unit's file off, with a reason and an end.
@@ -26,7 +26,7 @@ pub const HOLD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Characters of a hold's reason.
 const REASON_MAX: usize = 500;
 
-type Answered = Result<(StatusCode, Json<Reply>), Fail>;
+pub type Answered = Result<(StatusCode, Json<Reply>), Fail>;
 type UnitPath = Result<Path<String>, PathRejection>;
 
 pub async fn recover(
@@ -61,12 +61,17 @@ pub async fn hold(
 /// The unit and the caller's name, for a caller who may change a unit that is managed.
 async fn admit(shared: &Shared, peer: Peer, path: UnitPath) -> Result<(UnitName, String), Fail> {
     let name = unit_in(path)?;
-    let admin_group = shared.snapshots.borrow().admin_group.clone();
-    let who = peer.authorize(admin_group).await;
-    let who = who.map_err(|sentence| Fail(StatusCode::FORBIDDEN, sentence))?;
+    let who = name_of(shared, peer).await?;
     let snapshot = shared.snapshots.borrow();
     let unit = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
     Ok((unit.unit.clone(), who))
+}
+
+/// The name of a caller who may change things.
+pub async fn name_of(shared: &Shared, peer: Peer) -> Result<String, Fail> {
+    let admin_group = shared.snapshots.borrow().admin_group.clone();
+    let who = peer.authorize(admin_group).await;
+    who.map_err(|sentence| Fail(StatusCode::FORBIDDEN, sentence))
 }
 
 async fn read(body: Body) -> Result<Bytes, Fail> {
@@ -105,29 +110,39 @@ fn hold_of(body: &[u8]) -> Result<Ask, String> {
     Ok(Ask::Hold { length, reason })
 }
 
-/// Asks the policy and waits for its one answer.
+/// Asks the policy of a unit and waits for its one answer.
 async fn pass_on(shared: &Shared, unit: UnitName, who: String, ask: Ask) -> Answered {
+    let asked = |id| Asked::OfUnit(Request { id, unit: unit.clone(), who, ask });
+    let answer = answer(shared, asked, unit.as_str()).await?;
+    replied(&answer, unit.as_str())
+}
+
+/// Asks the policy, and waits for its one answer. `what`: of which somebody wants to know.
+pub async fn answer(shared: &Shared, asked: impl FnOnce(u64) -> Asked, what: &str) -> Result<Answer, Fail> {
     let (sender, receiver) = oneshot::channel();
-    let request =
-        Request { id: shared.next_request.fetch_add(1, Ordering::Relaxed), unit: unit.clone(), who, ask };
-    shared.ask.try_send((request, sender)).map_err(|error| {
+    let asked = asked(shared.next_request.fetch_add(1, Ordering::Relaxed));
+    shared.ask.try_send((asked, sender)).map_err(|error| {
         let cause = match error {
             TrySendError::Full(_) => "too many requests are waiting",
             TrySendError::Closed(_) => "the supervisor is stopping",
         };
-        let sentence = format!("cannot ask for {unit}: {cause}");
+        let sentence = format!("cannot ask for {what}: {cause}");
         Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
     })?;
     let answer = timeout(ANSWER_TIME, receiver).await.map_err(|_| {
         let sentence =
-            format!("cannot say what became of {unit}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
+            format!("cannot say what became of {what}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
         Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
     })?;
-    let answer = answer.map_err(|_| {
-        let sentence = format!("cannot say what became of {unit}: the supervisor is stopping");
+    answer.map_err(|_| {
+        let sentence = format!("cannot say what became of {what}: the supervisor is stopping");
         Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
-    })?;
-    let reply = Reply::of(&answer).ok_or_else(|| Fail::not_managed(unit.as_str()))?;
+    })
+}
+
+/// The reply with the status that fits its result.
+pub fn replied(answer: &Answer, what: &str) -> Answered {
+    let reply = Reply::of(answer).ok_or_else(|| Fail::not_managed(what))?;
     let status = match reply.result {
         ReplyResult::Done => StatusCode::OK,
         ReplyResult::Failed => StatusCode::INTERNAL_SERVER_ERROR,

@@ -7,6 +7,7 @@
 mod change;
 mod events;
 mod fail;
+mod incidents;
 mod peer;
 mod routes;
 
@@ -24,7 +25,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::model::operator::{Answer, Request};
+use crate::model::history::{self, History};
+use crate::model::operator::{Answer, Asked};
 use crate::model::snapshot::Snapshot;
 use peer::Peer;
 
@@ -50,13 +52,17 @@ const CONNECTION_TIME: Duration = Duration::from_secs(3600);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// What the runtime loop is asked: the request, and where to its answer goes.
-pub type Question = (Request, oneshot::Sender<Answer>);
+pub type Question = (Asked, oneshot::Sender<Answer>);
+
+/// What the stored history is asked, and where to its answer goes.
+pub type HistoryQuestion = (history::Question, oneshot::Sender<Result<History, String>>);
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
 struct Shared {
     snapshots: watch::Receiver<Snapshot>,
     ask: mpsc::Sender<Question>,
+    history: mpsc::Sender<HistoryQuestion>,
     /// The id of the next request.
     next_request: Arc<AtomicU64>,
 }
@@ -66,8 +72,10 @@ pub async fn serve(
     listener: UnixListener,
     snapshots: watch::Receiver<Snapshot>,
     ask: mpsc::Sender<Question>,
+    history: mpsc::Sender<HistoryQuestion>,
 ) {
-    let router = routes::router(Shared { snapshots, ask, next_request: Arc::new(AtomicU64::new(1)) });
+    let router =
+        routes::router(Shared { snapshots, ask, history, next_request: Arc::new(AtomicU64::new(1)) });
     let mut connections = JoinSet::new();
     let most = connections_most(rustix::process::getrlimit(rustix::process::Resource::Nofile).current);
     let mut failing = false;

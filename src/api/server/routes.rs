@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::fail::Fail;
-use super::{Shared, change, events};
+use super::{Shared, change, events, incidents};
 use crate::api::openapi;
 use crate::api::wire::{Health, Status, Unit};
 use crate::model::finding::Code;
@@ -23,6 +23,10 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/units/{unit}/recover", post(change::recover))
         .route("/v1/units/{unit}/hold", post(change::hold))
         .route("/v1/units/{unit}/resume", post(change::resume))
+        .route("/v1/incidents", get(incidents::list))
+        .route("/v1/incidents/{id}", get(incidents::one))
+        .route("/v1/incidents/{id}/ack", post(incidents::acknowledge))
+        .route("/v1/alerts/test", post(incidents::test))
         .route("/v1/events", get(events::events))
         .route("/v1/openapi.json", get(async || Json(openapi::document())))
         .route("/healthz", get(health))

@@ -203,7 +203,7 @@ impl Reply {
             Answer::Done { message, steps } => (ReplyResult::Done, message, steps.as_slice()),
             Answer::Failed { message, steps } => (ReplyResult::Failed, message, steps.as_slice()),
             Answer::Refused { message } => (ReplyResult::Refused, message, [].as_slice()),
-            Answer::NotManaged => return None,
+            Answer::NotManaged | Answer::Tested(_) => return None,
         };
         Some(Self {
             result,

@@ -32,20 +32,6 @@ impl From<&finding::Finding> for Finding {
     }
 }
 
-impl From<&incident::Incident> for Incident {
-    fn from(incident: &incident::Incident) -> Self {
-        Self {
-            id: incident.id,
-            unit: incident.unit.to_string(),
-            cause: incident.cause.as_str().to_owned(),
-            opened_at: incident.opened_at.into(),
-            resolved_at: incident.resolved_at.map(Into::into),
-            affected: incident.affected.iter().map(ToString::to_string).collect(),
-            part_of: incident.part_of,
-        }
-    }
-}
-
 impl From<&incident::Event> for Event {
     fn from(event: &incident::Event) -> Self {
         Self {

@@ -5,6 +5,7 @@
 
 mod convert;
 mod fields;
+mod incident;
 mod reply;
 mod time;
 mod unit;
@@ -14,6 +15,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use incident::{
+    Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, Tested, TestedSink, ToldSink,
+};
 pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{
@@ -164,22 +168,6 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// A command that repairs it, where one is known.
     pub repair: Option<String>,
-}
-
-/// A stretch of trouble of one unit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Incident {
-    pub id: u64,
-    pub unit: String,
-    /// The code of the finding that opened it.
-    pub cause: String,
-    pub opened_at: Time,
-    /// `null` while it is open.
-    pub resolved_at: Option<Time>,
-    /// Units that require this one, and whose trouble it explains.
-    pub affected: Vec<String>,
-    /// The incident that turned out to explain this one.
-    pub part_of: Option<u64>,
 }
 
 /// One line of the timeline; also the data of one server-sent event.

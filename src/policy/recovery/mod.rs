@@ -19,6 +19,7 @@ use crate::model::operator::Answer;
 use crate::model::state::{NextAction, OrderKind, Phase, Plan, Quarantine, Recovery, State};
 use crate::model::unit::UnitName;
 use crate::policy::dependencies;
+use crate::policy::evidence;
 use crate::policy::health;
 use crate::policy::packages;
 use crate::policy::turn::{Turn, sooner};
@@ -126,7 +127,8 @@ fn weigh(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<
         set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
         return;
     }
-    if packages::must_wait(state, unit, turn) {
+    let ends_it = want.kind == OrderKind::Restart;
+    if packages::must_wait(state, unit, turn) || (ends_it && evidence::must_wait(state, unit, turn, wake)) {
         set_plan(state, unit, Plan { next: Some(next), ..Plan::default() }, turn);
         return;
     }

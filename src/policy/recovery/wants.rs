@@ -113,6 +113,7 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::Unmanaged
         | Code::SwitchedOff
         | Code::ConfigInvalid
+        | Code::AlertUndeliverable
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved

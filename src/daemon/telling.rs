@@ -1,0 +1,103 @@
+//! What people are told, and what is written down for them: alerts, evidence, drafts of post-mortems.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+
+use crate::alert;
+use crate::api::postmortem;
+use crate::api::wire::{Incident, IncidentDetails};
+use crate::evidence::{self, Look};
+use crate::model::alert::{Message, SinkKind, SinkSpec};
+use crate::model::history::{History, Question};
+use crate::model::observation::Observation;
+use crate::model::probe::CommandEnd;
+use crate::store::Reader;
+use crate::systemd::orders::Orders;
+
+use super::commands::run_ours;
+use super::world::World;
+
+impl World {
+    /// One delivery through one sink.
+    pub(super) fn send_alert(&self, sink: SinkSpec, message: Message) {
+        if self.store.is_none() {
+            return;
+        }
+        let orders = self.orders.clone();
+        self.spawn(async move {
+            let result = match &sink.kind {
+                SinkKind::Command { command } => told_by(&orders, command, &message, sink.timeout).await,
+                SinkKind::Webhook(_)
+                | SinkKind::Smtp(_)
+                | SinkKind::Alertmanager(_)
+                | SinkKind::Sentry { .. } => alert::deliver(&sink, &message).await,
+            };
+            Observation::AlertDelivered { sink: sink.name, message: message.id, result }
+        });
+    }
+
+    /// A close look at a sick unit.
+    pub(super) fn capture(&self, look: Look) {
+        let Some(folder) = self.kept.as_ref().map(|kept| kept.join("evidence")) else {
+            return;
+        };
+        self.spawn(async move {
+            let incident = look.incident;
+            let (file, changes) = evidence::capture(folder, look).await;
+            Observation::EvidenceCaptured { incident, file, changes }
+        });
+    }
+
+    /// The draft of a post-mortem, as a file.
+    pub(super) fn draft(&self, incident: u64) {
+        let folder = self.kept.as_ref().map(|kept| kept.join("postmortems"));
+        let (Some(folder), Some(store)) = (folder, &self.store) else {
+            return;
+        };
+        let reader = store.reader();
+        self.spawn(async move {
+            let file = draft(folder, reader, incident).await;
+            Observation::PostmortemDrafted { incident, file }
+        });
+    }
+}
+
+/// A command that is told of it by its environment.
+async fn told_by(orders: &Orders, argv: &[String], message: &Message, limit: Duration) -> Result<(), String> {
+    let environment = alert::environment(message).into_iter().map(|(name, value)| format!("{name}={value}"));
+    let ended = run_ours(orders, argv.to_vec(), environment.collect(), limit).await;
+    let said = ended.output.last().map(|line| format!(", \"{line}\"")).unwrap_or_default();
+    match ended.ended {
+        CommandEnd::Exited(0) => Ok(()),
+        CommandEnd::Exited(status) => Err(format!("the command exited with {status}{said}")),
+        CommandEnd::NotRun(why) => Err(format!("the command could not be run: {why}")),
+        other => Err(format!("the command did not end well ({other:?}){said}")),
+    }
+}
+
+async fn draft(folder: PathBuf, reader: Reader, incident: u64) -> Result<String, String> {
+    let found = reader.ask(Question::Incident(incident)).await.map_err(|why| why.to_string())?;
+    let History::Incident(Some(found)) = found else {
+        return Err("its history is not there".to_owned());
+    };
+    let (incident, events) = *found;
+    let events = events.iter().map(Into::into).collect();
+    let details = IncidentDetails { incident: Incident::from(&incident), events };
+    let text = postmortem::draft(&details);
+    let written = spawn_blocking(move || write(&folder, details.incident.id, &text)).await;
+    written.unwrap_or_else(|why| Err(why.to_string()))
+}
+
+fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|why| format!("{}: {why}", folder.display()))?;
+    let path = folder.join(format!("{incident}.md"));
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map(|()| path.display().to_string()).map_err(|why| format!("{}: {why}", path.display()))
+}

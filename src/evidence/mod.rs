@@ -1,0 +1,202 @@
+//! A close look at a sick unit, written down before anything is done to it: bounded in time and size, without secrets.
+
+mod packages;
+mod processes;
+mod redact;
+
+use std::fmt::Write as _;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::AsyncReadExt;
+use tokio::process::Command;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+use crate::clock;
+use crate::model::incident::Change;
+use crate::model::moment::Moment;
+use crate::model::unit::UnitName;
+
+/// The whole look takes no longer; the policy awaits it a little longer.
+const LIMIT: Duration = Duration::from_secs(4);
+/// Each command of the look.
+const COMMAND: Duration = Duration::from_secs(2);
+/// Bytes of each command's output, and of the whole file.
+const OUTPUT: u64 = 256 * 1024;
+const FILE: usize = 1 << 20;
+/// Lines of the unit's own log.
+const LOG_LINES: &str = "--lines=200";
+/// Files that are kept, the newest.
+const KEPT: usize = 100;
+
+/// What is to be looked at.
+#[derive(Clone, Debug)]
+pub struct Look {
+    pub incident: u64,
+    /// `None`: the host alone.
+    pub unit: Option<UnitName>,
+    pub control_group: String,
+    /// What the supervisor knows, a line each.
+    pub known: Vec<String>,
+    /// Packages that were changed since then are told.
+    pub changed_since: Moment,
+    /// Of the user instance of the service manager.
+    pub user: bool,
+}
+
+/// Looks, writes what is seen into a file of this folder, and says which; and which packages were changed lately.
+pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Vec<Change>) {
+    let since = look.changed_since;
+    let changed = spawn_blocking(move || packages::changed(Path::new("/"), since));
+    let changes = async { timeout(LIMIT, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
+    let seen = async {
+        let text = redact::redacted(&text(&look).await);
+        let incident = look.incident;
+        let written = spawn_blocking(move || write(&folder, incident, &text));
+        match timeout(COMMAND, written).await {
+            Ok(Ok(written)) => written,
+            Ok(Err(_)) | Err(_) => Err("it was not written in time".to_owned()),
+        }
+    };
+    tokio::join!(seen, changes)
+}
+
+async fn text(look: &Look) -> String {
+    let now = clock::now();
+    let mut text = format!("Evidence of incident {}, gathered {}\n", look.incident, clock::utc(now));
+    if let Some(unit) = &look.unit {
+        let _written = writeln!(text, "Unit {unit}");
+    }
+    let group = look.control_group.clone();
+    let of_processes = spawn_blocking(move || processes::told(Path::new("/"), &group));
+    let (status, log, processes) = tokio::join!(status(look), log(look), async {
+        timeout(LIMIT, of_processes).await.ok().and_then(Result::ok)
+    });
+    section(&mut text, "What Steadfast knows", &look.known.join("\n"));
+    section(&mut text, "systemctl status", &status);
+    section(
+        &mut text,
+        "Processes, sockets, limits, pressure",
+        processes.as_deref().unwrap_or("not read in time"),
+    );
+    section(&mut text, "The last lines of its log", &log);
+    let mut end = text.len().min(FILE);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+    text
+}
+
+fn section(text: &mut String, title: &str, body: &str) {
+    let _written = write!(text, "\n== {title}\n{}\n", body.trim_end());
+}
+
+async fn status(look: &Look) -> String {
+    let Some(unit) = &look.unit else {
+        return "of the host".to_owned();
+    };
+    let mut command = Command::new("systemctl");
+    if look.user {
+        command.arg("--user");
+    }
+    command.args(["status", "--no-pager", "--full", "--lines=0", unit.as_str()]);
+    output(command).await
+}
+
+async fn log(look: &Look) -> String {
+    let mut command = Command::new("journalctl");
+    command.args(["--no-pager", "--quiet", "--output=short-iso", LOG_LINES]);
+    if let Some(unit) = &look.unit {
+        command.arg(if look.user { "--user-unit" } else { "--unit" }).arg(unit.as_str());
+    }
+    output(command).await
+}
+
+/// What a command writes, within its limits.
+async fn output(mut command: Command) -> String {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command.env("LC_ALL", "C.UTF-8").env("SYSTEMD_COLORS", "0");
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(why) => return format!("it could not be run: {why}"),
+    };
+    let mut bytes = Vec::new();
+    let read = async {
+        if let Some(output) = child.stdout.take() {
+            output.take(OUTPUT).read_to_end(&mut bytes).await?;
+        }
+        io::Result::Ok(())
+    };
+    let ended = timeout(COMMAND, read).await;
+    let mut text = String::from_utf8_lossy(&bytes).into_owned();
+    if ended.is_err() {
+        text.push_str("\n(it did not end in time)");
+    }
+    text
+}
+
+/// Adds to the incident's file, so that an earlier look stays.
+fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|why| format!("{}: {why}", folder.display()))?;
+    let path = folder.join(format!("{incident}.txt"));
+    let shown = path.display().to_string();
+    let full = fs::metadata(&path).is_ok_and(|seen| usize::try_from(seen.len()).is_ok_and(|len| len >= FILE));
+    let mut options = OpenOptions::new();
+    let options = options.create(true).mode(0o600);
+    let file = if full { options.write(true).truncate(true) } else { options.append(true) }.open(&path);
+    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|why| format!("{shown}: {why}"))?;
+    forget(folder);
+    Ok(shown)
+}
+
+/// The oldest files beyond the limit go.
+fn forget(folder: &Path) {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut numbers: Vec<u64> =
+        files.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".txt")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    let beyond = numbers.len().saturating_sub(KEPT);
+    for number in numbers.into_iter().take(beyond) {
+        // One that stays is tried again with the next look.
+        drop(fs::remove_file(folder.join(format!("{number}.txt"))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_private_and_the_oldest_go() {
+        use std::os::unix::fs::PermissionsExt;
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("evidence");
+        for incident in 1..=105 {
+            write(&folder, incident, "seen\n").expect("written");
+        }
+        let kept = fs::read_dir(&folder).expect("a folder").count();
+        assert_eq!(kept, KEPT);
+        assert!(!folder.join("5.txt").exists() && folder.join("6.txt").exists());
+        let mode = fs::metadata(folder.join("105.txt")).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        write(&folder, 105, "seen again\n").expect("written");
+        assert_eq!(fs::read_to_string(folder.join("105.txt")).expect("a file"), "seen\nseen again\n");
+    }
+
+    #[tokio::test]
+    async fn a_command_that_does_not_end_or_is_not_there_holds_nothing_up() {
+        let mut endless = Command::new("yes");
+        endless.arg("x");
+        assert_eq!(u64::try_from(output(endless).await.len()).expect("short"), OUTPUT);
+        let told = output(Command::new("/nothing/here")).await;
+        assert!(told.starts_with("it could not be run"), "{told}");
+    }
+}

@@ -1,0 +1,154 @@
+//! The processes of a control group as the kernel shows them: state, what they wait for, files, sockets, limits, pressure.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use procfs::net::TcpState;
+use procfs::process::{FDTarget, Process};
+
+/// Processes that are told of, and sockets of each.
+const PROCESSES: usize = 100;
+const SOCKETS: usize = 50;
+/// Groups below the unit's own.
+const GROUPS: usize = 64;
+/// Characters of a command line.
+const COMMAND: usize = 200;
+/// What is read of a control group, where it is there.
+const GROUP_FILES: [&str; 9] = [
+    "memory.current",
+    "memory.max",
+    "memory.events",
+    "pids.current",
+    "pids.max",
+    "cpu.stat",
+    "cpu.pressure",
+    "memory.pressure",
+    "io.pressure",
+];
+
+/// All of it as text. Blocks.
+pub fn told(root: &Path, control_group: &str) -> String {
+    let mut text = String::new();
+    let group = root.join("sys/fs/cgroup").join(control_group.trim_start_matches('/'));
+    if !control_group.is_empty() {
+        for name in GROUP_FILES {
+            if let Ok(content) = fs::read_to_string(group.join(name)) {
+                let content = content.trim_end().replace('\n', "; ");
+                let _written = writeln!(text, "{name}: {content}");
+            }
+        }
+    }
+    for name in ["cpu", "memory", "io"] {
+        if let Ok(content) = fs::read_to_string(root.join("proc/pressure").join(name)) {
+            let content = content.trim_end().replace('\n', "; ");
+            let _written = writeln!(text, "host {name} pressure: {content}");
+        }
+    }
+    if let Ok(load) = fs::read_to_string(root.join("proc/loadavg")) {
+        let _written = writeln!(text, "host load: {}", load.trim_end());
+    }
+    if !control_group.is_empty() {
+        for pid in pids(&group) {
+            process(&mut text, pid);
+        }
+    }
+    text
+}
+
+fn pids(group: &Path) -> Vec<i32> {
+    let mut pids = Vec::new();
+    let mut groups: Vec<PathBuf> = vec![group.to_owned()];
+    let mut seen = 0;
+    while let Some(group) = groups.pop() {
+        seen += 1;
+        let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
+        let below = fs::read_dir(&group).into_iter().flatten().flatten();
+        let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        groups.extend(below.map(|entry| entry.path()).take(GROUPS.saturating_sub(seen + groups.len())));
+    }
+    pids.sort_unstable();
+    pids.truncate(PROCESSES);
+    pids
+}
+
+/// One process; one that is gone meanwhile says nothing.
+fn process(text: &mut String, pid: i32) {
+    let Ok(process) = Process::new(pid) else {
+        return;
+    };
+    let Ok(stat) = process.stat() else {
+        return;
+    };
+    let command: String = process.cmdline().unwrap_or_default().join(" ").chars().take(COMMAND).collect();
+    let waits = process.wchan().ok().filter(|waits| !waits.is_empty() && waits != "0");
+    let waits = waits.map_or(String::new(), |waits| format!(", waits in {waits}"));
+    let _written = writeln!(
+        text,
+        "process {pid} ({}): state {}{waits}, parent {}, {} threads, {} KiB resident",
+        stat.comm,
+        stat.state,
+        stat.ppid,
+        stat.num_threads,
+        stat.rss.saturating_mul(procfs::page_size()) / 1024
+    );
+    let _written = writeln!(text, "  command: {command}");
+    let path = |link: procfs::ProcResult<PathBuf>| {
+        link.map_or("not readable".to_owned(), |to| to.display().to_string())
+    };
+    let _written = writeln!(text, "  in {}, executable {}", path(process.cwd()), path(process.exe()));
+    let mut sockets = BTreeMap::new();
+    if let Ok(files) = process.fd() {
+        let mut count = 0_usize;
+        for file in files.flatten() {
+            count += 1;
+            if let FDTarget::Socket(inode) = file.target {
+                sockets.insert(inode, file.fd);
+            }
+        }
+        let limit = process.limits().map(|limits| format!("{:?}", limits.max_open_files.soft_limit));
+        let limit = limit.unwrap_or_else(|_| "unknown".to_owned());
+        let _written = writeln!(text, "  {count} open files ({} sockets), limit {limit}", sockets.len());
+    }
+    connections(text, &process, &sockets);
+}
+
+fn connections(text: &mut String, process: &Process, sockets: &BTreeMap<u64, i32>) {
+    let tcp = [process.tcp(), process.tcp6()].into_iter().flatten().flatten();
+    let ours = tcp.filter(|entry| sockets.contains_key(&entry.inode)).take(SOCKETS);
+    for entry in ours {
+        let _written = if entry.state == TcpState::Listen {
+            writeln!(text, "  tcp listens on {}, {} wait", entry.local_address, entry.rx_queue)
+        } else {
+            let (from, to, state) = (entry.local_address, entry.remote_address, &entry.state);
+            writeln!(
+                text,
+                "  tcp {from} to {to}: {state:?}, {} to send, {} to read",
+                entry.tx_queue, entry.rx_queue
+            )
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_told_with_its_files_and_sockets() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut text = String::new();
+        process(&mut text, i32::try_from(std::process::id()).expect("small"));
+        let port = listener.local_addr().expect("an address").port();
+        assert!(text.contains(&format!("tcp listens on 127.0.0.1:{port}")), "{text}");
+        assert!(text.contains("open files") && text.contains("  in /"), "{text}");
+    }
+
+    #[test]
+    fn a_group_that_is_not_there_tells_of_the_host_alone() {
+        let told = told(Path::new("/"), "/nothing.slice/here.service");
+        assert!(told.contains("host load:") && !told.contains("process "), "{told}");
+    }
+}

@@ -1,0 +1,59 @@
+//! Secrets in a text are made unreadable.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+/// What stands for a secret.
+const HIDDEN: &str = "***";
+
+/// Names of values that nobody else is to see, with what follows them; and passwords in URLs.
+static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let patterns = [
+        r#"(?i)([a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|dsn|cookie)[a-z0-9_.-]*["']?\s*[=:]\s*["']?)[^\s"',;]+"#,
+        r"(?i)((?:authorization|proxy-authorization)\s*[=:]\s*(?:\w+\s+)?)\S+",
+        r"(?i)(\b(?:bearer|basic)\s+)[a-z0-9+/_.=-]{8,}",
+        r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+@",
+        r"(?i)(--?(?:password|passwd|token|secret|api-key)(?:\s+|=))\S+",
+        r"(\beyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+",
+    ];
+    patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
+});
+
+/// The text without what looks like a secret.
+pub fn redacted(text: &str) -> String {
+    let mut text = text.to_owned();
+    for (at, secret) in SECRETS.iter().enumerate() {
+        // The fourth eats the `@` that ends a password.
+        let end = if at == 3 { "@" } else { "" };
+        text = secret.replace_all(&text, format!("${{1}}{HIDDEN}{end}")).into_owned();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_is_one() {
+        assert_eq!(SECRETS.len(), 6);
+    }
+
+    #[test]
+    fn secrets_are_hidden_and_the_rest_stays() {
+        let cases = [
+            ("DB_PASSWORD=hunter2 next", "DB_PASSWORD=*** next"),
+            ("\"api_key\": \"abc123\", \"a\": 1", "\"api_key\": \"***\", \"a\": 1"),
+            ("Authorization: Bearer abcdefgh.ijk", "Authorization: Bearer ***"),
+            ("postgres://shop:s3cret@db/x", "postgres://shop:***@db/x"),
+            ("mysql --password hunter2 -h db", "mysql --password *** -h db"),
+            ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.sig", "jwt eyJ***"),
+            ("amqp://guest@localhost:5672/ refused", "amqp://guest@localhost:5672/ refused"),
+            ("Main PID: 4242 (php)", "Main PID: 4242 (php)"),
+        ];
+        for (told, shown) in cases {
+            assert_eq!(redacted(told), shown);
+        }
+    }
+}
