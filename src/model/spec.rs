@@ -1,7 +1,9 @@
 //! What a person asks for: one unit file, and the settings.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::alert::SinkSpec;
 use super::finding::Severity;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
@@ -128,11 +130,21 @@ pub struct Settings {
     pub resync: Duration,
     /// Nothing is acted on before this long after a start of ours within boot.
     pub startup_hold: Duration,
+    /// What every alert of this host bears besides our own labels.
+    pub labels: BTreeMap<String, String>,
+    /// How people are told, by name.
+    pub sinks: Vec<SinkSpec>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { admin_group: None, resync: Duration::from_secs(30), startup_hold: Duration::from_secs(0) }
+        Self {
+            admin_group: None,
+            resync: Duration::from_secs(30),
+            startup_hold: Duration::from_secs(0),
+            labels: BTreeMap::new(),
+            sinks: Vec::new(),
+        }
     }
 }
 
