@@ -34,11 +34,11 @@ const BURST: std::ops::RangeInclusive<u32> = 1..=1000;
 /// Labels that every alert has from us.
 const OURS: [&str; 5] = ["host", "unit", "code", "severity", "owner"];
 
-/// The sinks that are good, and the names of the others with what is wrong.
-pub type Sinks = (Vec<SinkSpec>, Vec<(String, Mistake)>);
+/// Names of sinks that cannot be used, with what is wrong in each.
+pub type Bad = Vec<(String, Mistake)>;
 
 /// Every `[alert.NAME]` of a text that has no mistake of syntax. `owner`: whose commands may be run, besides root's.
-pub fn sinks(text: &str, owner: u32) -> Result<Sinks, Mistake> {
+pub fn sinks(text: &str, owner: u32) -> Result<(Vec<SinkSpec>, Bad), Mistake> {
     let (mut table, _) = DeTable::parse_recoverable(text);
     let (mut good, mut bad) = (Vec::new(), Vec::new());
     let Some(alert) = table.get_mut().remove("alert") else {
@@ -104,12 +104,15 @@ fn sink(name: &str, span: &Range<usize>, keys: &Sink, owner: u32) -> Result<Sink
     })
 }
 
+/// A key, where it stands, and the types that it belongs to.
+type Key = (&'static str, Option<Range<usize>>, &'static [Kind]);
+
 /// A key that is written and belongs to other types, and where it stands.
 fn stray(kind: Kind, keys: &Sink) -> Option<(&'static str, Range<usize>, &'static [Kind])> {
     use Kind::{Alertmanager, Command, Sentry, Smtp, Webhook};
     const SMTP: &[Kind] = &[Smtp];
     const SECRET: &[Kind] = &[Webhook, Smtp, Alertmanager, Sentry];
-    let owned: [(&str, Option<Range<usize>>, &[Kind]); 12] = [
+    let owned: [Key; 12] = [
         ("url", keys.url.as_ref().map(Spanned::span), &[Webhook, Alertmanager, Sentry]),
         ("urls", keys.urls.as_ref().map(Spanned::span), &[Alertmanager]),
         ("format", keys.format.as_ref().map(Spanned::span), &[Webhook]),

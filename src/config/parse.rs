@@ -61,7 +61,7 @@ pub fn fragment(text: &str) -> Result<toml::Table, Vec<Mistake>> {
 }
 
 /// `steadfast.toml`; and the names of the sinks that cannot be used, with what is wrong in them.
-pub fn settings(text: &str, owner: u32) -> Result<(Settings, Vec<(String, Mistake)>), Vec<Mistake>> {
+pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mistake>> {
     let keys: SettingsFile = read(text)?;
     let usual = Settings::default();
     let resync = keys.resync.map_or(usual.resync, |length| length.0);

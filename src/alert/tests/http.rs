@@ -62,7 +62,8 @@ async fn server(status: u16, answer: &'static str) -> Server {
         let sender = sender.clone();
         async move {
             // An answer that echoes what proves who we are.
-            let echo = headers.get("authorization").map(|value| value.to_str().expect("text").to_owned());
+            let proof = headers.get("authorization").or(headers.get("x-sentry-auth"));
+            let echo = proof.map(|value| value.to_str().expect("text").to_owned());
             let echo = format!("{answer}{}{}", echo.unwrap_or_default(), uri.path());
             sender.try_send(Received { path: uri.path().to_owned(), headers, body }).expect("room");
             let status = StatusCode::from_u16(status).expect("a status");
@@ -162,6 +163,11 @@ async fn secrets_prove_who_we_are_and_are_never_shown() {
     let why =
         deliver(&webhook("", WebhookFormat::Slack, Some(garbage)), &firing()).await.expect_err("no URL");
     assert_eq!(why, "it has no http:// or https:// URL");
+
+    let (_directory, odd) = secret("s3cret\ntoken");
+    let why = deliver(&webhook(&server.url("/"), WebhookFormat::Json, Some(odd)), &firing()).await;
+    let why = why.expect_err("no header");
+    assert!(why.contains("cannot make the request") && !why.contains("s3cret"), "{why}");
 
     let (directory, lost) = secret("x");
     let path = directory.path().join("secret");
@@ -296,6 +302,10 @@ async fn sentry_is_sent_an_envelope_of_three_lines() {
     let second = String::from_utf8_lossy(&second.body);
     assert!(second.contains("\"level\":\"info\""), "{second}");
 
+    let refuses = self::server(403, "").await;
+    let dsn = refuses.url("/42").replace("http://", "http://0123456789abcdef@");
+    let why = deliver(&sink(&dsn, None), &firing()).await.expect_err("refused");
+    assert!(why.contains("answered 403") && why.contains("sentry_key=***"), "{why}");
     let why = deliver(&sink("https://0123456789abcdef@/42", None), &firing()).await;
     assert_eq!(why, Err("its DSN is not https://KEY@HOST/PROJECT".to_owned()));
 }
