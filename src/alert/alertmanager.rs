@@ -47,6 +47,7 @@ pub async fn deliver(
             content_type: "application/json",
             headers: Vec::new(),
             login,
+            secret: password.clone(),
             body: body.clone(),
         };
         // Each within the limit, so that one that hangs hides no other that took it.

@@ -34,6 +34,8 @@ pub struct Post {
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub login: Login,
+    /// Struck out of answers, besides the login and the URL.
+    pub secret: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -48,9 +50,10 @@ pub async fn post(post: Post) -> Result<(), String> {
     let shown = shown(&url);
     let plain = url.scheme() == "http";
     let client = client(plain).await.map_err(|why| format!("{shown}: {why}"))?;
+    let secret = post.secret.clone();
     let request =
         request(&client, url, post).map_err(|why| format!("{shown}: cannot make the request, {why}"))?;
-    let secrets = secrets(&request);
+    let secrets = secrets(&request, secret);
     let response =
         client.execute(request).await.map_err(|error| format!("{shown}: {}", failure::why(&error)))?;
     let status = response.status();
@@ -112,13 +115,14 @@ fn request(client: &Client, url: Url, post: Post) -> Result<Request, String> {
 }
 
 /// What a server may send back of what we sent, and nobody shall read: the URL, parts of it, and what proves who we are.
-fn secrets(request: &Request) -> Vec<String> {
+fn secrets(request: &Request, secret: Option<String>) -> Vec<String> {
     let url = request.url();
     let mut secrets = vec![url.to_string(), url.path().to_owned()];
     let parts = url.path().split('/').chain(url.query().unwrap_or_default().split(['&', '=']));
     secrets.extend([url.username(), url.password().unwrap_or_default()].map(str::to_owned));
     secrets.extend(parts.filter(|part| part.len() >= PART).map(str::to_owned));
     let proof = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    secrets.extend(secret);
     secrets.extend(proof.and_then(|value| value.split_once(' ')).map(|(_, proof)| proof.to_owned()));
     // The path of a bare host is no secret.
     secrets.retain(|secret| secret != "/");

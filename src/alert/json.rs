@@ -14,7 +14,7 @@ const TEXT: usize = 500;
 /// Labels of an alert, and longest name and value of one, in characters.
 const LABELS: (usize, usize, usize) = (32, 100, 200);
 /// How much is told until it fits: alerts, and items of each list.
-const DETAIL: [(usize, usize); 5] = [(100, 20), (100, 3), (20, 3), (1, 3), (1, 0)];
+const DETAIL: [(usize, usize); 6] = [(100, 20), (100, 3), (20, 3), (20, 0), (1, 3), (1, 0)];
 
 /// The JSON on one line in at most so many bytes: what does not fit is left out, lists first.
 pub fn within(message: &Message, bytes: usize) -> String {

@@ -2,6 +2,7 @@
 
 mod alertmanager;
 mod blocking;
+mod bounded;
 mod environment;
 mod failure;
 mod http;

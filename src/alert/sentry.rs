@@ -50,9 +50,10 @@ pub async fn deliver(
             content_type: "application/x-sentry-envelope",
             headers: vec![("x-sentry-auth", login.clone())],
             login: Login::None,
+            secret: Some(dsn.public_key().to_owned()),
             body: envelope(message, alert, now)?,
         };
-        http::post(post).await.map_err(|why| text::without(&why, &[dsn.public_key().to_owned()]))?;
+        http::post(post).await?;
     }
     Ok(())
 }

@@ -6,9 +6,12 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
+use tokio::net::TcpStream;
+
 use crate::model::alert::{Encryption, Message, Smtp};
 use crate::model::moment::Moment;
 
+use super::bounded::Bounded;
 use super::{blocking, failure, http, text, words};
 
 /// Longest key in the id of a mail, in bytes.
@@ -61,16 +64,18 @@ async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String>
             Some(made.await?.map_err(|error| failure::why(&error))?)
         }
     };
-    let (at_once, later) = match smtp.encryption {
-        Encryption::Tls => (tls, None),
-        Encryption::StartTls | Encryption::Plain => (None, tls),
-    };
     let hello = hello(host);
     let server = (smtp.host.as_str(), smtp.port);
-    let mut connection = AsyncSmtpConnection::connect_tokio1(server, None, &hello, at_once, None)
-        .await
-        .map_err(|error| refused(&error))?;
-    if let Some(tls) = later {
+    if smtp.encryption == Encryption::Tls {
+        // Who proved its name may say what it likes.
+        let connected = AsyncSmtpConnection::connect_tokio1(server, None, &hello, tls, None).await;
+        return connected.map_err(|error| refused(&error));
+    }
+    let stream = TcpStream::connect(server).await.map_err(|error| failure::why(&error))?;
+    let stream = Box::new(Bounded::new(stream));
+    let mut connection =
+        AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| refused(&error))?;
+    if let Some(tls) = tls {
         if !connection.can_starttls() {
             connection.abort().await;
             return Err("it does not offer STARTTLS, and nothing is sent without".to_owned());

@@ -26,8 +26,8 @@ const NTFY: usize = 4000;
 /// Delivers it.
 pub async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<(), String> {
     let secret = blocking::secret(webhook.secret.as_ref()).await?;
-    let (url, login) = match secret {
-        Some(secret) if webhook.url.is_empty() => (secret, Login::None),
+    let (url, login) = match secret.clone() {
+        Some(url) if webhook.url.is_empty() => (url, Login::None),
         Some(token) => (webhook.url.clone(), Login::Bearer(token)),
         None => (webhook.url.clone(), Login::None),
     };
@@ -41,7 +41,7 @@ pub async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Resul
     if webhook.format == WebhookFormat::Ntfy {
         headers.extend(ntfy_headers(message, now));
     }
-    http::post(Post { url, content_type, headers, login, body: body.into_bytes() }).await
+    http::post(Post { url, content_type, headers, login, secret, body: body.into_bytes() }).await
 }
 
 /// A text for notifications, and blocks to read.

@@ -94,11 +94,14 @@ pub fn of_alert(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
     with_end(&text, &end(alert), room)
 }
 
-/// One of several, shorter.
+/// One of several, shorter: of what is over only that it is.
 pub fn among_others(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
     let mut text = headline(host, alert, now);
-    text.push('\n');
-    text.push_str(&details(alert, AMONG_OTHERS));
+    if alert.status == AlertStatus::Firing {
+        text.push('\n');
+        list(&mut text, "Evidence", &alert.evidence, AMONG_OTHERS);
+        text.extend(next(alert));
+    }
     with_end(&lines(&text), &end(alert), room)
 }
 
@@ -133,14 +136,18 @@ fn details(alert: &Alert, items: usize) -> String {
     let mut text = String::new();
     list(&mut text, "Evidence", &alert.evidence, items);
     list(&mut text, "Done", &alert.done, items);
-    if let Some(next) = &alert.next {
-        text.push_str(&format!("\nNext: {}\n", text::line(next, LINE)));
-    }
+    text.extend(next(alert));
     list(&mut text, "Changed before, most suspect first", &alert.changes, items);
     if !alert.affected.is_empty() {
         text.push_str(&format!("\nAffected: {}\n", text::line(&alert.affected.join(", "), LINE)));
     }
     text
+}
+
+/// What comes next; of what is over nothing does.
+fn next(alert: &Alert) -> Option<String> {
+    let next = alert.next.as_ref().filter(|_| alert.status != AlertStatus::Resolved);
+    next.map(|next| format!("\nNext: {}\n", text::line(next, LINE)))
 }
 
 fn list(text: &mut String, title: &str, items: &[String], most: usize) {
@@ -163,7 +170,9 @@ fn end(alert: &Alert) -> String {
     let mut row = |name: &str, value: &Option<String>| {
         rows.extend(value.as_ref().map(|value| format!("{name}: {}\n", text::line(value, LINE))));
     };
-    row("Repair", &alert.repair);
+    if alert.status != AlertStatus::Resolved {
+        row("Repair", &alert.repair);
+    }
     row("Runbook", &alert.runbook);
     row("Owner", &alert.owner);
     match alert.status {

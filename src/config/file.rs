@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize as Derive;
-use serde::de::{Deserialize, Deserializer, Error};
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use toml::Spanned;
 
 use crate::clock;
@@ -78,7 +78,10 @@ pub struct SettingsFile {
     pub changes_within: Option<Length>,
     pub postmortem_after: Option<Length>,
     pub listen: Option<NotYet>,
-    pub alert: Option<NotYet>,
+    /// What every alert of this host bears.
+    pub labels: BTreeMap<String, Spanned<String>>,
+    /// Read table by table, so that a bad one harms no other: see `alert::sinks`.
+    pub alert: IgnoredAny,
 }
 
 #[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]

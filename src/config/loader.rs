@@ -93,10 +93,18 @@ impl Loader {
             }
             Ok(Some(text)) => match trusted(&file, self.directories.owner)
                 .map_err(|one| vec![one])
-                .and_then(|()| parse::settings(&text))
+                .and_then(|()| parse::settings(&text, self.directories.owner))
             {
-                Ok(settings) => {
-                    self.good_settings = settings;
+                Ok((settings, bad)) => {
+                    let before = std::mem::replace(&mut self.good_settings, settings);
+                    for (name, mistake) in bad {
+                        let good = before.sinks.iter().find(|sink| sink.name == name);
+                        let last_good_in_force = good.is_some();
+                        self.good_settings.sinks.extend(good.cloned());
+                        let told = problem(&file, &text, &mistake);
+                        loaded.problems.push(Problem { last_good_in_force, ..told });
+                    }
+                    self.good_settings.sinks.sort_by(|one, other| one.name.cmp(&other.name));
                     Vec::new()
                 }
                 Err(mistakes) => mistakes.iter().map(|one| problem(&file, &text, one)).collect(),
@@ -135,7 +143,10 @@ pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
         Err(mistake) => return vec![problem(file, "", &mistake)],
     };
     if settings {
-        let mistakes = parse::settings(&text).err().unwrap_or_default();
+        let mistakes = match parse::settings(&text, directories.owner) {
+            Ok((_, bad)) => bad.into_iter().map(|(_, mistake)| mistake).collect(),
+            Err(mistakes) => mistakes,
+        };
         return mistakes.iter().map(|one| problem(file, &text, one)).collect();
     }
     if directories.holds(file) {

@@ -1,6 +1,7 @@
 //! steadfast.toml and the watched directories of unit files: fragments → one table per unit → specs, or problems.
 //! One bad file harms no other; its last good version stays in force.
 
+mod alert;
 mod asked;
 mod diagnose;
 mod directories;
@@ -11,7 +12,11 @@ mod parse;
 mod probe;
 mod progress;
 mod question;
+mod reach;
 mod requires;
+mod sink;
+#[cfg(test)]
+mod sink_tests;
 #[cfg(test)]
 mod tests;
 mod watch;

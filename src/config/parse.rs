@@ -18,7 +18,7 @@ use super::file::{
     self, Binaries, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
 };
-use super::{ownership, probe, progress};
+use super::{alert, ownership, probe, progress};
 
 /// Kinds of unit that systemd knows.
 const KINDS: [&str; 11] = [
@@ -60,22 +60,26 @@ pub fn fragment(text: &str) -> Result<toml::Table, Vec<Mistake>> {
     read(text)
 }
 
-/// `steadfast.toml`.
-pub fn settings(text: &str) -> Result<Settings, Vec<Mistake>> {
+/// `steadfast.toml`; and the names of the sinks that cannot be used, with what is wrong in them.
+pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mistake>> {
     let keys: SettingsFile = read(text)?;
     let usual = Settings::default();
     let resync = keys.resync.map_or(usual.resync, |length| length.0);
     if resync < SHORTEST_RESYNC {
         return Err(vec![Mistake::whole("cannot use `resync`: it must be at least 1s")]);
     }
-    Ok(Settings {
+    let labels = alert::labels(&keys.labels).map_err(|one| vec![one])?;
+    let (sinks, bad) = alert::sinks(text, owner).map_err(|one| vec![one])?;
+    let settings = Settings {
         admin_group: keys.admin_group,
         resync,
         startup_hold: keys.startup_hold.map_or(usual.startup_hold, |length| length.0),
         changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
-        ..usual
-    })
+        labels,
+        sinks,
+    };
+    Ok((settings, bad))
 }
 
 /// Which units a file of this name, with this `unit =`, selects.
@@ -233,7 +237,7 @@ fn disabled(keys: &Disabled) -> Result<DisabledSpec, Mistake> {
 }
 
 /// The program of a command belongs to somebody who may decide what is done.
-fn trusted(argv: &toml::Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
+pub fn trusted(argv: &toml::Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
     let Some(program) = argv.get_ref().first() else {
         return Ok(());
     };

@@ -199,11 +199,7 @@ pub fn in_vhost(queue: &str, vhost: Option<&str>) -> RabbitmqQueue {
 pub type Password<'a> = (&'a Option<Spanned<String>>, &'a Option<Spanned<String>>);
 
 /// A server's URL, which has no password in it, and where its password stands.
-pub fn server(
-    url: &Spanned<String>,
-    schemes: &[&str],
-    (credential, password_file): Password<'_>,
-) -> Result<Server, Mistake> {
+pub fn server(url: &Spanned<String>, schemes: &[&str], password: Password<'_>) -> Result<Server, Mistake> {
     let text = url.get_ref();
     let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)?.strip_prefix("://"));
     let Some(rest) = rest.filter(|rest| !rest.contains(char::is_whitespace)) else {
@@ -216,15 +212,17 @@ pub fn server(
             "leave the user alone in the URL, and add credential = \"NAME\" or password_file = \"PATH\"",
         ));
     }
-    let secret = match (credential, password_file) {
-        (None, None) => None,
-        (Some(name), None) => Some(Secret::Credential(plain(name)?)),
-        (None, Some(path)) => Some(Secret::File(absolute(path)?)),
-        (Some(_), Some(path)) => {
-            return Err(Mistake::at(path.span(), "cannot take the password from two places"));
-        }
-    };
-    Ok(Server { url: text.clone(), secret })
+    Ok(Server { url: text.clone(), secret: secret(password)? })
+}
+
+/// Where a password stands, if anywhere.
+pub fn secret((credential, password_file): Password<'_>) -> Result<Option<Secret>, Mistake> {
+    match (credential, password_file) {
+        (None, None) => Ok(None),
+        (Some(name), None) => plain(name).map(|name| Some(Secret::Credential(name))),
+        (None, Some(path)) => absolute(path).map(|path| Some(Secret::File(path))),
+        (Some(_), Some(path)) => Err(Mistake::at(path.span(), "cannot take the password from two places")),
+    }
 }
 
 /// The name of a credential is a file's name.

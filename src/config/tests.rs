@@ -16,7 +16,7 @@ use crate::model::unit::UnitName;
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A scratch configuration, where nobody else can write: not below a sticky /tmp, wherever the project lies.
-fn scratch() -> (tempfile::TempDir, Directories) {
+pub fn scratch() -> (tempfile::TempDir, Directories) {
     let root = nix::unistd::getuid().is_root();
     let home = || std::env::var_os("HOME").map_or(PathBuf::from("."), PathBuf::from);
     let base = if root { PathBuf::from("/run") } else { home() };
@@ -331,7 +331,7 @@ fn the_examples_are_good() {
     }
     assert!(seen >= 14);
     let text = fs::read_to_string(folder.join("steadfast.toml")).expect("settings");
-    parse::settings(&text).unwrap_or_else(|why| panic!("{why:?}"));
+    parse::settings(&text, 0).unwrap_or_else(|why| panic!("{why:?}"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::moment::Moment;
 use super::probe::Secret;
 
 /// One `[alert.NAME]`: a way to tell people, and what it is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SinkSpec {
     pub name: String,
     pub kind: SinkKind,
@@ -33,7 +33,7 @@ pub enum SinkKind {
     Smtp(Smtp),
     Alertmanager(Alertmanager),
     Sentry {
-        /// `https://KEY@HOST/PROJECT`, without the key where `secret` is the whole DSN.
+        /// `https://KEY@HOST/PROJECT`; empty where `secret` is the whole of it.
         dsn: String,
         secret: Option<Secret>,
     },

@@ -151,6 +151,19 @@ async fn without_starttls_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn a_server_that_never_ends_its_line_is_left() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a listener");
+    let port = listener.local_addr().expect("an address").port();
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a client");
+        while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
+    });
+    let why = deliver(&smtp(port, Encryption::Plain, None), &firing()).await;
+    assert_eq!(why, Err(format!("127.0.0.1:{port}: it says more than 256 KiB")));
+    server.await.expect("it ends with the connection");
+}
+
+#[tokio::test]
 async fn who_speaks_no_tls_is_told() {
     let (port, server) = server(FRIENDLY).await;
     let why = deliver(&smtp(port, Encryption::Tls, None), &firing()).await.expect_err("no TLS");
