@@ -1,6 +1,7 @@
 //! The keys of a unit file and of steadfast.toml as people write them. The JSON Schema is made from these.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -75,7 +76,7 @@ pub struct SettingsFile {
     pub admin_group: Option<String>,
     pub resync: Option<Length>,
     pub startup_hold: Option<Length>,
-    pub listen: Option<NotYet>,
+    pub listen: Option<Listen>,
     pub alert: Option<NotYet>,
 }
 
@@ -183,6 +184,34 @@ impl<'de> Deserialize<'de> for NotYet {
 
 /// What is said of such a key; `diagnose` puts the key's name in front.
 pub const NOT_YET: &str = "this version of Steadfast does not have it yet";
+
+/// Where the status is served for reading besides the socket: an IP address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub SocketAddr);
+
+/// What `listen` looks like; it follows every sentence that refuses one.
+const LISTEN: &str = "write an IP address and a port, such as \"127.0.0.1:9631\"";
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        let text = value.as_str().ok_or_else(|| D::Error::custom(format!("{value} is no text; {LISTEN}")))?;
+        listen(text).map_err(|why| D::Error::custom(format!("{why}; {LISTEN}")))
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(format!("\"{text}\" is another port each time")),
+        Ok(address) => Ok(Listen(address)),
+        Err(_) if text.parse::<IpAddr>().is_ok() => Err(format!("\"{text}\" has no port")),
+        // Which address a name has may change, and to ask for it may take for ever.
+        Err(_) if text.contains(|c: char| c.is_ascii_alphabetic()) && !text.starts_with('[') => {
+            Err(format!("\"{text}\" is a name, and names are not looked up here"))
+        }
+        Err(_) => Err(format!("\"{text}\" is no address")),
+    }
+}
 
 /// A length of time: "90s", "15m", "2h".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -72,6 +72,7 @@ pub fn settings(text: &str) -> Result<Settings, Vec<Mistake>> {
         admin_group: keys.admin_group,
         resync,
         startup_hold: keys.startup_hold.map_or(usual.startup_hold, |length| length.0),
+        listen: keys.listen.map(|listen| listen.0),
     })
 }
 

@@ -1,5 +1,7 @@
 //! What a person asks for: one unit file, and the settings.
 
+// An address alone is a fact; what `std::net` has besides is not for this room.
+use core::net::SocketAddr;
 use std::time::Duration;
 
 use super::finding::Severity;
@@ -128,11 +130,18 @@ pub struct Settings {
     pub resync: Duration,
     /// Nothing is acted on before this long after a start of ours within boot.
     pub startup_hold: Duration,
+    /// The status is served there as well, for reading only.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { admin_group: None, resync: Duration::from_secs(30), startup_hold: Duration::from_secs(0) }
+        Self {
+            admin_group: None,
+            resync: Duration::from_secs(30),
+            startup_hold: Duration::from_secs(0),
+            listen: None,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
 use super::release::{FileId, PastTarget, ProcessesReading, Resident};
 use super::spec::{Problem, Settings, Spec};
+use super::tally::{HostTally, UnitTally};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 /// All that the policy knows.
@@ -250,6 +251,7 @@ pub struct Seen {
     /// The last events, within the limit.
     pub events: VecDeque<Event>,
     pub next_event: u64,
+    pub tally: HostTally,
 }
 
 /// The durable state cannot be saved.
@@ -305,6 +307,7 @@ pub struct UnitSeen {
     pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
     pub plan: Plan,
+    pub tally: UnitTally,
 }
 
 impl UnitSeen {
@@ -338,6 +341,7 @@ impl UnitSeen {
             ending: None,
             wake: None,
             plan: Plan::default(),
+            tally: UnitTally::default(),
         }
     }
 }

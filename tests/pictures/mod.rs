@@ -19,6 +19,7 @@ use steadfast::model::spec::{Mode, Problem, RecoverySpec};
 use steadfast::model::state::{
     Hold, HoldKind, LastAction, NextAction, OrderKind, Phase, Plan, Quarantine, Recovery,
 };
+use steadfast::model::tally::UnitTally;
 use steadfast::model::unit::{ActiveState, LoadState, UnitFileState, UnitReading};
 
 pub const MINUTE: u64 = 60;
@@ -109,6 +110,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
             verify_within: Duration::from_secs(60),
             end_survivors: false,
         },
+        tally: UnitTally::default(),
     }
 }
 
