@@ -37,7 +37,8 @@ INSTALLED := \
 	$(SHARE)/steadfast/unit.schema.json \
 	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
 	$(patsubst config/prometheus/%,$(SHARE)/steadfast/prometheus/%,$(wildcard config/prometheus/*)) \
-	$(SHARE)/doc/steadfast/README.md
+	$(SHARE)/doc/steadfast/README.md \
+	$(SHARE)/doc/steadfast/findings.md
 
 # This very machine is installed on, and systemd runs it.
 LIVE = [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]
@@ -105,7 +106,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
-	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md
+	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
 	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
 	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
 	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
