@@ -102,7 +102,20 @@ async fn said(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) ->
     let answer = String::from_utf8(answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head.to_lowercase(), body.to_owned())
+    let head = head.to_lowercase();
+    let body = if head.contains("transfer-encoding: chunked") { unchunked(body) } else { body.to_owned() };
+    (status, head, body)
+}
+
+/// The body that came in chunks: the length of each in a line, then itself.
+fn unchunked(body: &str) -> String {
+    let (mut rest, mut whole) = (body, String::new());
+    while let Some((length, after)) = rest.split_once("\r\n") {
+        let (chunk, next) = after.split_at(usize::from_str_radix(length, 16).unwrap());
+        whole.push_str(chunk);
+        rest = next.strip_prefix("\r\n").unwrap();
+    }
+    whole
 }
 
 /// A short request: method, path and further lines of the head.
@@ -586,6 +599,31 @@ async fn a_crowd_of_units_is_told_of_up_to_a_limit() {
     let samples = samples(text.strip_suffix("# EOF\n").unwrap());
     assert_eq!(samples["steadfast_metrics_left_out"], 500.0);
     assert_eq!(samples.keys().filter(|series| series.starts_with("steadfast_unit_held{")).count(), 2000);
+}
+
+#[tokio::test]
+async fn readers_of_metrics_who_do_not_read_cost_a_few_texts() {
+    let units = (0..2500).map(|n| pictures::ok(&format!("worker@{n}.service"), TEN_O_CLOCK));
+    let served = Served::new(pictures::of(units.collect(), TEN_O_CLOCK));
+    let mut idle = Vec::new();
+    for _ in 0..steadfast::api::server::METRICS_AT_ONCE {
+        let mut stream = UnixStream::connect(served.socket()).await.unwrap();
+        stream.write_all(asking("GET", "/metrics", "").as_bytes()).await.unwrap();
+        // The first bytes of the answer are there: it has its place.
+        stream.readable().await.unwrap();
+        idle.push(stream);
+    }
+    let (status, body) = served.raw(&asking("GET", "/metrics", "")).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("cannot write the metrics: too many others read them just now"), "{body}");
+    assert_eq!(served.raw(&asking("GET", "/v1/status", "")).await.0, 200);
+    drop(idle);
+    let again = async {
+        while served.raw(&asking("GET", "/metrics", "")).await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, again).await.unwrap();
 }
 
 /// An address of the loopback at which nobody listens just now.

@@ -73,7 +73,8 @@ fn prometheus_alerts_by_the_shipped_rules_and_resolves() {
     let probe = "[probe.runs]\ncommand = [\"/bin/true\"]\nperiod = \"1s\"\ntimeout = \"900ms\"\n";
     manage(&machine, "shop.service", &format!("[recovery]\nstart = false\n{probe}"));
     manage(&machine, "mail.service", "[recovery]\nverify_within = \"4s\"\n");
-    let said = "cannot listen on 127.0.0.1:9631; trying again every 10 s";
+    let said =
+        "cannot listen on 127.0.0.1:9631: Address already in use (os error 98); trying again every 10 s";
     assert!(journal(&machine).contains(said), "{}", journal(&machine));
     machine.sh("systemctl stop squatter");
     let served = machine.wait_until("metrics are served", LIMIT, || {

@@ -59,7 +59,7 @@ async fn serve_at(wanted: Option<SocketAddr>, router: &Router, failed: &mut Opti
         Err(error) => {
             if failed.replace(address) != wanted {
                 let every = AGAIN.as_secs();
-                tracing::warn!(%error, "cannot listen on {address}; trying again every {every} s");
+                tracing::warn!("cannot listen on {address}: {error}; trying again every {every} s");
             }
             sleep(AGAIN).await;
         }

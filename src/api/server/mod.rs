@@ -18,7 +18,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::model::operator::{Answer, Request};
 use crate::model::snapshot::Snapshot;
@@ -31,6 +31,8 @@ pub const CONNECTIONS_MAX: usize = 64;
 pub const CONNECTIONS_RESERVED: usize = 16;
 /// Bytes of a request's body.
 pub const BODY_MAX: usize = 64 * 1024;
+/// Texts of metrics that are being read at one time: of a crowd of units each is megabytes.
+pub const METRICS_AT_ONCE: usize = 8;
 /// Bytes of a request's head, and of what is buffered of a connection.
 const HEAD_MAX: usize = 64 * 1024;
 /// A request's head must be complete within this time; an idle connection ends after it.
@@ -52,11 +54,14 @@ struct Shared {
     ask: mpsc::Sender<Question>,
     /// The id of the next request.
     next_request: Arc<AtomicU64>,
+    /// A place for each text of metrics that is being written.
+    metrics: Arc<Semaphore>,
 }
 
 impl Shared {
     fn new(snapshots: watch::Receiver<Snapshot>, ask: mpsc::Sender<Question>) -> Self {
-        Self { snapshots, ask, next_request: Arc::new(AtomicU64::new(1)) }
+        let metrics = Arc::new(Semaphore::new(METRICS_AT_ONCE));
+        Self { snapshots, ask, next_request: Arc::new(AtomicU64::new(1)), metrics }
     }
 }
 
