@@ -36,7 +36,9 @@ INSTALLED := \
 	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
 	$(SHARE)/steadfast/unit.schema.json \
 	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
-	$(SHARE)/doc/steadfast/README.md
+	$(patsubst config/prometheus/%,$(SHARE)/steadfast/prometheus/%,$(wildcard config/prometheus/*)) \
+	$(SHARE)/doc/steadfast/README.md \
+	$(SHARE)/doc/steadfast/findings.md
 
 # This very machine is installed on, and systemd runs it.
 LIVE = [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]
@@ -104,8 +106,9 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
-	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md
+	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
 	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
+	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
 	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
 	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
 	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
@@ -127,7 +130,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
 	rm -f $(INSTALLED)
-	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/recipes $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
+	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus} $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
 	@if $(LIVE); then systemctl daemon-reload; fi
 	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
 

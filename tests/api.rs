@@ -4,7 +4,9 @@
 #[expect(dead_code, reason = "the tests of the commands use the rest")]
 mod pictures;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -15,14 +17,15 @@ use std::time::Duration;
 use pictures::TEN_O_CLOCK;
 use serde_json::{Value, json};
 use steadfast::api::client::{Client, Error, Events};
-use steadfast::api::server::{HistoryQuestion, Question, serve};
+use steadfast::api::server::{HistoryQuestion, Question, serve, serve_reading};
 use steadfast::api::wire::{Event, ReplyResult, State, Status};
+use steadfast::model::finding::Code;
 use steadfast::model::incident::EventKind;
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::Snapshot;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
@@ -80,15 +83,8 @@ impl Served {
 
     /// One request in our own words; the answer's status and body.
     async fn raw(&self, request: &str) -> (u16, String) {
-        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let reading = timeout(SOON, stream.read_to_end(&mut answer));
-        reading.await.unwrap().unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, body.to_owned())
+        let (status, _, body) = said(UnixStream::connect(self.socket()).await.unwrap(), request).await;
+        (status, body)
     }
 
     async fn ask(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
@@ -100,6 +96,36 @@ impl Served {
         let (status, body) = self.raw(&request).await;
         (status, serde_json::from_str(&body).unwrap())
     }
+}
+
+/// One request over a stream of either kind; status, head and body of the answer.
+async fn said(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> (u16, String, String) {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let reading = timeout(SOON, stream.read_to_end(&mut answer));
+    reading.await.unwrap().unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let head = head.to_lowercase();
+    let body = if head.contains("transfer-encoding: chunked") { unchunked(body) } else { body.to_owned() };
+    (status, head, body)
+}
+
+/// The body that came in chunks: the length of each in a line, then itself.
+fn unchunked(body: &str) -> String {
+    let (mut rest, mut whole) = (body, String::new());
+    while let Some((length, after)) = rest.split_once("\r\n") {
+        let (chunk, next) = after.split_at(usize::from_str_radix(length, 16).unwrap());
+        whole.push_str(chunk);
+        rest = next.strip_prefix("\r\n").unwrap();
+    }
+    whole
+}
+
+/// A short request: method, path and further lines of the head.
+fn asking(method: &str, path: &str, head: &str) -> String {
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{head}\r\n")
 }
 
 fn contract() -> Snapshot {
@@ -463,4 +489,240 @@ async fn a_daemon_that_is_not_there_is_told_with_the_next_step() {
     let error = nowhere.status().await.unwrap_err().to_string();
     assert!(error.contains("not installed"), "{error}");
     assert!(error.contains("systemctl --user start steadfast"), "{error}");
+}
+
+/// Every sample of the text, by its name and labels; panics at what is no line of it.
+fn samples(text: &str) -> BTreeMap<&str, f64> {
+    let mut samples = BTreeMap::new();
+    let mut described = BTreeSet::new();
+    for line in text.lines() {
+        if let Some(comment) = line.strip_prefix("# ") {
+            let mut words = comment.split(' ');
+            if words.next() == Some("TYPE") {
+                assert!(described.insert(words.next().unwrap()), "described twice: {line}");
+            }
+            continue;
+        }
+        let (series, value) = line.rsplit_once(' ').unwrap();
+        let name = series.split('{').next().unwrap();
+        let bare = ["_total", "_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        let known = described.contains(name) || bare.is_some_and(|bare| described.contains(bare));
+        assert!(known, "no description: {line}");
+        assert!(series == name || series.ends_with("\"}"), "{line}");
+        let value: f64 = value.parse().unwrap_or_else(|_| panic!("no number: {line}"));
+        assert_eq!(samples.insert(series, value), None, "told twice: {line}");
+    }
+    samples
+}
+
+/// One unit of each kind, one with a name that needs escaping, and some history.
+fn told() -> Snapshot {
+    let mut snapshot = pictures::zoo(TEN_O_CLOCK);
+    let mut odd = pictures::ok(r"dev-disk-by\x2duuid.swap", TEN_O_CLOCK);
+    odd.tally.ordered(Some(Code::UnitFailed));
+    odd.tally.ordered(None);
+    odd.tally.ordered(None);
+    snapshot.units.insert(odd.unit.clone(), Arc::new(odd));
+    let name = snapshot.units.values().find(|unit| !unit.probes.is_empty()).unwrap().unit.clone();
+    let probed = Arc::make_mut(snapshot.units.get_mut(&name).unwrap());
+    let probe = probed.probes.keys().next().unwrap().clone();
+    probed.tally.answered(&probe, Duration::from_millis(30));
+    probed.tally.answered(&probe, Duration::from_secs(60));
+    snapshot.tally.recovery.observe(Duration::from_secs(7));
+    snapshot
+}
+
+#[tokio::test]
+async fn metrics_are_openmetrics_and_hold_every_name_of_the_contract() {
+    let served = Served::new(told());
+    let stream = UnixStream::connect(served.socket()).await.unwrap();
+    let (status, head, text) = said(stream, &asking("GET", "/metrics", "accept: */*\r\n")).await;
+    assert_eq!(status, 200);
+    let kind = "content-type: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert!(head.contains(kind), "{head}");
+    let text = text.strip_suffix("# EOF\n").unwrap();
+    let samples = samples(text);
+    let is = |series: &str, wanted: f64| {
+        let found = samples.get(series).unwrap_or_else(|| panic!("{series} is missing in\n{text}"));
+        assert!(found.total_cmp(&wanted).is_eq(), "{series} {found}");
+    };
+    is(r#"steadfast_unit_state{unit="nginx.service",state="ok"}"#, 1.0);
+    is(r#"steadfast_unit_state{unit="nginx.service",state="down"}"#, 0.0);
+    is(r#"steadfast_unit_condition{unit="horizon.service",condition="Release"}"#, 0.0);
+    is(r#"steadfast_unit_condition{unit="nginx.service",condition="Active"}"#, 1.0);
+    is(r#"steadfast_unit_condition{unit="nginx.service",condition="Progressing"}"#, f64::NAN);
+    is(r#"steadfast_restarts_total{unit="dev-disk-by\\x2duuid.swap",reason="operator"}"#, 2.0);
+    is(r#"steadfast_restarts_total{unit="dev-disk-by\\x2duuid.swap",reason="unit-failed"}"#, 1.0);
+    is("steadfast_incidents_open", 4.0);
+    is(r#"steadfast_recovery_seconds_bucket{le="5.0"}"#, 0.0);
+    is(r#"steadfast_recovery_seconds_bucket{le="10.0"}"#, 1.0);
+    is(r#"steadfast_recovery_seconds_bucket{le="+Inf"}"#, 1.0);
+    is("steadfast_recovery_seconds_sum", 7.0);
+    is("steadfast_detection_seconds_count", 0.0);
+    is("steadfast_ready", 1.0);
+    is("steadfast_manager_connected", 0.0);
+    is("steadfast_config_problems", 1.0);
+    is("steadfast_metrics_left_out", 0.0);
+    is("steadfast_snapshot_timestamp_seconds", 1_795_168_800.0);
+    is(&format!("steadfast_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION")), 1.0);
+    is(r#"steadfast_findings{code="release-outdated",severity="critical"}"#, 1.0);
+    for name in [
+        "steadfast_probe_duration_seconds_bucket{",
+        "steadfast_probe_status{",
+        "steadfast_queue_depth{",
+        "steadfast_unit_held{",
+        "steadfast_restart_budget_spent{",
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(samples.keys().any(|series| series.starts_with(name)), "{name} is missing in\n{text}");
+    }
+    let states = samples.iter().filter(|(series, _)| series.starts_with("steadfast_unit_state{"));
+    assert_eq!(states.map(|(_, value)| value).sum::<f64>(), 10.0, "one state for each unit");
+}
+
+#[tokio::test]
+async fn who_knows_only_the_classic_text_gets_it_with_the_same_samples() {
+    let served = Served::new(told());
+    let stream = UnixStream::connect(served.socket()).await.unwrap();
+    let (_, head, text) = said(stream, &asking("GET", "/metrics", "accept: text/plain\r\n")).await;
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(!text.contains("# EOF"), "{text}");
+    assert!(text.contains("# TYPE steadfast_restarts_total counter\n"), "{text}");
+    let (_, exact) = served.raw(&asking("GET", "/metrics", "")).await;
+    let series = |text: &str| -> BTreeSet<String> { samples(text).keys().map(|&s| s.to_owned()).collect() };
+    assert_eq!(series(&text), series(exact.strip_suffix("# EOF\n").unwrap()));
+}
+
+#[tokio::test]
+async fn a_crowd_of_units_is_told_of_up_to_a_limit() {
+    let units = (0..2500).map(|n| pictures::ok(&format!("worker@{n}.service"), TEN_O_CLOCK));
+    let served = Served::new(pictures::of(units.collect(), TEN_O_CLOCK));
+    let (_, text) = served.raw(&asking("GET", "/metrics", "")).await;
+    let samples = samples(text.strip_suffix("# EOF\n").unwrap());
+    assert_eq!(samples["steadfast_metrics_left_out"], 500.0);
+    assert_eq!(samples.keys().filter(|series| series.starts_with("steadfast_unit_held{")).count(), 2000);
+}
+
+#[tokio::test]
+async fn readers_of_metrics_who_do_not_read_cost_a_few_texts() {
+    let units = (0..2500).map(|n| pictures::ok(&format!("worker@{n}.service"), TEN_O_CLOCK));
+    let served = Served::new(pictures::of(units.collect(), TEN_O_CLOCK));
+    let mut idle = Vec::new();
+    for _ in 0..steadfast::api::server::METRICS_AT_ONCE {
+        let mut stream = UnixStream::connect(served.socket()).await.unwrap();
+        stream.write_all(asking("GET", "/metrics", "").as_bytes()).await.unwrap();
+        // The first bytes of the answer are there: it has its place.
+        stream.readable().await.unwrap();
+        idle.push(stream);
+    }
+    let (status, body) = served.raw(&asking("GET", "/metrics", "")).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(body.contains("cannot write the metrics: too many others read them just now"), "{body}");
+    assert_eq!(served.raw(&asking("GET", "/v1/status", "")).await.0, 200);
+    drop(idle);
+    let again = async {
+        while served.raw(&asking("GET", "/metrics", "")).await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, again).await.unwrap();
+}
+
+/// An address of the loopback at which nobody listens just now.
+fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+#[tokio::test]
+async fn listen_is_followed_and_serves_for_reading_only() {
+    let mut served = Served::new(told());
+    let questions = served.questions.take().unwrap();
+    let (ask, mut asked) = mpsc::channel(1);
+    drop(questions);
+    let socket = served.socket();
+    let reading =
+        tokio::spawn(serve_reading(served.snapshots.subscribe(), ask, mpsc::channel(1).0, socket.clone()));
+    let first = free_address();
+    let connect = async |address: SocketAddr| {
+        let connected = async {
+            loop {
+                if let Ok(stream) = TcpStream::connect(address).await {
+                    return stream;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(SOON, connected).await.unwrap()
+    };
+    served.snapshots.send_modify(|snapshot| snapshot.listen = Some(first));
+    for path in ["/metrics", "/v1/status", "/healthz", "/v1/units/nginx"] {
+        let (status, _, body) = said(connect(first).await, &asking("GET", path, "")).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        let (status, _, body) = said(connect(first).await, &asking("HEAD", path, "")).await;
+        assert_eq!((status, body.as_str()), (200, ""), "{path}");
+    }
+    for (method, path) in [
+        ("POST", "/v1/units/nginx/recover"),
+        ("POST", "/v1/units/nginx/hold"),
+        ("POST", "/v1/units/nobody/resume"),
+        ("POST", "/nowhere"),
+        ("DELETE", "/v1/status"),
+    ] {
+        let (status, _, body) = said(connect(first).await, &asking(method, path, "")).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        let sentence = body["error"].as_str().unwrap();
+        assert_eq!(status, 403, "{method} {path}: {sentence}");
+        assert!(sentence.starts_with(&format!("cannot {method} here: ")), "{sentence}");
+        assert!(sentence.contains(socket.to_str().unwrap()), "{sentence}");
+    }
+    assert!(asked.try_recv().is_err(), "nothing was passed on");
+
+    // Another address, and then none.
+    let second = free_address();
+    served.snapshots.send_modify(|snapshot| snapshot.listen = Some(second));
+    assert_eq!(said(connect(second).await, &asking("GET", "/healthz", "")).await.0, 200);
+    assert!(TcpStream::connect(first).await.is_err(), "the first address is free again");
+    served.snapshots.send_modify(|snapshot| snapshot.listen = None);
+    let closed = async {
+        while TcpStream::connect(second).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, closed).await.unwrap();
+
+    // An address that somebody else has harms nobody, and is left for another.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    served.snapshots.send_modify(|snapshot| snapshot.listen = Some(taken.local_addr().unwrap()));
+    served.client().status().await.unwrap();
+    served.snapshots.send_modify(|snapshot| snapshot.listen = Some(first));
+    assert_eq!(said(connect(first).await, &asking("GET", "/healthz", "")).await.0, 200);
+
+    // The supervisor stops.
+    drop(served.snapshots);
+    timeout(SOON, reading).await.unwrap().unwrap();
+}
+
+/// Over TCP, too, connections that say nothing cost no more than themselves.
+#[tokio::test]
+async fn too_many_connections_to_listen_are_turned_away_and_the_socket_is_free() {
+    let served = Served::new(told());
+    let (ask, _asked) = mpsc::channel(1);
+    let address = free_address();
+    served.snapshots.send_modify(|snapshot| snapshot.listen = Some(address));
+    let _reading =
+        tokio::spawn(serve_reading(served.snapshots.subscribe(), ask, mpsc::channel(1).0, served.socket()));
+    let mut silent = Vec::new();
+    while silent.len() < steadfast::api::server::CONNECTIONS_MAX {
+        match TcpStream::connect(address).await {
+            Ok(stream) => silent.push(stream),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    }
+    let (status, _, body) =
+        said(TcpStream::connect(address).await.unwrap(), &asking("GET", "/healthz", "")).await;
+    assert_eq!(status, 503, "{body}");
+    served.client().status().await.unwrap();
 }

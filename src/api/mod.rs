@@ -1,10 +1,11 @@
-//! The status socket: wire types, server and client.
+//! The status socket: wire types, metrics, server and client.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub mod client;
+mod metrics;
 mod openapi;
 pub mod postmortem;
 pub mod server;

@@ -18,7 +18,8 @@ pub fn document() -> Value {
             "title": "Steadfast status socket",
             "version": super::wire::VERSION.to_string(),
             "description": "HTTP/1.1 with JSON over the unix socket. Reading: whoever may connect. \
-                            Changing: root, the daemon's own user, members of admin_group.",
+                            Changing: root, the daemon's own user, members of admin_group. \
+                            The address of `listen`, where one is set, answers GET and HEAD alone.",
         },
         "servers": [{"url": "http://localhost"}],
         "paths": paths,
@@ -56,6 +57,13 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         "/v1/openapi.json": {"get": {
             "summary": "This document.",
             "responses": {"200": {"description": "OpenAPI 3.1"}},
+        }},
+        "/metrics": {"get": {
+            "summary": "Metrics for Prometheus, in the format that Accept asks for.",
+            "responses": {"200": {"description": "OpenMetrics, or the classic text format.", "content": {
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}},
+            }}},
         }},
         "/healthz": {"get": read::<Health>(schemas, "How Steadfast itself is; 503 if not well.")},
     })

@@ -59,7 +59,7 @@ pub fn sinks(text: &str, owner: u32) -> Result<(Vec<SinkSpec>, Bad), Mistake> {
         if !matches!(keys.get_ref(), DeValue::Table(_)) {
             return Err(no_table(span));
         }
-        let keys = Sink::deserialize(ValueDeserializer::from(keys)).map_err(|error| of_toml(&error, text));
+        let keys = Sink::deserialize(ValueDeserializer::from(keys)).map_err(|error| of_toml(&error));
         match keys.and_then(|keys| sink(&name, &span, &keys, owner)) {
             Ok(sink) => good.push(sink),
             Err(mistake) => bad.push((name, mistake)),

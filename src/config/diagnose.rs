@@ -40,7 +40,7 @@ impl Mistake {
 }
 
 /// What toml and serde say, in our words.
-pub fn of_toml(error: &toml::de::Error, text: &str) -> Mistake {
+pub fn of_toml(error: &toml::de::Error) -> Mistake {
     let span = error.span();
     let said = error.message().trim().lines().next().unwrap_or_default();
     if let Some((key, known)) = unknown_key(said) {
@@ -51,14 +51,6 @@ pub fn of_toml(error: &toml::de::Error, text: &str) -> Mistake {
             |nearest| format!("did you mean `{nearest}`?"),
         );
         return Mistake { span, message, help: Some(help) };
-    }
-    if said.contains(super::file::NOT_YET) {
-        let key = span.as_ref().and_then(|span| key_before(text, span.start)).unwrap_or_default();
-        return Mistake {
-            span,
-            message: format!("cannot use `{key}`: {}", super::file::NOT_YET),
-            help: None,
-        };
     }
     Mistake { span, message: format!("cannot read it: {said}"), help: None }
 }
@@ -76,14 +68,6 @@ fn nearest(key: &str, known: &[String]) -> Option<String> {
     let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), name));
     let best = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= ALIKE).then(|| best.1.clone())
-}
-
-/// The key on whose right side this place lies, or the table whose head it is.
-fn key_before(text: &str, at: usize) -> Option<String> {
-    let start = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
-    let line = text.get(start..)?.lines().next()?;
-    let name = line.split('=').next()?.trim().trim_start_matches('[').trim_end_matches(']');
-    Some(name.split('.').next().unwrap_or(name).trim().to_owned())
 }
 
 /// The problem as people see it.

@@ -1,6 +1,7 @@
 //! The keys of a unit file and of steadfast.toml as people write them. The JSON Schema is made from these.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -77,7 +78,7 @@ pub struct SettingsFile {
     pub startup_hold: Option<Length>,
     pub changes_within: Option<Length>,
     pub postmortem_after: Option<Length>,
-    pub listen: Option<NotYet>,
+    pub listen: Option<Listen>,
     /// What every alert of this host bears.
     pub labels: BTreeMap<String, Spanned<String>>,
     /// Read table by table, so that a bad one harms no other: see `alert::sinks`.
@@ -176,18 +177,33 @@ pub struct Disabled {
     pub until: Spanned<toml::value::Datetime>,
 }
 
-/// A key of the contract that this version cannot carry out: refused where it stands, not ignored.
-#[derive(Debug)]
-pub struct NotYet;
+/// Where the status is served for reading besides the socket: an IP address and a port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub SocketAddr);
 
-impl<'de> Deserialize<'de> for NotYet {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom(NOT_YET))
+/// What `listen` looks like; it follows every sentence that refuses one.
+const LISTEN: &str = "write an IP address and a port, such as \"127.0.0.1:9631\"";
+
+impl<'de> Deserialize<'de> for Listen {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let value = toml::Value::deserialize(from)?;
+        let text = value.as_str().ok_or_else(|| D::Error::custom(format!("{value} is no text; {LISTEN}")))?;
+        listen(text).map_err(|why| D::Error::custom(format!("{why}; {LISTEN}")))
     }
 }
 
-/// What is said of such a key; `diagnose` puts the key's name in front.
-pub const NOT_YET: &str = "this version of Steadfast does not have it yet";
+fn listen(text: &str) -> Result<Listen, String> {
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.port() == 0 => Err(format!("\"{text}\" is another port each time")),
+        Ok(address) => Ok(Listen(address)),
+        Err(_) if text.parse::<IpAddr>().is_ok() => Err(format!("\"{text}\" has no port")),
+        // Which address a name has may change, and to ask for it may take for ever.
+        Err(_) if text.contains(|c: char| c.is_ascii_alphabetic()) && !text.starts_with('[') => {
+            Err(format!("\"{text}\" is a name, and names are not looked up here"))
+        }
+        Err(_) => Err(format!("\"{text}\" is no address")),
+    }
+}
 
 /// A length of time: "90s", "15m", "2h".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -41,9 +41,9 @@ const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
     let (_, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(errors.iter().map(|error| of_toml(error, text)).collect());
+        return Err(errors.iter().map(|error| of_toml(error)).collect());
     }
-    toml::from_str(text).map_err(|error| vec![of_toml(&error, text)])
+    toml::from_str(text).map_err(|error| vec![of_toml(&error)])
 }
 
 /// The keys of one unit file, or of one dependency: its name tells which.
@@ -76,6 +76,7 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         startup_hold: keys.startup_hold.map_or(usual.startup_hold, |length| length.0),
         changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
+        listen: keys.listen.map(|listen| listen.0),
         labels,
         sinks,
     };

@@ -303,7 +303,28 @@ fn the_schema_names_every_key() {
     {
         assert!(schema.contains(&format!("\"{key}\"")), "{key}");
     }
-    assert!(!schema.contains("listen"), "keys that are refused are not offered");
+}
+
+#[test]
+fn the_address_to_listen_at_is_an_address() {
+    let listen = |value: &str| parse::settings(&format!("listen = {value}\n"), 0);
+    for good in ["127.0.0.1:9631", "[::1]:9631", "0.0.0.0:80"] {
+        let (settings, _) = listen(&format!("\"{good}\"")).unwrap_or_else(|why| panic!("{why:?}"));
+        assert_eq!(settings.listen.map(|address| address.to_string()).as_deref(), Some(good));
+    }
+    for (bad, why) in [
+        ("\"localhost:9631\"", "\"localhost:9631\" is a name, and names are not looked up here"),
+        ("\"127.0.0.1\"", "\"127.0.0.1\" has no port"),
+        ("\"::1\"", "\"::1\" has no port"),
+        ("\"127.0.0.1:0\"", "is another port each time"),
+        ("\"127.0.0.1:99999\"", "is no address"),
+        ("\"\"", "is no address"),
+        ("9631", "9631 is no text"),
+    ] {
+        let Err(mistakes) = listen(bad) else { panic!("{bad} is taken") };
+        let said = &mistakes[0].message;
+        assert!(said.contains(why) && said.contains("such as \"127.0.0.1:9631\""), "{bad}: {said}");
+    }
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let spare = place::spare_directory(user).map(|folder| folder.join(DATABASE));
     let (store, durable, news) =
         Store::open(&database, spare.as_deref()).context("cannot open the durable state")?;
-    let listener = status_socket(&api::socket_path(user).map_err(anyhow::Error::msg)?, user)?;
+    let socket = api::socket_path(user).map_err(anyhow::Error::msg)?;
+    let listener = status_socket(&socket, user)?;
 
     let (inbox, observations) = mpsc::channel(INBOX);
     let (reload, reloads) = mpsc::channel(1);
@@ -65,6 +66,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
+
+    tokio::spawn(api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket));
     tokio::spawn(api::server::serve(listener, snapshots.clone(), questions, history));
     tokio::spawn(supervision::tell_systemd(snapshots));
 

@@ -23,4 +23,5 @@ pub mod release;
 pub mod snapshot;
 pub mod spec;
 pub mod state;
+pub mod tally;
 pub mod unit;

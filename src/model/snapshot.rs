@@ -1,5 +1,6 @@
 //! What everybody outside may read: the published picture of one moment.
 
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use super::progress::ProgressSeen;
 use super::release::{LinkReading, Resident};
 use super::spec::{Mode, Problem, RecoverySpec, SmokeSpec};
 use super::state::{Hold, LastAction, OrderKind, Plan, Quarantine, Recovery};
+use super::tally::{HostTally, UnitTally};
 use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 /// The whole picture. Cheap to clone.
@@ -32,6 +34,9 @@ pub struct Snapshot {
     pub events: Arc<[Event]>,
     /// Members may change things, besides root.
     pub admin_group: Option<String>,
+    /// Where reading is served besides the socket.
+    pub listen: Option<SocketAddr>,
+    pub tally: HostTally,
 }
 
 /// The state of a unit: the worst of its conditions.
@@ -108,4 +113,5 @@ pub struct UnitStatus {
     pub quarantine: Option<Quarantine>,
     pub spent: usize,
     pub budget: RecoverySpec,
+    pub tally: UnitTally,
 }

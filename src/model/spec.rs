@@ -1,5 +1,7 @@
 //! What a person asks for: one unit file, and the settings.
 
+// An address alone is a fact; what `std::net` has besides is not for this room.
+use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -138,6 +140,8 @@ pub struct Settings {
     pub changes_within: Duration,
     /// An outage that took longer has its post-mortem drafted.
     pub postmortem_after: Duration,
+    /// The status is served there as well, for reading only.
+    pub listen: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -150,6 +154,7 @@ impl Default for Settings {
             labels: BTreeMap::new(),
             changes_within: Duration::from_secs(30 * 60),
             postmortem_after: Duration::from_secs(10 * 60),
+            listen: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
 use super::release::{FileId, PastTarget, ProcessesReading, Resident};
 use super::spec::{Problem, Settings, Spec};
+use super::tally::{HostTally, UnitTally};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 /// All that the policy knows.
@@ -262,6 +263,7 @@ pub struct Seen {
     pub tests: BTreeMap<u64, TestAsked>,
     /// Incidents whose sick unit is being looked at closely, and until when that is awaited.
     pub capturing: BTreeMap<u64, Moment>,
+    pub tally: HostTally,
 }
 
 /// The durable state cannot be saved.
@@ -317,6 +319,7 @@ pub struct UnitSeen {
     pub wake: Option<Moment>,
     /// What is to be done next and when, or why nothing is.
     pub plan: Plan,
+    pub tally: UnitTally,
 }
 
 impl UnitSeen {
@@ -350,6 +353,7 @@ impl UnitSeen {
             ending: None,
             wake: None,
             plan: Plan::default(),
+            tally: UnitTally::default(),
         }
     }
 }

@@ -32,8 +32,11 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     let early = begun.is_some_and(|begun| turn.now.since(begun) < spec.initial_delay);
     if serving && !(early && outcome.status != ProbeStatus::Healthy) {
         count(known, spec, &outcome, turn.now);
-        if let Some(took) = outcome.latency.filter(|_| outcome.status == ProbeStatus::Healthy) {
-            latency::took(&mut known.latency, took);
+        if let Some(took) = outcome.latency {
+            seen.tally.answered(probe, took);
+            if outcome.status == ProbeStatus::Healthy {
+                latency::took(&mut known.latency, took);
+            }
         }
     }
     known.last = Some((turn.now, outcome));

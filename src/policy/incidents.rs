@@ -193,7 +193,9 @@ fn add(
 ) -> u64 {
     let id = state.durable.meta.next_id.max(1);
     state.durable.meta.next_id = id.saturating_add(1);
-    let mut incident = Incident::new(id, unit.cloned(), cause, turn.now);
+    // What keeps us from saving anything is an incident only when it is over.
+    let opened_at = if unit.is_none() { cause.since.min(turn.now) } else { turn.now };
+    let mut incident = Incident::new(id, unit.cloned(), cause, opened_at);
     incident.began_at = began_at;
     incident.changes = changes::before(state, unit, turn.now);
     state.durable.incidents.insert(id, incident);
@@ -207,7 +209,8 @@ fn add(
     id
 }
 
-/// When the fault itself came about, as far as systemd or a link tells.
+/// When the fault itself came about, as far as systemd or a link tells. What began before anybody looked says nothing of how
+/// soon it was found.
 fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
     let seen = state.seen.units.get(unit)?;
     let reading = seen.reading.as_ref();
@@ -218,7 +221,7 @@ fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
     } else {
         None
     };
-    at.filter(|at| *at <= cause.since)
+    at.filter(|at| *at <= cause.since && *at >= seen.managed_since)
 }
 
 /// The host's own findings: each is an incident as long as it is there.

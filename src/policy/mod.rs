@@ -29,6 +29,7 @@ pub mod recovery;
 pub mod releases;
 pub mod snapshot;
 pub mod specs;
+pub mod tally;
 pub mod transitions;
 pub mod turn;
 pub mod units;

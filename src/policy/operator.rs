@@ -10,6 +10,7 @@ use crate::model::operator::{Answer, Ask, Request};
 use crate::model::state::{Hold, HoldKind, OrderKind, State};
 use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::recovery;
+use crate::policy::specs;
 use crate::policy::turn::{Turn, sooner};
 
 /// A person asks.
@@ -17,6 +18,11 @@ pub fn asked(state: &mut State, request: Request, turn: &mut Turn) {
     let Request { id, unit, who, ask } = request;
     if !state.seen.units.contains_key(&unit) {
         turn.act(Action::AnswerOperator { request: id, answer: Answer::NotManaged });
+        return;
+    }
+    if let Some(failure) = &state.seen.save_failure {
+        // It would be taken back, and with it what a stop of a person means.
+        turn.act(Action::AnswerOperator { request: id, answer: specs::unsaved(&failure.why) });
         return;
     }
     turn.touch(&unit);

@@ -40,6 +40,8 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
         incidents: state.durable.incidents.values().filter(open).cloned().collect(),
         events,
         admin_group: seen.settings.admin_group.clone(),
+        listen: seen.settings.listen,
+        tally: seen.tally.clone(),
     }
 }
 
@@ -85,6 +87,7 @@ fn of_unit(
         quarantine: durable.quarantine.clone(),
         spent: durable.spent.len(),
         budget: seen.spec.recovery.clone(),
+        tally: seen.tally.clone(),
     }
 }
 

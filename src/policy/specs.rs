@@ -12,7 +12,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{incidents, limits};
+use crate::policy::{incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -296,6 +296,7 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
             });
             known.inspect_due = Some(turn.now);
             known.spec = spec;
+            tally::follow_spec(known);
             let message = format!("{unit}: {} is in force", known.spec.file);
             crate::policy::units::watch_links(state, &unit, turn);
             turn.record(state, Some(&unit), EventKind::Notice, None, message);

@@ -138,6 +138,7 @@ impl<O: Outside> Loop<O> {
             self.take_back(told, &why, now);
             return false;
         }
+        policy::tally::saved(&mut self.state, &self.saved, &changes);
         for change in &changes {
             self.saved.apply(change);
         }
@@ -147,6 +148,7 @@ impl<O: Outside> Loop<O> {
 
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
+            policy::tally::performed(&mut self.state, &action);
             self.outside.perform(action);
         }
     }
@@ -330,7 +332,8 @@ mod tests {
             ours.into_outside().told,
             [
                 "cannot save the durable state: disk full; nothing is acted on meanwhile",
-                "the durable state is saved again, after 75 s"
+                "the durable state is saved again, after 75 s",
+                "incident 1 is over, after 75 s"
             ]
         );
     }

@@ -22,6 +22,7 @@ mod outage_two_friends;
 mod outage_two_masters;
 mod probes;
 mod progress;
+mod prometheus;
 mod radius;
 mod resilience;
 mod rig;

@@ -21,6 +21,7 @@ use steadfast::model::spec::{Mode, Problem, RecoverySpec};
 use steadfast::model::state::{
     Hold, HoldKind, LastAction, NextAction, OrderKind, Phase, Plan, Quarantine, Recovery,
 };
+use steadfast::model::tally::UnitTally;
 use steadfast::model::unit::{ActiveState, LoadState, UnitFileState, UnitReading};
 
 pub use history::remember;
@@ -113,6 +114,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
             verify_within: Duration::from_secs(60),
             end_survivors: false,
         },
+        tally: UnitTally::default(),
     }
 }
 

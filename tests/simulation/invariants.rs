@@ -35,7 +35,9 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     check(host.manager != ManagerState::Stopping || just, "ordered while the host shuts down");
     check(host.manager != ManagerState::Starting, "ordered before boot was finished");
     let later = |until: Option<Moment>| until.is_some_and(|until| until > host.now);
-    check(by_person || !later(known.stopped_until), "resurrected what a person stopped");
+    // While the stop's own job runs, ours is refused: of that moment nobody can have told us yet.
+    let refused = known.job.is_some();
+    check(by_person || refused || !later(known.stopped_until), "resurrected what a person stopped");
     check(by_person || !later(known.held_until), "acted on what a person holds");
     let busy = host.busy_since.is_some_and(|since| host.now.since(since) > Duration::from_secs(5));
     check(by_person || !busy, "ordered while a package manager is at work");

@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::fail::Fail;
-use super::{Shared, change, events, incidents};
+use super::{Shared, change, events, incidents, metrics};
 use crate::api::openapi;
 use crate::api::wire::{Health, Status, Unit};
 use crate::model::finding::Code;
@@ -30,6 +30,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/events", get(events::events))
         .route("/v1/openapi.json", get(async || Json(openapi::document())))
         .route("/healthz", get(health))
+        .route("/metrics", get(metrics::metrics))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)

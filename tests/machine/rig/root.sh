@@ -29,6 +29,8 @@ readonly SERVERS=(
   redis-server memcached rabbitmq-server postgresql mariadb-server nginx openssl
   python3-celery python3-redis python3-amqp php-fpm puma
   ruby-sidekiq ruby-delayed-job-active-record ruby-pg
+  # who reads our metrics, judges the shipped rules and passes on what they say
+  prometheus prometheus-alertmanager
 )
 
 say() { printf 'rig: %s\n' "$*" >&2; }
@@ -59,12 +61,12 @@ tune() {
 # A test starts what it needs: a machine that boots all of it takes half a minute.
 silence() {
   local unit
-  for unit in redis-server memcached rabbitmq-server epmd postgresql mariadb nginx php8.2-fpm; do
+  for unit in redis-server memcached rabbitmq-server epmd postgresql mariadb nginx php8.2-fpm prometheus prometheus-alertmanager; do
     systemctl --root="$1" disable --quiet "$unit.service" 2>/dev/null || true
     systemctl --root="$1" disable --quiet "$unit.socket" 2>/dev/null || true
   done
   # Certificates and databases are the same for all tests of one root; nobody else sees them.
-  rm -f "$1"/etc/rc?.d/[SK]??{redis-server,memcached,rabbitmq-server,postgresql,mariadb,nginx,php8.2-fpm}
+  rm -f "$1"/etc/rc?.d/[SK]??{redis-server,memcached,rabbitmq-server,postgresql,mariadb,nginx,php8.2-fpm,prometheus,prometheus-alertmanager}
 }
 
 build() {
