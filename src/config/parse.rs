@@ -41,7 +41,7 @@ const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
     let (_, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(errors.iter().map(|error| of_toml(error)).collect());
+        return Err(errors.iter().map(of_toml).collect());
     }
     toml::from_str(text).map_err(|error| vec![of_toml(&error)])
 }

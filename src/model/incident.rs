@@ -93,6 +93,8 @@ pub struct Change {
 pub struct Told {
     /// The last delivery that arrived.
     pub at: Moment,
+    /// A message that it fires was sent; whether it arrived may have been told to nobody.
+    pub tried: bool,
     /// How often it was told that it fires.
     pub firing: u32,
     /// It was told that it is over.

@@ -256,6 +256,8 @@ pub struct Seen {
     pub next_event: u64,
     /// Each way to tell people, by its name.
     pub sinks: BTreeMap<String, SinkSeen>,
+    /// The host's own findings of which incidents were made; `None`: to be looked at anew.
+    pub host_codes: Option<Vec<Code>>,
     /// When the next of them is to be looked at.
     pub alerts_due: Option<Moment>,
     pub next_message: u64,

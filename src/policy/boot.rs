@@ -129,6 +129,7 @@ pub fn save_retry(failure: &SaveFailure) -> Moment {
 
 /// The durable state is saved again.
 pub fn saved(state: &mut State, turn: &mut Turn) {
+    turn.news = true;
     if let Some(failure) = state.seen.save_failure.take() {
         let seconds = turn.now.since(failure.since).as_secs();
         let message = format!("the durable state is saved again, after {seconds} s");

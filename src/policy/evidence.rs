@@ -73,6 +73,7 @@ pub fn captured(
     let Some(known) = state.durable.incidents.get_mut(&incident) else {
         return;
     };
+    turn.news = true;
     let first = known.captured_at.is_none();
     known.captured_at = Some(turn.now);
     let unit = known.unit.clone();

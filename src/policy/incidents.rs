@@ -7,7 +7,7 @@ use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
-use crate::policy::{changes, dependencies, evidence, limits};
+use crate::policy::{changes, dependencies, evidence, limits, snapshot};
 
 /// Replaces a unit's findings; tells what is new and what is gone; opens and closes its incident.
 ///
@@ -39,7 +39,7 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
         .cloned()
         .collect();
     seen.findings.clone_from(&now);
-    worsen(state, unit, &now);
+    worsen(state, unit, &now, turn);
     if let Some(cause) = now.iter().find(|finding| opens(finding.code))
         && !join(state, unit, &now, turn)
     {
@@ -107,13 +107,17 @@ fn resolve(state: &mut State, id: u64, turn: &mut Turn) {
     let Some(incident) = state.durable.incidents.get_mut(&id) else {
         return;
     };
+    turn.news = true;
     incident.resolved_at = Some(turn.now);
     let (unit, took) = (incident.unit.clone(), turn.now.since(incident.opened_at));
     if took >= state.seen.settings.postmortem_after {
         turn.act(Action::DraftPostmortem { incident: id });
     }
-    let message = format!("incident {id} is over, after {} s", took.as_secs());
-    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
+    // While nothing can be saved it is over anew with each turn.
+    if state.seen.save_failure.is_none() {
+        let message = format!("incident {id} is over, after {} s", took.as_secs());
+        turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
+    }
 }
 
 /// The draft of a post-mortem is there, or could not be written.
@@ -127,12 +131,14 @@ pub fn drafted(state: &mut State, id: u64, file: Result<String, String>, turn: &
 }
 
 /// What is worse than what opened it is what people are told.
-fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding]) {
+fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Turn) {
     let worst = findings.iter().filter(|finding| opens(finding.code)).map(|finding| finding.severity).max();
     if let Some(id) = own(state, unit)
         && let Some(incident) = state.durable.incidents.get_mut(&id)
     {
-        incident.severity = incident.severity.max(worst.unwrap_or(incident.severity));
+        let severity = incident.severity.max(worst.unwrap_or(incident.severity));
+        turn.news |= severity != incident.severity;
+        incident.severity = severity;
     }
 }
 
@@ -161,6 +167,7 @@ fn join(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Tur
         if incident.opened_at.plus(limits::REATTRIBUTION) < began {
             return true;
         }
+        turn.news = true;
         incident.resolved_at = Some(turn.now);
         incident.part_of = Some(id);
         let message = format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
@@ -189,8 +196,9 @@ fn add(
     unit: Option<&UnitName>,
     cause: &Finding,
     began_at: Option<Moment>,
-    turn: &Turn,
+    turn: &mut Turn,
 ) -> u64 {
+    turn.news = true;
     let id = state.durable.meta.next_id.max(1);
     state.durable.meta.next_id = id.saturating_add(1);
     // What keeps us from saving anything is an incident only when it is over.
@@ -225,7 +233,16 @@ fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
 }
 
 /// The host's own findings: each is an incident as long as it is there.
-pub fn update_host(state: &mut State, findings: &[Finding], turn: &mut Turn) {
+pub fn update_host(state: &mut State, turn: &mut Turn) {
+    if !state.seen.configured {
+        return;
+    }
+    let findings = snapshot::host_findings(state, turn.now);
+    let codes: Vec<Code> = findings.iter().map(|found| found.code).collect();
+    if state.seen.host_codes.as_ref() == Some(&codes) {
+        return;
+    }
+    state.seen.host_codes = Some(codes);
     let open = |incident: &&Incident| incident.unit.is_none() && incident.resolved_at.is_none();
     let known: Vec<(u64, Code)> =
         state.durable.incidents.values().filter(open).map(|incident| (incident.id, incident.cause)).collect();

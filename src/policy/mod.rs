@@ -56,9 +56,10 @@ pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<A
         units::act(state, unit, &mut turn);
     }
     state.seen.touched.extend(touched);
-    let of_host = snapshot::host_findings(state, now);
-    incidents::update_host(state, &of_host, &mut turn);
-    alerts::act(state, &mut turn);
+    incidents::update_host(state, &mut turn);
+    if turn.news || state.seen.alerts_due.is_some_and(|due| due <= now) {
+        alerts::act(state, &mut turn);
+    }
     turn.actions
 }
 

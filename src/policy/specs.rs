@@ -44,6 +44,7 @@ fn enter_boot(state: &mut State, now: Moment) {
 pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -> Vec<Action> {
     let decided = std::mem::replace(&mut state.durable, durable);
     enter_boot(state, now);
+    state.seen.host_codes = None;
     let mut answers = Vec::new();
     for (unit, seen) in &mut state.seen.units {
         let known = state.durable.units.entry(unit.clone()).or_default();
@@ -140,6 +141,7 @@ pub fn loaded(
             turn.record(state, None, EventKind::Notice, None, format!("{place}: {}", problem.message));
         }
     }
+    turn.news = true;
     let seen = &mut state.seen;
     seen.resync_due = Some(turn.now.plus(settings.resync));
     seen.settings = settings;

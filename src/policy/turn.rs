@@ -15,6 +15,8 @@ use crate::policy::{incidents, limits};
 pub struct Turn {
     pub now: Moment,
     pub actions: Vec<Action>,
+    /// Something came about of which people may have to be told.
+    pub news: bool,
     units: BTreeSet<UnitName>,
     all: bool,
 }
@@ -22,7 +24,7 @@ pub struct Turn {
 impl Turn {
     #[must_use]
     pub fn new(now: Moment) -> Self {
-        Self { now, actions: Vec::new(), units: BTreeSet::new(), all: false }
+        Self { now, actions: Vec::new(), news: false, units: BTreeSet::new(), all: false }
     }
 
     /// This unit is to be evaluated at the end of the turn.

@@ -73,7 +73,7 @@ record!(Incident {
 });
 record!(Acknowledgement { at, who });
 record!(Change { at, what });
-record!(Told { at, firing, resolved, gave_up });
+record!(Told { at, tried, firing, resolved, gave_up });
 record!(Event { id, at, unit, kind, code, incident, message });
 record!(PastTarget { path, id, from });
 

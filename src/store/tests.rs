@@ -158,8 +158,14 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
 
 fn incident() -> impl Strategy<Value = Incident> {
     let others = (vec(text().prop_map(UnitName), 0..3), option::of(any::<u64>()));
-    let told = (moment(), any::<u32>(), any::<bool>(), any::<bool>());
-    let told = told.prop_map(|(at, firing, gave_up, resolved)| Told { at, firing, gave_up, resolved });
+    let told = (moment(), any::<u32>(), any::<[bool; 3]>());
+    let told = told.prop_map(|(at, firing, [tried, gave_up, resolved])| Told {
+        at,
+        tried,
+        firing,
+        gave_up,
+        resolved,
+    });
     let known = (moment(), text()).prop_map(|(at, who)| Acknowledgement { at, who });
     let change = (moment(), text()).prop_map(|(at, what)| incident::Change { at, what });
     let people = (btree_map(text(), told, 0..3), option::of(known), vec(change, 0..3), option::of(text()));

@@ -31,7 +31,7 @@ fn remembered() -> (Incident, Vec<Event>) {
         change(2, "/srv/app/current was switched from /srv/app/releases/65 to /srv/app/releases/66"),
         change(600, "packages: php8.2 8.2.1 upgraded to 8.2.2"),
     ];
-    let told = Told { at: ago(now, 3 * HOUR - 67), firing: 1, gave_up: false, resolved: true };
+    let told = Told { at: ago(now, 3 * HOUR - 67), tried: true, firing: 1, gave_up: false, resolved: true };
     incident.told.insert("mail".to_owned(), told);
     incident.acknowledged =
         Some(Acknowledgement { at: ago(now, 3 * HOUR - 30), who: "anna (uid 1000)".to_owned() });

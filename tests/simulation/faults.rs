@@ -85,12 +85,14 @@ pub fn fault(host: &mut Host, spared: bool) {
 
 fn write_down(host: &mut Host, kind: u64, told: &str) {
     let (now, busy, fails) = (host.now, host.busy_since.is_some(), host.saves_fail);
+    let down = host.mailbox.down;
     let Some(story) = &mut host.story else {
         return;
     };
     story.comment(told);
     match kind {
         13 => story.line(now, if fails { "save-fails disk full" } else { "saved" }),
+        23 => story.line(now, if down { "sink-fails mail connection refused" } else { "sink-works mail" }),
         15 => story.line(now, if busy { "packages busy \"dpkg (pid 7)\"" } else { "packages idle" }),
         _ => {}
     }

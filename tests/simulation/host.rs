@@ -414,6 +414,28 @@ impl Host {
         self.saved.units.get(unit)?.recovery.as_ref()
     }
 
+    /// What people are told, and what is written for them.
+    fn told_by(&mut self, action: Action) {
+        match action {
+            Action::CaptureEvidence { incident, .. } => {
+                let file = Ok(format!("/state/{incident}.txt"));
+                let changes = Vec::new();
+                self.perhaps(50, Observation::EvidenceCaptured { incident, file, changes });
+            }
+            Action::DraftPostmortem { incident } => {
+                let file = Ok(format!("/state/{incident}.md"));
+                self.perhaps(50, Observation::PostmortemDrafted { incident, file });
+            }
+            Action::SendAlert { sink, message } => {
+                let (result, wrong) = self.mailbox.receive(&message);
+                self.violations.extend(wrong);
+                let (sink, message) = (sink.name, message.id);
+                self.perhaps(20, Observation::AlertDelivered { sink, message, result });
+            }
+            _ => {}
+        }
+    }
+
     /// A person asks; the answer must come.
     pub fn ask(&mut self, at: usize, ask: Ask) {
         if ask == Ask::Recover {
@@ -608,20 +630,8 @@ impl Outside for Host {
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
             Action::EndProcesses { .. } => {}
-            Action::CaptureEvidence { incident, .. } => {
-                let file = Ok(format!("/state/{incident}.txt"));
-                let changes = Vec::new();
-                self.perhaps(50, Observation::EvidenceCaptured { incident, file, changes });
-            }
-            Action::DraftPostmortem { incident } => {
-                let file = Ok(format!("/state/{incident}.md"));
-                self.perhaps(50, Observation::PostmortemDrafted { incident, file });
-            }
-            Action::SendAlert { sink, message } => {
-                let (result, wrong) = self.mailbox.receive(&message);
-                self.violations.extend(wrong);
-                let (sink, message) = (sink.name, message.id);
-                self.perhaps(20, Observation::AlertDelivered { sink, message, result });
+            Action::CaptureEvidence { .. } | Action::DraftPostmortem { .. } | Action::SendAlert { .. } => {
+                self.told_by(action);
             }
             Action::SampleProgress { unit, progress } => {
                 let answer = self.sample(Self::index(&unit));

@@ -126,7 +126,7 @@ fn the_same_seed_plays_the_same() {
 #[test]
 fn a_history_is_told_as_a_scenario() {
     let (mut simulated, mut told) = (0, 0);
-    for seed in 0..30 {
+    for seed in 0..80 {
         let trouble = Some(Duration::from_secs(600));
         let history = History { seed, trouble, told: true, ..History::default() };
         let played = run::replay(&history).unwrap_or_else(|why| panic!("SEED={seed}: {why}"));

@@ -228,6 +228,7 @@ impl Run {
         host.tell(Observation::ManagerChanged(ManagerState::Running));
         host.mute_until = host.now;
         host.mailbox.down = false;
+        host.story.iter_mut().for_each(|story| story.line(now, "sink-works mail"));
         for at in 0..UNITS.len() {
             host.tell_unit(at);
         }

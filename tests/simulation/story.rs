@@ -19,7 +19,7 @@ pub struct Story {
 impl Story {
     pub fn new(now: Moment) -> Self {
         let specs: String = WORDS.iter().map(|words| format!("spec {words}\n")).collect();
-        Self { at: now, text: specs }
+        Self { at: now, text: format!("sink mail burst=5\n{specs}") }
     }
 
     pub fn text(&self) -> &str {
@@ -121,6 +121,9 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         },
         // The language brings these by itself.
         Observation::PackageManagerRead(_)
+        | Observation::EvidenceCaptured { .. }
+        | Observation::PostmortemDrafted { .. }
+        | Observation::AlertDelivered { .. }
         | Observation::UnitFilesLoaded { .. }
         | Observation::DeadlineReached
         | Observation::Saved

@@ -19,7 +19,7 @@ pub struct Due {
 }
 
 pub fn untold(now: Moment) -> Told {
-    Told { at: now, firing: 0, gave_up: false, resolved: false }
+    Told { at: now, tried: false, firing: 0, gave_up: false, resolved: false }
 }
 
 /// Every open incident is entered for each sink that is meant to know of it; one that was over before a sink was configured
@@ -39,10 +39,12 @@ pub fn enter(state: &mut State, sinks: &[SinkSpec], now: Moment) {
                 continue;
             };
             let of_itself = incident.cause == Code::AlertUndeliverable && fails;
-            if !incident.told.contains_key(&sink.name) && !of_itself && wanted(state, sink, incident) {
-                if let Some(incident) = state.durable.incidents.get_mut(&id) {
-                    incident.told.insert(sink.name.clone(), untold(now));
-                }
+            if !incident.told.contains_key(&sink.name)
+                && !of_itself
+                && wanted(state, sink, incident)
+                && let Some(incident) = state.durable.incidents.get_mut(&id)
+            {
+                incident.told.insert(sink.name.clone(), untold(now));
             }
         }
     }
@@ -89,7 +91,8 @@ fn of_one(
         let was_due = incident.opened_at.plus(sink.after) <= over
             && (sink.after.is_zero() || !known_by(incident, incident.opened_at.plus(sink.after)))
             && incident.part_of.is_none();
-        return was_due.then(|| news(AlertStatus::Firing));
+        // Who may have heard that it fires is to hear its end, behind a beginning that is sure.
+        return (was_due || told.tried).then(|| news(AlertStatus::Firing));
     }
     let again = |from: Moment, wake: &mut Option<Moment>| {
         let at = from.plus(sink.repeat?);

@@ -83,6 +83,12 @@ fn advance(state: &mut State, sink: &SinkSpec, turn: &mut Turn, wake: &mut Optio
 
 fn send(state: &mut State, sink: &SinkSpec, chosen: &[Due], turn: &mut Turn, wake: &mut Option<Moment>) {
     let alerts = chosen.iter().filter_map(|due| words::alert(state, due, turn.now)).collect();
+    for due in chosen {
+        let incident = state.durable.incidents.get_mut(&due.news.incident);
+        if let Some(told) = incident.and_then(|incident| incident.told.get_mut(&sink.name)) {
+            told.tried = true;
+        }
+    }
     let news = chosen.iter().map(|due| due.news).collect();
     launch(state, sink, alerts, news, None, turn, wake);
 }
@@ -110,6 +116,7 @@ fn launch(
 /// A delivery ended.
 pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(), String>, turn: &mut Turn) {
     let now = turn.now;
+    turn.news = true;
     let Some(known) = state.seen.sinks.get_mut(sink) else {
         return;
     };
@@ -182,6 +189,7 @@ fn remember(state: &mut State, sink: &str, news: News, turn: &mut Turn) {
 /// A person asks.
 pub fn asked(state: &mut State, request: AlertRequest, turn: &mut Turn) {
     let AlertRequest { id, who, ask } = request;
+    turn.news = true;
     let answer = match ask {
         AlertAsk::Acknowledge { incident } => acknowledge(state, incident, who, turn),
         AlertAsk::Test => {

@@ -167,6 +167,7 @@ fn set_plan(state: &mut State, unit: &UnitName, plan: Plan, turn: &mut Turn) {
 }
 
 fn set_quarantine(state: &mut State, unit: &UnitName, quarantine: Quarantine, turn: &mut Turn) {
+    turn.news = true;
     let minutes = turn_minutes(quarantine.retry_at, turn.now);
     let message = format!("{unit}: {}; one more try in {minutes} min", quarantine.why);
     if let Some(durable) = state.durable.units.get_mut(unit) {
