@@ -51,7 +51,7 @@ impl Served {
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(1);
         let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(1);
-        tokio::spawn(pictures::remember(history));
+        tokio::spawn(pictures::remember(history, TEN_O_CLOCK));
         let server = tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions), server }
     }
@@ -212,6 +212,24 @@ async fn a_unit_is_found_by_name_and_by_alias_with_its_timeline() {
     }
     let error = client.client().unit("a/b.service").await.unwrap_err();
     assert!(matches!(error, Error::NotManaged(_)), "{error}");
+}
+
+#[tokio::test]
+async fn incidents_are_read_from_the_history() {
+    let served = Served::new(contract());
+    let (status, body) = served.ask("GET", "/v1/incidents?unit=mail&since=2026-11-20T00:00:00Z", "").await;
+    assert_eq!((status, body["incidents"][0]["id"].as_u64()), (200, Some(17)), "{body}");
+    let (_, body) = served.ask("GET", "/v1/incidents?open=true", "").await;
+    assert_eq!(body["incidents"].as_array().unwrap().len(), 0);
+    let (status, body) = served.ask("GET", "/v1/incidents/17", "").await;
+    assert_eq!((status, body["events"].as_array().unwrap().len()), (200, 5));
+    assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 60.0, "act": 60.0, "recover": 67.0}));
+    assert_eq!(body["told"][0]["sink"], "mail");
+    let (status, body) = served.ask("GET", "/v1/incidents/18", "").await;
+    let sentence = "cannot find incident 18: there is none, or not any more";
+    assert_eq!((status, body), (404, json!({ "error": sentence })));
+    assert_eq!(served.ask("GET", "/v1/incidents/x", "").await.0, 400);
+    assert_eq!(served.ask("GET", "/v1/incidents?until=2", "").await.0, 400);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Served {
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(8);
         let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(8);
-        tokio::spawn(pictures::remember(history));
+        tokio::spawn(pictures::remember(history, clock::now()));
         tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions) }
     }
@@ -127,6 +127,43 @@ async fn status_of_one_unit_is_one_screen() {
 async fn explain_tells_the_chain_of_reasons() {
     let served = Served::new(pictures::zoo(clock::now()));
     insta::assert_snapshot!(shown(&served.run(&["explain", "horizon.service"]).await));
+}
+
+#[tokio::test]
+async fn incidents_are_listed_and_one_is_told_whole() {
+    let served = Served::new(pictures::zoo(clock::now()));
+    let list = shown(&served.run(&["incidents", "--since", "24h"]).await);
+    // After midnight a column is as wide as a date.
+    let words: Vec<&str> = list.split_whitespace().collect();
+    insta::assert_snapshot!("incidents", words.join(" "));
+    insta::assert_snapshot!("incident", shown(&served.run(&["incident", "17"]).await));
+    insta::assert_snapshot!("postmortem", shown(&served.run(&["postmortem", "17"]).await));
+    let none = shown(&served.run(&["incidents", "nginx", "--open"]).await);
+    assert!(none.contains("no incident") && none.ends_with("exit status 0\n"), "{none}");
+    let missing = shown(&served.run(&["incident", "4"]).await);
+    assert!(missing.contains("cannot find incident 4: there is none, or not any more"), "{missing}");
+}
+
+#[tokio::test]
+async fn a_test_alert_says_what_arrived() {
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let results = vec![
+        ("mail".to_owned(), Ok(())),
+        ("pager".to_owned(), Err("https://pager.example/ answered 500".to_owned())),
+    ];
+    drop(served.answer_with(Answer::Tested(results)));
+    insta::assert_snapshot!(shown(&served.run(&["test-alert"]).await));
+}
+
+#[tokio::test]
+async fn who_knows_of_an_incident_says_so() {
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let message = "root knows of incident 17".to_owned();
+    drop(served.answer_with(Answer::Done { message, steps: Vec::new() }));
+    assert_eq!(
+        shown(&served.run(&["ack", "17"]).await),
+        "root knows of incident 17\n---- standard error\n---- exit status 0\n"
+    );
 }
 
 #[tokio::test]

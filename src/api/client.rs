@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::wire::{Event, Failure, HoldBody, Reply, Status, Unit};
+use super::wire::{Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit};
 
 /// Connecting takes no longer than this.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -109,6 +109,59 @@ impl Client {
         self.change(unit, "resume", Body::empty()).await
     }
 
+    /// Incidents, newest first: of one unit, not over before a moment, or only those that are open.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn incidents(
+        &self,
+        unit: Option<&str>,
+        since: Option<Time>,
+        open: bool,
+    ) -> Result<Incidents, Error> {
+        let mut query = format!("?open={open}");
+        if let Some(unit) = unit {
+            query.push_str(&format!("&unit={}", encoded(unit)));
+        }
+        if let Some(since) = since {
+            query.push_str(&format!("&since={}", encoded(&since.timestamp().to_string())));
+        }
+        let path = format!("/v1/incidents{query}");
+        let response = self.send(Method::GET, &path, Body::empty(), READ_TIME).await?;
+        self.read(response).await
+    }
+
+    /// One incident with its timeline.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn incident(&self, id: u64) -> Result<IncidentDetails, Error> {
+        let path = format!("/v1/incidents/{id}");
+        let response = self.send(Method::GET, &path, Body::empty(), READ_TIME).await?;
+        self.read(response).await
+    }
+
+    /// Somebody knows of it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn acknowledge(&self, id: u64) -> Result<Reply, Error> {
+        self.order(&format!("/v1/incidents/{id}/ack"), Body::empty()).await
+    }
+
+    /// Tells every sink a test, and waits for what became of it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn test_alert(&self) -> Result<Tested, Error> {
+        let response = self.send(Method::POST, "/v1/alerts/test", Body::empty(), CHANGE_TIME).await?;
+        match response.status() {
+            // It carries what each of them answered.
+            StatusCode::BAD_GATEWAY => self.parse(response).await,
+            _ => self.read(response).await,
+        }
+    }
+
     /// The timeline as it grows: after the event with this id, or from now on.
     ///
     /// # Errors
@@ -131,8 +184,11 @@ impl Client {
     }
 
     async fn change(&self, unit: &str, verb: &str, body: Body) -> Result<Reply, Error> {
-        let path = format!("/v1/units/{}/{verb}", encoded(unit));
-        let response = self.send(Method::POST, &path, body, CHANGE_TIME).await?;
+        self.order(&format!("/v1/units/{}/{verb}", encoded(unit)), body).await
+    }
+
+    async fn order(&self, path: &str, body: Body) -> Result<Reply, Error> {
+        let response = self.send(Method::POST, path, body, CHANGE_TIME).await?;
         match response.status() {
             // These carry the whole reply: which step did not work, or why nothing was tried.
             StatusCode::CONFLICT | StatusCode::INTERNAL_SERVER_ERROR => self.parse(response).await,

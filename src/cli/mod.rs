@@ -1,5 +1,6 @@
 //! The commands people type; a file per command.
 
+mod ack;
 mod audit;
 mod check;
 mod completions;
@@ -7,12 +8,16 @@ mod daemon;
 mod exit;
 mod explain;
 mod hold;
+mod incident;
+mod incidents;
+mod postmortem;
 mod recover;
 pub mod render;
 mod resume;
 mod schema;
 mod status;
 mod terminal;
+mod test_alert;
 mod verify;
 mod wait;
 
@@ -83,6 +88,16 @@ enum Command {
     Hold(hold::Arguments),
     /// End a hold or a quarantine
     Resume(resume::Arguments),
+    /// List what went wrong, newest first
+    Incidents(incidents::Arguments),
+    /// Tell the whole story of one incident
+    Incident(incident::Arguments),
+    /// Print the draft of a post-mortem, as Markdown
+    Postmortem(postmortem::Arguments),
+    /// Say that you know of an incident: it is not told again, and to nobody else
+    Ack(ack::Arguments),
+    /// Send a test through every way to tell people, and say what arrived
+    TestAlert,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
@@ -126,6 +141,11 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,
         Command::Hold(arguments) => hold::run(options, terminal, &arguments).await,
         Command::Resume(arguments) => resume::run(options, terminal, &arguments).await,
+        Command::Incidents(arguments) => incidents::run(options, terminal, &arguments).await,
+        Command::Incident(arguments) => incident::run(options, terminal, &arguments).await,
+        Command::Postmortem(arguments) => postmortem::run(options, terminal, &arguments).await,
+        Command::Ack(arguments) => ack::run(options, terminal, &arguments).await,
+        Command::TestAlert => test_alert::run(options, terminal).await,
         Command::Completions(arguments) => completions::run(terminal, &arguments),
     }
 }

@@ -4,14 +4,14 @@ use steadfast::api::server::HistoryQuestion;
 use steadfast::model::finding::{Code, Severity};
 use steadfast::model::history::{History, Question};
 use steadfast::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
+use steadfast::model::moment::Moment;
 use steadfast::policy::judgement::finding;
 use tokio::sync::mpsc;
 
-use super::{HOUR, TEN_O_CLOCK, ago};
+use super::{HOUR, ago};
 
 /// Incident 17 as it is stored, with its timeline.
-fn remembered() -> (Incident, Vec<Event>) {
-    let now = TEN_O_CLOCK;
+fn remembered(now: Moment) -> (Incident, Vec<Event>) {
     let cause = finding(
         Code::ReleaseOutdated,
         Severity::Critical,
@@ -73,8 +73,8 @@ fn remembered() -> (Incident, Vec<Event>) {
 }
 
 /// A history that knows of nothing else.
-pub async fn remember(mut asked: mpsc::Receiver<HistoryQuestion>) {
-    let (incident, events) = remembered();
+pub async fn remember(mut asked: mpsc::Receiver<HistoryQuestion>, now: Moment) {
+    let (incident, events) = remembered(now);
     while let Some((question, back)) = asked.recv().await {
         let answer = match question {
             Question::Incidents(wanted) => {

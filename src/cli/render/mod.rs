@@ -4,6 +4,7 @@ pub mod audit;
 pub mod details;
 pub mod explain;
 mod grid;
+pub mod incidents;
 mod overview;
 mod page;
 mod plugin;

@@ -1,0 +1,37 @@
+//! `incidents`: what went wrong, newest first.
+
+use super::Options;
+use super::exit::Exit;
+use super::render::incidents::list;
+use super::render::text::cleaned;
+use super::terminal::Terminal;
+use super::wait::duration;
+use crate::api::wire::Time;
+
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Only those of this unit, or that affect it
+    unit: Option<String>,
+    /// Only those that are not over
+    #[arg(long)]
+    open: bool,
+    /// Only those that were not over this long ago, such as 24h
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    since: Option<std::time::Duration>,
+}
+
+pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let look = terminal.look();
+    let since = arguments.since.map(|ago| {
+        let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
+        Time(look.now.0.saturating_sub(ago))
+    });
+    let client = options.client()?;
+    let found = client.incidents(arguments.unit.as_deref(), since, arguments.open).await?;
+    if options.json {
+        terminal.print_json(&found)?;
+    } else {
+        terminal.print(&list(&look, &cleaned(&found)?))?;
+    }
+    Ok(Exit::Ok)
+}
