@@ -11,6 +11,7 @@ use crate::clock;
 use crate::evidence::Look;
 use crate::model::action::Action;
 use crate::model::change::Change;
+use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
@@ -235,7 +236,10 @@ impl Outside for World {
             }
             Action::DraftPostmortem { incident } => self.draft(incident),
             Action::AnswerOperator { request, answer } => drop(self.answers.send((request, answer))),
-            Action::Record(event) if self.store.is_some() => journal::record(&event),
+            // Figures are for the history: once a minute they would fill the journal.
+            Action::Record(event) if self.store.is_some() && event.kind != EventKind::Measured => {
+                journal::record(&event);
+            }
             Action::Record(_) => {}
             Action::StartUnit { .. }
             | Action::RestartUnit { .. }

@@ -18,6 +18,8 @@ pub struct LinkReading {
     pub target: Option<Target>,
     /// The last change (ctime) of any link met on the way.
     pub switched_at: Moment,
+    /// The user id whose the link is: most often, who switched it.
+    pub owner: Option<u32>,
     /// Why it could not be resolved, where there is no target.
     pub problem: Option<String>,
 }

@@ -297,6 +297,9 @@ pub struct UnitSeen {
     pub residents: Vec<Resident>,
     pub probes: BTreeMap<String, ProbeSeen>,
     pub progress: BTreeMap<String, ProgressSeen>,
+    /// While it is in trouble: when figures of it were told last, and wrong answers of probes since.
+    pub measured_at: Option<Moment>,
+    pub probes_failed: BTreeMap<String, u32>,
     /// What it requires is down.
     pub outage: bool,
     /// Since when `ActiveState` is what it is.
@@ -342,6 +345,8 @@ impl UnitSeen {
             residents: Vec::new(),
             probes: BTreeMap::new(),
             progress: BTreeMap::new(),
+            measured_at: None,
+            probes_failed: BTreeMap::new(),
             outage: false,
             active_state_since: now,
             restarts_seen: VecDeque::new(),

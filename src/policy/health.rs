@@ -32,6 +32,10 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     let early = begun.is_some_and(|begun| turn.now.since(begun) < spec.initial_delay);
     if serving && !(early && outcome.status != ProbeStatus::Healthy) {
         count(known, spec, &outcome, turn.now);
+        if matches!(outcome.status, ProbeStatus::Unhealthy | ProbeStatus::Slow) {
+            let failed = seen.probes_failed.entry(probe.to_owned()).or_default();
+            *failed = failed.saturating_add(1);
+        }
         if let Some(took) = outcome.latency {
             seen.tally.answered(probe, took);
             if outcome.status == ProbeStatus::Healthy {

@@ -18,6 +18,7 @@ pub mod dependencies;
 pub mod enablement;
 pub mod evidence;
 pub mod health;
+pub mod impact;
 pub mod incidents;
 pub mod judgement;
 pub mod latency;

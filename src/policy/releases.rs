@@ -91,8 +91,9 @@ pub fn own_links(
         .collect()
 }
 
-/// Remembers where the links lead now.
-pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) {
+/// Remembers where the links lead now. Says which were switched, a sentence each.
+pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) -> Vec<String> {
+    let mut switched = Vec::new();
     for link in links {
         let Some(target) = &link.target else {
             continue;
@@ -108,10 +109,16 @@ pub fn remember(history: &mut History, links: &[LinkReading], now: Moment) {
         // The link's own time tells when it was switched, unless something else than the link changed, or a clock did.
         let later = last.is_none_or(|last| link.switched_at.boot_ms > last.from.boot_ms);
         let from = if later && link.switched_at.boot_ms <= now.boot_ms { link.switched_at } else { now };
+        if let Some(last) = last {
+            let who = link.owner.map_or(String::new(), |owner| format!("; the link belongs to user {owner}"));
+            let (link, before, after) = (&link.link, &last.path, &target.path);
+            switched.push(format!("{link} was switched from {before} to {after}{who}"));
+        }
         targets.push(PastTarget { path: target.path.clone(), id: target.id, from });
         let surplus = targets.len().saturating_sub(TARGETS);
         targets.drain(..surplus);
     }
+    switched
 }
 
 /// Processes of the control group that an earlier run left, where that can be said for sure, and which bear the main

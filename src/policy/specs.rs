@@ -17,6 +17,8 @@ use crate::policy::{incidents, limits, tally};
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
     let now = turn.now;
+    let before = state.durable.meta.boot_id.clone();
+    let rebooted = !before.is_empty() && before != host.boot_id;
     state.seen.host = host;
     enter_boot(state, now);
     state.seen.started_at = now;
@@ -24,6 +26,9 @@ pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
     let last = state.durable.events.keys().next_back().map_or(0, |last| last.saturating_add(1));
     state.seen.next_event = u64::try_from(now.wall_ms).unwrap_or(0).max(last);
     state.seen.events = state.durable.events.values().cloned().collect();
+    if rebooted {
+        turn.record(state, None, EventKind::Changed, None, "the host was rebooted".to_owned());
+    }
 }
 
 /// After a reboot what is durable is told by the wall clock, and by this boot's clock from now on.
@@ -250,7 +255,7 @@ fn release(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     if let Some(durable) = state.durable.units.get_mut(unit) {
         durable.recovery = None;
     }
-    turn.record(state, Some(unit), EventKind::Notice, None, format!("{unit} is no longer managed"));
+    turn.record(state, Some(unit), EventKind::Changed, None, format!("{unit} is no longer managed"));
 }
 
 /// Orders and incidents of units that no file selects any more, since before we started.
@@ -301,7 +306,7 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
             tally::follow_spec(known);
             let message = format!("{unit}: {} is in force", known.spec.file);
             crate::policy::units::watch_links(state, &unit, turn);
-            turn.record(state, Some(&unit), EventKind::Notice, None, message);
+            turn.record(state, Some(&unit), EventKind::Changed, None, message);
         }
         return;
     }

@@ -1,13 +1,16 @@
 //! One managed unit: its readings as they come, and its evaluation at the end of a turn.
 
 use crate::model::action::Action;
+use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::release::{ProcessesReading, Residence, Resident};
 use crate::model::state::{State, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{boot, health, incidents, limits, operator, progress, recovery, releases, transitions};
+use crate::policy::{
+    boot, health, impact, incidents, limits, operator, progress, recovery, releases, transitions,
+};
 
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
@@ -93,6 +96,11 @@ pub fn settings_read(state: &mut State, unit: &UnitName, settings: UnitSettings,
     if seen.settings.as_ref() == Some(&settings) {
         return;
     }
+    let newer = |known: &UnitSettings| {
+        known.modified_at.map(|at| at.wall_ms) < settings.modified_at.map(|at| at.wall_ms)
+    };
+    let changed = seen.settings.as_ref().is_some_and(newer);
+    let fragment = settings.fragment.clone();
     let group_moved =
         seen.settings.as_ref().is_none_or(|known| known.control_group != settings.control_group);
     seen.settings = Some(settings);
@@ -100,6 +108,10 @@ pub fn settings_read(state: &mut State, unit: &UnitName, settings: UnitSettings,
         seen.inspect_due = Some(turn.now);
     }
     turn.touch(unit);
+    if changed {
+        let message = format!("the unit file of {unit}, or a drop-in of it, was changed ({fragment})");
+        turn.record(state, Some(unit), EventKind::Changed, None, message);
+    }
     watch_links(state, unit, turn);
     boot::wish_prediction(state, turn.now);
 }
@@ -130,12 +142,13 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
         return;
     };
     turn.touch(unit);
+    let mut switched = Vec::new();
     seen.inspect_in_flight_until = None;
     seen.inspected_at = Some(reading.read_at);
     if let Some(settings) = &seen.settings {
         let history = &mut state.durable.links;
         reading.links = releases::own_links(reading.links, &seen.spec, settings, history);
-        releases::remember(history, &reading.links, turn.now);
+        switched = releases::remember(history, &reading.links, turn.now);
         let main_pid = seen.reading.as_ref().and_then(|reading| reading.main_pid);
         let known = releases::Known { main_pid, history, settings, now: turn.now };
         seen.residents = releases::judge(&reading, known);
@@ -163,6 +176,9 @@ pub fn inspected(state: &mut State, unit: &UnitName, mut reading: ProcessesReadi
     // What was wished meanwhile stands.
     sooner(&mut seen.inspect_due, turn.now.plus(period));
     seen.processes = Some(reading);
+    for message in switched {
+        turn.record(state, Some(unit), EventKind::Deployed, None, message);
+    }
 }
 
 /// Judges the unit by all that is known, and tells what is new.
@@ -194,6 +210,7 @@ pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     schedule_inspection(state, unit, turn, &mut wake);
     health::schedule(state, unit, turn, &mut wake);
     progress::schedule(state, unit, turn, &mut wake);
+    impact::measure(state, unit, turn, &mut wake);
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.wake = wake;
     }

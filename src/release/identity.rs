@@ -16,6 +16,8 @@ pub(super) struct Seen {
     pub kind: FileType,
     /// Unix time in milliseconds.
     pub ctime_ms: i64,
+    /// Whose it is.
+    pub owner: u32,
     pub mtime_ms: i64,
 }
 
@@ -56,6 +58,7 @@ fn seen(found: &Statx) -> Seen {
         id: FileId { dev: makedev(found.stx_dev_major, found.stx_dev_minor), ino: found.stx_ino },
         links: found.stx_nlink,
         kind: FileType::from_raw_mode(found.stx_mode.into()),
+        owner: found.stx_uid,
         ctime_ms: millis(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
         mtime_ms: millis(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
     }

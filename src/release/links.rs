@@ -110,7 +110,8 @@ fn within(trail: &Trail, index: usize) -> &[Hop] {
 }
 
 fn reading(hop: &Hop, target: Option<Target>, switched_at: Moment, problem: Option<String>) -> LinkReading {
-    LinkReading { link: hop.name.to_string_lossy().into_owned(), target, switched_at, problem }
+    let owner = hop.owner;
+    LinkReading { link: hop.name.to_string_lossy().into_owned(), target, switched_at, owner, problem }
 }
 
 /// The component at which a path breaks off: it went at the last change of its directory, or was never there.
@@ -120,6 +121,7 @@ fn missing(trail: &Trail, name: &Path, why: &str, now: Moment) -> LinkReading {
         link: name.to_string_lossy().into_owned(),
         target: None,
         switched_at: now.at_wall_ms(changed),
+        owner: None,
         problem: Some(why.to_owned()),
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Hop {
     pub at: PathBuf,
     /// Unix time in milliseconds of the last change of the link itself.
     pub ctime_ms: i64,
+    /// Whose the link is, as a number.
+    pub owner: Option<u32>,
     /// Where it leads, no symlink in it; `None` when that cannot be told.
     pub target: Option<PathBuf>,
     /// It was met in the text of another symlink.
@@ -100,6 +102,7 @@ pub(super) fn follow(path: &Path) -> Trail {
             Ok(()) => {
                 if let Some(hop) = trail.hops.last_mut() {
                     hop.ctime_ms = seen.ctime_ms;
+                    hop.owner = Some(seen.owner);
                 }
             }
             Err(reason) => {
@@ -133,6 +136,7 @@ fn enter(
         name,
         at: at.to_owned(),
         ctime_ms: 0,
+        owner: None,
         target: None,
         inner: !outer,
         system: is_system(at),

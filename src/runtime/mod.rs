@@ -331,9 +331,9 @@ mod tests {
         assert_eq!(
             ours.into_outside().told,
             [
+                "the host was rebooted",
                 "cannot save the durable state: disk full; nothing is acted on meanwhile",
-                "the durable state is saved again, after 75 s",
-                "incident 1 is over, after 75 s"
+                "the durable state is saved again, after 75 s"
             ]
         );
     }

@@ -203,6 +203,7 @@ pub fn outdated(now: Moment) -> UnitStatus {
         link: "/srv/app/current".to_owned(),
         target: Some(Target { path: "/srv/app/releases/66".to_owned(), id: id(66), parent: id(1) }),
         switched_at: since,
+        owner: None,
         problem: None,
     }];
     let old = Residence::Outdated {

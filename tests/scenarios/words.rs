@@ -402,6 +402,7 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
     if let Some(release) = current {
         reading.links.push(LinkReading {
             link: "/srv/app/current".to_owned(),
+            owner: None,
             problem: release.is_none().then(|| "no such file".to_owned()),
             target: release.map(|release| Target {
                 path: format!("/srv/app/releases/{release}"),

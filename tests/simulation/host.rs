@@ -369,6 +369,7 @@ impl Host {
                     parent: FileId { dev: 1, ino: 2 },
                 }),
                 switched_at: self.switched,
+                owner: None,
                 problem: self.link_away_since.map(|_| "it does not exist".to_owned()),
             }],
             ..ProcessesReading::default()

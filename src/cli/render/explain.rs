@@ -118,7 +118,8 @@ fn done(page: &mut Page<'_>, unit: &Unit) {
     if unit.events.is_empty() {
         page.faint(2, "nothing, as far as it remembers");
     }
-    for told in merged(&unit.events) {
+    let acts: Vec<Event> = unit.events.iter().filter(|event| event.kind != "measured").cloned().collect();
+    for told in merged(&acts) {
         let event = told.event;
         let clock = look.clock(event.at);
         let mut text = event.code.as_ref().map_or(String::new(), |code| format!("{code}: "));

@@ -59,6 +59,7 @@ fn target(path: &str, ino: u64, parent: u64) -> Option<Target> {
 fn link(name: &str, target: Option<Target>) -> LinkReading {
     LinkReading {
         link: name.to_owned(),
+        owner: None,
         problem: target.is_none().then(|| "it does not exist".to_owned()),
         target,
         switched_at: at(SWITCH),
