@@ -31,6 +31,7 @@ INSTALLED := \
 	$(LIB)/systemd/user/steadfast.socket \
 	$(LIB)/sysusers.d/steadfast.conf \
 	$(LIB)/tmpfiles.d/steadfast.conf \
+	$(LIB)/systemd/catalog/steadfast.catalog \
 	$(SHARE)/bash-completion/completions/steadfast \
 	$(SHARE)/zsh/vendor-completions/_steadfast \
 	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
@@ -105,6 +106,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
 	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
+	install -D -m 0644 -t $(LIB)/systemd/catalog units/steadfast.catalog
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
 	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
 	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
@@ -119,6 +121,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	  systemd-sysusers steadfast.conf; \
 	  systemd-tmpfiles --create steadfast.conf; \
 	  systemctl daemon-reload; \
+	  journalctl --update-catalog; \
 	  if systemctl -q is-active steadfast.service; then \
 	    echo 'installed; the old version still runs until: systemctl restart steadfast.service'; \
 	  else \

@@ -253,10 +253,11 @@ async fn errors_are_sentences() {
 async fn health_is_told_of_steadfast_itself() {
     let served = Served::new(contract());
     assert_eq!(served.ask("GET", "/healthz", "").await.0, 200);
-    served.snapshots.send_modify(|snapshot| snapshot.ready = false);
+    let reason = "not every managed unit has been read yet";
+    served.snapshots.send_modify(|snapshot| snapshot.unfit = vec![reason.to_owned()]);
     let (status, body) = served.ask("GET", "/healthz", "").await;
     assert_eq!(status, 503);
-    assert_eq!(body["reasons"][0], "not every managed unit has been read yet");
+    assert_eq!(body["reasons"][0], reason);
 }
 
 #[tokio::test]

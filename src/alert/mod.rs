@@ -15,10 +15,10 @@ mod text;
 mod webhook;
 mod words;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock;
-use crate::model::alert::{Message, SinkKind, SinkSpec};
+use crate::model::alert::{Heartbeat, Message, SinkKind, SinkSpec};
 
 pub use environment::environment;
 
@@ -45,6 +45,24 @@ pub async fn deliver(sink: &SinkSpec, message: &Message) -> Result<(), String> {
     };
     let told = timeout_at(deadline, told).await.unwrap_or_else(|_| Err(late(sink.timeout)));
     told.map_err(|why| text::line(&why, failure::CLAUSE))
+}
+
+/// A heartbeat that takes longer is not heard.
+const BEAT: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Tells the server elsewhere that we are well: one POST without content.
+///
+/// # Errors
+/// One clause that says why it was not heard, without any secret.
+pub async fn beat(heartbeat: &Heartbeat) -> Result<(), String> {
+    let told = async {
+        let secret = blocking::secret(heartbeat.secret.as_ref()).await?;
+        let url = secret.clone().unwrap_or_else(|| heartbeat.url.clone());
+        let (content_type, login) = ("text/plain; charset=utf-8", http::Login::None);
+        http::post(http::Post { url, content_type, headers: Vec::new(), login, secret, body: Vec::new() })
+            .await
+    };
+    timeout(BEAT, told).await.unwrap_or_else(|_| Err(late(BEAT)))
 }
 
 fn late(timeout: std::time::Duration) -> String {

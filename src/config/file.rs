@@ -79,10 +79,22 @@ pub struct SettingsFile {
     pub changes_within: Option<Length>,
     pub postmortem_after: Option<Length>,
     pub listen: Option<Listen>,
+    pub heartbeat: Option<Spanned<Heartbeat>>,
     /// What every alert of this host bears.
     pub labels: BTreeMap<String, Spanned<String>>,
     /// Read table by table, so that a bad one harms no other: see `alert::sinks`.
     pub alert: IgnoredAny,
+}
+
+/// A server elsewhere that raises the alarm when nothing is heard of us.
+#[derive(Debug, Derive)]
+#[serde(deny_unknown_fields)]
+pub struct Heartbeat {
+    pub url: Option<Spanned<String>>,
+    /// The whole URL where that is secret.
+    pub credential: Option<Spanned<String>>,
+    pub password_file: Option<Spanned<String>>,
+    pub period: Option<Length>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]

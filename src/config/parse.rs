@@ -18,7 +18,7 @@ use super::file::{
     self, Binaries, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
 };
-use super::{alert, ownership, probe, progress};
+use super::{alert, ownership, probe, progress, reach};
 
 /// Kinds of unit that systemd knows.
 const KINDS: [&str; 11] = [
@@ -77,6 +77,7 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
         listen: keys.listen.map(|listen| listen.0),
+        heartbeat: keys.heartbeat.as_ref().map(reach::heartbeat).transpose().map_err(|one| vec![one])?,
         labels,
         sinks,
     };

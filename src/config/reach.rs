@@ -1,6 +1,7 @@
 //! How a sink is reached: its type, and the keys that belong to it.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 use toml::Spanned;
@@ -9,6 +10,7 @@ use crate::model::alert::{self, Alertmanager, SinkKind, Smtp, Webhook, WebhookFo
 use crate::model::probe::Secret;
 
 use super::diagnose::Mistake;
+use super::file::Heartbeat;
 use super::parse;
 use super::probe;
 use super::question;
@@ -18,6 +20,9 @@ use super::sink::{Encryption, Format, Kind, Sink};
 const URLS: usize = 16;
 /// Recipients of a mail.
 const RECIPIENTS: usize = 50;
+/// Between two beats.
+const PERIOD: Duration = Duration::from_secs(60);
+const SHORTEST_PERIOD: Duration = Duration::from_secs(1);
 /// What is said of a password in a URL.
 const NO_PASSWORD: &str = "cannot take a user or password from a URL in steadfast.toml: others read it";
 
@@ -46,6 +51,27 @@ pub fn kind(
             Ok(SinkKind::Command { command })
         }
     }
+}
+
+/// `[heartbeat]`.
+pub fn heartbeat(written: &Spanned<Heartbeat>) -> Result<alert::Heartbeat, Mistake> {
+    let keys = written.get_ref();
+    let secret = question::secret((&keys.credential, &keys.password_file))?;
+    let url = match (&keys.url, &secret) {
+        (Some(url), None) => self::url(url)?,
+        (None, Some(_)) => String::new(),
+        (Some(_), Some(_)) | (None, None) => {
+            let message = "cannot use `heartbeat`: it needs one URL";
+            return Err(Mistake::at(written.span(), message).help(
+                "write url = \"https://…\", or credential = \"NAME\" or password_file = \"PATH\" where the URL is secret",
+            ));
+        }
+    };
+    let period = keys.period.as_ref().map_or(PERIOD, |length| length.0);
+    if period < SHORTEST_PERIOD {
+        return Err(Mistake::at(written.span(), "cannot use `heartbeat`: its period must be at least 1s"));
+    }
+    Ok(alert::Heartbeat { url, secret, period })
 }
 
 fn webhook(

@@ -2,6 +2,7 @@
 
 mod audit;
 mod commands;
+mod heartbeat;
 mod journal;
 mod once;
 mod operators;
@@ -54,6 +55,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let listener = status_socket(&socket, user)?;
 
     let (inbox, observations) = mpsc::channel(INBOX);
+    let beats = inbox.clone();
     let (reload, reloads) = mpsc::channel(1);
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
@@ -69,6 +71,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
 
     tokio::spawn(api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket));
     tokio::spawn(api::server::serve(listener, snapshots.clone(), questions, history));
+    tokio::spawn(heartbeat::beat(snapshots.clone(), beats));
     tokio::spawn(supervision::tell_systemd(snapshots));
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot await SIGTERM")?;

@@ -106,6 +106,15 @@ pub struct Alertmanager {
     pub secret: Option<Secret>,
 }
 
+/// `[heartbeat]`: a server elsewhere that raises the alarm when nothing is heard of us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Empty where `secret` is the whole URL.
+    pub url: String,
+    pub secret: Option<Secret>,
+    pub period: Duration,
+}
+
 /// What one delivery carries.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {

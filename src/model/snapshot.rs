@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::alert::Heartbeat;
 use super::cause::Transition;
 use super::finding::{Condition, Finding, Severity};
 use super::incident::{Event, Incident};
@@ -32,6 +33,11 @@ pub struct Snapshot {
     pub incidents: Vec<Incident>,
     /// The last events, oldest first.
     pub events: Arc<[Event]>,
+    /// Why Steadfast cannot do its work, a sentence each; empty while it can.
+    pub unfit: Vec<String>,
+    /// Probes do not run any more.
+    pub silent: bool,
+    pub heartbeat: Option<Heartbeat>,
     /// Members may change things, besides root.
     pub admin_group: Option<String>,
     /// Where reading is served besides the socket.

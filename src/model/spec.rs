@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::alert::SinkSpec;
+use super::alert::{Heartbeat, SinkSpec};
 use super::finding::Severity;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
@@ -140,6 +140,7 @@ pub struct Settings {
     pub changes_within: Duration,
     /// An outage that took longer has its post-mortem drafted.
     pub postmortem_after: Duration,
+    pub heartbeat: Option<Heartbeat>,
     /// The status is served there as well, for reading only.
     pub listen: Option<SocketAddr>,
 }
@@ -154,6 +155,7 @@ impl Default for Settings {
             labels: BTreeMap::new(),
             changes_within: Duration::from_secs(30 * 60),
             postmortem_after: Duration::from_secs(10 * 60),
+            heartbeat: None,
             listen: None,
         }
     }

@@ -147,6 +147,23 @@ pub fn schedule(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut 
     }
 }
 
+/// A probe that was not answered for three of its periods, though it cannot take so long: the probes do not run.
+#[must_use]
+pub fn silent(state: &State, now: Moment) -> Option<String> {
+    state.seen.units.iter().find_map(|(unit, seen)| {
+        let asked_since = seen.reading.as_ref().and_then(|reading| reading.active_since)?;
+        let since = asked_since.max(seen.managed_since);
+        let late = |spec: &&ProbeSpec| {
+            let last = seen.probes.get(&spec.name).and_then(|known| known.last.as_ref());
+            let last = last.map_or(since, |(at, _)| (*at).max(since));
+            let once = spec.period.saturating_add(spec.timeout).saturating_add(limits::PROBE_SLACK);
+            now.since(last) > once.saturating_mul(3).saturating_add(spec.initial_delay)
+        };
+        let late = seen.spec.probes.iter().filter(|_| is_asked(seen)).find(late)?;
+        Some(format!("probe {} of {unit} was not answered for long", late.name))
+    })
+}
+
 /// Every probe is answered as it should.
 #[must_use]
 pub fn serving(case: &Case<'_>) -> Judgement {

@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, proven};
-use crate::policy::{alerts, incidents, operator, recovery, releases};
+use crate::policy::{alerts, health, incidents, operator, recovery, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -29,6 +29,7 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
         seen.events.iter().cloned().collect()
     };
     let open = |incident: &&crate::model::incident::Incident| incident.resolved_at.is_none();
+    let silent = health::silent(state, now);
     Snapshot {
         at: now,
         host: seen.host.clone(),
@@ -39,10 +40,26 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
         problems: seen.problems.clone(),
         incidents: state.durable.incidents.values().filter(open).cloned().collect(),
         events,
+        silent: silent.is_some(),
+        unfit: unfit(state, now, silent),
+        heartbeat: seen.settings.heartbeat.clone(),
         admin_group: seen.settings.admin_group.clone(),
         listen: seen.settings.listen,
         tally: seen.tally.clone(),
     }
+}
+
+/// Why we cannot do our work: what others are told by our silence.
+fn unfit(state: &State, now: Moment, silent: Option<String>) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if !ready(state) {
+        reasons.push("not every managed unit has been read yet".to_owned());
+    }
+    let own = [Code::HostManagerUnreachable, Code::HostStateUnsaved];
+    let findings = host_findings(state, now).into_iter().filter(|found| own.contains(&found.code));
+    reasons.extend(findings.map(|found| found.message));
+    reasons.extend(silent);
+    reasons
 }
 
 /// The configuration was read, and every managed unit at least once.

@@ -11,7 +11,6 @@ use super::fail::Fail;
 use super::{Shared, change, events, incidents, metrics};
 use crate::api::openapi;
 use crate::api::wire::{Health, Status, Unit};
-use crate::model::finding::Code;
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::unit::UnitName;
 
@@ -81,16 +80,10 @@ pub fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a UnitStatus> {
 /// How Steadfast itself is; 503 where it cannot do its work.
 async fn health(State(shared): State<Shared>) -> Response {
     let snapshot = shared.snapshots.borrow();
-    let mut reasons = Vec::new();
-    if !snapshot.ready {
-        reasons.push("not every managed unit has been read yet".to_owned());
-    }
+    let mut reasons = snapshot.unfit.clone();
     if shared.snapshots.has_changed().is_err() {
         reasons.push("the supervisor has stopped".to_owned());
     }
-    let own = [Code::HostManagerUnreachable, Code::HostStateUnsaved];
-    let own = snapshot.findings.iter().filter(|f| own.contains(&f.code));
-    reasons.extend(own.map(|finding| finding.message.clone()));
     let (code, status) = if reasons.is_empty() {
         (StatusCode::OK, "ok")
     } else {

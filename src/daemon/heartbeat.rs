@@ -1,0 +1,46 @@
+//! The heartbeat to a server elsewhere, and what becomes of it: only while the loop turns and can do its work.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use crate::alert;
+use crate::clock;
+use crate::model::finding::Code;
+use crate::model::observation::Observation;
+use crate::model::snapshot::Snapshot;
+
+/// What the heartbeat is, where it is told that it is not heard.
+const PART: &str = "the heartbeat";
+/// A picture that is older was made by a loop that stands still.
+const STALE: Duration = Duration::from_secs(20);
+/// How often it is looked whether a heartbeat is wished at all.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Beats until the supervisor stops.
+pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Observation>) {
+    let mut unheard = false;
+    loop {
+        let snapshot = snapshots.borrow().clone();
+        if snapshots.has_changed().is_err() {
+            return;
+        }
+        let Some(heartbeat) = snapshot.heartbeat.clone() else {
+            sleep(IDLE).await;
+            continue;
+        };
+        if snapshot.unfit.is_empty() && clock::now().since(snapshot.at) < STALE {
+            let failed = alert::beat(&heartbeat).await.err();
+            if failed.is_some() != unheard {
+                unheard = failed.is_some();
+                let why = failed.map(|why| format!("the heartbeat is not heard: {why}"));
+                let told = Observation::Impaired { code: Code::AlertUndeliverable, part: PART, why };
+                if inbox.send(told).await.is_err() {
+                    return;
+                }
+            }
+        }
+        sleep(heartbeat.period).await;
+    }
+}
