@@ -4,7 +4,9 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
-use super::wire::{Event, Failure, Health, HoldBody, Reply, Status, Unit};
+use super::wire::{
+    Event, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Unit,
+};
 
 /// `GET /v1/openapi.json`.
 pub fn document() -> Value {
@@ -41,6 +43,44 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         let body = json!({"required": true, "content": {"application/json": {"schema": hold}}});
         fields.insert("requestBody".to_owned(), body);
     }
+    let mut paths = of_units(schemas, &of_unit, hold_operation);
+    if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), of_incidents(schemas)) {
+        paths.extend(more);
+    }
+    paths
+}
+
+fn of_incidents(schemas: &mut SchemaGenerator) -> Value {
+    let id = json!({"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}});
+    let with = |mut operation: Value, parameters: Value| {
+        if let Some(fields) = operation.as_object_mut() {
+            fields.insert("parameters".to_owned(), parameters);
+        }
+        operation
+    };
+    let filter = json!([
+        {"name": "unit", "in": "query", "schema": {"type": "string"}},
+        {"name": "since", "in": "query", "schema": {"type": "string", "format": "date-time"},
+         "description": "Not over before this."},
+        {"name": "open", "in": "query", "schema": {"type": "boolean"}},
+    ]);
+    let list = read::<Incidents>(schemas, "Incidents, newest first.");
+    let one = read::<IncidentDetails>(schemas, "One incident with its timeline.");
+    let acknowledge = change(schemas, "Somebody knows: it is not told again, and to nobody else.");
+    let mut test = read::<Tested>(schemas, "Tell every sink a test; 502 where one did not take it.");
+    if let Some(responses) = test.pointer_mut("/responses").and_then(Value::as_object_mut) {
+        responses
+            .insert("502".to_owned(), answer("What each of them said.", &schemas.subschema_for::<Tested>()));
+    }
+    json!({
+        "/v1/incidents": {"get": with(list, filter)},
+        "/v1/incidents/{id}": {"get": with(one, json!([id]))},
+        "/v1/incidents/{id}/ack": {"post": with(acknowledge, json!([id]))},
+        "/v1/alerts/test": {"post": test},
+    })
+}
+
+fn of_units(schemas: &mut SchemaGenerator, of_unit: &dyn Fn(Value) -> Value, hold_operation: Value) -> Value {
     json!({
         "/v1/status": {"get": read::<Status>(schemas, "The whole picture.")},
         "/v1/units/{unit}": {

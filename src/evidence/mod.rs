@@ -98,8 +98,8 @@ fn section(text: &mut String, title: &str, body: &str) {
 }
 
 async fn status(look: &Look) -> String {
-    let Some(unit) = &look.unit else {
-        return "of the host".to_owned();
+    let Some(unit) = look.unit.as_ref().filter(|unit| !unit.is_dependency()) else {
+        return "it is no unit of this host".to_owned();
     };
     let mut command = Command::new("systemctl");
     if look.user {
@@ -112,7 +112,7 @@ async fn status(look: &Look) -> String {
 async fn log(look: &Look) -> String {
     let mut command = Command::new("journalctl");
     command.args(["--no-pager", "--quiet", "--output=short-iso", LOG_LINES]);
-    if let Some(unit) = &look.unit {
+    if let Some(unit) = look.unit.as_ref().filter(|unit| !unit.is_dependency()) {
         command.arg(if look.user { "--user-unit" } else { "--unit" }).arg(unit.as_str());
     }
     output(command).await

@@ -4,6 +4,7 @@
     reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
 )]
 
+mod alerts;
 mod attribution;
 mod audit;
 mod boot;
@@ -24,6 +25,7 @@ mod probes;
 mod progress;
 mod prometheus;
 mod radius;
+mod receiver;
 mod resilience;
 mod rig;
 mod rig_itself;

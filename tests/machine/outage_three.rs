@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::receiver;
 use crate::rig::Machine;
 use crate::watched::{LIMIT, finding, state, status, unit};
 
@@ -148,9 +149,46 @@ fn workers_that_run_and_complete_nothing_are_found_by_their_queues() {
     }
 }
 
+/// Everybody is told: a webhook, a mail, and the real Alertmanager.
+const TELLING: &str = r#"
+postmortem_after = "10s"
+[alert.hook]
+type = "webhook"
+url = "http://127.0.0.1:8099/hook"
+[alert.mail]
+type = "smtp"
+from = "steadfast@example.org"
+to = "ops@example.org"
+[alert.am]
+type = "alertmanager"
+url = "http://127.0.0.1:9093"
+repeat = "10s"
+"#;
+
+fn telling(machine: &Machine) {
+    receiver::web(machine);
+    receiver::mail(machine);
+    // A machine without a network of its own has no address for a cluster.
+    machine.write("/etc/default/prometheus-alertmanager", "ARGS=\"--cluster.listen-address=\"\n");
+    machine.sh("systemctl start prometheus-alertmanager");
+    machine.write("/etc/steadfast/steadfast.toml", TELLING);
+    machine.sh("systemctl reload steadfast");
+    machine.wait_until("each of them can be told", LIMIT, || machine.try_sh("steadfast test-alert").ok());
+    println!("{}", machine.sh("steadfast test-alert"));
+}
+
+/// The alerts that Alertmanager holds to be firing.
+fn active(machine: &Machine) -> String {
+    let filter = "[.[] | select(.status.state == \"active\") | .labels.alertname] | sort | join(\" \")";
+    machine.try_sh(&format!("curl -sf http://127.0.0.1:9093/api/v2/alerts | jq -r '{filter}'")).stdout
+}
+
 #[test]
 fn after_the_broker_came_back_only_the_wedged_worker_is_restarted() {
     let machine = begin();
+    telling(&machine);
+    // What changed before is in the incident.
+    machine.sh("date '+%F %T upgrade rabbitmq-server:all 3.10.7 3.10.8' >>/var/log/dpkg.log");
     let (transcode, digest) = (invocation(&machine, "transcode"), invocation(&machine, "digest"));
     feed(&machine, "digest", 50);
     wedge(&machine, "transcode");
@@ -158,6 +196,10 @@ fn after_the_broker_came_back_only_the_wedged_worker_is_restarted() {
     machine.sh("systemctl stop rabbitmq-server");
     let (took, message) = finding(&machine, "broker.dependency", "probe-failed");
     println!("broker down: {message} (after {:.1} s)", took.as_secs_f64());
+    let took =
+        machine.wait_until("Alertmanager knows", LIMIT, || active(&machine).contains("SteadfastProbeFailed"));
+    println!("it fires in Alertmanager {:.1} s later", took.as_secs_f64());
+    let incident = unit(&machine, "broker.dependency", ".incident");
     // A queue that cannot be asked is unknown, which is no trouble of its worker.
     let progress = r#".conditions[] | select(.type == "Progressing") | .status"#;
     for name in ["transcode.service", "digest.service"] {
@@ -179,4 +221,34 @@ fn after_the_broker_came_back_only_the_wedged_worker_is_restarted() {
     println!("only it was restarted, and its queue moves: {:.1} s later", took.as_secs_f64());
     assert_eq!(invocation(&machine, "digest"), digest, "what drains is left alone");
     machine.wait_until("all is well", LIMIT, || status(&machine, ".incidents_open") == "0");
+    told_whole(&machine, &incident);
+}
+
+/// The runbook's last lines: who was told, the timeline, and the draft of the post-mortem.
+fn told_whole(machine: &Machine, incident: &str) {
+    machine.wait_until("it is over in Alertmanager", LIMIT, || {
+        let active = active(machine);
+        !active.contains("SteadfastProbeFailed") && !active.contains("SteadfastDrainOverdue")
+    });
+    let story = machine.sh(&format!("steadfast incident {incident}"));
+    println!("{story}");
+    assert!(story.contains("packages: rabbitmq-server 3.10.7 upgraded to 3.10.8"), "{story}");
+    for sink in ["hook", "mail", "am"] {
+        assert!(story.contains(&format!("  {sink}  told ")), "{story}");
+    }
+    assert_eq!(story.matches("and that it is over").count(), 3, "{story}");
+    let mails = machine.sh("grep -h ^Subject: /srv/mails/* | sort");
+    println!("{mails}");
+    assert!(mails.contains("[firing]") && mails.contains("[resolved]"), "{mails}");
+    let got = machine.read("/srv/got.jsonl");
+    assert!(got.contains("firing") && got.contains("resolved"), "{got}");
+    let file = format!("/var/lib/steadfast/postmortems/{incident}.md");
+    machine.wait_until("it is drafted", LIMIT, || machine.try_sh(&format!("test -s {file}")).ok());
+    let draft = machine.read(&file);
+    println!("{draft}");
+    for part in ["Window (UTC)", "## Timeline (UTC)", "## Impact", "## Open questions", "probe-failed"] {
+        assert!(draft.contains(part), "{part}");
+    }
+    let evidence = machine.sh("ls /var/lib/steadfast/evidence");
+    assert!(evidence.contains(&format!("{incident}.txt")), "{evidence}");
 }

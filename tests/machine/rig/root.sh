@@ -27,7 +27,7 @@ readonly PACKAGES=(
 # The real servers that probes ask, and the real clients that outages need.
 readonly SERVERS=(
   redis-server memcached rabbitmq-server postgresql mariadb-server nginx openssl
-  python3-celery python3-redis python3-amqp php-fpm puma
+  python3-aiosmtpd python3-celery python3-redis python3-amqp php-fpm puma
   ruby-sidekiq ruby-delayed-job-active-record ruby-pg
   # who reads our metrics, judges the shipped rules and passes on what they say
   prometheus prometheus-alertmanager
