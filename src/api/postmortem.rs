@@ -114,6 +114,7 @@ fn told(incident: &Incident) -> Vec<String> {
     let mut lines = Vec::new();
     for sink in &incident.told {
         let firing = match (sink.at, sink.firing) {
+            (Some(at), 1) => format!("told that it fires, at {}", exact(at)),
             (Some(at), times) => format!("told {times} times that it fires, last at {}", exact(at)),
             (None, _) => "was not reached".to_owned(),
         };

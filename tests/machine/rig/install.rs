@@ -56,6 +56,7 @@ fn target(name: &str) -> Option<String> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
     let (stem, kind) = file.rsplit_once('.')?;
     Some(match (folder, kind) {
+        ("", "catalog") => format!("/usr/lib/systemd/catalog/{file}"),
         ("", "service" | "socket" | "timer" | "path" | "target" | "slice") => {
             format!("/usr/lib/systemd/system/{file}")
         }
