@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::receiver;
 use crate::rig::Machine;
-use crate::watched::state;
+use crate::watched::{LIMIT, state, status};
 
 const SETTINGS: &str = "[alert.hook]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8099/hook\"\ntimeout = \"1s\"\nburst = 1000\n";
 /// How often Steadfast is killed.
@@ -114,4 +114,66 @@ fn nothing_is_lost_and_no_end_comes_before_its_beginning() {
         had.len(),
         began.elapsed().as_secs_f64()
     );
+}
+
+/// Beats that were heard so far.
+fn beats(machine: &Machine) -> usize {
+    machine.read("/srv/got.jsonl").lines().filter(|line| line.contains("\"/beat\"")).count()
+}
+
+#[test]
+fn the_heart_beats_only_while_the_work_can_be_done() {
+    let machine = host("heartbeat");
+    machine.write(
+        "/etc/steadfast/steadfast.toml",
+        "[heartbeat]\nurl = \"http://127.0.0.1:8099/beat\"\nperiod = \"1s\"\n",
+    );
+    machine.wait_until("it beats", LIMIT, || beats(&machine) > 2);
+    // Without the bus nothing can be done about anything.
+    machine.sh("systemctl stop dbus.socket dbus.service");
+    let silent = || {
+        let before = beats(&machine);
+        machine.sh("sleep 3");
+        beats(&machine) == before
+    };
+    let took = machine.wait_until("it is silent", LIMIT, silent);
+    println!("silent {:.1} s after the bus went away", took.as_secs_f64());
+    machine.sh("systemctl start dbus.socket dbus.service");
+    let before = beats(&machine);
+    let took = machine.wait_until("it beats again", LIMIT, || beats(&machine) > before + 1);
+    println!("beats again {:.1} s after the bus was back", took.as_secs_f64());
+    // A server elsewhere that does not hear us is a finding of the host.
+    machine.sh("echo 500 >/srv/answer");
+    machine.wait_until("it is told", LIMIT, || {
+        status(&machine, ".findings[].message")
+            .contains("the heartbeat is not heard: http://127.0.0.1:8099/… answered 500")
+    });
+    machine.sh("echo 200 >/srv/answer");
+    machine.wait_until("it is over", LIMIT, || status(&machine, ".findings | length") == "0");
+}
+
+#[test]
+fn the_journal_of_a_unit_tells_and_explains_what_we_did() {
+    let machine = host("catalogue");
+    machine.sh("journalctl --update-catalog");
+    machine.write("/etc/steadfast/units.d/shop.service.toml", "[recovery]\nverify_within = \"4s\"\n");
+    machine.sh("systemctl kill -s KILL shop");
+    machine.wait_until("it was healed", LIMIT, || {
+        machine.sh("journalctl -u shop.service -o cat").contains("is proven after")
+    });
+    let journal = machine.sh("journalctl -x -u shop.service");
+    for part in [
+        "unit-failed: shop.service failed with result signal",
+        "Subject: Something is wrong with shop.service: unit-failed",
+        "start shop.service because of unit-failed",
+        "Subject: Steadfast acts on shop.service",
+        "steadfast explain shop.service",
+        "Subject: What became of an order for shop.service",
+    ] {
+        assert!(journal.contains(part), "{part}\n{journal}");
+    }
+    // What is found, decided and done has its incident, so that one story is one query.
+    let id = incidents(&machine)[0]["id"].as_u64().expect("a number");
+    let story = machine.sh(&format!("journalctl STEADFAST_INCIDENT={id} -o cat"));
+    assert!(story.contains("unit-failed") && story.contains("is proven after"), "{story}");
 }

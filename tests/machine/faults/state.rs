@@ -51,6 +51,15 @@ fn a_full_disk_stops_no_supervision() {
     assert!(!machine.try_sh("ls /run/steadfast/state/steadfast.db").ok(), "the spare place is empty");
     crash(&machine);
     row("room again", "the state goes home by itself", "hold still there after a crash", healed(&machine));
+    // What could not be written down meanwhile is named where people look afterwards.
+    let first = machine.sh("steadfast --json incidents shop.service | jq '[.incidents[].id] | min'");
+    let story = machine.sh(&format!("steadfast incident {first}"));
+    assert!(story.contains("cannot write down what is to be seen of it: "), "{story}");
+    let of_host = "[.incidents[] | select(.cause == \"host-state-volatile\")]";
+    let told = machine.sh(&format!(
+        "steadfast --json incidents | jq -r '{of_host} | .[] | .summary, (.resolved_at != null)'"
+    ));
+    assert!(told.starts_with("the state is kept in /run/") && told.contains("true"), "{told}");
 }
 
 #[test]
