@@ -134,7 +134,7 @@ uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/li
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
 	rm -f $(INSTALLED)
 	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus} $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
-	@if $(LIVE); then systemctl daemon-reload; fi
+	@if $(LIVE); then systemctl daemon-reload; journalctl --update-catalog; fi
 	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
 
 .PHONY: clean

@@ -4,6 +4,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sentry_types::protocol::v7::{Envelope, EnvelopeHeaders, Event, Level, Map, Value};
 use sentry_types::{Dsn, Uuid};
 
@@ -15,8 +16,8 @@ use crate::model::probe::Secret;
 use super::http::{self, Login, Post};
 use super::{blocking, text};
 
-/// Alerts of a message that become events.
-const EVENTS: usize = 20;
+/// Events that are sent at one time.
+const EVENTS_AT_ONCE: usize = 8;
 /// Sentry's limits, in characters: name and value of a tag, and a message.
 const TAG: (usize, usize) = (32, 200);
 const MESSAGE: usize = 1000;
@@ -24,7 +25,7 @@ const MESSAGE: usize = 1000;
 const LINE: usize = 500;
 const LINES: usize = 20;
 
-/// Delivers it; one event after the other, each named so that it counts once however often it is sent.
+/// Delivers it; an event for each alert, named so that it counts once however often it is sent.
 pub async fn deliver(
     dsn: &str,
     secret: Option<&Secret>,
@@ -44,18 +45,20 @@ pub async fn deliver(
         http::USER_AGENT,
         dsn.public_key()
     );
-    for alert in message.alerts.iter().take(EVENTS) {
-        let post = Post {
+    let mut posts = Vec::new();
+    for alert in &message.alerts {
+        posts.push(Post {
             url: dsn.envelope_api_url().to_string(),
             content_type: "application/x-sentry-envelope",
             headers: vec![("x-sentry-auth", login.clone())],
             login: Login::None,
             secret: Some(dsn.public_key().to_owned()),
             body: envelope(message, alert, now)?,
-        };
-        http::post(post).await?;
+        });
     }
-    Ok(())
+    // Some at once: one after the other they might never end in time.
+    let sent = stream::iter(posts.into_iter().map(http::post)).buffer_unordered(EVENTS_AT_ONCE);
+    sent.try_collect::<Vec<()>>().await.map(|_| ())
 }
 
 /// Its three lines.

@@ -152,5 +152,15 @@ fn length(milliseconds: i64) -> String {
 /// Text that breaks no table, and whose marks stand for themselves.
 fn cell(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    line.replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace('`', "'")
+    let mut cell = String::new();
+    for c in line.chars() {
+        match c {
+            '&' => cell.push_str("&amp;"),
+            '<' => cell.push_str("&lt;"),
+            '`' => cell.push('\''),
+            '\\' | '|' | '[' | ']' | '!' | '*' => cell.extend(['\\', c]),
+            _ => cell.push(c),
+        }
+    }
+    cell
 }

@@ -27,6 +27,12 @@ pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Obse
             return;
         }
         let Some(heartbeat) = snapshot.heartbeat.clone() else {
+            if std::mem::take(&mut unheard) {
+                let told = Observation::Impaired { code: Code::HostHeartbeatUnheard, part: PART, why: None };
+                if inbox.send(told).await.is_err() {
+                    return;
+                }
+            }
             sleep(IDLE).await;
             continue;
         };
@@ -35,7 +41,7 @@ pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Obse
             if failed.is_some() != unheard {
                 unheard = failed.is_some();
                 let why = failed.map(|why| format!("the heartbeat is not heard: {why}"));
-                let told = Observation::Impaired { code: Code::AlertUndeliverable, part: PART, why };
+                let told = Observation::Impaired { code: Code::HostHeartbeatUnheard, part: PART, why };
                 if inbox.send(told).await.is_err() {
                     return;
                 }

@@ -22,6 +22,9 @@ use crate::systemd::orders::Orders;
 use super::commands::run_ours;
 use super::world::World;
 
+/// Characters of a command's last line that are told.
+const SAID: usize = 200;
+
 impl World {
     /// One delivery through one sink.
     pub(super) fn send_alert(&self, sink: SinkSpec, message: Message) {
@@ -71,12 +74,13 @@ impl World {
 async fn told_by(orders: &Orders, argv: &[String], message: &Message, limit: Duration) -> Result<(), String> {
     let environment = alert::environment(message).into_iter().map(|(name, value)| format!("{name}={value}"));
     let ended = run_ours(orders, argv.to_vec(), environment.collect(), limit).await;
-    let said = ended.output.last().map(|line| format!(", \"{line}\"")).unwrap_or_default();
+    let clean = |line: &String| line.chars().filter(|c| !c.is_control()).take(SAID).collect::<String>();
+    let said = ended.output.last().map(|line| format!(", \"{}\"", clean(line))).unwrap_or_default();
     match ended.ended {
         CommandEnd::Exited(0) => Ok(()),
         CommandEnd::Exited(status) => Err(format!("the command exited with {status}{said}")),
         CommandEnd::NotRun(why) => Err(format!("the command could not be run: {why}")),
-        other => Err(format!("the command did not end well ({other:?}){said}")),
+        _ => Err(format!("the command was ended{said}")),
     }
 }
 
@@ -99,5 +103,6 @@ fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
     let path = folder.join(format!("{incident}.md"));
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
+    evidence::forget(folder, ".md");
     written.map(|()| path.display().to_string()).map_err(|why| format!("{}: {why}", path.display()))
 }

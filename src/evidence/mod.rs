@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock;
 use crate::model::incident::Change;
@@ -49,16 +50,26 @@ pub struct Look {
     pub user: bool,
 }
 
+/// Looks at one time: more would only keep each other from ending in time. A thread that hangs keeps its place.
+static PLACES: Semaphore = Semaphore::const_new(4);
+
 /// Looks, writes what is seen into a file of this folder, and says which; and which packages were changed lately.
 pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Vec<Change>) {
+    let deadline = Instant::now() + LIMIT;
+    let Ok(Ok(place)) = timeout_at(deadline, PLACES.acquire()).await else {
+        return (Err("too many units are being looked at".to_owned()), Vec::new());
+    };
     let since = look.changed_since;
     let changed = spawn_blocking(move || packages::changed(Path::new("/"), since));
-    let changes = async { timeout(LIMIT, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
+    let changes = async { timeout_at(deadline, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
     let seen = async {
-        let text = redact::redacted(&text(&look).await);
+        let text = text(&look, deadline).await;
         let incident = look.incident;
-        let written = spawn_blocking(move || write(&folder, incident, &text));
-        match timeout(COMMAND, written).await {
+        let written = spawn_blocking(move || {
+            let _place = place;
+            write(&folder, incident, &redact::redacted(&text))
+        });
+        match timeout_at(deadline, written).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) | Err(_) => Err("it was not written in time".to_owned()),
         }
@@ -66,16 +77,17 @@ pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Ve
     tokio::join!(seen, changes)
 }
 
-async fn text(look: &Look) -> String {
+async fn text(look: &Look, deadline: Instant) -> String {
     let now = clock::now();
     let mut text = format!("Evidence of incident {}, gathered {}\n", look.incident, clock::utc(now));
     if let Some(unit) = &look.unit {
         let _written = writeln!(text, "Unit {unit}");
     }
     let group = look.control_group.clone();
-    let of_processes = spawn_blocking(move || processes::told(Path::new("/"), &group));
+    let ends = std::time::Instant::now() + COMMAND;
+    let of_processes = spawn_blocking(move || processes::told(Path::new("/"), &group, ends));
     let (status, log, processes) = tokio::join!(status(look), log(look), async {
-        timeout(LIMIT, of_processes).await.ok().and_then(Result::ok)
+        timeout_at(deadline, of_processes).await.ok().and_then(Result::ok)
     });
     section(&mut text, "What Steadfast knows", &look.known.join("\n"));
     section(&mut text, "systemctl status", &status);
@@ -153,20 +165,20 @@ fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
     let file = if full { options.write(true).truncate(true) } else { options.append(true) }.open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|why| format!("{shown}: {why}"))?;
-    forget(folder);
+    forget(folder, ".txt");
     Ok(shown)
 }
 
-/// The oldest files beyond the limit go.
-fn forget(folder: &Path) {
+/// Of a folder with a file for each incident, the oldest beyond the limit go.
+pub fn forget(folder: &Path, suffix: &str) {
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut numbers: Vec<u64> =
-        files.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".txt")?.parse().ok()).collect();
+        files.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(suffix)?.parse().ok()).collect();
     numbers.sort_unstable();
     let beyond = numbers.len().saturating_sub(KEPT);
     for number in numbers.into_iter().take(beyond) {
         // One that stays is tried again with the next look.
-        drop(fs::remove_file(folder.join(format!("{number}.txt"))));
+        drop(fs::remove_file(folder.join(format!("{number}{suffix}"))));
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
@@ -13,8 +14,6 @@ const PROCESSES: usize = 100;
 const SOCKETS: usize = 50;
 /// Groups below the unit's own.
 const GROUPS: usize = 64;
-/// Characters of a command line.
-const COMMAND: usize = 200;
 /// What is read of a control group, where it is there.
 const GROUP_FILES: [&str; 9] = [
     "memory.current",
@@ -28,8 +27,8 @@ const GROUP_FILES: [&str; 9] = [
     "io.pressure",
 ];
 
-/// All of it as text. Blocks.
-pub fn told(root: &Path, control_group: &str) -> String {
+/// All of it as text, as far as it can be read until then. Blocks; nothing that is read waits for the processes themselves.
+pub fn told(root: &Path, control_group: &str, ends: Instant) -> String {
     let mut text = String::new();
     let group = root.join("sys/fs/cgroup").join(control_group.trim_start_matches('/'));
     if !control_group.is_empty() {
@@ -51,6 +50,10 @@ pub fn told(root: &Path, control_group: &str) -> String {
     }
     if !control_group.is_empty() {
         for pid in pids(&group) {
+            if Instant::now() > ends {
+                text.push_str("further processes were not read in time\n");
+                break;
+            }
             process(&mut text, pid);
         }
     }
@@ -82,21 +85,19 @@ fn process(text: &mut String, pid: i32) {
     let Ok(stat) = process.stat() else {
         return;
     };
-    let command: String = process.cmdline().unwrap_or_default().join(" ").chars().take(COMMAND).collect();
     let waits = process.wchan().ok().filter(|waits| !waits.is_empty() && waits != "0");
     let waits = waits.map_or(String::new(), |waits| format!(", waits in {waits}"));
     let _written = writeln!(
         text,
         "process {pid} ({}): state {}{waits}, parent {}, {} threads, {} KiB resident",
-        stat.comm,
+        clean(&stat.comm),
         stat.state,
         stat.ppid,
         stat.num_threads,
         stat.rss.saturating_mul(procfs::page_size()) / 1024
     );
-    let _written = writeln!(text, "  command: {command}");
     let path = |link: procfs::ProcResult<PathBuf>| {
-        link.map_or("not readable".to_owned(), |to| to.display().to_string())
+        link.map_or("not readable".to_owned(), |to| clean(&to.to_string_lossy()))
     };
     let _written = writeln!(text, "  in {}, executable {}", path(process.cwd()), path(process.exe()));
     let mut sockets = BTreeMap::new();
@@ -113,6 +114,11 @@ fn process(text: &mut String, pid: i32) {
         let _written = writeln!(text, "  {count} open files ({} sockets), limit {limit}", sockets.len());
     }
     connections(text, &process, &sockets);
+}
+
+/// What a process chose for itself, on one line and without orders to a terminal.
+fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 fn connections(text: &mut String, process: &Process, sockets: &BTreeMap<u64, i32>) {
@@ -148,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_group_that_is_not_there_tells_of_the_host_alone() {
-        let told = told(Path::new("/"), "/nothing.slice/here.service");
+        let told = told(Path::new("/"), "/nothing.slice/here.service", Instant::now());
         assert!(told.contains("host load:") && !told.contains("process "), "{told}");
     }
 }

@@ -10,10 +10,10 @@ const HIDDEN: &str = "***";
 /// Names of values that nobody else is to see, with what follows them; and passwords in URLs.
 static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        r#"(?i)([a-z0-9_.-]*(?:password|passwd|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|dsn|cookie)[a-z0-9_.-]*["']?\s*[=:]\s*["']?)[^\s"',;]+"#,
+        r#"(?i)([a-z0-9_.-]*(?:pass|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|dsn|cookie)[a-z0-9_.-]*["']?\s*[=:]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s"']+)"#,
         r"(?i)((?:authorization|proxy-authorization)\s*[=:]\s*(?:\w+\s+)?)\S+",
         r"(?i)(\b(?:bearer|basic)\s+)[a-z0-9+/_.=-]{8,}",
-        r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+@",
+        r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?:@|$)",
         r"(?i)(--?(?:password|passwd|token|secret|api-key)(?:\s+|=))\S+",
         r"(\beyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+",
     ];
@@ -44,7 +44,8 @@ mod tests {
     fn secrets_are_hidden_and_the_rest_stays() {
         let cases = [
             ("DB_PASSWORD=hunter2 next", "DB_PASSWORD=*** next"),
-            ("\"api_key\": \"abc123\", \"a\": 1", "\"api_key\": \"***\", \"a\": 1"),
+            ("\"api_key\": \"abc123\", \"a\": 1", "\"api_key\": ***, \"a\": 1"),
+            ("DB_PASS=abc;def password=\"two words\" x", "DB_PASS=*** password=*** x"),
             ("Authorization: Bearer abcdefgh.ijk", "Authorization: Bearer ***"),
             ("postgres://shop:s3cret@db/x", "postgres://shop:***@db/x"),
             ("mysql --password hunter2 -h db", "mysql --password *** -h db"),

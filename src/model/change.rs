@@ -49,9 +49,13 @@ impl Durable {
 }
 
 impl Durable {
-    /// Adds a line to the history, and forgets the oldest beyond the limit.
+    /// Adds a line to the history.
     pub fn remember(&mut self, event: Event) {
         self.events.insert(event.id, event);
+    }
+
+    /// Forgets the oldest lines beyond the limit, once they are saved.
+    pub fn forget(&mut self) {
         while self.events.len() > EVENTS_REMEMBERED {
             self.events.pop_first();
         }

@@ -156,6 +156,8 @@ codes! {
     ConfigInvalid = "config-invalid",
     /// Nothing reaches a sink any more.
     AlertUndeliverable = "alert-undeliverable",
+    /// The server elsewhere does not hear us.
+    HostHeartbeatUnheard = "host-heartbeat-unheard",
     /// The service manager cannot be reached.
     HostManagerUnreachable = "host-manager-unreachable",
     /// Too much is being restarted: one unit at a time.

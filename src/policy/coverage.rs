@@ -180,6 +180,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::SwitchedOff
         | Code::ConfigInvalid
         | Code::AlertUndeliverable
+        | Code::HostHeartbeatUnheard
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved

@@ -38,7 +38,8 @@ pub fn wish(state: &mut State, incident: u64, turn: &mut Turn) {
 
 /// Before a restart ends what there is to see: whether a close look must be awaited.
 pub fn must_wait(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) -> bool {
-    let Some(id) = incidents::of_unit(state, unit) else {
+    // What is explained by another unit is looked at there.
+    let Some(id) = incidents::own(state, unit) else {
         return false;
     };
     let fresh = |at: Moment| turn.now.since(at) < limits::EVIDENCE_FRESH;
@@ -46,14 +47,17 @@ pub fn must_wait(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut
     if captured.is_some_and(fresh) {
         return false;
     }
-    match state.seen.capturing.get(&id) {
-        Some(until) if *until > turn.now => {
-            sooner(wake, *until);
+    match state.seen.capturing.get(&id).copied() {
+        Some(until) if until > turn.now => {
+            sooner(wake, until);
             true
         }
         // It did not come in time: what there was to see is not worth waiting for.
-        Some(_) if captured.is_none() => false,
-        Some(_) | None => {
+        Some(_) => {
+            state.seen.capturing.remove(&id);
+            false
+        }
+        None => {
             wish(state, id, turn);
             sooner(wake, turn.now.plus(limits::EVIDENCE));
             true

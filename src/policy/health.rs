@@ -154,8 +154,10 @@ pub fn silent(state: &State, now: Moment) -> Option<String> {
         let asked_since = seen.reading.as_ref().and_then(|reading| reading.active_since)?;
         let since = asked_since.max(seen.managed_since);
         let late = |spec: &&ProbeSpec| {
-            let last = seen.probes.get(&spec.name).and_then(|known| known.last.as_ref());
-            let last = last.map_or(since, |(at, _)| (*at).max(since));
+            let known = seen.probes.get(&spec.name);
+            let last = known.and_then(|known| known.last.as_ref()).map_or(since, |(at, _)| *at);
+            // It may have been made to forget all that was answered before.
+            let last = last.max(since).max(known.map_or(since, |known| known.settled_at));
             let once = spec.period.saturating_add(spec.timeout).saturating_add(limits::PROBE_SLACK);
             now.since(last) > once.saturating_mul(3).saturating_add(spec.initial_delay)
         };

@@ -9,16 +9,14 @@ use crate::policy::{incidents, limits};
 
 /// Tells the figures of a unit in trouble, once in a while; a unit that is well has none to tell.
 pub fn measure(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut Option<Moment>) {
-    let Some(incident) = incidents::of_unit(state, unit) else {
-        if let Some(seen) = state.seen.units.get_mut(unit) {
-            seen.measured_at = None;
-            seen.probes_failed.clear();
-        }
-        return;
-    };
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
+    if seen.findings.is_empty() {
+        seen.measured_at = None;
+        seen.probes_failed.clear();
+        return;
+    }
     if let Some(last) = seen.measured_at {
         let due = last.plus(limits::MEASURED);
         if due > turn.now {
@@ -30,6 +28,12 @@ pub fn measure(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
     if told.is_empty() {
         return;
     }
+    let Some(incident) = incidents::of_unit(state, unit) else {
+        return;
+    };
+    let Some(seen) = state.seen.units.get_mut(unit) else {
+        return;
+    };
     seen.measured_at = Some(turn.now);
     seen.probes_failed.clear();
     sooner(wake, turn.now.plus(limits::MEASURED));

@@ -13,10 +13,12 @@ use crate::policy::{changes, dependencies, evidence, limits, snapshot};
 ///
 /// While an order is in flight nothing counts as gone: only its proof clears a finding.
 pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight: bool, turn: &mut Turn) {
+    let incident = of_unit(state, unit);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
     let before = std::mem::take(&mut seen.findings);
+    let troubled = before.iter().any(|finding| opens(finding.code));
     let mut now: Vec<Finding> = Vec::new();
     for mut finding in found {
         if now.iter().any(|known| known.code == finding.code) {
@@ -41,7 +43,7 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
     seen.findings.clone_from(&now);
     worsen(state, unit, &now, turn);
     if let Some(cause) = now.iter().find(|finding| opens(finding.code))
-        && !join(state, unit, &now, turn)
+        && !join(state, unit, &now, troubled, turn)
     {
         open(state, unit, cause, turn);
     }
@@ -51,7 +53,7 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
     if !in_flight {
         for finding in gone {
             let message = format!("{unit}: {} is over", finding.code.as_str());
-            turn.record(state, Some(unit), EventKind::Cleared, Some(finding.code), message);
+            turn.record_of(state, incident, Some(unit), EventKind::Cleared, Some(finding.code), message);
         }
         if calm(state, unit) {
             settle(state, unit, turn);
@@ -85,8 +87,13 @@ fn explaining<'a>(state: &'a State, unit: &'a UnitName) -> impl Iterator<Item = 
 }
 
 fn calm(state: &State, unit: &UnitName) -> bool {
-    let findings = state.seen.units.get(unit).map(|seen| &seen.findings);
-    !findings.into_iter().flatten().any(|finding| opens(finding.code))
+    let Some(seen) = state.seen.units.get(unit) else {
+        return true;
+    };
+    // What was not read or answered yet says nothing: after our own start, or a sleep, the trouble may still be there.
+    let read = seen.spec.is_dependency() || seen.reading.is_some();
+    let waits = seen.conditions.values().any(|known| known.reason == "waiting");
+    read && !waits && !seen.findings.iter().any(|finding| opens(finding.code))
 }
 
 /// The unit is well: its incident is over once all that it affected are well, too; and so are those that affected it.
@@ -133,29 +140,34 @@ pub fn drafted(state: &mut State, id: u64, file: Result<String, String>, turn: &
 /// What is worse than what opened it is what people are told.
 fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Turn) {
     let worst = findings.iter().filter(|finding| opens(finding.code)).map(|finding| finding.severity).max();
-    if let Some(id) = own(state, unit)
+    if let Some(worst) = worst
+        && let Some(id) = own(state, unit)
         && let Some(incident) = state.durable.incidents.get_mut(&id)
     {
-        let severity = incident.severity.max(worst.unwrap_or(incident.severity));
+        let severity = incident.severity.max(worst);
         turn.news |= severity != incident.severity;
         incident.severity = severity;
     }
 }
 
-fn own(state: &State, unit: &UnitName) -> Option<u64> {
+/// The open incident of this unit itself.
+#[must_use]
+pub fn own(state: &State, unit: &UnitName) -> Option<u64> {
     let mut open = state.durable.incidents.values().rev().filter(|incident| incident.resolved_at.is_none());
     open.find(|incident| incident.unit.as_ref() == Some(unit)).map(|incident| incident.id)
 }
 
 /// A trouble that is explained belongs to the incident of its cause, even where it was seen shortly before.
-fn join(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Turn) -> bool {
+///
+/// `troubled`: it was in trouble before; else what is found now is news.
+fn join(state: &mut State, unit: &UnitName, findings: &[Finding], troubled: bool, turn: &mut Turn) -> bool {
     let explained = |finding: &Finding| !opens(finding.code) || dependencies::explains(finding.code);
     if !findings.iter().all(|finding| finding.code == Code::DependencyDown || explained(finding)) {
         return false;
     }
     let Some((cause, _)) = dependencies::cause(state, unit) else {
         // What it left behind is part of it.
-        return own(state, unit).is_none() && explaining(state, unit).next().is_some();
+        return troubled && own(state, unit).is_none() && explaining(state, unit).next().is_some();
     };
     let Some(id) = own(state, &cause) else {
         return false;
@@ -173,10 +185,15 @@ fn join(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Tur
         let message = format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
         turn.record(state, Some(unit), EventKind::Decided, Some(Code::DependencyDown), message);
     }
-    if let Some(incident) = state.durable.incidents.get_mut(&id)
-        && !incident.affected.contains(unit)
-    {
-        incident.affected.push(unit.clone());
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    if let Some(incident) = state.durable.incidents.get_mut(&id) {
+        if !incident.affected.contains(unit) {
+            incident.affected.push(unit.clone());
+        }
+        // Whoever is to know of this unit is to know of what explains its trouble.
+        let severity = incident.severity.max(worst.unwrap_or(incident.severity));
+        turn.news |= severity != incident.severity;
+        incident.severity = severity;
     }
     true
 }
@@ -209,7 +226,12 @@ fn add(
     state.durable.incidents.insert(id, incident);
     while state.durable.incidents.len() > limits::INCIDENTS {
         let closed = |incident: &&Incident| incident.resolved_at.is_some();
-        let Some(oldest) = state.durable.incidents.values().find(closed).map(|incident| incident.id) else {
+        let told = |incident: &&Incident| incident.told.values().all(|told| told.resolved || !told.tried);
+        let full = state.durable.incidents.len() > limits::INCIDENTS.saturating_mul(2);
+        // One whose end somebody has still to hear of goes last.
+        let mut known = state.durable.incidents.values().filter(closed);
+        let oldest = known.find(|incident| full || told(incident)).map(|incident| incident.id);
+        let Some(oldest) = oldest else {
             break;
         };
         state.durable.incidents.remove(&oldest);
@@ -234,7 +256,7 @@ fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
 
 /// The host's own findings: each is an incident as long as it is there.
 pub fn update_host(state: &mut State, turn: &mut Turn) {
-    if !state.seen.configured {
+    if !state.seen.configured || state.seen.manager.is_none() {
         return;
     }
     let findings = snapshot::host_findings(state, turn.now);

@@ -142,6 +142,8 @@ impl<O: Outside> Loop<O> {
         for change in &changes {
             self.saved.apply(change);
         }
+        self.saved.forget();
+        self.state.durable.forget();
         self.perform(actions);
         true
     }
@@ -163,9 +165,15 @@ impl<O: Outside> Loop<O> {
                 | Action::EnableUnit { .. }
                 | Action::EndProcesses { .. }
                 | Action::RunSmokeTest { .. }
-                | Action::SendAlert { .. }
-                | Action::CaptureEvidence { .. }
                 | Action::DraftPostmortem { .. } => {}
+                Action::CaptureEvidence { incident, .. } => {
+                    self.state.seen.capturing.remove(&incident);
+                }
+                Action::SendAlert { sink, .. } => {
+                    if let Some(known) = self.state.seen.sinks.get_mut(&sink.name) {
+                        known.in_flight = None;
+                    }
+                }
                 Action::AnswerOperator { request, .. } => {
                     let answer = policy::specs::unsaved(why);
                     self.outside.perform(Action::AnswerOperator { request, answer });

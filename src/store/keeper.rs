@@ -105,6 +105,7 @@ impl Keeper {
             for change in changes {
                 self.durable.apply(change);
             }
+            self.durable.forget();
         }
         Ok(news)
     }
@@ -155,7 +156,7 @@ impl Keeper {
         let kept =
             aside.map_or("nothing is left of it".to_owned(), |to| format!("set aside as {}", to.display()));
         let told = format!(
-            "the state {} was damaged while in use ({why}): {kept}; written anew from memory, nothing is lost",
+            "the state {} was damaged while in use ({why}): {kept}; written anew from memory, nothing is lost but the older history",
             self.path.display()
         );
         news.push((Code::HostStateDamaged, Some(told)));

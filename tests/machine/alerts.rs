@@ -145,8 +145,9 @@ fn the_heart_beats_only_while_the_work_can_be_done() {
     // A server elsewhere that does not hear us is a finding of the host.
     machine.sh("echo 500 >/srv/answer");
     machine.wait_until("it is told", LIMIT, || {
-        status(&machine, ".findings[].message")
-            .contains("the heartbeat is not heard: http://127.0.0.1:8099/… answered 500")
+        status(&machine, ".findings[] | .code + \" \" + .message").contains(
+            "host-heartbeat-unheard the heartbeat is not heard: http://127.0.0.1:8099/… answered 500",
+        )
     });
     machine.sh("echo 200 >/srv/answer");
     machine.wait_until("it is over", LIMIT, || status(&machine, ".findings | length") == "0");

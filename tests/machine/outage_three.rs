@@ -159,6 +159,21 @@ url = "http://127.0.0.1:8099/hook"
 type = "smtp"
 from = "steadfast@example.org"
 to = "ops@example.org"
+[alert.starttls]
+type = "smtp"
+host = "localhost"
+encryption = "starttls"
+from = "steadfast@example.org"
+to = "ops@example.org"
+[alert.tls]
+type = "smtp"
+host = "localhost"
+encryption = "tls"
+from = "steadfast@example.org"
+to = "ops@example.org"
+[alert.told]
+type = "command"
+command = ["/usr/local/bin/told"]
 [alert.am]
 type = "alertmanager"
 url = "http://127.0.0.1:9093"
@@ -168,6 +183,8 @@ repeat = "10s"
 fn telling(machine: &Machine) {
     receiver::web(machine);
     receiver::mail(machine);
+    let told = "#!/bin/sh\necho \"$STEADFAST_STATUS $STEADFAST_UNIT $STEADFAST_CODE\" >>/srv/told\n";
+    machine.write_program("/usr/local/bin/told", told);
     // A machine without a network of its own has no address for a cluster.
     machine.write("/etc/default/prometheus-alertmanager", "ARGS=\"--cluster.listen-address=\"\n");
     machine.sh("systemctl start prometheus-alertmanager");
@@ -233,10 +250,15 @@ fn told_whole(machine: &Machine, incident: &str) {
     let story = machine.sh(&format!("steadfast incident {incident}"));
     println!("{story}");
     assert!(story.contains("packages: rabbitmq-server 3.10.7 upgraded to 3.10.8"), "{story}");
-    for sink in ["hook", "mail", "am"] {
+    for sink in ["hook", "mail", "starttls", "tls", "told", "am"] {
         assert!(story.contains(&format!("  {sink}  told ")), "{story}");
     }
-    assert_eq!(story.matches("and that it is over").count(), 3, "{story}");
+    assert_eq!(story.matches("and that it is over").count(), 6, "{story}");
+    let told = machine.read("/srv/told");
+    assert!(
+        told.contains("firing broker.dependency probe-failed\nresolved broker.dependency probe-failed"),
+        "{told}"
+    );
     let mails = machine.sh("grep -h ^Subject: /srv/mails/* | sort");
     println!("{mails}");
     assert!(mails.contains("[firing]") && mails.contains("[resolved]"), "{mails}");

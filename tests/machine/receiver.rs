@@ -31,7 +31,7 @@ http.server.ThreadingHTTPServer(('127.0.0.1', 8099), Handler).serve_forever()
 
 /// Notes each mail as a file.
 const MAIL: &str = r#"
-import asyncio, os
+import asyncio, os, ssl
 from aiosmtpd.controller import Controller
 
 class Handler:
@@ -42,6 +42,10 @@ class Handler:
         return '250 taken'
 
 Controller(Handler(), hostname='127.0.0.1', port=25).start()
+secure = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+secure.load_cert_chain('/srv/mail.pem', '/srv/mail.key')
+Controller(Handler(), hostname='127.0.0.1', port=587, tls_context=secure, require_starttls=True).start()
+Controller(Handler(), hostname='127.0.0.1', port=465, ssl_context=secure).start()
 asyncio.new_event_loop().run_forever()
 "#;
 
@@ -59,11 +63,17 @@ pub fn web(machine: &Machine) {
     });
 }
 
-/// Starts the mail server.
+/// Starts the mail server: plain, with STARTTLS, and with TLS, by a certificate that the host trusts.
 pub fn mail(machine: &Machine) {
     machine.write("/srv/mail.py", MAIL);
-    machine.sh("mkdir -p /srv/mails; systemd-run -q --unit postman python3 /srv/mail.py");
-    machine.wait_until("the mail server listens", LIMIT, || {
-        machine.try_sh("ss -ltn | grep -q 127.0.0.1:25").ok()
-    });
+    machine.sh(
+        "mkdir -p /srv/mails; cd /srv && openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \
+         -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout mail.key -out mail.pem 2>/dev/null \
+         && cp mail.pem /usr/local/share/ca-certificates/mail.crt && update-ca-certificates >/dev/null 2>&1 \
+         && systemd-run -q --unit postman python3 /srv/mail.py",
+    );
+    for port in [25, 587, 465] {
+        let listens = format!("ss -ltn | grep -q '127.0.0.1:{port} '");
+        machine.wait_until("the mail server listens", LIMIT, || machine.try_sh(&listens).ok());
+    }
 }

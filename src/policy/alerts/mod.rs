@@ -58,6 +58,8 @@ fn advance(state: &mut State, sink: &SinkSpec, turn: &mut Turn, wake: &mut Optio
     };
     known.waiting = due.len();
     if due.is_empty() {
+        // Nothing waits for it any more: whether it works will be seen with the next.
+        turn.news |= known.failing.take().is_some();
         return;
     }
     if let Some(failing) = &known.failing
@@ -67,8 +69,8 @@ fn advance(state: &mut State, sink: &SinkSpec, turn: &mut Turn, wake: &mut Optio
         return;
     }
     let together = sink.kind_takes_all() || due.len() > limits::ALERTS_ALONE;
+    known.sent.retain(|at| now.since(*at) < sink.interval);
     if !sink.kind_takes_all() {
-        known.sent.retain(|at| now.since(*at) < sink.interval);
         let full = known.sent.len() >= usize::try_from(sink.burst).unwrap_or(usize::MAX);
         if let Some(oldest) = known.sent.front().filter(|_| full) {
             sooner(wake, oldest.plus(sink.interval));
@@ -124,6 +126,9 @@ pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(),
         return;
     };
     if let Some(request) = flight.test {
+        if result.is_ok() {
+            known.failing = None;
+        }
         if let Some(test) = state.seen.tests.get_mut(&request) {
             test.results.push((sink.to_owned(), result));
         }
@@ -217,7 +222,7 @@ fn acknowledge(state: &mut State, id: u64, who: String, turn: &mut Turn) -> Answ
     let unit = incident.unit.clone();
     let message = format!("{who} knows of incident {id}: it is not repeated, and told to nobody else");
     incident.acknowledged.get_or_insert(Acknowledgement { at: turn.now, who });
-    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Decided, None, message.clone());
+    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Told, None, message.clone());
     Answer::Done { message, steps: Vec::new() }
 }
 

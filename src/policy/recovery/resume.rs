@@ -1,5 +1,6 @@
 //! Takes up an order of our earlier life: by the invocation it is known whether its job was carried out.
 
+use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Phase, State};
@@ -35,6 +36,12 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
         abandon(state, unit, &why, turn);
         return;
     }
+    if recovery.phase == Phase::SmokeTest
+        && recovery.because.is_some_and(|code| is_of_then(state, unit, code))
+    {
+        abandon(state, unit, "what asked for it is not found any more", turn);
+        return;
+    }
     if !by_person && packages::must_wait(state, unit, turn) {
         return;
     }
@@ -62,6 +69,16 @@ pub fn resumed(state: &mut State, unit: &UnitName, turn: &mut Turn, wake: &mut O
             job_over(state, unit, &lost, turn, wake);
         }
     }
+}
+
+/// What probes and queues said in our earlier life, perhaps before a long sleep of the host, and say no more.
+fn is_of_then(state: &State, unit: &UnitName, code: Code) -> bool {
+    let asked = matches!(
+        code,
+        Code::ProbeFailed | Code::ProbeSlow | Code::Stalled | Code::NoConsumer | Code::DrainOverdue
+    );
+    let found = state.seen.units.get(unit).map(|seen| &seen.findings);
+    asked && !found.into_iter().flatten().any(|finding| finding.code == code)
 }
 
 /// By the readings: a new invocation that lives.

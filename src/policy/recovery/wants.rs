@@ -114,6 +114,7 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::SwitchedOff
         | Code::ConfigInvalid
         | Code::AlertUndeliverable
+        | Code::HostHeartbeatUnheard
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved
