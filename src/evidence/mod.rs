@@ -4,6 +4,8 @@ mod packages;
 mod processes;
 mod redact;
 
+pub use redact::redacted;
+
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -67,7 +69,7 @@ pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Ve
         let incident = look.incident;
         let written = spawn_blocking(move || {
             let _place = place;
-            write(&folder, incident, &redact::redacted(&text))
+            write(&folder, incident, &redacted(&text))
         });
         match timeout_at(deadline, written).await {
             Ok(Ok(written)) => written,

@@ -10,7 +10,7 @@ const HIDDEN: &str = "***";
 /// Names of values that nobody else is to see, with what follows them; and passwords in URLs.
 static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     let patterns = [
-        r#"(?i)([a-z0-9_.-]*(?:pass|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|dsn|cookie)[a-z0-9_.-]*["']?\s*[=:]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s"']+)"#,
+        r#"(?i)((?:[a-z0-9_.-]*(?:password|passwd|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential|dsn|cookie)[a-z0-9_.-]*|\b(?:[a-z0-9_.-]*[_.-])?pass)["']?\s*[=:]\s*)(?:"[^"\n]*"|'[^'\n]*'|[^\s"']+)"#,
         r"(?i)((?:authorization|proxy-authorization)\s*[=:]\s*(?:\w+\s+)?)\S+",
         r"(?i)(\b(?:bearer|basic)\s+)[a-z0-9+/_.=-]{8,}",
         r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?:@|$)",
@@ -52,6 +52,7 @@ mod tests {
             ("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIx.sig", "jwt eyJ***"),
             ("amqp://guest@localhost:5672/ refused", "amqp://guest@localhost:5672/ refused"),
             ("Main PID: 4242 (php)", "Main PID: 4242 (php)"),
+            ("smoke test passed: 5 checks", "smoke test passed: 5 checks"),
         ];
         for (told, shown) in cases {
             assert_eq!(redacted(told), shown);
