@@ -14,8 +14,11 @@ pub struct Incident {
     pub unit: Option<UnitName>,
     /// The finding that opened it.
     pub cause: Code,
-    /// The worst that was seen of it.
+    /// The worst that was seen of it, and how bad it was when it opened.
     pub severity: Severity,
+    pub opened_severity: Severity,
+    /// Whose its unit was then.
+    pub owner: Option<String>,
     /// The finding's sentence.
     pub summary: String,
     pub evidence: Vec<String>,
@@ -54,6 +57,8 @@ impl Incident {
             unit,
             cause: cause.code,
             severity: cause.severity,
+            opened_severity: cause.severity,
+            owner: None,
             summary: cause.message.clone(),
             evidence: cause.evidence.clone(),
             repair: cause.repair.clone(),

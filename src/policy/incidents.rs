@@ -221,6 +221,8 @@ fn add(
     // What keeps us from saving anything is an incident only when it is over.
     let opened_at = if unit.is_none() { cause.since.min(turn.now) } else { turn.now };
     let mut incident = Incident::new(id, unit.cloned(), cause, opened_at);
+    let seen = unit.and_then(|unit| state.seen.units.get(unit));
+    incident.owner = seen.and_then(|seen| seen.spec.owner.clone());
     incident.began_at = began_at;
     incident.changes = changes::before(state, unit, turn.now);
     state.durable.incidents.insert(id, incident);
@@ -264,14 +266,19 @@ pub fn update_host(state: &mut State, turn: &mut Turn) {
     if state.seen.host_codes.as_ref() == Some(&codes) {
         return;
     }
-    state.seen.host_codes = Some(codes);
     let open = |incident: &&Incident| incident.unit.is_none() && incident.resolved_at.is_none();
-    let known: Vec<(u64, Code)> =
-        state.durable.incidents.values().filter(open).map(|incident| (incident.id, incident.cause)).collect();
-    for (id, _) in known.iter().filter(|(_, cause)| !findings.iter().any(|found| found.code == *cause)) {
-        resolve(state, *id, turn);
+    let known: Vec<Incident> = state.durable.incidents.values().filter(open).cloned().collect();
+    let gone = known.iter().filter(|incident| !findings.iter().any(|found| found.code == incident.cause));
+    // What was wrong in our earlier life is over when it had time to be found again.
+    let started_at = state.seen.started_at;
+    let early = turn.now < started_at.plus(limits::HOST_FOUND_AGAIN);
+    let (kept, over): (Vec<&Incident>, Vec<&Incident>) =
+        gone.partition(|incident| early && incident.opened_at < started_at);
+    state.seen.host_codes = kept.is_empty().then_some(codes);
+    for incident in over {
+        resolve(state, incident.id, turn);
     }
-    for cause in findings.iter().filter(|found| !known.iter().any(|(_, cause)| found.code == *cause)) {
+    for cause in findings.iter().filter(|found| !known.iter().any(|incident| found.code == incident.cause)) {
         let twice =
             state.durable.incidents.values().filter(open).any(|incident| incident.cause == cause.code);
         if !twice {

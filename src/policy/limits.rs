@@ -145,3 +145,5 @@ pub const DELIVERY_SLACK: Duration = Duration::from_secs(5);
 pub const MEASURED: Duration = Duration::from_secs(60);
 /// Lines of what was done that an alert carries.
 pub const DONE_LINES: usize = 8;
+/// An incident of the host that is open when we start is over if its finding did not come again by then.
+pub const HOST_FOUND_AGAIN: Duration = Duration::from_secs(90);

@@ -55,6 +55,8 @@ record!(Incident {
     unit,
     cause,
     severity,
+    opened_severity,
+    owner,
     summary,
     evidence,
     repair,

@@ -182,6 +182,8 @@ fn incident() -> impl Strategy<Value = Incident> {
             unit: unit.map(UnitName),
             cause,
             severity: if warning { Severity::Warning } else { Severity::Critical },
+            opened_severity: Severity::Warning,
+            owner: None,
             summary,
             evidence,
             repair,

@@ -83,7 +83,13 @@ fn of_one(
 ) -> Option<Due> {
     let gave_up = gave_up(state, incident);
     let news = |status| Due { news: News { incident: incident.id, status, gave_up }, repeats: told.firing };
-    if let Some(over) = incident.resolved_at {
+    // What became part of another is over with that: its unit may be down as long.
+    let whole = incident.part_of.map(|_| whole(state, incident));
+    let over = incident.resolved_at.filter(|_| whole.is_none_or(|whole| whole.resolved_at.is_some()));
+    if incident.part_of.is_some() && !told.tried {
+        return None;
+    }
+    if let Some(over) = over {
         if told.firing > 0 {
             return (!told.resolved).then(|| news(AlertStatus::Resolved));
         }
@@ -121,6 +127,19 @@ fn of_one(
         return None;
     }
     Some(news(AlertStatus::Firing))
+}
+
+/// The incident that explains this one in the end; itself, where none does any more.
+pub fn whole<'a>(state: &'a State, incident: &'a Incident) -> &'a Incident {
+    let mut whole = incident;
+    // Each is part of one that was opened later or earlier, never of itself; the bound is for what a damaged file may say.
+    for _ in 0..limits::INCIDENTS {
+        match whole.part_of.and_then(|id| state.durable.incidents.get(&id)) {
+            Some(next) => whole = next,
+            None => break,
+        }
+    }
+    whole
 }
 
 fn known_by(incident: &Incident, at: Moment) -> bool {

@@ -9,7 +9,7 @@ use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::policy::limits;
 
-use super::due::Due;
+use super::due::{Due, whole};
 
 /// All labels of an incident's alerts.
 pub fn labels(state: &State, incident: &Incident) -> BTreeMap<String, String> {
@@ -17,13 +17,13 @@ pub fn labels(state: &State, incident: &Incident) -> BTreeMap<String, String> {
     let mut set = |name: &str, value: &str| labels.insert(name.to_owned(), value.to_owned());
     set("host", &state.seen.host.name);
     set("code", incident.cause.as_str());
-    set("severity", incident.severity.as_str());
+    // What may change while it fires would be another alert to whoever tells alerts apart by their labels.
+    set("severity", incident.opened_severity.as_str());
     let unit = incident.unit.as_ref();
     if let Some(unit) = unit {
         set("unit", unit.as_str());
     }
-    let spec = unit.and_then(|unit| state.seen.units.get(unit)).map(|seen| &seen.spec);
-    if let Some(owner) = spec.and_then(|spec| spec.owner.as_ref()) {
+    if let Some(owner) = &incident.owner {
         set("owner", owner);
     }
     labels
@@ -62,7 +62,7 @@ pub fn alert(state: &State, due: &Due, now: Moment) -> Option<Alert> {
         runbook: spec.and_then(|spec| spec.runbook.clone()),
         labels: labels(state, incident),
         started_at: incident.began_at.unwrap_or(incident.opened_at),
-        ended_at: incident.resolved_at,
+        ended_at: incident.resolved_at.and(whole(state, incident).resolved_at),
     })
 }
 
