@@ -258,6 +258,8 @@ pub struct Seen {
     pub sinks: BTreeMap<String, SinkSeen>,
     /// The host's own findings of which incidents were made; `None`: to be looked at anew.
     pub host_codes: Option<Vec<Code>>,
+    /// Those that were found since we started.
+    pub host_found: BTreeSet<Code>,
     /// When the next of them is to be looked at.
     pub alerts_due: Option<Moment>,
     pub next_message: u64,

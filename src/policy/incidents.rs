@@ -266,25 +266,38 @@ pub fn update_host(state: &mut State, turn: &mut Turn) {
     if state.seen.host_codes.as_ref() == Some(&codes) {
         return;
     }
+    state.seen.host_found.extend(&codes);
     let open = |incident: &&Incident| incident.unit.is_none() && incident.resolved_at.is_none();
-    let known: Vec<Incident> = state.durable.incidents.values().filter(open).cloned().collect();
-    let gone = known.iter().filter(|incident| !findings.iter().any(|found| found.code == incident.cause));
-    // What was wrong in our earlier life is over when it had time to be found again.
-    let started_at = state.seen.started_at;
-    let early = turn.now < started_at.plus(limits::HOST_FOUND_AGAIN);
-    let (kept, over): (Vec<&Incident>, Vec<&Incident>) =
-        gone.partition(|incident| early && incident.opened_at < started_at);
-    state.seen.host_codes = kept.is_empty().then_some(codes);
-    for incident in over {
-        resolve(state, incident.id, turn);
+    let gone: Vec<(u64, bool)> = state
+        .durable
+        .incidents
+        .values()
+        .filter(open)
+        .filter_map(|incident| {
+            let gone = !codes.contains(&incident.cause);
+            gone.then(|| (incident.id, awaited(state, incident, turn.now)))
+        })
+        .collect();
+    let waits = gone.iter().any(|(_, awaited)| *awaited);
+    state.seen.host_codes = (!waits).then_some(codes);
+    for (id, _) in gone.into_iter().filter(|(_, awaited)| !awaited) {
+        resolve(state, id, turn);
     }
-    for cause in findings.iter().filter(|found| !known.iter().any(|incident| found.code == incident.cause)) {
-        let twice =
+    for cause in &findings {
+        let known =
             state.durable.incidents.values().filter(open).any(|incident| incident.cause == cause.code);
-        if !twice {
+        if !known {
             add(state, None, cause, None, turn);
         }
     }
+}
+
+/// What was wrong in our earlier life has time to be found again; once it was, it is over when it is gone.
+fn awaited(state: &State, incident: &Incident, now: Moment) -> bool {
+    let started_at = state.seen.started_at;
+    incident.opened_at < started_at
+        && now < started_at.plus(limits::HOST_FOUND_AGAIN)
+        && !state.seen.host_found.contains(&incident.cause)
 }
 
 /// A unit is no longer managed: its incident is over.
