@@ -33,6 +33,13 @@ pub fn utc(at: Moment) -> String {
     at.to_string()
 }
 
+/// The moment so many ticks after the boot, as `/proc/PID/stat` tells when a process started.
+#[must_use]
+pub fn since_boot_ticks(ticks: u64) -> Moment {
+    let per_second = procfs::ticks_per_second().max(1);
+    now().at_boot_ms(i64::try_from(ticks.saturating_mul(1000) / per_second).unwrap_or(i64::MAX))
+}
+
 fn read(clock: ClockId) -> i64 {
     clock_gettime(clock)
         .map_or(0, |time| time.tv_sec().saturating_mul(1000).saturating_add(time.tv_nsec() / 1_000_000))

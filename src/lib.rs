@@ -13,6 +13,7 @@ pub mod clock;
 pub mod config;
 pub mod evidence;
 pub mod files;
+pub mod host;
 pub mod probe;
 pub mod release;
 pub mod secret;

@@ -13,6 +13,7 @@ pub mod cause;
 pub mod change;
 pub mod finding;
 pub mod history;
+pub mod host;
 pub mod incident;
 pub mod moment;
 pub mod observation;

@@ -1,0 +1,128 @@
+//! Every process, and which of them hold the sockets in question.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use procfs::ProcResult;
+use procfs::process::{FDTarget, Process, Stat};
+
+use super::place;
+use super::sockets::Sockets;
+use crate::clock;
+use crate::model::host::{HostProcess, Place};
+
+/// Processes that are looked at.
+const PROCESSES: usize = 20_000;
+/// Open files that are looked at, of all processes together.
+const FILES: usize = 500_000;
+/// Arguments of a process that are kept, and bytes of each.
+const ARGUMENTS: usize = 32;
+const ARGUMENT: usize = 512;
+/// `PF_KTHREAD` of the kernel's task flags.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
+/// Sockets, by inode, and the processes that hold each.
+pub(super) type Holders = BTreeMap<u64, Vec<i32>>;
+
+/// Those that are there, by pid; who ends meanwhile is left out.
+pub(super) fn read(sockets: &Sockets, untold: &mut Vec<String>) -> (Vec<HostProcess>, Holders) {
+    let mut processes = Vec::new();
+    let mut holders = Holders::new();
+    let (mut files, mut hidden) = (0_usize, 0_usize);
+    let Ok(all) = procfs::process::all_processes() else {
+        untold.push("the processes of this host: /proc cannot be read".to_owned());
+        return (processes, holders);
+    };
+    for found in all.flatten() {
+        if processes.len() >= PROCESSES {
+            untold.push(format!("more than {PROCESSES} processes: the others were not looked at"));
+            break;
+        }
+        let Some(known) = process(&found) else {
+            continue;
+        };
+        if known.place != Place::Kernel {
+            match found.fd() {
+                Ok(open) => {
+                    for file in open.flatten() {
+                        files += 1;
+                        if files > FILES {
+                            break;
+                        }
+                        if let FDTarget::Socket(inode) = file.target
+                            && sockets.has(inode)
+                        {
+                            hold(&mut holders, inode, known.pid);
+                        }
+                    }
+                }
+                Err(procfs::ProcError::PermissionDenied(_)) => hidden += 1,
+                // It ended.
+                Err(_) => continue,
+            }
+        }
+        processes.push(known);
+    }
+    if files > FILES {
+        untold.push(format!("who holds each socket: more than {FILES} files are open"));
+    }
+    if hidden > 0 {
+        untold.push(format!("the sockets of {hidden} processes: they are not ours to read"));
+    }
+    processes.sort_by_key(|process| process.pid);
+    (processes, holders)
+}
+
+fn hold(holders: &mut Holders, inode: u64, pid: i32) {
+    let pids = holders.entry(inode).or_default();
+    if !pids.contains(&pid) {
+        pids.push(pid);
+        pids.sort_unstable();
+    }
+}
+
+fn process(found: &Process) -> Option<HostProcess> {
+    let stat = found.stat().ok()?;
+    if matches!(stat.state, 'Z' | 'X' | 'x') {
+        return None;
+    }
+    let control_group = group(found);
+    let kernel = stat.flags & KERNEL_THREAD != 0;
+    let arguments = found.cmdline().unwrap_or_default();
+    let cut = |text: String| text.chars().take(ARGUMENT).collect();
+    Some(HostProcess {
+        pid: stat.pid,
+        parent: stat.ppid,
+        uid: found.uid().ok()?,
+        executable: path(found.exe()),
+        arguments: arguments.into_iter().take(ARGUMENTS).map(cut).collect(),
+        directory: path(found.cwd()),
+        place: if kernel { Place::Kernel } else { place::of(&control_group) },
+        control_group,
+        started_at: clock::since_boot_ticks(stat.starttime),
+        cpu: cpu(&stat),
+        name: stat.comm,
+    })
+}
+
+/// The group of the unified hierarchy, or of systemd's own in the older layouts.
+fn group(found: &Process) -> String {
+    let groups = found.cgroups().map(|all| all.0).unwrap_or_default();
+    let systemd = |name: &str| name == "name=systemd";
+    let named = groups.iter().find(|group| group.controllers.iter().any(|name| systemd(name)));
+    let of = |path: &str| !path.is_empty() && path != "/";
+    let unified = groups.iter().find(|group| group.hierarchy == 0 && of(&group.pathname));
+    unified.or(named).map_or_else(|| "/".to_owned(), |group| group.pathname.clone())
+}
+
+fn path(link: ProcResult<PathBuf>) -> Option<String> {
+    let text = link.ok()?.to_string_lossy().into_owned();
+    Some(text.strip_suffix(" (deleted)").unwrap_or(&text).to_owned())
+}
+
+fn cpu(stat: &Stat) -> Duration {
+    let ticks = procfs::ticks_per_second().max(1);
+    let used = stat.utime.saturating_add(stat.stime);
+    Duration::from_millis(used.saturating_mul(1000) / ticks)
+}
