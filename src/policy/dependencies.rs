@@ -91,6 +91,13 @@ fn needs(state: &State, unit: &UnitName) -> Vec<UnitName> {
     found
 }
 
+/// Units whose trouble this one explains, as long as it is down.
+#[must_use]
+pub fn dependents(state: &State, unit: &UnitName) -> Vec<UnitName> {
+    let explained = |known: &&UnitName| cause(state, known).is_some_and(|(cause, _)| cause == *unit);
+    state.seen.units.keys().filter(explained).cloned().collect()
+}
+
 fn reached(state: &State, unit: &UnitName) -> Vec<UnitName> {
     let mut found: Vec<UnitName> = Vec::new();
     let mut known = BTreeSet::from([unit.clone()]);

@@ -204,7 +204,26 @@ fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &mut Turn) {
     }
     let began_at = began(state, unit, cause);
     let id = add(state, Some(unit), cause, began_at, turn);
+    spare(state, unit, id, turn);
     evidence::wish(state, id, turn);
+}
+
+/// Says who requires the unit: what its trouble explains of them is not acted on.
+fn spare(state: &mut State, unit: &UnitName, incident: u64, turn: &mut Turn) {
+    let dependents = dependencies::dependents(state, unit);
+    let named: Vec<&str> = dependents.iter().take(limits::DEPENDENTS_NAMED).map(UnitName::as_str).collect();
+    let more = match dependents.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let verb = if dependents.len() == 1 { "requires" } else { "require" };
+    if !named.is_empty() {
+        let message = format!(
+            "{}{more} {verb} {unit}: observed meanwhile, and not restarted for what this explains",
+            named.join(", ")
+        );
+        turn.record_of(state, Some(incident), Some(unit), EventKind::Decided, None, message);
+    }
 }
 
 /// A new incident; the oldest that is over goes beyond the limit.

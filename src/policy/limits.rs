@@ -147,3 +147,5 @@ pub const MEASURED: Duration = Duration::from_secs(60);
 pub const DONE_LINES: usize = 8;
 /// An incident of the host that is open when we start is over if its finding did not come again by then.
 pub const HOST_FOUND_AGAIN: Duration = Duration::from_secs(90);
+/// Units that require a failing one and are named in its incident.
+pub const DEPENDENTS_NAMED: usize = 8;
