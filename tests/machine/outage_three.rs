@@ -250,6 +250,10 @@ fn told_whole(machine: &Machine, incident: &str) {
     let story = machine.sh(&format!("steadfast incident {incident}"));
     println!("{story}");
     assert!(story.contains("packages: rabbitmq-server 3.10.7 upgraded to 3.10.8"), "{story}");
+    assert!(
+        story.contains("digest.service, transcode.service require broker.dependency: observed meanwhile"),
+        "{story}"
+    );
     for sink in ["hook", "mail", "starttls", "tls", "told", "am"] {
         assert!(story.contains(&format!("  {sink}  told ")), "{story}");
     }

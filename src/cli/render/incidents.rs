@@ -160,11 +160,13 @@ fn told(page: &mut Page<'_>, incident: &Incident) {
 
 fn to_try(page: &mut Page<'_>, incident: &Incident) {
     let look = page.look;
-    let mut lines: Vec<String> = incident.repair.iter().cloned().collect();
+    // Nobody is to restart what is well again.
+    let open = incident.resolved_at.is_none();
+    let mut lines: Vec<String> = incident.repair.iter().filter(|_| open).cloned().collect();
     if let Some(unit) = &incident.unit {
         lines.push(format!("{} explain {unit}", look.program()));
     }
-    if incident.resolved_at.is_none() && incident.acknowledged.is_none() {
+    if open && incident.acknowledged.is_none() {
         lines.push(format!("{} ack {}", look.program(), incident.id));
     }
     lines.extend(incident.evidence_file.as_ref().map(|file| format!("less {file}")));
