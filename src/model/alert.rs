@@ -44,16 +44,10 @@ pub enum SinkKind {
 }
 
 impl SinkKind {
-    /// As `type =` says it.
+    /// It wants to hear of all that fires, again and again, in one message.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Webhook(_) => "webhook",
-            Self::Smtp(_) => "smtp",
-            Self::Alertmanager(_) => "alertmanager",
-            Self::Sentry { .. } => "sentry",
-            Self::Command { .. } => "command",
-        }
+    pub fn takes_all(&self) -> bool {
+        matches!(self, Self::Alertmanager(_))
     }
 }
 
@@ -192,10 +186,6 @@ pub struct SinkSeen {
     pub sent: VecDeque<Moment>,
     /// Alerts that wait to be told.
     pub waiting: usize,
-    /// Messages that arrived, and tries that failed, since we started.
-    pub delivered: u64,
-    pub failed: u64,
-    pub delivered_at: Option<Moment>,
 }
 
 /// A delivery under way.

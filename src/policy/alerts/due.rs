@@ -95,8 +95,7 @@ fn of_one(
         }
         // What was over before this sink was to hear of it is not its business; what could not be delivered is.
         let was_due = incident.opened_at.plus(sink.after) <= over
-            && (sink.after.is_zero() || !known_by(incident, incident.opened_at.plus(sink.after)))
-            && incident.part_of.is_none();
+            && (sink.after.is_zero() || !known_by(incident, incident.opened_at.plus(sink.after)));
         // Who may have heard that it fires is to hear its end, behind a beginning that is sure.
         return (was_due || told.tried).then(|| news(AlertStatus::Firing));
     }
@@ -112,7 +111,7 @@ fn of_one(
         if gave_up && !told.gave_up {
             return Some(news(AlertStatus::Firing));
         }
-        return if known && !sink.kind_takes_all() { None } else { again(told.at, wake) };
+        return if known && !sink.kind.takes_all() { None } else { again(told.at, wake) };
     }
     if known && !sink.after.is_zero() {
         return None;

@@ -5,7 +5,9 @@ mod due;
 mod words;
 
 use crate::model::action::Action;
-use crate::model::alert::{AlertStatus, Failing, InFlight, Message, News, SinkKind, SinkSpec};
+use crate::model::alert::{
+    Alert, AlertStatus, Failing, InFlight, Message, News, SinkSeen, SinkSpec, TestAsked,
+};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{Acknowledgement, EventKind};
 use crate::model::moment::Moment;
@@ -68,17 +70,17 @@ fn advance(state: &mut State, sink: &SinkSpec, turn: &mut Turn, wake: &mut Optio
         sooner(wake, failing.retry_at);
         return;
     }
-    let together = sink.kind_takes_all() || due.len() > limits::ALERTS_ALONE;
+    let takes_all = sink.kind.takes_all();
+    let together = takes_all || due.len() > limits::ALERTS_ALONE;
     known.sent.retain(|at| now.since(*at) < sink.interval);
-    if !sink.kind_takes_all() {
-        let full = known.sent.len() >= usize::try_from(sink.burst).unwrap_or(usize::MAX);
-        if let Some(oldest) = known.sent.front().filter(|_| full) {
-            sooner(wake, oldest.plus(sink.interval));
-            return;
-        }
+    let burst = usize::try_from(sink.burst).unwrap_or(usize::MAX);
+    let full = !takes_all && known.sent.len() >= burst;
+    if let Some(oldest) = known.sent.front().filter(|_| full) {
+        sooner(wake, oldest.plus(sink.interval));
+        return;
     }
-    let capped = known.sent.len().saturating_add(1) >= usize::try_from(sink.burst).unwrap_or(usize::MAX);
-    let count = if together || capped { limits::ALERTS_TOGETHER } else { 1 };
+    let last = known.sent.len().saturating_add(1) >= burst;
+    let count = if together || last { limits::ALERTS_TOGETHER } else { 1 };
     let chosen: Vec<Due> = due.into_iter().take(count).collect();
     send(state, sink, &chosen, turn, wake);
 }
@@ -98,7 +100,7 @@ fn send(state: &mut State, sink: &SinkSpec, chosen: &[Due], turn: &mut Turn, wak
 fn launch(
     state: &mut State,
     sink: &SinkSpec,
-    alerts: Vec<crate::model::alert::Alert>,
+    alerts: Vec<Alert>,
     news: Vec<News>,
     test: Option<u64>,
     turn: &mut Turn,
@@ -137,8 +139,6 @@ pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(),
     match result {
         Ok(()) => {
             let was = known.failing.take();
-            known.delivered = known.delivered.saturating_add(1);
-            known.delivered_at = Some(now);
             known.sent.push_back(now);
             if let Some(was) = was.filter(|was| now.since(was.since) >= limits::UNDELIVERABLE) {
                 let minutes = now.since(was.since).as_secs().div_ceil(60);
@@ -150,7 +150,6 @@ pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(),
             }
         }
         Err(why) => {
-            known.failed = known.failed.saturating_add(1);
             let before = known.failing.take();
             let tries = before.as_ref().map_or(0, |failing| failing.tries).saturating_add(1);
             let wait =
@@ -200,8 +199,7 @@ pub fn asked(state: &mut State, request: AlertRequest, turn: &mut Turn) {
         AlertAsk::Test => {
             let left: Vec<String> = state.seen.settings.sinks.iter().map(|sink| sink.name.clone()).collect();
             if !left.is_empty() {
-                let test = crate::model::alert::TestAsked { left, results: Vec::new() };
-                state.seen.tests.insert(id, test);
+                state.seen.tests.insert(id, TestAsked { left, results: Vec::new() });
                 return;
             }
             let message =
@@ -265,7 +263,7 @@ fn answer_tests(state: &mut State, turn: &mut Turn) {
 
 /// Sinks that nothing reaches any more.
 pub fn undeliverable(state: &State, now: Moment) -> Option<Finding> {
-    let failing = |(name, sink): (&String, &crate::model::alert::SinkSeen)| {
+    let failing = |(name, sink): (&String, &SinkSeen)| {
         let failing = sink.failing.as_ref()?;
         let long = now.since(failing.since) >= limits::UNDELIVERABLE;
         long.then(|| (failing.since, format!("{name} cannot be told ({})", failing.why), sink.waiting))
@@ -277,13 +275,6 @@ pub fn undeliverable(state: &State, now: Moment) -> Option<Finding> {
     let message = format!("{}; {waiting} alerts wait", names.join("; "));
     let found = finding(Code::AlertUndeliverable, Severity::Critical, message, since);
     Some(proven(found, Vec::new(), Some("steadfast test-alert".to_owned())))
-}
-
-impl SinkSpec {
-    /// It wants to hear of all that fires, again and again, in one message.
-    fn kind_takes_all(&self) -> bool {
-        matches!(self.kind, SinkKind::Alertmanager(_))
-    }
 }
 
 #[cfg(test)]
