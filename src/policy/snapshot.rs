@@ -30,18 +30,19 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
     };
     let open = |incident: &&crate::model::incident::Incident| incident.resolved_at.is_none();
     let silent = health::silent(state, now);
+    let findings = host_findings(state, now);
     Snapshot {
         at: now,
         host: seen.host.clone(),
         ready: ready(state),
         manager: seen.manager,
         units,
-        findings: host_findings(state, now),
+        unfit: unfit(state, &findings, silent.as_deref()),
+        findings,
         problems: seen.problems.clone(),
         incidents: state.durable.incidents.values().filter(open).cloned().collect(),
         events,
         silent: silent.is_some(),
-        unfit: unfit(state, now, silent),
         heartbeat: seen.settings.heartbeat.clone(),
         admin_group: seen.settings.admin_group.clone(),
         listen: seen.settings.listen,
@@ -50,15 +51,15 @@ pub fn publish(state: &State, before: &Snapshot, now: Moment) -> Snapshot {
 }
 
 /// Why we cannot do our work: what others are told by our silence.
-fn unfit(state: &State, now: Moment, silent: Option<String>) -> Vec<String> {
+fn unfit(state: &State, findings: &[Finding], silent: Option<&str>) -> Vec<String> {
     let mut reasons = Vec::new();
     if !ready(state) {
         reasons.push("not every managed unit has been read yet".to_owned());
     }
     let own = [Code::HostManagerUnreachable, Code::HostStateUnsaved];
-    let findings = host_findings(state, now).into_iter().filter(|found| own.contains(&found.code));
-    reasons.extend(findings.map(|found| found.message));
-    reasons.extend(silent);
+    let findings = findings.iter().filter(|found| own.contains(&found.code));
+    reasons.extend(findings.map(|found| found.message.clone()));
+    reasons.extend(silent.map(str::to_owned));
     reasons
 }
 
