@@ -22,31 +22,31 @@ const IDLE: Duration = Duration::from_secs(10);
 pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Observation>) {
     let mut unheard = false;
     loop {
-        let snapshot = snapshots.borrow().clone();
         if snapshots.has_changed().is_err() {
             return;
         }
-        let Some(heartbeat) = snapshot.heartbeat.clone() else {
-            if std::mem::take(&mut unheard) {
-                let told = Observation::Impaired { code: Code::HostHeartbeatUnheard, part: PART, why: None };
-                if inbox.send(told).await.is_err() {
-                    return;
-                }
-            }
-            sleep(IDLE).await;
-            continue;
+        let (wished, well) = {
+            let snapshot = snapshots.borrow();
+            let well = snapshot.unfit.is_empty() && clock::now().since(snapshot.at) < STALE;
+            (snapshot.heartbeat.clone(), well)
         };
-        if snapshot.unfit.is_empty() && clock::now().since(snapshot.at) < STALE {
-            let failed = alert::beat(&heartbeat).await.err();
-            if failed.is_some() != unheard {
-                unheard = failed.is_some();
-                let why = failed.map(|why| format!("the heartbeat is not heard: {why}"));
-                let told = Observation::Impaired { code: Code::HostHeartbeatUnheard, part: PART, why };
-                if inbox.send(told).await.is_err() {
-                    return;
-                }
+        let failed = match &wished {
+            None => None,
+            Some(heartbeat) if well => alert::beat(heartbeat).await.err(),
+            // Nothing is tried, so that nothing new is known.
+            Some(heartbeat) => {
+                sleep(heartbeat.period).await;
+                continue;
+            }
+        };
+        if failed.is_some() != unheard {
+            unheard = failed.is_some();
+            let why = failed.map(|why| format!("the heartbeat is not heard: {why}"));
+            let told = Observation::Impaired { code: Code::HostHeartbeatUnheard, part: PART, why };
+            if inbox.send(told).await.is_err() {
+                return;
             }
         }
-        sleep(heartbeat.period).await;
+        sleep(wished.map_or(IDLE, |heartbeat| heartbeat.period)).await;
     }
 }
