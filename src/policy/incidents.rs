@@ -1,7 +1,7 @@
 //! Findings as they appear and go, the incident they make, and what is told of it.
 
 use crate::model::action::Action;
-use crate::model::finding::{Code, Finding};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::state::State;
@@ -144,10 +144,13 @@ fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut T
         && let Some(id) = own(state, unit)
         && let Some(incident) = state.durable.incidents.get_mut(&id)
     {
-        let severity = incident.severity.max(worst);
-        turn.news |= severity != incident.severity;
-        incident.severity = severity;
+        raise(incident, worst, turn);
     }
+}
+
+fn raise(incident: &mut Incident, severity: Severity, turn: &mut Turn) {
+    turn.news |= severity > incident.severity;
+    incident.severity = incident.severity.max(severity);
 }
 
 /// The open incident of this unit itself.
@@ -191,9 +194,7 @@ fn join(state: &mut State, unit: &UnitName, findings: &[Finding], troubled: bool
             incident.affected.push(unit.clone());
         }
         // Whoever is to know of this unit is to know of what explains its trouble.
-        let severity = incident.severity.max(worst.unwrap_or(incident.severity));
-        turn.news |= severity != incident.severity;
-        incident.severity = severity;
+        raise(incident, worst.unwrap_or(incident.severity), turn);
     }
     true
 }
