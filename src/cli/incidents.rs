@@ -7,6 +7,7 @@ use super::render::text::cleaned;
 use super::terminal::Terminal;
 use super::wait::duration;
 use crate::api::wire::Time;
+use crate::model::moment::millis;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -22,10 +23,7 @@ pub struct Arguments {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let look = terminal.look();
-    let since = arguments.since.map(|ago| {
-        let ago = i64::try_from(ago.as_millis()).unwrap_or(i64::MAX);
-        Time(look.now.0.saturating_sub(ago))
-    });
+    let since = arguments.since.map(|ago| Time(look.now.0.saturating_sub(millis(ago))));
     let client = options.client()?;
     let found = client.incidents(arguments.unit.as_deref(), since, arguments.open).await?;
     if options.json {

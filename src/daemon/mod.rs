@@ -68,7 +68,6 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
-
     tokio::spawn(api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket));
     tokio::spawn(api::server::serve(listener, snapshots.clone(), questions, history));
     tokio::spawn(heartbeat::beat(snapshots.clone(), beats));

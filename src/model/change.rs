@@ -46,9 +46,7 @@ impl Durable {
             Change::Event(event) => self.remember(event.clone()),
         }
     }
-}
 
-impl Durable {
     /// Adds a line to the history.
     pub fn remember(&mut self, event: Event) {
         self.events.insert(event.id, event);

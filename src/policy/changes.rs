@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use crate::model::incident::{Change, Event, EventKind};
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, millis};
 use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::limits;
@@ -28,7 +28,7 @@ pub fn before(state: &State, unit: Option<&UnitName>, now: Moment) -> Vec<Change
 
 fn lately(event: &Event, now: Moment, within: Duration) -> bool {
     let ago = now.wall_ms.saturating_sub(event.at.wall_ms);
-    ago <= i64::try_from(within.as_millis()).unwrap_or(i64::MAX)
+    ago <= millis(within)
 }
 
 /// 0 is the first suspect; `None`: it is no change. A deploy comes first, other units' fate last.

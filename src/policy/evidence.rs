@@ -3,7 +3,7 @@
 
 use crate::model::action::Action;
 use crate::model::incident::{Change, EventKind};
-use crate::model::moment::Moment;
+use crate::model::moment::{Moment, millis};
 use crate::model::state::{State, UnitSeen};
 use crate::model::unit::UnitName;
 use crate::policy::turn::{Turn, sooner};
@@ -22,9 +22,7 @@ pub fn wish(state: &mut State, incident: u64, turn: &mut Turn) {
     let seen = unit.as_ref().and_then(|unit| state.seen.units.get(unit));
     let settings = seen.and_then(|seen| seen.settings.as_ref());
     let within = state.seen.settings.changes_within;
-    let changed_since = turn
-        .now
-        .at_boot_ms(turn.now.boot_ms.saturating_sub(i64::try_from(within.as_millis()).unwrap_or(i64::MAX)));
+    let changed_since = turn.now.at_boot_ms(turn.now.boot_ms.saturating_sub(millis(within)));
     let action = Action::CaptureEvidence {
         incident,
         control_group: settings.map(|settings| settings.control_group.clone()).unwrap_or_default(),
