@@ -1,9 +1,6 @@
 //! What people are told, and what is written down for them: alerts, evidence, drafts of post-mortems.
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -31,13 +28,13 @@ impl World {
         if self.store.is_none() {
             return;
         }
-        // What a smoke test or a probe wrote may hold what nobody outside is to read.
-        for alert in &mut message.alerts {
-            let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
-            lines.for_each(|line| *line = evidence::redacted(line));
-        }
         let orders = self.orders.clone();
         self.spawn(async move {
+            // What a smoke test or a probe wrote may hold what nobody outside is to read.
+            for alert in &mut message.alerts {
+                let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
+                lines.for_each(|line| *line = evidence::redacted(line));
+            }
             let result = match &sink.kind {
                 SinkKind::Command { command } => told_by(&orders, command, &message, sink.timeout).await,
                 SinkKind::Webhook(_)
@@ -97,17 +94,10 @@ async fn draft(folder: PathBuf, reader: Reader, incident: u64) -> Result<String,
     let (incident, events) = *found;
     let events = events.iter().map(Into::into).collect();
     let details = IncidentDetails { incident: Incident::from(&incident), events };
-    let text = evidence::redacted(&postmortem::draft(&details));
-    let written = spawn_blocking(move || write(&folder, details.incident.id, &text)).await;
+    let written = spawn_blocking(move || {
+        let text = evidence::redacted(&postmortem::draft(&details));
+        evidence::keep(&folder, details.incident.id, ".md", false, &text)
+    })
+    .await;
     written.unwrap_or_else(|why| Err(why.to_string()))
-}
-
-fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|why| format!("{}: {why}", folder.display()))?;
-    let path = folder.join(format!("{incident}.md"));
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-    let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    evidence::forget(folder, ".md");
-    written.map(|()| path.display().to_string()).map_err(|why| format!("{}: {why}", path.display()))
 }

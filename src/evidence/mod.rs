@@ -157,22 +157,31 @@ async fn output(mut command: Command) -> String {
 
 /// Adds to the incident's file, so that an earlier look stays.
 fn write(folder: &Path, incident: u64, text: &str) -> Result<String, String> {
+    let seen = fs::metadata(folder.join(format!("{incident}.txt")));
+    let full = seen.is_ok_and(|seen| usize::try_from(seen.len()).is_ok_and(|len| len >= FILE));
+    keep(folder, incident, ".txt", !full, text)
+}
+
+/// Writes the incident's file in this folder, both for our own user alone; the oldest beyond the limit go. `add`: behind
+/// what stands in it already. Says where it is.
+///
+/// # Errors
+/// One clause with its path: it could not be written.
+pub fn keep(folder: &Path, incident: u64, suffix: &str, add: bool, text: &str) -> Result<String, String> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|why| format!("{}: {why}", folder.display()))?;
-    let path = folder.join(format!("{incident}.txt"));
-    let shown = path.display().to_string();
-    let full = fs::metadata(&path).is_ok_and(|seen| usize::try_from(seen.len()).is_ok_and(|len| len >= FILE));
+    let path = folder.join(format!("{incident}{suffix}"));
     let mut options = OpenOptions::new();
     let options = options.create(true).mode(0o600);
-    let file = if full { options.write(true).truncate(true) } else { options.append(true) }.open(&path);
+    let file = if add { options.append(true) } else { options.write(true).truncate(true) }.open(&path);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|why| format!("{shown}: {why}"))?;
-    forget(folder, ".txt");
-    Ok(shown)
+    written.map_err(|why| format!("{}: {why}", path.display()))?;
+    forget(folder, suffix);
+    Ok(path.display().to_string())
 }
 
 /// Of a folder with a file for each incident, the oldest beyond the limit go.
-pub fn forget(folder: &Path, suffix: &str) {
+fn forget(folder: &Path, suffix: &str) {
     let files = fs::read_dir(folder).into_iter().flatten().flatten();
     let mut numbers: Vec<u64> =
         files.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(suffix)?.parse().ok()).collect();
@@ -203,6 +212,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         write(&folder, 105, "seen again\n").expect("written");
         assert_eq!(fs::read_to_string(folder.join("105.txt")).expect("a file"), "seen\nseen again\n");
+        keep(&folder, 105, ".txt", false, "new\n").expect("written");
+        assert_eq!(fs::read_to_string(folder.join("105.txt")).expect("a file"), "new\n");
     }
 
     #[tokio::test]
