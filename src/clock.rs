@@ -36,8 +36,14 @@ pub fn utc(at: Moment) -> String {
 /// The moment so many ticks after the boot, as `/proc/PID/stat` tells when a process started.
 #[must_use]
 pub fn since_boot_ticks(ticks: u64) -> Moment {
-    let per_second = procfs::ticks_per_second().max(1);
-    now().at_boot_ms(i64::try_from(ticks.saturating_mul(1000) / per_second).unwrap_or(i64::MAX))
+    now().at_boot_ms(after_boot_ms(ticks))
+}
+
+/// The same in milliseconds after the boot.
+#[must_use]
+pub fn after_boot_ms(ticks: u64) -> i64 {
+    let per_second = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
+    i64::try_from(ticks).unwrap_or(i64::MAX).saturating_mul(1000) / per_second
 }
 
 fn read(clock: ClockId) -> i64 {
@@ -52,6 +58,15 @@ mod tests {
     #[test]
     fn moments_are_told_in_utc() {
         assert_eq!(utc(Moment { boot_ms: 5, wall_ms: 1_795_168_800_999 }), "2026-11-20T10:00:00Z");
+    }
+
+    #[test]
+    fn our_own_beginning_is_after_boot_and_before_now() {
+        let ours =
+            procfs::process::Process::myself().and_then(|process| process.stat()).expect("we are there");
+        let began = after_boot_ms(ours.starttime);
+        assert!(began > 0 && began <= now().boot_ms, "{began}");
+        assert!(now().boot_ms - began < 3_600_000, "{began}");
     }
 
     #[test]

@@ -60,9 +60,7 @@ fn holder(path: &Path) -> Option<(String, Option<i64>)> {
     let Ok(stat) = Process::new(pid).and_then(|process| process.stat()) else {
         return Some((format!("a package manager (pid {pid})"), None));
     };
-    let ticks = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
-    let began_ms = i64::try_from(stat.starttime).ok().map(|began| began.saturating_mul(1000) / ticks);
-    Some((format!("{} (pid {pid})", stat.comm), began_ms))
+    Some((format!("{} (pid {pid})", stat.comm), Some(clock::after_boot_ms(stat.starttime))))
 }
 
 fn written_ms(path: &Path) -> Option<i64> {

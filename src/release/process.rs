@@ -9,6 +9,7 @@ use procfs::process::Stat;
 use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
+use crate::clock;
 use crate::model::release::{LinkReading, Place, ProcessReading};
 
 use super::identity;
@@ -125,9 +126,7 @@ fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
-    let ticks = i64::try_from(procfs::ticks_per_second()).unwrap_or(100).max(1);
-    let started = i64::try_from(stat.starttime).unwrap_or(i64::MAX / 1000);
-    Some(Listed { pid, started_ms: started.saturating_mul(1000) / ticks, name: stat.comm })
+    Some(Listed { pid, started_ms: clock::after_boot_ms(stat.starttime), name: stat.comm })
 }
 
 fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
