@@ -9,6 +9,8 @@ pub mod policy;
 pub mod runtime;
 
 pub mod alert;
+pub mod causes;
+pub mod cgroup;
 pub mod clock;
 pub mod config;
 pub mod evidence;
@@ -19,6 +21,7 @@ pub mod release;
 pub mod secret;
 pub mod store;
 pub mod systemd;
+pub mod tls;
 
 pub mod api;
 pub mod cli;

@@ -5,16 +5,16 @@ use std::io;
 
 use nix::errno::Errno;
 
+use crate::causes;
+
 use super::text;
 
 /// Longest clause, in characters.
 pub const CLAUSE: usize = 300;
-/// Errors looked at on the way down to a root cause.
-const DEPTH: usize = 16;
 
 /// What an error comes down to, in words; never what was asked, for a URL may be a secret.
 pub fn why(error: &(dyn Error + 'static)) -> String {
-    let chain = causes(error);
+    let chain = causes::of(error);
     if let Some(tls) = chain.iter().find_map(|cause| cause.downcast_ref::<rustls::Error>()) {
         return text::line(&format!("TLS failed, {tls}"), CLAUSE);
     }
@@ -33,17 +33,6 @@ pub fn why(error: &(dyn Error + 'static)) -> String {
             text::line(&root, CLAUSE)
         }
     }
-}
-
-/// An error and its causes, outermost first. Unlike `source`, it does not skip what an `io::Error` wraps.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    let cause = |error: &'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
-        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(wrapped) => Some(wrapped),
-            None => error.source(),
-        }
-    };
-    std::iter::successors(Some(error), |&error| cause(error)).take(DEPTH).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Response, Url, redirect};
 
+use crate::tls;
+
 use super::{blocking, failure, text};
 
 /// Longest part of an answer that is read.
@@ -78,7 +80,7 @@ fn shown(url: &Url) -> String {
 /// A client for this one request: no connection, address or certificate outlives it.
 async fn client(plain: bool) -> Result<Client, String> {
     let build = move || {
-        init();
+        tls::init();
         let builder = Client::builder()
             .user_agent(USER_AGENT)
             .no_proxy()
@@ -90,14 +92,6 @@ async fn client(plain: bool) -> Result<Client, String> {
     };
     let built = if plain { build() } else { blocking::call(build).await? };
     built.map_err(|error| format!("cannot prepare the request, {}", failure::why(&error)))
-}
-
-/// Chooses the cryptography of TLS for the whole process; again does nothing.
-pub fn init() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Lost only against another first call, which chose the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
 }
 
 fn request(client: &Client, url: Url, post: Post) -> Result<Request, String> {

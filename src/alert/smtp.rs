@@ -10,9 +10,10 @@ use tokio::net::TcpStream;
 
 use crate::model::alert::{Encryption, Message, Smtp};
 use crate::model::moment::Moment;
+use crate::tls;
 
 use super::bounded::Bounded;
-use super::{blocking, failure, http, text, words};
+use super::{blocking, failure, text, words};
 
 /// Longest key in the id of a mail, in bytes.
 const KEY: usize = 150;
@@ -58,7 +59,7 @@ async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String>
         Encryption::StartTls | Encryption::Tls => {
             let name = smtp.host.clone();
             let made = blocking::call(move || {
-                http::init();
+                tls::init();
                 TlsParameters::new(name)
             });
             Some(made.await?.map_err(|error| failure::why(&error))?)

@@ -22,10 +22,10 @@ use tokio::sync::mpsc;
 use crate::api;
 use crate::config::{self, Directories};
 use crate::model::observation::Observation;
-use crate::probe;
 use crate::runtime::{INBOX, Loop};
 use crate::store::{DURABLE, Store};
 use crate::systemd::Instance;
+use crate::tls;
 
 pub use crate::policy::coverage::Audit;
 pub use audit::audit;
@@ -44,7 +44,7 @@ const QUESTIONS: usize = 64;
 /// It cannot start: no state directory, or the status socket cannot be had.
 pub async fn run(user: bool) -> anyhow::Result<()> {
     journal::begin();
-    probe::init();
+    tls::init();
     let instance = if user { Instance::User } else { Instance::System };
     let directories = if user { Directories::user() } else { Directories::system() };
     let database = place::state_directory(user)?.join(DATABASE);

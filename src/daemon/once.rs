@@ -19,9 +19,9 @@ use crate::model::spec::{Mode, Selector, Spec};
 use crate::model::state::{Durable, Plan, State, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, ManagerState, UnitName};
 use crate::policy;
-use crate::probe;
 use crate::runtime::{INBOX, Loop};
 use crate::systemd::Instance;
+use crate::tls;
 
 use super::place;
 use super::world::World;
@@ -74,7 +74,7 @@ pub async fn look(
     loaded: Loaded,
     mut tell: impl FnMut(usize, usize),
 ) -> anyhow::Result<(Snapshot, Option<BootReading>)> {
-    probe::init();
+    tls::init();
     let instance = if user { Instance::User } else { Instance::System };
     let (inbox, mut observations) = mpsc::channel(INBOX);
     let (world, _answers) = World::new(instance, None, inbox);

@@ -9,10 +9,12 @@ use std::time::Instant;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
+use crate::cgroup;
+
 /// Processes that are told of, and sockets of each.
 const PROCESSES: usize = 100;
 const SOCKETS: usize = 50;
-/// Groups below the unit's own.
+/// Groups of the unit, its own included.
 const GROUPS: usize = 64;
 /// What is read of a control group, where it is there.
 const GROUP_FILES: [&str; 9] = [
@@ -30,8 +32,8 @@ const GROUP_FILES: [&str; 9] = [
 /// All of it as text, as far as it can be read until then. Blocks; nothing that is read waits for the processes themselves.
 pub fn told(root: &Path, control_group: &str, ends: Instant) -> String {
     let mut text = String::new();
-    let group = root.join("sys/fs/cgroup").join(control_group.trim_start_matches('/'));
-    if !control_group.is_empty() {
+    let group = cgroup::directory(&root.join(cgroup::ROOT.trim_start_matches('/')), control_group);
+    if let Some(group) = &group {
         for name in GROUP_FILES {
             if let Ok(content) = fs::read_to_string(group.join(name)) {
                 let content = content.trim_end().replace('\n', "; ");
@@ -48,8 +50,9 @@ pub fn told(root: &Path, control_group: &str, ends: Instant) -> String {
     if let Ok(load) = fs::read_to_string(root.join("proc/loadavg")) {
         let _written = writeln!(text, "host load: {}", load.trim_end());
     }
-    if !control_group.is_empty() {
-        for pid in pids(&group) {
+    if let Some(group) = &group {
+        let (pids, _) = cgroup::pids(group, GROUPS);
+        for pid in pids.into_iter().filter_map(|pid| i32::try_from(pid).ok()).take(PROCESSES) {
             if Instant::now() > ends {
                 text.push_str("further processes were not read in time\n");
                 break;
@@ -58,23 +61,6 @@ pub fn told(root: &Path, control_group: &str, ends: Instant) -> String {
         }
     }
     text
-}
-
-fn pids(group: &Path) -> Vec<i32> {
-    let mut pids = Vec::new();
-    let mut groups: Vec<PathBuf> = vec![group.to_owned()];
-    let mut seen = 0;
-    while let Some(group) = groups.pop() {
-        seen += 1;
-        let text = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
-        pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
-        let below = fs::read_dir(&group).into_iter().flatten().flatten();
-        let below = below.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
-        groups.extend(below.map(|entry| entry.path()).take(GROUPS.saturating_sub(seen + groups.len())));
-    }
-    pids.sort_unstable();
-    pids.truncate(PROCESSES);
-    pids
 }
 
 /// One process; one that is gone meanwhile says nothing.

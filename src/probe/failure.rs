@@ -1,6 +1,5 @@
 //! A probe that got no answer: whose fault it is, and a clause that says so.
 
-use std::error::Error;
 use std::io;
 
 use nix::errno::Errno;
@@ -9,9 +8,6 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::Limit;
 use super::words;
-
-/// Errors looked at on the way down to a root cause.
-const DEPTH: usize = 16;
 
 /// Why there is no answer to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,18 +73,6 @@ impl Failure {
     }
 }
 
-/// An error and its causes, outermost first. Unlike `source`, it does not skip what an `io::Error` wraps.
-pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |&error| cause(error)).take(DEPTH).collect()
-}
-
-fn cause<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
-    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-        Some(wrapped) => Some(wrapped),
-        None => error.source(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,14 +95,5 @@ mod tests {
         ] {
             assert_eq!(judged(errno), ProbeStatus::Unknown, "{errno}");
         }
-    }
-
-    #[test]
-    fn causes_include_what_an_io_error_wraps() {
-        let inner = rustls::Error::DecryptError;
-        let error = io::Error::other(io::Error::other(inner));
-        let found = causes(&error);
-        assert_eq!(found.len(), 3);
-        assert!(found.last().is_some_and(|last| last.is::<rustls::Error>()));
     }
 }

@@ -9,10 +9,12 @@ use reqwest::{Client, Response, Url, redirect};
 use tokio::time::Instant;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
+use crate::causes;
 use crate::model::probe::{HttpProbe, ProbeOutcome};
+use crate::tls;
 
 use super::blocking::{self, Stuck};
-use super::failure::{Failure, causes};
+use super::failure::Failure;
 use super::http_answer::{Answer, Body, judge};
 use super::{Limit, names, words};
 
@@ -95,7 +97,7 @@ async fn client(
     limit: Limit,
 ) -> Result<Client, Failure> {
     let build = move |certificates: bool| {
-        super::init();
+        tls::init();
         let builder = Client::builder()
             .user_agent(USER_AGENT)
             .no_proxy()
@@ -144,7 +146,7 @@ fn unanswered(error: &reqwest::Error) -> Failure {
     if error.is_redirect() {
         return Failure::unhealthy(format!("redirected in a circle or over {REDIRECTS} times"));
     }
-    let chain = causes(error);
+    let chain = causes::of(error);
     let tls = chain.iter().find_map(|cause| cause.downcast_ref());
     if let Some(tls) = tls {
         let tls: &rustls::Error = tls;
@@ -162,7 +164,7 @@ fn unanswered(error: &reqwest::Error) -> Failure {
 }
 
 fn root_cause(error: &(dyn Error + 'static)) -> String {
-    let chain = causes(error);
+    let chain = causes::of(error);
     let text = chain.last().map(ToString::to_string).unwrap_or_default();
     words::name(&text)
 }

@@ -38,14 +38,6 @@ pub use journal::{Log, run as read_log};
 pub use progress::{judge_sample, sample};
 pub use timer::judge as judge_timer;
 
-/// Chooses the cryptography that TLS uses in the whole process. Once, before the first probe; again does nothing.
-pub fn init() {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Lost only against another first call, which chose the same.
-        drop(rustls::crypto::ring::default_provider().install_default());
-    }
-}
-
 /// Asks once, and answers within the probe's timeout.
 pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
     let limit = Limit::new(probe.timeout);

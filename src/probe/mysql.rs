@@ -7,6 +7,7 @@ use mysql_async::{Conn, Error, Opts, OptsBuilder, Value};
 
 use tokio::io::AsyncReadExt;
 
+use crate::causes;
 use crate::model::probe::Server;
 
 use super::failure::Failure;
@@ -90,7 +91,7 @@ async fn greets(addresses: &[SocketAddr], limit: Limit) -> Result<(), Failure> {
 }
 
 fn refused(error: &Error) -> bool {
-    let mut causes = super::failure::causes(error).into_iter();
+    let mut causes = causes::of(error).into_iter();
     causes.any(|cause| {
         cause
             .downcast_ref()
@@ -119,7 +120,7 @@ fn told(error: &Error, user: &str) -> Failure {
             }
         }
         Error::Io(_) => {
-            let io = super::failure::causes(error).into_iter().find_map(|cause| cause.downcast_ref());
+            let io = causes::of(error).into_iter().find_map(|cause| cause.downcast_ref());
             let io: Option<&std::io::Error> = io;
             match io {
                 Some(io) if io.raw_os_error().is_some() => Failure::connection(io),

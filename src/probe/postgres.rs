@@ -6,6 +6,7 @@ use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
+use crate::causes;
 use crate::model::probe::Server;
 
 use super::failure::Failure;
@@ -87,7 +88,7 @@ where
 
 fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
     let Some(known) = error.as_db_error() else {
-        let io = super::failure::causes(error).into_iter().find_map(|cause| cause.downcast_ref());
+        let io = causes::of(error).into_iter().find_map(|cause| cause.downcast_ref());
         let io: Option<&std::io::Error> = io;
         return match io {
             Some(io) if io.raw_os_error().is_some() => Failure::connection(io),

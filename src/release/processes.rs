@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::cgroup;
 use crate::clock;
 use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, ProcessReading, ProcessesReading};
@@ -19,8 +20,6 @@ use super::place::Chains;
 use super::process::{self, Listed, Neighbourhood};
 use super::stuck::{self, Avoid, Where};
 
-/// Where control groups live.
-pub(super) const CGROUPS: &str = "/sys/fs/cgroup";
 /// How long to wait for one of the threads.
 const QUEUE: Duration = Duration::from_secs(30);
 /// Readings that wait to be taken.
@@ -40,7 +39,7 @@ pub async fn inspect(
     paths: &[String],
     limit: Duration,
 ) -> ProcessesReading {
-    inspect_below(Path::new(CGROUPS), unit, control_group, paths, limit).await
+    inspect_below(Path::new(cgroup::ROOT), unit, control_group, paths, limit).await
 }
 
 pub(super) async fn inspect_below(
@@ -50,7 +49,7 @@ pub(super) async fn inspect_below(
     paths: &[String],
     limit: Duration,
 ) -> ProcessesReading {
-    let mut round = Round::new(group::directory(root, control_group), paths, limit);
+    let mut round = Round::new(cgroup::directory(root, control_group), paths, limit);
     let mut until = None;
     while round.goes_on() {
         let Some(mut avoid) = stuck::avoid(unit) else {

@@ -5,15 +5,16 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::cgroup;
+
 use super::group;
-use super::processes::CGROUPS;
 
 /// Signals each of these processes (id and start time) that still is that one, and still of this control group.
 ///
 /// # Errors
 /// Which could not be signalled, and why.
 pub fn end(control_group: &str, processes: &[(u32, i64)], kill: bool) -> Result<(), String> {
-    let group = group::directory(Path::new(CGROUPS), control_group);
+    let group = cgroup::directory(Path::new(cgroup::ROOT), control_group);
     let signal = if kill { Signal::KILL } else { Signal::TERM };
     let problems: Vec<String> = processes
         .iter()
