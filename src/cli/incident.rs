@@ -9,7 +9,7 @@ use super::terminal::Terminal;
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The incident's number
-    incident: u64,
+    pub incident: u64,
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {

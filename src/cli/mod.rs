@@ -93,9 +93,9 @@ enum Command {
     /// Tell the whole story of one incident
     Incident(incident::Arguments),
     /// Print the draft of a post-mortem, as Markdown
-    Postmortem(postmortem::Arguments),
+    Postmortem(incident::Arguments),
     /// Say that you know of an incident: it is not told again, and to nobody else
-    Ack(ack::Arguments),
+    Ack(incident::Arguments),
     /// Send a test through every way to tell people, and say what arrived
     TestAlert,
     /// Print a completion script for a shell

@@ -2,15 +2,10 @@
 
 use super::Options;
 use super::exit::Exit;
+use super::incident::Arguments;
 use super::render::text::cleaned;
 use super::terminal::Terminal;
 use crate::api::postmortem::draft;
-
-#[derive(Debug, clap::Args)]
-pub struct Arguments {
-    /// The incident's number
-    incident: u64,
-}
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let details = options.client()?.incident(arguments.incident).await?;
