@@ -8,7 +8,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -121,23 +120,14 @@ async fn pass_on(shared: &Shared, unit: UnitName, who: String, ask: Ask) -> Answ
 pub async fn answer(shared: &Shared, asked: impl FnOnce(u64) -> Asked, what: &str) -> Result<Answer, Fail> {
     let (sender, receiver) = oneshot::channel();
     let asked = asked(shared.next_request.fetch_add(1, Ordering::Relaxed));
-    shared.ask.try_send((asked, sender)).map_err(|error| {
-        let cause = match error {
-            TrySendError::Full(_) => "too many requests are waiting",
-            TrySendError::Closed(_) => "the supervisor is stopping",
-        };
-        let sentence = format!("cannot ask for {what}: {cause}");
-        Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
-    })?;
+    let passed_on = shared.ask.try_send((asked, sender));
+    passed_on.map_err(|error| Fail::not_passed_on(&error, &format!("cannot ask for {what}"), "requests"))?;
     let answer = timeout(ANSWER_TIME, receiver).await.map_err(|_| {
         let sentence =
             format!("cannot say what became of {what}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
         Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
     })?;
-    answer.map_err(|_| {
-        let sentence = format!("cannot say what became of {what}: the supervisor is stopping");
-        Fail(StatusCode::SERVICE_UNAVAILABLE, sentence)
-    })
+    answer.map_err(|_| Fail::stopping(&format!("cannot say what became of {what}")))
 }
 
 /// The reply with the status that fits its result.

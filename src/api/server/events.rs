@@ -14,7 +14,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::Shared;
-use super::fail::Fail;
+use super::fail::{Fail, queried};
 use super::routes::{concerns, find};
 use crate::api::wire;
 use crate::model::snapshot::Snapshot;
@@ -34,8 +34,7 @@ pub async fn events(
     filter: Result<Query<Filter>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Fail> {
-    let Query(filter) =
-        filter.map_err(|error| Fail::bad_request(format!("cannot read the query: {error}")))?;
+    let filter = queried(filter)?;
     let after = last_event_id(&headers)?;
     let (unit, newest) = {
         let snapshot = shared.snapshots.borrow();

@@ -1,8 +1,11 @@
 //! An error as every handler answers it: a status and `{"error": "cannot X: cause"}`.
 
 use axum::Json;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc::error::TrySendError;
 
 use crate::api::wire::Failure;
 
@@ -21,6 +24,35 @@ impl Fail {
         let sentence = format!("cannot find unit {unit}: not managed by Steadfast");
         Self(StatusCode::NOT_FOUND, sentence)
     }
+
+    /// 404 for an incident that is not there.
+    pub fn no_incident(id: u64) -> Self {
+        Self(StatusCode::NOT_FOUND, format!("cannot find incident {id}: there is none, or not any more"))
+    }
+
+    /// 503: what was asked could not be passed on. `what`: of it there are too many.
+    pub fn not_passed_on<T>(error: &TrySendError<T>, cannot: &str, what: &str) -> Self {
+        match error {
+            TrySendError::Full(_) => Self::unavailable(format!("{cannot}: too many {what} are waiting")),
+            TrySendError::Closed(_) => Self::stopping(cannot),
+        }
+    }
+
+    /// 503: whoever was to answer is gone.
+    pub fn stopping(cannot: &str) -> Self {
+        Self::unavailable(format!("{cannot}: the supervisor is stopping"))
+    }
+
+    /// 503 with this sentence.
+    pub fn unavailable(sentence: String) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, sentence)
+    }
+}
+
+/// What a query says.
+pub fn queried<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Fail> {
+    let read = query.map(|Query(read)| read);
+    read.map_err(|error| Fail::bad_request(format!("cannot read the query: {error}")))
 }
 
 impl IntoResponse for Fail {

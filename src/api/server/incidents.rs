@@ -5,12 +5,11 @@ use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::change::{Answered, answer, name_of, replied};
-use super::fail::Fail;
+use super::fail::{Fail, queried};
 use super::peer::Peer;
 use crate::api::wire::{Incident, IncidentDetails, Incidents, Tested, Time};
 use crate::model::history::{History, Question, Wanted};
@@ -31,8 +30,7 @@ pub async fn list(
     State(shared): State<Shared>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Incidents>, Fail> {
-    let Query(filter) =
-        filter.map_err(|error| Fail::bad_request(format!("cannot read the query: {error}")))?;
+    let filter = queried(filter)?;
     let wanted = Wanted {
         unit: filter.unit.as_deref().map(UnitName::meant),
         since_ms: filter.since.map(|since| since.0),
@@ -53,7 +51,7 @@ pub async fn one(
     let History::Incident(found) = history(&shared, Question::Incident(id)).await? else {
         return Err(unlike());
     };
-    let (incident, events) = *found.ok_or_else(|| missing(id))?;
+    let (incident, events) = *found.ok_or_else(|| Fail::no_incident(id))?;
     let events = events.iter().map(Into::into).collect();
     Ok(Json(IncidentDetails { incident: Incident::from(&incident), events }))
 }
@@ -94,28 +92,16 @@ pub async fn test(
 
 async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {
     let (sender, receiver) = oneshot::channel();
-    shared.history.try_send((question, sender)).map_err(|error| {
-        let cause = match error {
-            TrySendError::Full(_) => "too many questions are waiting",
-            TrySendError::Closed(_) => "the supervisor is stopping",
-        };
-        Fail(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the history: {cause}"))
-    })?;
-    let answer = receiver.await.map_err(|_| {
-        let sentence = "cannot read the history: the supervisor is stopping";
-        Fail(StatusCode::SERVICE_UNAVAILABLE, sentence.to_owned())
-    })?;
-    answer.map_err(|why| Fail(StatusCode::SERVICE_UNAVAILABLE, format!("cannot read the history: {why}")))
+    let cannot = "cannot read the history";
+    let passed_on = shared.history.try_send((question, sender));
+    passed_on.map_err(|error| Fail::not_passed_on(&error, cannot, "questions"))?;
+    let answer = receiver.await.map_err(|_| Fail::stopping(cannot))?;
+    answer.map_err(|why| Fail::unavailable(format!("{cannot}: {why}")))
 }
 
 fn id_in(path: Result<Path<u64>, PathRejection>) -> Result<u64, Fail> {
     let read = path.map(|Path(id)| id);
     read.map_err(|error| Fail::bad_request(format!("cannot read the incident's number: {error}")))
-}
-
-fn missing(id: u64) -> Fail {
-    let sentence = format!("cannot find incident {id}: there is none, or not any more");
-    Fail(StatusCode::NOT_FOUND, sentence)
 }
 
 /// Never happens: the history answers what it is asked.
