@@ -80,26 +80,28 @@ fn sink(name: &str, span: &Range<usize>, keys: &Sink, owner: u32) -> Result<Sink
         return Err(Mistake::at(at, message));
     }
     let reached: SinkKind = reach::kind(name, span, kind, keys, owner)?;
+    let usual = SinkSpec::usual(name.to_owned(), reached);
+    let severity = keys.min_severity.map(|written| match written {
+        file::Severity::Critical => Severity::Critical,
+        file::Severity::Warning => Severity::Warning,
+    });
+    let (shortest_timeout, tried) = (Duration::from_millis(1), keys.timeout.as_ref());
     Ok(SinkSpec {
-        name: name.to_owned(),
-        kind: reached,
-        min_severity: match keys.min_severity {
-            Some(file::Severity::Critical) => Severity::Critical,
-            Some(file::Severity::Warning) | None => Severity::Warning,
-        },
+        min_severity: severity.unwrap_or(usual.min_severity),
         matching: matching(&keys.matching)?,
-        after: keys.after.map_or(Duration::ZERO, |length| length.0),
-        repeat: repeat(kind, keys.repeat.as_ref())?,
+        after: keys.after.map_or(usual.after, |length| length.0),
+        repeat: repeat(kind, keys.repeat.as_ref(), usual.repeat)?,
         burst: match &keys.burst {
             Some(burst) if !BURST.contains(burst.get_ref()) => {
                 let message = format!("cannot use `burst`: write {} to {}", BURST.start(), BURST.end());
                 return Err(Mistake::at(burst.span(), message));
             }
             Some(burst) => *burst.get_ref(),
-            None => 10,
+            None => usual.burst,
         },
-        interval: within("interval", keys.interval.as_ref(), 600, SHORTEST..=Duration::MAX)?,
-        timeout: within("timeout", keys.timeout.as_ref(), 10, Duration::from_millis(1)..=LONGEST_TIMEOUT)?,
+        interval: within("interval", keys.interval.as_ref(), usual.interval, SHORTEST..=Duration::MAX)?,
+        timeout: within("timeout", tried, usual.timeout, shortest_timeout..=LONGEST_TIMEOUT)?,
+        ..usual
     })
 }
 
@@ -131,11 +133,11 @@ fn stray(kind: Kind, keys: &Sink) -> Option<(&'static str, Range<usize>, &'stati
 fn within(
     key: &str,
     written: Option<&Spanned<Length>>,
-    usual: u64,
+    usual: Duration,
     allowed: std::ops::RangeInclusive<Duration>,
 ) -> Result<Duration, Mistake> {
     let Some(written) = written else {
-        return Ok(Duration::from_secs(usual));
+        return Ok(usual);
     };
     let length = written.get_ref().0;
     if allowed.contains(&length) {
@@ -149,11 +151,14 @@ fn within(
     Err(Mistake::at(written.span(), format!("cannot use `{key}`: it must be {bound}")))
 }
 
-fn repeat(kind: Kind, written: Option<&Spanned<LengthOrNever>>) -> Result<Option<Duration>, Mistake> {
+fn repeat(
+    kind: Kind,
+    written: Option<&Spanned<LengthOrNever>>,
+    usual: Option<Duration>,
+) -> Result<Option<Duration>, Mistake> {
     let to_alertmanager = kind == Kind::Alertmanager;
-    let usual = Duration::from_secs(if to_alertmanager { 60 } else { 4 * 3600 });
     let Some(written) = written else {
-        return Ok(Some(usual));
+        return Ok(usual);
     };
     let repeat = written.get_ref().0;
     if to_alertmanager && repeat.is_none_or(|repeat| repeat > ALERTMANAGER_REPEAT) {
@@ -171,7 +176,7 @@ fn matching(written: &BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<Stri
     let mut matching = BTreeMap::new();
     for (name, pattern) in written {
         let text = pattern.get_ref();
-        label(name, pattern, LABELS, written.len())?;
+        label(name, pattern, written.len())?;
         if text.contains(['[', ']', '{', '}', '\\']) {
             let message = format!("cannot use the pattern \"{text}\": only * and ? stand for others here");
             return Err(Mistake::at(pattern.span(), message));
@@ -185,7 +190,7 @@ fn matching(written: &BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<Stri
 pub fn labels(written: &BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<String, String>, Mistake> {
     let mut labels = BTreeMap::new();
     for (name, value) in written {
-        label(name, value, LABELS, written.len())?;
+        label(name, value, written.len())?;
         if OURS.contains(&name.as_str()) {
             let message = format!("cannot set the label `{name}`: Steadfast sets it for each alert");
             return Err(Mistake::at(value.span(), message).help("take another name"));
@@ -196,7 +201,7 @@ pub fn labels(written: &BTreeMap<String, Spanned<String>>) -> Result<BTreeMap<St
 }
 
 /// A label's name, with what it is or must match.
-fn label(name: &str, value: &Spanned<String>, most: usize, labels: usize) -> Result<(), Mistake> {
+fn label(name: &str, value: &Spanned<String>, labels: usize) -> Result<(), Mistake> {
     let first = |c: char| c.is_ascii_lowercase() || c == '_';
     let other = |c: char| first(c) || c.is_ascii_digit();
     let cannot = |why: String| Err(Mistake::at(value.span(), why));
@@ -207,8 +212,8 @@ fn label(name: &str, value: &Spanned<String>, most: usize, labels: usize) -> Res
     if text.is_empty() || text.chars().count() > VALUE || text.contains(char::is_control) {
         return cannot(format!("cannot use the label `{name}`: write one line of 1 to {VALUE} characters"));
     }
-    if labels > most {
-        return cannot(format!("cannot use more than {most} labels"));
+    if labels > LABELS {
+        return cannot(format!("cannot use more than {LABELS} labels"));
     }
     Ok(())
 }

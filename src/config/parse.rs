@@ -163,18 +163,18 @@ pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
 }
 
 fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
-    let length =
-        |written: Option<Length>, usual: u64| written.map_or(Duration::from_secs(usual), |length| length.0);
+    let usual = RecoverySpec::default();
+    let length = |written: Option<Length>, usual: Duration| written.map_or(usual, |length| length.0);
     let spec = RecoverySpec {
-        start: keys.start.unwrap_or(true),
-        enable: keys.enable.unwrap_or(true),
-        after_manual_stop: keys.after_manual_stop.map_or(Some(Duration::from_secs(1800)), |length| length.0),
-        burst: keys.burst.unwrap_or(3),
-        interval: length(keys.interval, 900),
-        delay: length(keys.delay, 5),
-        max_delay: length(keys.max_delay, 300),
-        verify_within: length(keys.verify_within, 60),
-        end_survivors: keys.end_survivors.unwrap_or(false),
+        start: keys.start.unwrap_or(usual.start),
+        enable: keys.enable.unwrap_or(usual.enable),
+        after_manual_stop: keys.after_manual_stop.map_or(usual.after_manual_stop, |length| length.0),
+        burst: keys.burst.unwrap_or(usual.burst),
+        interval: length(keys.interval, usual.interval),
+        delay: length(keys.delay, usual.delay),
+        max_delay: length(keys.max_delay, usual.max_delay),
+        verify_within: length(keys.verify_within, usual.verify_within),
+        end_survivors: keys.end_survivors.unwrap_or(usual.end_survivors),
     };
     if spec.verify_within.is_zero() {
         return Err(Mistake::whole("cannot use `verify_within`: nothing can be proven in no time"));
@@ -191,18 +191,21 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
             "cannot use the release link \"{link}\": write an absolute path"
         )));
     }
+    let usual = ReleaseSpec::default();
+    let on_stale = keys.on_stale.map(|written| match written {
+        OnStale::Alert => Reaction::Alert,
+        OnStale::Restart => Reaction::Restart,
+    });
+    let binaries = keys.binaries.map(|written| match written {
+        Binaries::Restart => Reaction::Restart,
+        Binaries::Ignore => Reaction::Ignore,
+        Binaries::Alert => Reaction::Alert,
+    });
     Ok(ReleaseSpec {
         link: keys.link.clone(),
-        on_stale: match keys.on_stale {
-            Some(OnStale::Alert) => Reaction::Alert,
-            Some(OnStale::Restart) | None => Reaction::Restart,
-        },
-        settle: keys.settle.map_or(Duration::from_secs(60), |length| length.0),
-        binaries: match keys.binaries {
-            Some(Binaries::Restart) => Reaction::Restart,
-            Some(Binaries::Ignore) => Reaction::Ignore,
-            Some(Binaries::Alert) | None => Reaction::Alert,
-        },
+        on_stale: on_stale.unwrap_or(usual.on_stale),
+        settle: keys.settle.map_or(usual.settle, |length| length.0),
+        binaries: binaries.unwrap_or(usual.binaries),
     })
 }
 

@@ -7,7 +7,7 @@ use regex::RegexBuilder;
 use toml::Spanned;
 
 use crate::model::probe::{
-    Engine, Expected, Free, ProbeKind, RabbitmqProbe, RabbitmqQueue, Secret, Server, SqlProbe,
+    Engine, Expected, Free, PATTERN_MEMORY, ProbeKind, RabbitmqProbe, RabbitmqQueue, Secret, Server, SqlProbe,
 };
 
 use super::asked::Probe;
@@ -16,8 +16,6 @@ use super::probe::{absolute, command, expected, host_and_port, http, values};
 
 /// Kinds of probe, by the key that asks.
 const KINDS: &str = "http, tcp, unix, command, redis, memcached, amqp, rabbitmq, postgres, mysql, file, disk, inodes, journal, timer";
-/// Memory that a pattern may cost; as in `probe::journal`.
-const PATTERN: usize = 1 << 20;
 /// Kinds whose server may want a password.
 const WITH_PASSWORD: &[&str] = &["redis", "amqp", "rabbitmq", "postgres", "mysql"];
 
@@ -146,7 +144,7 @@ fn of_kind(name: &str, span: &Range<usize>, keys: &Probe) -> Result<ProbeKind, M
 /// A regular expression that costs little.
 fn pattern(written: &Spanned<String>) -> Result<String, Mistake> {
     let text = written.get_ref();
-    match RegexBuilder::new(text).size_limit(PATTERN).build() {
+    match RegexBuilder::new(text).size_limit(PATTERN_MEMORY).build() {
         Ok(_) => Ok(text.clone()),
         Err(error) => {
             // The first line of what the library says draws a picture; the last one says it.

@@ -9,8 +9,9 @@ use proptest::prelude::*;
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::model::finding::Severity;
 use crate::model::observation::Observation;
-use crate::model::spec::{Mode, Reaction, Selector, SmokeDirectory, Spec};
+use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, Spec};
 use crate::model::unit::UnitName;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -44,12 +45,24 @@ fn spec_of(text: &str) -> Result<Spec, String> {
 #[test]
 fn an_empty_file_is_complete() {
     let spec = spec_of("").expect("a spec");
-    assert_eq!(spec.selector, Selector::Unit("shop.service".into()));
-    assert_eq!(spec.mode, Mode::Act);
-    assert!(spec.recovery.start && spec.recovery.enable);
-    assert_eq!(spec.recovery.burst, 3);
-    assert_eq!(spec.release.on_stale, Reaction::Restart);
-    assert_eq!(spec.release.settle, Duration::from_secs(60));
+    let selector = Selector::Unit("shop.service".into());
+    assert_eq!(spec, Spec::of_empty_file(selector, "shop.service.toml".to_owned()));
+    assert_eq!((spec.mode, spec.severity), (Mode::Act, Severity::Critical));
+    let seconds = Duration::from_secs;
+    let recovery = RecoverySpec {
+        start: true,
+        enable: true,
+        after_manual_stop: Some(seconds(1800)),
+        burst: 3,
+        interval: seconds(900),
+        delay: seconds(5),
+        max_delay: seconds(300),
+        verify_within: seconds(60),
+        end_survivors: false,
+    };
+    assert_eq!(spec.recovery, recovery);
+    let (on_stale, binaries) = (Reaction::Restart, Reaction::Alert);
+    assert_eq!(spec.release, ReleaseSpec { link: None, on_stale, settle: seconds(60), binaries });
 }
 
 #[test]

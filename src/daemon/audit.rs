@@ -2,7 +2,7 @@
 
 use crate::config::{Directories, Loaded, Loader};
 use crate::model::finding::Severity;
-use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Spec};
+use crate::model::spec::{Mode, RecoverySpec, Selector, Spec};
 use crate::model::unit::UnitName;
 use crate::policy::coverage::{self, Audit};
 use crate::systemd::{Instance, inventory};
@@ -32,35 +32,11 @@ pub async fn audit(user: bool) -> anyhow::Result<Audit> {
 
 /// An empty file's wishes, for a unit without a file.
 fn unmanaged(unit: UnitName) -> Spec {
-    use std::time::Duration;
     Spec {
-        selector: Selector::Unit(unit),
-        file: NO_FILE.to_owned(),
         mode: Mode::Observe,
         severity: Severity::Warning,
-        owner: None,
-        runbook: None,
-        requires: Vec::new(),
-        recovery: RecoverySpec {
-            start: true,
-            enable: true,
-            after_manual_stop: None,
-            burst: 0,
-            interval: Duration::ZERO,
-            delay: Duration::ZERO,
-            max_delay: Duration::ZERO,
-            verify_within: Duration::ZERO,
-            end_survivors: false,
-        },
-        release: ReleaseSpec {
-            link: None,
-            on_stale: Reaction::Alert,
-            settle: Duration::ZERO,
-            binaries: Reaction::Alert,
-        },
-        smoke: None,
-        probes: Vec::new(),
-        progress: Vec::new(),
-        disabled: None,
+        // Nobody said when what a person stopped is to run again.
+        recovery: RecoverySpec { after_manual_stop: None, ..RecoverySpec::default() },
+        ..Spec::of_empty_file(Selector::Unit(unit), NO_FILE.to_owned())
     }
 }

@@ -26,6 +26,26 @@ pub struct SinkSpec {
     pub timeout: Duration,
 }
 
+impl SinkSpec {
+    /// A sink of which only this is written.
+    #[must_use]
+    pub fn usual(name: String, kind: SinkKind) -> Self {
+        // Alertmanager takes for resolved what it is not told again within minutes.
+        let repeat = Duration::from_secs(if kind.takes_all() { 60 } else { 4 * 3600 });
+        Self {
+            name,
+            kind,
+            min_severity: Severity::Warning,
+            matching: BTreeMap::new(),
+            after: Duration::ZERO,
+            repeat: Some(repeat),
+            burst: 10,
+            interval: Duration::from_secs(600),
+            timeout: Duration::from_secs(10),
+        }
+    }
+}
+
 /// How a sink is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkKind {

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::moment::Moment;
 
+/// Memory that a pattern of `journal` may cost: whoever checks it allows what whoever runs it can.
+pub const PATTERN_MEMORY: usize = 1 << 20;
+
 /// One probe of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProbeSpec {

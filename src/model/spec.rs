@@ -62,6 +62,26 @@ impl Spec {
     pub fn is_dependency(&self) -> bool {
         matches!(&self.selector, Selector::Unit(unit) if unit.is_dependency())
     }
+
+    /// What a file without a single key says.
+    #[must_use]
+    pub fn of_empty_file(selector: Selector, file: String) -> Self {
+        Self {
+            selector,
+            file,
+            mode: Mode::Act,
+            severity: Severity::Critical,
+            owner: None,
+            runbook: None,
+            requires: Vec::new(),
+            recovery: RecoverySpec::default(),
+            release: ReleaseSpec::default(),
+            smoke: None,
+            probes: Vec::new(),
+            progress: Vec::new(),
+            disabled: None,
+        }
+    }
 }
 
 /// `[recovery]`.
@@ -80,6 +100,22 @@ pub struct RecoverySpec {
     pub end_survivors: bool,
 }
 
+impl Default for RecoverySpec {
+    fn default() -> Self {
+        Self {
+            start: true,
+            enable: true,
+            after_manual_stop: Some(Duration::from_secs(1800)),
+            burst: 3,
+            interval: Duration::from_secs(900),
+            delay: Duration::from_secs(5),
+            max_delay: Duration::from_secs(300),
+            verify_within: Duration::from_secs(60),
+            end_survivors: false,
+        }
+    }
+}
+
 /// What to do about a finding of `[release]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
@@ -96,6 +132,17 @@ pub struct ReleaseSpec {
     pub on_stale: Reaction,
     pub settle: Duration,
     pub binaries: Reaction,
+}
+
+impl Default for ReleaseSpec {
+    fn default() -> Self {
+        Self {
+            link: None,
+            on_stale: Reaction::Restart,
+            settle: Duration::from_secs(60),
+            binaries: Reaction::Alert,
+        }
+    }
 }
 
 /// `[smoke]`.

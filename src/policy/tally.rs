@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::model::finding::Severity;
     use crate::model::moment::Moment;
-    use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Spec};
+    use crate::model::spec::{Selector, Spec};
     use crate::model::state::{LastAction, OrderKind};
     use crate::model::unit::{ActiveState, LoadState, UnitReading};
     use crate::policy::judgement::finding;
@@ -87,36 +87,7 @@ mod tests {
     }
 
     fn spec() -> Spec {
-        Spec {
-            selector: Selector::Unit(shop()),
-            file: String::new(),
-            mode: Mode::Act,
-            severity: Severity::Critical,
-            owner: None,
-            runbook: None,
-            requires: Vec::new(),
-            recovery: RecoverySpec {
-                start: true,
-                enable: true,
-                after_manual_stop: None,
-                burst: 3,
-                interval: Duration::from_secs(900),
-                delay: Duration::ZERO,
-                max_delay: Duration::ZERO,
-                verify_within: Duration::from_secs(60),
-                end_survivors: false,
-            },
-            release: ReleaseSpec {
-                link: None,
-                on_stale: Reaction::Restart,
-                settle: Duration::from_secs(60),
-                binaries: Reaction::Alert,
-            },
-            smoke: None,
-            probes: Vec::new(),
-            progress: Vec::new(),
-            disabled: None,
-        }
+        Spec::of_empty_file(Selector::Unit(shop()), String::new())
     }
 
     /// A unit that is managed since `AT` and died at this moment.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::model::probe::{PATTERN_MEMORY, ProbeOutcome, ProbeStatus};
 use crate::model::unit::UnitName;
 
 use super::failure::Failure;
@@ -16,8 +16,6 @@ use super::{Limit, words};
 
 /// Bytes of the log that are read at once; the rest is read with the next question.
 const BYTES: u64 = 4 << 20;
-/// Memory that a pattern may cost.
-const PATTERN: usize = 1 << 20;
 
 /// Whose log it is, and where its cursor is kept. `None`: nowhere, by the commands that look once.
 #[derive(Clone, Debug)]
@@ -98,7 +96,7 @@ async fn read(mut command: Command) -> std::io::Result<Vec<u8>> {
 }
 
 fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
-    let pattern = RegexBuilder::new(pattern).size_limit(PATTERN).build();
+    let pattern = RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY).build();
     let pattern =
         pattern.map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
     let mut piece = Piece::default();

@@ -26,7 +26,6 @@ use steadfast::model::unit::{ActiveState, LoadState, UnitFileState, UnitReading}
 
 pub use history::remember;
 
-pub const MINUTE: u64 = 60;
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
 
@@ -103,17 +102,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         hold: None,
         quarantine: None,
         spent: 0,
-        budget: RecoverySpec {
-            start: true,
-            enable: true,
-            after_manual_stop: Some(Duration::from_secs(30 * MINUTE)),
-            burst: 3,
-            interval: Duration::from_secs(15 * MINUTE),
-            delay: Duration::from_secs(5),
-            max_delay: Duration::from_secs(5 * MINUTE),
-            verify_within: Duration::from_secs(60),
-            end_survivors: false,
-        },
+        budget: RecoverySpec::default(),
         tally: UnitTally::default(),
     }
 }

@@ -1,6 +1,5 @@
 //! The words of a scenario about telling people: sinks, what becomes of messages, what people say.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steadfast::model::alert::{Alertmanager, SinkKind, SinkSpec};
@@ -12,17 +11,8 @@ use crate::words;
 
 /// `mail min=critical after=15m repeat=1h burst=2 interval=10m unit=web-* alertmanager`
 pub fn sink(name: &str, keys: &[&str]) -> Result<SinkSpec, String> {
-    let mut sink = SinkSpec {
-        name: name.to_owned(),
-        kind: SinkKind::Command { command: vec!["/bin/true".to_owned()] },
-        min_severity: Severity::Warning,
-        matching: BTreeMap::new(),
-        after: Duration::ZERO,
-        repeat: Some(Duration::from_secs(4 * 3600)),
-        burst: 10,
-        interval: Duration::from_secs(600),
-        timeout: Duration::from_secs(10),
-    };
+    let kind = SinkKind::Command { command: vec!["/bin/true".to_owned()] };
+    let mut sink = SinkSpec::usual(name.to_owned(), kind);
     for word in keys {
         match word.split_once('=').unwrap_or((word, "")) {
             ("min", "critical") => sink.min_severity = Severity::Critical,

@@ -12,9 +12,7 @@ use steadfast::model::probe::{
 };
 use steadfast::model::progress::{ProgressSource, ProgressSpec, Sample};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
-use steadfast::model::spec::{
-    DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, SmokeSpec, Spec,
-};
+use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
@@ -75,36 +73,7 @@ pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
     } else {
         Selector::Unit(UnitName::from(name))
     };
-    let mut spec = Spec {
-        selector,
-        file: format!("/etc/steadfast/units.d/{name}.toml"),
-        mode: Mode::Act,
-        severity: Severity::Critical,
-        owner: None,
-        runbook: None,
-        requires: Vec::new(),
-        recovery: RecoverySpec {
-            start: true,
-            enable: true,
-            after_manual_stop: Some(Duration::from_secs(1800)),
-            burst: 3,
-            interval: Duration::from_secs(900),
-            delay: Duration::from_secs(5),
-            max_delay: Duration::from_secs(300),
-            verify_within: Duration::from_secs(60),
-            end_survivors: false,
-        },
-        release: ReleaseSpec {
-            link: None,
-            on_stale: Reaction::Restart,
-            settle: Duration::from_secs(60),
-            binaries: Reaction::Alert,
-        },
-        smoke: None,
-        probes: Vec::new(),
-        progress: Vec::new(),
-        disabled: None,
-    };
+    let mut spec = Spec::of_empty_file(selector, format!("/etc/steadfast/units.d/{name}.toml"));
     for word in words {
         key(&mut spec, word)?;
     }

@@ -67,17 +67,7 @@ fn resolved() -> Message {
 }
 
 fn sink(kind: SinkKind) -> SinkSpec {
-    SinkSpec {
-        name: "test".to_owned(),
-        kind,
-        min_severity: Severity::Warning,
-        matching: BTreeMap::new(),
-        after: Duration::ZERO,
-        repeat: None,
-        burst: 10,
-        interval: Duration::from_secs(600),
-        timeout: Duration::from_secs(20),
-    }
+    SinkSpec { timeout: Duration::from_secs(20), ..SinkSpec::usual("test".to_owned(), kind) }
 }
 
 fn webhook(url: &str, format: WebhookFormat, secret: Option<Secret>) -> SinkSpec {

@@ -1,11 +1,9 @@
 //! Releases, judged: every way to be stale, and everything that only looks so.
 
-use std::time::Duration;
-
 use super::*;
-use crate::model::finding::{Code, Severity};
+use crate::model::finding::Code;
 use crate::model::release::{FileId, Place, Residence, Resident, Target};
-use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector};
+use crate::model::spec::{ReleaseSpec, Selector};
 use crate::model::unit::UnitName;
 
 const MAIN: u32 = 100;
@@ -404,36 +402,9 @@ fn the_link_is_remembered_when_its_target_changes_and_only_then() {
 }
 
 fn spec(declared: Option<&str>) -> Spec {
-    Spec {
-        selector: Selector::Unit(UnitName::from("horizon.service")),
-        file: "horizon.service.toml".to_owned(),
-        mode: Mode::Act,
-        severity: Severity::Critical,
-        owner: None,
-        runbook: None,
-        requires: Vec::new(),
-        recovery: RecoverySpec {
-            start: true,
-            enable: true,
-            after_manual_stop: None,
-            burst: 3,
-            interval: Duration::from_secs(900),
-            delay: Duration::from_secs(5),
-            max_delay: Duration::from_secs(300),
-            verify_within: Duration::from_secs(60),
-            end_survivors: false,
-        },
-        release: ReleaseSpec {
-            link: declared.map(str::to_owned),
-            on_stale: Reaction::Restart,
-            settle: Duration::from_secs(60),
-            binaries: Reaction::Alert,
-        },
-        smoke: None,
-        probes: Vec::new(),
-        progress: Vec::new(),
-        disabled: None,
-    }
+    let unit = Selector::Unit(UnitName::from("horizon.service"));
+    let release = ReleaseSpec { link: declared.map(str::to_owned), ..ReleaseSpec::default() };
+    Spec { release, ..Spec::of_empty_file(unit, "horizon.service.toml".to_owned()) }
 }
 
 #[test]
