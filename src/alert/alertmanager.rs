@@ -62,10 +62,10 @@ pub async fn deliver(
 }
 
 fn alerts(message: &Message, now: Moment) -> Value {
-    message.alerts.iter().take(ALERTS).map(|alert| one(&message.host, alert, now)).collect()
+    message.alerts.iter().take(ALERTS).map(|alert| one(message, alert, now)).collect()
 }
 
-fn one(host: &str, alert: &Alert, now: Moment) -> Value {
+fn one(message: &Message, alert: &Alert, now: Moment) -> Value {
     let ends = match alert.status {
         AlertStatus::Firing => now.plus(FIRES),
         AlertStatus::Resolved => alert.ended_at.unwrap_or(now),
@@ -73,11 +73,11 @@ fn one(host: &str, alert: &Alert, now: Moment) -> Value {
     };
     let mut annotations = BTreeMap::from([
         ("summary", text::line(&alert.summary, ANNOTATION)),
-        ("description", words::of_alert(host, alert, now, DESCRIPTION)),
+        ("description", words::of_alert(message, alert, now, DESCRIPTION)),
     ]);
     annotations.extend(alert.runbook.as_ref().map(|url| ("runbook_url", text::line(url, ANNOTATION))));
     json!({
-        "labels": labels(host, alert),
+        "labels": labels(&message.host, alert),
         "annotations": annotations,
         "startsAt": text::rfc3339(alert.started_at.wall_ms),
         "endsAt": text::rfc3339(ends.wall_ms),

@@ -68,7 +68,8 @@ async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String>
     let hello = hello(host);
     let server = (smtp.host.as_str(), smtp.port);
     if smtp.encryption == Encryption::Tls {
-        // Who proved its name may say what it likes.
+        // The library makes this TLS over a stream of its own alone, which we cannot bound: only who proved its name may
+        // say what it likes, and only until the timeout.
         let connected = AsyncSmtpConnection::connect_tokio1(server, None, &hello, tls, None).await;
         return connected.map_err(|error| refused(&error));
     }

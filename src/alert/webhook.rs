@@ -54,15 +54,15 @@ fn slack(message: &Message, now: Moment) -> Value {
     })];
     let section = |alert: &Alert| {
         let text = match message.alerts.len() {
-            1 => words::of_alert(&message.host, alert, now, SLACK_TEXT),
-            _ => words::among_others(&message.host, alert, now, SLACK_TEXT / 2),
+            1 => words::of_alert(message, alert, now, SLACK_TEXT),
+            _ => words::among_others(message, alert, now, SLACK_TEXT / 2),
         };
         json!({ "type": "section", "text": { "type": "mrkdwn", "text": escaped(&text, SLACK_SECTION) } })
     };
     blocks.extend(message.alerts.iter().take(SLACK_SECTIONS).map(section));
     let more = message.alerts.len().saturating_sub(SLACK_SECTIONS);
     if more > 0 {
-        let text = format!("… and {more} more: steadfast status");
+        let text = format!("… and {more} more: {}", words::command(message, "status"));
         blocks.push(json!({ "type": "section", "text": { "type": "plain_text", "text": text } }));
     }
     json!({ "text": escaped(&subject, SLACK_SECTION), "blocks": blocks })
@@ -91,7 +91,7 @@ fn escaped(text: &str, limit: usize) -> String {
 fn ntfy_body(message: &Message, now: Moment) -> String {
     text::bytes(
         &match message.alerts.as_slice() {
-            [alert] => words::of_alert(&message.host, alert, now, NTFY),
+            [alert] => words::of_alert(message, alert, now, NTFY),
             _ => words::body(message, now),
         },
         NTFY,

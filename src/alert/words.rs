@@ -69,40 +69,38 @@ fn took(alert: &Alert, now: Moment) -> std::time::Duration {
 /// Plain text within the limit.
 pub fn body(message: &Message, now: Moment) -> String {
     if let [alert] = message.alerts.as_slice() {
-        return of_alert(&message.host, alert, now, BODY);
+        return of_alert(message, alert, now, BODY);
     }
     let described = message.alerts.len().min(DESCRIBED);
     let room = BODY / (described.max(1) + 1);
-    let mut parts: Vec<String> = message
-        .alerts
-        .iter()
-        .take(described)
-        .map(|alert| among_others(&message.host, alert, now, room))
-        .collect();
+    let mut parts: Vec<String> =
+        message.alerts.iter().take(described).map(|alert| among_others(message, alert, now, room)).collect();
     let rest: Vec<&Alert> = message.alerts.iter().skip(described).collect();
     if !rest.is_empty() {
         let names: Vec<String> = rest.iter().map(|alert| format!("#{}", alert.incident)).collect();
         let names = text::line(&names.join(", "), LINE);
-        parts.push(format!("And {} more: {names}\nAll of them: steadfast status\n", rest.len()));
+        let all = command(message, "status");
+        parts.push(format!("And {} more: {names}\nAll of them: {all}\n", rest.len()));
     }
     parts.join("\n")
 }
 
 /// All that is known of one alert. What does not fit is cut in the middle: what to do next stands at the end.
-pub fn of_alert(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
-    let text = format!("{}\n{}\n{}", lines(&alert.summary), state(host, alert, now), details(alert, ALONE));
-    with_end(&text, &end(alert), room)
+pub fn of_alert(message: &Message, alert: &Alert, now: Moment, room: usize) -> String {
+    let state = state(&message.host, alert, now);
+    let text = format!("{}\n{state}\n{}", lines(&alert.summary), details(alert, ALONE));
+    with_end(&text, &end(message, alert), room)
 }
 
 /// One of several, shorter: of what is over only that it is.
-pub fn among_others(host: &str, alert: &Alert, now: Moment, room: usize) -> String {
-    let mut text = headline(host, alert, now);
+pub fn among_others(message: &Message, alert: &Alert, now: Moment, room: usize) -> String {
+    let mut text = headline(&message.host, alert, now);
     if alert.status == AlertStatus::Firing {
         text.push('\n');
         list(&mut text, "Evidence", &alert.evidence, AMONG_OTHERS);
         text.extend(next(alert));
     }
-    with_end(&lines(&text), &end(alert), room)
+    with_end(&lines(&text), &end(message, alert), room)
 }
 
 fn with_end(text: &str, end: &str, room: usize) -> String {
@@ -165,7 +163,7 @@ fn list(text: &mut String, title: &str, items: &[String], most: usize) {
 }
 
 /// What the reader can do.
-fn end(alert: &Alert) -> String {
+fn end(message: &Message, alert: &Alert) -> String {
     let mut rows = Vec::new();
     let mut row = |name: &str, value: &Option<String>| {
         rows.extend(value.as_ref().map(|value| format!("{name}: {}\n", text::line(value, LINE))));
@@ -175,13 +173,20 @@ fn end(alert: &Alert) -> String {
     }
     row("Runbook", &alert.runbook);
     row("Owner", &alert.owner);
+    let call = |verb: &str| format!("{} {}\n", command(message, verb), alert.incident);
     match alert.status {
         AlertStatus::Test => {}
-        AlertStatus::Resolved => rows.push(format!("More: steadfast incident {}\n", alert.incident)),
-        AlertStatus::Firing => rows
-            .push(format!("More: steadfast incident {0}\nAcknowledge: steadfast ack {0}\n", alert.incident)),
+        AlertStatus::Resolved => rows.push(format!("More: {}", call("incident"))),
+        AlertStatus::Firing => {
+            rows.push(format!("More: {}Acknowledge: {}", call("incident"), call("ack")));
+        }
     }
     rows.concat()
+}
+
+/// A command of ours, for the instance that tells.
+pub fn command(message: &Message, verb: &str) -> String {
+    format!("steadfast{} {verb}", if message.user_instance { " --user" } else { "" })
 }
 
 /// Each line within its limit, without control characters.

@@ -7,15 +7,15 @@ use super::wire::{Event, Incident, IncidentDetails, Time};
 /// Lines of the timeline in a draft; the whole is in `steadfast incident ID`.
 const LINES: usize = 500;
 
-/// The draft.
+/// The draft. `user`: of the user instance.
 #[must_use]
-pub fn draft(details: &IncidentDetails) -> String {
+pub fn draft(details: &IncidentDetails, user: bool) -> String {
     let incident = &details.incident;
     let mut text = String::new();
     head(&mut text, incident);
     section(&mut text, "Impact", &impact(details));
     section(&mut text, "What changed before, most suspect first", &changes(incident));
-    section(&mut text, "Timeline (UTC)", &timeline(details));
+    section(&mut text, "Timeline (UTC)", &timeline(details, user));
     section(&mut text, "Evidence", &evidence(incident));
     section(&mut text, "Who was told", &told(incident));
     text.push_str(QUESTIONS);
@@ -78,7 +78,7 @@ fn changes(incident: &Incident) -> Vec<String> {
     incident.changes.iter().map(|change| format!("- {}: {}", exact(change.at), cell(&change.what))).collect()
 }
 
-fn timeline(details: &IncidentDetails) -> Vec<String> {
+fn timeline(details: &IncidentDetails, user: bool) -> Vec<String> {
     let told: Vec<&Event> = details.events.iter().filter(|event| event.kind != "measured").collect();
     let mut lines = vec!["| UTC | unit | | |".to_owned(), "|---|---|---|---|".to_owned()];
     let hidden = told.len().saturating_sub(LINES);
@@ -94,7 +94,8 @@ fn timeline(details: &IncidentDetails) -> Vec<String> {
     }
     if hidden > 0 {
         lines.push(String::new());
-        lines.push(format!("{hidden} more lines: `steadfast incident {}`", details.incident.id));
+        let user = if user { " --user" } else { "" };
+        lines.push(format!("{hidden} more lines: `steadfast{user} incident {}`", details.incident.id));
     }
     lines
 }
@@ -163,4 +164,37 @@ fn cell(text: &str) -> String {
         }
     }
     cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::moment::Moment;
+    use crate::model::{finding, incident};
+
+    #[test]
+    fn what_does_not_fit_is_shown_by_a_command_for_the_instance() {
+        let cause = finding::Finding {
+            code: finding::Code::HostStorm,
+            severity: finding::Severity::Critical,
+            message: "many units fail at once".to_owned(),
+            since: Moment::default(),
+            evidence: Vec::new(),
+            repair: None,
+        };
+        let found = incident::Incident::new(17, None, &cause, Moment::default());
+        let line = |id| incident::Event {
+            id,
+            at: Moment::default(),
+            unit: None,
+            kind: incident::EventKind::Notice,
+            code: None,
+            incident: Some(17),
+            message: "it goes on".to_owned(),
+        };
+        let events = (1..=502).map(|id| Event::from(&line(id))).collect();
+        let details = IncidentDetails { incident: Incident::from(&found), events };
+        assert!(draft(&details, false).contains("2 more lines: `steadfast incident 17`"));
+        assert!(draft(&details, true).contains("2 more lines: `steadfast --user incident 17`"));
+    }
 }

@@ -12,7 +12,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     if options.json {
         terminal.print_json(&details)?;
     } else {
-        terminal.print(&draft(&cleaned(&details)?))?;
+        terminal.print(&draft(&cleaned(&details)?, options.user))?;
     }
     Ok(Exit::Ok)
 }

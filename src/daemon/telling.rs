@@ -14,6 +14,7 @@ use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
 use crate::store::Reader;
+use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
 
 use super::commands::run_ours;
@@ -64,9 +65,9 @@ impl World {
         let (Some(folder), Some(store)) = (folder, &self.store) else {
             return;
         };
-        let reader = store.reader();
+        let (reader, user) = (store.reader(), self.orders.instance() == Instance::User);
         self.spawn(async move {
-            let file = draft(folder, reader, incident).await;
+            let file = draft(folder, reader, incident, user).await;
             Observation::PostmortemDrafted { incident, file }
         });
     }
@@ -86,7 +87,7 @@ async fn told_by(orders: &Orders, argv: &[String], message: &Message, limit: Dur
     }
 }
 
-async fn draft(folder: PathBuf, reader: Reader, incident: u64) -> Result<String, String> {
+async fn draft(folder: PathBuf, reader: Reader, incident: u64, user: bool) -> Result<String, String> {
     let found = reader.ask(Question::Incident(incident)).await.map_err(|why| why.to_string())?;
     let History::Incident(Some(found)) = found else {
         return Err("its history is not there".to_owned());
@@ -95,7 +96,7 @@ async fn draft(folder: PathBuf, reader: Reader, incident: u64) -> Result<String,
     let events = events.iter().map(Into::into).collect();
     let details = IncidentDetails { incident: Incident::from(&incident), events };
     let written = spawn_blocking(move || {
-        let text = evidence::redacted(&postmortem::draft(&details));
+        let text = evidence::redacted(&postmortem::draft(&details, user));
         evidence::keep(&folder, details.incident.id, ".md", false, &text)
     })
     .await;

@@ -135,6 +135,8 @@ pub struct Message {
     /// Names this delivery; grows by one.
     pub id: u64,
     pub host: String,
+    /// Of the user instance: the commands that it names are meant for that.
+    pub user_instance: bool,
     /// One alert; several where they are told together.
     pub alerts: Vec<Alert>,
 }

@@ -9,7 +9,7 @@ use crate::model::spec::Reaction;
 use crate::model::state::{State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
 use crate::policy::active::{self, Case};
-use crate::policy::judgement::{Judgement, finding, proven};
+use crate::policy::judgement::{Judgement, finding, for_instance, proven};
 use crate::policy::turn::sooner;
 use crate::policy::{enablement, health, packages, progress, releases};
 
@@ -48,29 +48,13 @@ pub fn judge(state: &mut State, unit: &UnitName, now: Moment, wake: &mut Option<
         findings.extend(judgement.findings.iter().cloned());
         conditions.push((kind, judgement));
     }
-    if state.seen.host.user_instance {
-        for found in &mut findings {
-            found.repair = found.repair.take().map(to_user_manager);
-        }
-    }
+    for_instance(&mut findings, state.seen.host.user_instance);
     if let Some(seen) = state.seen.units.get_mut(unit) {
         for (kind, judgement) in conditions {
             keep(seen, kind, judgement, now);
         }
     }
     findings
-}
-
-/// The same command for the user's own manager.
-fn to_user_manager(command: String) -> String {
-    let program = command.split(' ').next().unwrap_or_default();
-    let has_both = matches!(program, "systemctl" | "journalctl" | "steadfast" | "systemd-analyze");
-    match command.split_once(' ') {
-        Some((program, rest)) if has_both && !rest.starts_with("--user ") => {
-            format!("{program} --user {rest}")
-        }
-        Some(_) | None => command,
-    }
 }
 
 /// A condition keeps its `since` while truth and reason stay.

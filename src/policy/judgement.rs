@@ -77,3 +77,41 @@ pub fn proven(finding: Finding, evidence: Vec<String>, repair: Option<String>) -
     evidence.truncate(limits::EVIDENCE_LINES);
     Finding { evidence, repair, ..finding }
 }
+
+/// Commands that repair are meant for the instance that finds.
+pub fn for_instance(findings: &mut [Finding], user_instance: bool) {
+    for found in findings.iter_mut().filter(|_| user_instance) {
+        found.repair = found.repair.take().map(to_user_manager);
+    }
+}
+
+/// The same command for the user's own manager.
+fn to_user_manager(command: String) -> String {
+    let program = command.split(' ').next().unwrap_or_default();
+    let has_both = matches!(program, "systemctl" | "journalctl" | "steadfast" | "systemd-analyze");
+    match command.split_once(' ') {
+        Some((program, rest)) if has_both && !rest.starts_with("--user ") => {
+            format!("{program} --user {rest}")
+        }
+        Some(_) | None => command,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repairs_are_meant_for_the_instance() {
+        let of = |repair: &str, user| {
+            let found = finding(Code::HostStorm, Severity::Critical, "", Moment::default());
+            let mut found = [proven(found, Vec::new(), Some(repair.to_owned()))];
+            for_instance(&mut found, user);
+            found[0].repair.clone().unwrap_or_default()
+        };
+        assert_eq!(of("steadfast status", false), "steadfast status");
+        assert_eq!(of("steadfast status", true), "steadfast --user status");
+        assert_eq!(of("systemctl --user enable a.service", true), "systemctl --user enable a.service");
+        assert_eq!(of("loginctl enable-linger joe", true), "loginctl enable-linger joe");
+    }
+}

@@ -8,7 +8,7 @@ use crate::model::release::LinkReading;
 use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
-use crate::policy::judgement::{finding, proven};
+use crate::policy::judgement::{finding, for_instance, proven};
 use crate::policy::{alerts, health, incidents, operator, recovery, releases};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
@@ -194,5 +194,6 @@ pub fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
     let impaired = seen.impaired.iter();
     findings
         .extend(impaired.map(|((code, _), (at, why))| finding(*code, Severity::Warning, why.clone(), *at)));
+    for_instance(&mut findings, seen.host.user_instance);
     findings
 }

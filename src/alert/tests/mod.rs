@@ -55,7 +55,7 @@ fn alert(status: AlertStatus) -> Alert {
 }
 
 fn message(alerts: Vec<Alert>) -> Message {
-    Message { id: 7, host: "web1".to_owned(), alerts }
+    Message { id: 7, host: "web1".to_owned(), user_instance: false, alerts }
 }
 
 fn firing() -> Message {

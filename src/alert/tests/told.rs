@@ -20,6 +20,20 @@ fn a_message_is_read_on_a_phone() {
 }
 
 #[test]
+fn commands_are_meant_for_the_instance_that_tells() {
+    let now = moment(245_000);
+    let of_user = |message: Message| Message { user_instance: true, ..message };
+    let firing = words::body(&of_user(firing()), now);
+    let told = "More: steadfast --user incident 17\nAcknowledge: steadfast --user ack 17\n";
+    assert!(firing.ends_with(told), "{firing}");
+    let resolved = words::body(&of_user(resolved()), now);
+    assert!(resolved.ends_with("More: steadfast --user incident 17\n"), "{resolved}");
+    let many = words::body(&of_user(message(vec![alert(AlertStatus::Firing); 20])), now);
+    assert!(many.contains("All of them: steadfast --user status\n"), "{many}");
+    assert!(many.contains("Acknowledge: steadfast --user ack 17\n"), "{many}");
+}
+
+#[test]
 fn many_long_alerts_stay_within_the_limit_and_keep_what_to_do() {
     let mut long = alert(AlertStatus::Firing);
     long.summary = "ä\u{1b}[31m".repeat(2000);
