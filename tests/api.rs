@@ -70,11 +70,9 @@ impl Served {
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some((asked, reply)) = questions.recv().await {
-                let Asked::OfUnit(request) = asked else {
-                    panic!("{asked:?}");
-                };
-                let asked = (request.unit.to_string(), request.who, request.ask);
-                let _ = tell.send(asked);
+                if let Asked::OfUnit(request) = asked {
+                    let _ = tell.send((request.unit.to_string(), request.who, request.ask));
+                }
                 let _ = reply.send(answer.clone());
             }
         });
@@ -301,6 +299,17 @@ async fn a_failure_and_a_refusal_are_told_apart() {
     });
     let (status, body) = served.ask("POST", "/v1/units/horizon/recover", "").await;
     assert_eq!((status, &body["result"]), (500, &json!("failed")));
+}
+
+#[tokio::test]
+async fn an_incident_that_is_not_there_cannot_be_acknowledged() {
+    let mut served = Served::new(contract());
+    served.answer_with(Answer::NoIncident);
+    let (status, body) = served.ask("POST", "/v1/incidents/9/ack", "").await;
+    assert_eq!(status, 404);
+    assert_eq!(body["error"], "cannot find incident 9: there is none, or not any more");
+    let why = served.client().acknowledge(9).await.unwrap_err();
+    assert_eq!(why.to_string(), "cannot find incident 9: there is none, or not any more");
 }
 
 #[tokio::test]

@@ -164,6 +164,11 @@ async fn who_knows_of_an_incident_says_so() {
         shown(&served.run(&["ack", "17"]).await),
         "root knows of incident 17\n---- standard error\n---- exit status 0\n"
     );
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    drop(served.answer_with(Answer::NoIncident));
+    let missing = shown(&served.run(&["ack", "4"]).await);
+    assert!(missing.contains("cannot find incident 4: there is none, or not any more"), "{missing}");
+    assert!(missing.ends_with("exit status 3\n"), "as of `incident 4`: {missing}");
 }
 
 #[tokio::test]

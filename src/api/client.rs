@@ -39,7 +39,7 @@ pub enum Error {
     /// It was reached, and the conversation broke off.
     #[error("cannot get an answer from {socket}: {cause}")]
     Broken { socket: String, cause: String },
-    /// No such managed unit.
+    /// No such managed unit, or no such incident.
     #[error("{0}")]
     NotManaged(String),
     /// The caller may not do that.

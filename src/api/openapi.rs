@@ -126,7 +126,7 @@ fn change(schemas: &mut SchemaGenerator, summary: &str) -> Value {
         "200": answer("Done.", &reply),
         "400": answer("The request is wrong: how.", &failure),
         "403": answer("The caller may not change anything.", &failure),
-        "404": answer("Not a managed unit.", &failure),
+        "404": answer("No such managed unit, or no such incident.", &failure),
         "409": answer("Refused: why.", &reply),
         "500": answer("Tried, and it did not work: which step.", &reply),
         "503": answer("The supervisor is busy or stopping.", &failure),

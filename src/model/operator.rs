@@ -74,6 +74,8 @@ pub enum Answer {
     Refused { message: String },
     /// No such managed unit.
     NotManaged,
+    /// No such incident.
+    NoIncident,
     /// What became of a test, by sink.
     Tested(Vec<(String, Result<(), String>)>),
 }

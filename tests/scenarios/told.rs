@@ -89,6 +89,7 @@ fn said(answer: &Answer) -> String {
         Answer::Failed { message, .. } => format!("failed: {message}"),
         Answer::Refused { message } => format!("refused: {message}"),
         Answer::NotManaged => "not managed".to_owned(),
+        Answer::NoIncident => "no such incident".to_owned(),
         Answer::Tested(results) => {
             let sink = |(sink, result): &(String, Result<(), String>)| match result {
                 Ok(()) => format!("{sink} arrived"),

@@ -67,7 +67,7 @@ pub async fn acknowledge(
     let ask = AlertAsk::Acknowledge { incident };
     let what = format!("incident {incident}");
     let answer = answer(&shared, |id| Asked::OfAlerts(AlertRequest { id, who, ask }), &what).await?;
-    replied(&answer, &what)
+    if answer == Answer::NoIncident { Err(Fail::no_incident(incident)) } else { replied(&answer, &what) }
 }
 
 /// Tells every sink a test.
@@ -86,7 +86,7 @@ pub async fn test(
         Answer::Done { message, .. } | Answer::Failed { message, .. } | Answer::Refused { message } => {
             Err(Fail(StatusCode::CONFLICT, message))
         }
-        Answer::NotManaged => Err(unlike()),
+        Answer::NotManaged | Answer::NoIncident => Err(unlike()),
     }
 }
 

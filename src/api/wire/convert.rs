@@ -196,14 +196,14 @@ fn progress(name: &str, seen: &ProgressSeen) -> Progress {
 }
 
 impl Reply {
-    /// `None` for a unit that is not managed.
+    /// `None` for a unit that is not managed, or an incident that is not there.
     #[must_use]
     pub fn of(answer: &Answer) -> Option<Self> {
         let (result, message, steps) = match answer {
             Answer::Done { message, steps } => (ReplyResult::Done, message, steps.as_slice()),
             Answer::Failed { message, steps } => (ReplyResult::Failed, message, steps.as_slice()),
             Answer::Refused { message } => (ReplyResult::Refused, message, [].as_slice()),
-            Answer::NotManaged | Answer::Tested(_) => return None,
+            Answer::NotManaged | Answer::NoIncident | Answer::Tested(_) => return None,
         };
         Some(Self {
             result,

@@ -110,11 +110,11 @@ fn launch(
     state.seen.next_message = id.saturating_add(1);
     let until = turn.now.plus(sink.timeout.saturating_add(limits::DELIVERY_SLACK));
     sooner(wake, until);
-    let host = state.seen.host.name.clone();
+    let (host, user_instance) = (state.seen.host.name.clone(), state.seen.host.user_instance);
     if let Some(known) = state.seen.sinks.get_mut(&sink.name) {
         known.in_flight = Some(InFlight { message: id, until, news, test });
     }
-    turn.act(Action::SendAlert { sink: sink.clone(), message: Message { id, host, alerts } });
+    turn.act(Action::SendAlert { sink: sink.clone(), message: Message { id, host, user_instance, alerts } });
 }
 
 /// A delivery ended.
@@ -212,7 +212,7 @@ pub fn asked(state: &mut State, request: AlertRequest, turn: &mut Turn) {
 
 fn acknowledge(state: &mut State, id: u64, who: String, turn: &mut Turn) -> Answer {
     let Some(incident) = state.durable.incidents.get_mut(&id) else {
-        return Answer::Refused { message: format!("there is no incident {id}") };
+        return Answer::NoIncident;
     };
     if incident.resolved_at.is_some() {
         return Answer::Refused { message: format!("incident {id} is over") };
