@@ -1,4 +1,7 @@
-//! Whether a package manager is at work: one look at the locks that dpkg, apt, rpm and dnf hold, and at their databases.
+//! Whether a package manager is at work: one look at the locks that dpkg, apt, rpm and dnf hold, and at their databases;
+//! and which versions are installed.
+
+mod installed;
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -13,6 +16,8 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::model::cause::PackagesReading;
 use crate::model::moment::{Moment, millis};
+
+pub use installed::installed;
 
 /// Locked (`fcntl`) while packages are changed: dpkg by apt and its kin and by dpkg itself, then rpm in its two homes.
 const LOCKS: [&str; 4] = [

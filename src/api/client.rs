@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
-use super::wire::{Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit};
+use super::wire::{
+    BaselineBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit};
 
 /// Connecting takes no longer than this.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
@@ -160,6 +161,23 @@ impl Client {
             StatusCode::BAD_GATEWAY => self.parse(response).await,
             _ => self.read(response).await,
         }
+    }
+
+    /// Tells what a comparison with a baseline found.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn tell_baseline(&self, body: &BaselineBody) -> Result<Reply, Error> {
+        let body = serde_json::to_vec(body).map_err(|error| self.broken(error))?;
+        self.order("/v1/baseline", Body::from(body)).await
+    }
+
+    /// It is to be as it is now: what is worse than a baseline is accepted.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn accept_baseline(&self) -> Result<Reply, Error> {
+        self.order("/v1/baseline/accept", Body::empty()).await
     }
 
     /// The timeline as it grows: after the event with this id, or from now on.

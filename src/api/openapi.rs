@@ -5,7 +5,7 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::wire::{
-    Event, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Unit,
+    BaselineBody, Event, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Unit,
 };
 
 /// `GET /v1/openapi.json`.
@@ -47,7 +47,23 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
     if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), of_incidents(schemas)) {
         paths.extend(more);
     }
+    if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), of_baselines(schemas)) {
+        paths.extend(more);
+    }
     paths
+}
+
+fn of_baselines(schemas: &mut SchemaGenerator) -> Value {
+    let wanted = schemas.subschema_for::<BaselineBody>();
+    let mut told = change(schemas, "A comparison with a baseline: what is worse, or that nothing is.");
+    if let Some(fields) = told.as_object_mut() {
+        let body = json!({"required": true, "content": {"application/json": {"schema": wanted}}});
+        fields.insert("requestBody".to_owned(), body);
+    }
+    json!({
+        "/v1/baseline": {"post": told},
+        "/v1/baseline/accept": {"post": change(schemas, "What is worse than a baseline is to stay so.")},
+    })
 }
 
 fn of_incidents(schemas: &mut SchemaGenerator) -> Value {

@@ -1,6 +1,7 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
 mod audit;
+pub mod baseline;
 mod commands;
 mod heartbeat;
 mod journal;

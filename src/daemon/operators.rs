@@ -30,6 +30,7 @@ pub async fn pass_on(
                 let observation = match asked {
                     Asked::OfUnit(request) => Observation::OperatorAsked(request),
                     Asked::OfAlerts(request) => Observation::AlertsAsked(request),
+                    Asked::OfBaseline(request) => Observation::BaselineAsked(request),
                 };
                 if inbox.send(observation).await.is_err() {
                     return;

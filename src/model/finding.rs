@@ -170,6 +170,8 @@ codes! {
     HostStateDamaged = "host-state-damaged",
     /// The kernel does not tell of changed files: they are noticed by the slow readings only.
     HostFilesUnwatched = "host-files-unwatched",
+    /// Something that worked before an upgrade does not any more.
+    HostWorseThanBaseline = "host-worse-than-baseline",
 }
 
 /// A named problem with evidence.

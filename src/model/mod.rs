@@ -8,6 +8,7 @@
 
 pub mod action;
 pub mod alert;
+pub mod baseline;
 pub mod boot;
 pub mod cause;
 pub mod change;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::baseline::WorseLine;
 use super::unit::UnitName;
 
 /// A request that changes something. Who may ask was settled by the socket's peer credentials.
@@ -20,6 +21,7 @@ pub struct Request {
 pub enum Asked {
     OfUnit(Request),
     OfAlerts(AlertRequest),
+    OfBaseline(BaselineRequest),
 }
 
 impl Asked {
@@ -29,6 +31,7 @@ impl Asked {
         match self {
             Self::OfUnit(request) => request.id,
             Self::OfAlerts(request) => request.id,
+            Self::OfBaseline(request) => request.id,
         }
     }
 }
@@ -50,6 +53,25 @@ pub enum AlertAsk {
     Acknowledge { incident: u64 },
     /// Tell every sink a test.
     Test,
+}
+
+/// A request about what is worse than a baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaselineRequest {
+    /// Names the waiting caller.
+    pub id: u64,
+    /// `root`, `anna (uid 1000)`.
+    pub who: String,
+    pub ask: BaselineAsk,
+}
+
+/// What became of a comparison.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaselineAsk {
+    /// Compared with this baseline, this is worse; nothing: all is well again.
+    Told { baseline: String, lines: Vec<WorseLine> },
+    /// It is to be as it is now.
+    Accept,
 }
 
 /// The operator's commands.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::alert::{SinkSeen, TestAsked};
+use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
 use super::finding::{Code, Condition, ConditionKind, Finding};
@@ -44,6 +45,8 @@ pub struct Meta {
     pub boot_id: String,
     /// The next order or incident.
     pub next_id: u64,
+    /// What is worse than before an upgrade, until it is well again or accepted.
+    pub worse: Option<Worse>,
 }
 
 /// What is remembered of one unit.

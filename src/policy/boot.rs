@@ -7,6 +7,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Mismatch, SaveFailure, State};
 use crate::model::unit::{LoadState, ManagerState, UnitFileState, UnitName};
+use crate::policy::baseline;
 use crate::policy::enablement;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
@@ -51,6 +52,7 @@ pub fn unit_files_changed(state: &mut State, units: &[UnitName], turn: &mut Turn
         .seen
         .units
         .keys()
+        .chain(baseline::told::disabled(state))
         .filter(|unit| units.iter().any(|hint| concerns(hint, unit)))
         .cloned()
         .collect();
@@ -71,7 +73,8 @@ fn concerns(hint: &UnitName, unit: &UnitName) -> bool {
 
 fn read_enablement(state: &mut State, turn: &mut Turn) {
     let local = |unit: &&UnitName| !unit.is_dependency();
-    let units: Vec<UnitName> = state.seen.units.keys().filter(local).cloned().collect();
+    let lost = baseline::told::disabled(state);
+    let units: Vec<UnitName> = state.seen.units.keys().filter(local).chain(lost).cloned().collect();
     if !units.is_empty() {
         turn.act(Action::ReadEnablement { units });
     }
@@ -80,6 +83,7 @@ fn read_enablement(state: &mut State, turn: &mut Turn) {
 
 /// The enablement of a unit, asked afresh.
 pub fn enablement_read(state: &mut State, unit: &UnitName, read: UnitFileState, turn: &mut Turn) {
+    baseline::told::enablement_read(state, unit, &read, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };

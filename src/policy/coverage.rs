@@ -186,7 +186,8 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::HostStateUnsaved
         | Code::HostStateVolatile
         | Code::HostStateDamaged
-        | Code::HostFilesUnwatched => false,
+        | Code::HostFilesUnwatched
+        | Code::HostWorseThanBaseline => false,
     }
 }
 

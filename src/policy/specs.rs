@@ -12,7 +12,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{incidents, limits, tally};
+use crate::policy::{baseline, incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -124,6 +124,7 @@ fn shift(durable: &mut Durable, now: Moment) {
         incident.changes.iter_mut().for_each(|change| to_now(&mut change.at));
         incident.told.values_mut().for_each(|told| to_now(&mut told.at));
     }
+    durable.meta.worse.iter_mut().for_each(|worse| to_now(&mut worse.since));
     durable.events.values_mut().for_each(|event| to_now(&mut event.at));
     durable.links.values_mut().flatten().for_each(|target| to_now(&mut target.from));
 }
@@ -192,8 +193,10 @@ pub fn watch(state: &State, turn: &mut Turn) {
             HoldKind::Operator { .. } | HoldKind::ManualStop => None,
         }
     });
+    // What an upgrade stopped is followed until it is back.
+    let others = stopped_with.chain(baseline::told::down(state));
     turn.act(Action::WatchUnits {
-        units: managed.clone().filter(|unit| !unit.is_dependency()).chain(stopped_with).cloned().collect(),
+        units: managed.clone().filter(|unit| !unit.is_dependency()).chain(others).cloned().collect(),
         patterns: patterns(&state.seen.specs),
     });
 }

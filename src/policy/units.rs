@@ -9,12 +9,13 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSett
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
 use crate::policy::{
-    boot, health, impact, incidents, limits, operator, progress, recovery, releases, transitions,
+    baseline, boot, health, impact, incidents, limits, operator, progress, recovery, releases, transitions,
 };
 
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
     transitions::release_others(state, unit, &reading, turn);
+    baseline::told::read(state, unit, &reading, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };

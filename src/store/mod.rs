@@ -1,5 +1,6 @@
 //! Durable state in an embedded SQLite database. One thread owns the connection; a save is one synced transaction.
 
+pub mod baselines;
 mod database;
 mod history;
 mod keeper;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
 use crate::model::finding::{Code, Severity};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
@@ -17,7 +18,9 @@ use crate::model::unit::UnitName;
 use super::record::{Record, field, object, record, unlike, words};
 
 record!(Moment { boot_ms, wall_ms });
-record!(Meta { boot_id, next_id });
+record!(Meta { boot_id, next_id, worse });
+record!(Worse { baseline, since, lines });
+record!(WorseLine { severity, message, evidence, unit, lost, repair });
 record!(UnitDurable {
     hold,
     recovery,
@@ -92,6 +95,11 @@ words!(EventKind {
     Ran = "ran",
     Measured = "measured",
     Told = "told",
+});
+words!(Lost {
+    Running = "running",
+    Enabled = "enabled",
+    Other = "other",
 });
 words!(OrderKind {
     Start = "start",

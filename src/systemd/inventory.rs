@@ -16,6 +16,8 @@ use super::proxies::ManagerProxy;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Kinds of unit that people enable and expect to work. Of others only those that failed.
 const KINDS: [&str; 4] = ["service", "socket", "timer", "path"];
+/// Kinds of unit that are there because something is mounted.
+const MOUNTS: [&str; 3] = ["mount", "automount", "swap"];
 /// States of unit files that mean that somebody wants the unit.
 const WANTED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runtime"];
 
@@ -24,6 +26,21 @@ const WANTED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runti
 /// # Errors
 /// The service manager cannot be reached.
 pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
+    among(instance, &KINDS).await
+}
+
+/// The same with what is mounted.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn with_mounts(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
+    let mut kinds = KINDS.to_vec();
+    kinds.extend(MOUNTS);
+    among(instance, &kinds).await
+}
+
+async fn among(instance: Instance, kinds: &[&str]) -> Result<BTreeSet<UnitName>, BusError> {
+    let expected = |unit: &UnitName| kinds.contains(&unit.kind());
     let connection = bus::connect(instance).await?;
     let lists = async {
         let manager = ManagerProxy::new(&connection).await?;
@@ -48,8 +65,4 @@ pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
     }
     units.retain(|unit| !unit.as_str().starts_with(PREFIX));
     Ok(units)
-}
-
-fn expected(unit: &UnitName) -> bool {
-    KINDS.contains(&unit.kind())
 }

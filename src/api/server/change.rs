@@ -73,7 +73,7 @@ pub async fn name_of(shared: &Shared, peer: Peer) -> Result<String, Fail> {
     who.map_err(|sentence| Fail(StatusCode::FORBIDDEN, sentence))
 }
 
-async fn read(body: Body) -> Result<Bytes, Fail> {
+pub async fn read(body: Body) -> Result<Bytes, Fail> {
     let read = timeout(BODY_TIME, to_bytes(body, BODY_MAX)).await;
     let read = read.map_err(|_| {
         let sentence = format!("cannot read the body: not complete within {} s", BODY_TIME.as_secs());

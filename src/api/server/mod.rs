@@ -4,6 +4,7 @@
 //! caller costs at most one of `CONNECTIONS_MAX` connections for a bounded time, and the last
 //! `CONNECTIONS_RESERVED` are kept for those who own the daemon.
 
+mod baseline;
 mod change;
 mod door;
 mod events;

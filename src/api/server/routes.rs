@@ -8,7 +8,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 
 use super::fail::Fail;
-use super::{Shared, change, events, incidents, metrics};
+use super::{Shared, baseline, change, events, incidents, metrics};
 use crate::api::openapi;
 use crate::api::wire::{Health, Status, Unit};
 use crate::model::snapshot::{Snapshot, UnitStatus};
@@ -26,6 +26,8 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/incidents/{id}", get(incidents::one))
         .route("/v1/incidents/{id}/ack", post(incidents::acknowledge))
         .route("/v1/alerts/test", post(incidents::test))
+        .route("/v1/baseline", post(baseline::told))
+        .route("/v1/baseline/accept", post(baseline::accept))
         .route("/v1/events", get(events::events))
         .route("/v1/openapi.json", get(async || Json(openapi::document())))
         .route("/healthz", get(health))

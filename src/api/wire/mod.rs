@@ -3,6 +3,7 @@
 //! Names are the contract's; fields may be added, none renamed. The model has no serde on purpose:
 //! `convert` and `fields` are the one place where it meets the wire.
 
+mod baseline;
 mod convert;
 mod fields;
 mod incident;
@@ -15,6 +16,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use baseline::{
+    BaselineBody, BaselineDiff, BaselineDifference, BaselineGravity, BaselineHead, BaselineList, BaselineLost,
+    BaselineWorse,
+};
 pub use incident::{
     Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, Tested, TestedSink, ToldSink,
 };

@@ -1,6 +1,7 @@
 //! What people read: pure functions from the wire's picture to text.
 
 pub mod audit;
+pub mod baseline;
 pub mod details;
 pub mod explain;
 mod grid;

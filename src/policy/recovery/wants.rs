@@ -120,7 +120,8 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::HostStateUnsaved
         | Code::HostStateVolatile
         | Code::HostStateDamaged
-        | Code::HostFilesUnwatched => None,
+        | Code::HostFilesUnwatched
+        | Code::HostWorseThanBaseline => None,
     }
 }
 
