@@ -16,7 +16,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::wire::{
-    BaselineBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit};
+    BaselineBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit,
+};
 
 /// Connecting takes no longer than this.
 const CONNECT_TIME: Duration = Duration::from_secs(5);

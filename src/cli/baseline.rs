@@ -107,7 +107,8 @@ async fn save(options: &Options, terminal: &Terminal, save: Save) -> anyhow::Res
         count(taken.packages.len(), "package"),
     ];
     let name = &taken.head.name;
-    let mut text = format!("{name}: {} are kept in {path} ({} kB)\n", counts.join(", "), bytes.div_ceil(1000));
+    let mut text =
+        format!("{name}: {} are kept in {path} ({} kB)\n", counts.join(", "), bytes.div_ceil(1000));
     for sentence in taken.untold.iter().chain(&taken.beyond) {
         text.push_str(&format!("not in it: {}\n", clean(sentence)));
     }

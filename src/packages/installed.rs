@@ -69,7 +69,9 @@ impl Package {
         let version = match self.status.rsplit(' ').next().unwrap_or_default() {
             // What waits for another's trigger is installed.
             "installed" | "triggers-awaited" | "triggers-pending" => self.version,
-            half @ ("half-installed" | "unpacked" | "half-configured") => format!("{} ({half})", self.version),
+            half @ ("half-installed" | "unpacked" | "half-configured") => {
+                format!("{} ({half})", self.version)
+            }
             _ => return,
         };
         // A library may be there for several machines: one line each.
@@ -101,9 +103,14 @@ mod tests {
         std::fs::create_dir_all(root.path().join("var/lib/dpkg")).expect("a folder");
         std::fs::write(root.path().join("var/lib/dpkg/status"), LIST).expect("written");
         let read = installed(root.path()).expect("read");
-        let told: Vec<(&str, &str)> = read.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
-        let wanted =
-            [("libc6", "2.36-9"), ("libc6:i386", "2.36-9"), ("memcached", "1.6.18-1"), ("torn", "2 (half-configured)")];
+        let told: Vec<(&str, &str)> =
+            read.iter().map(|(name, version)| (name.as_str(), version.as_str())).collect();
+        let wanted = [
+            ("libc6", "2.36-9"),
+            ("libc6:i386", "2.36-9"),
+            ("memcached", "1.6.18-1"),
+            ("torn", "2 (half-configured)"),
+        ];
         assert_eq!(told, wanted);
     }
 }

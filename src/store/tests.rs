@@ -10,6 +10,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::history::Wanted;
@@ -207,9 +208,23 @@ fn past_target() -> impl Strategy<Value = PastTarget> {
     (text(), file(), moment()).prop_map(|(path, id, from)| PastTarget { path, id, from })
 }
 
+fn worse() -> impl Strategy<Value = Worse> {
+    let unit = option::of(text().prop_map(UnitName));
+    let line = (text(), vec(text(), 0..3), unit, select(vec![Lost::Running, Lost::Enabled, Lost::Other]));
+    let line = line.prop_map(|(message, evidence, unit, lost)| WorseLine {
+        severity: Severity::Warning,
+        repair: evidence.first().cloned(),
+        message,
+        evidence,
+        unit,
+        lost,
+    });
+    (text(), moment(), vec(line, 0..3)).prop_map(|(baseline, since, lines)| Worse { baseline, since, lines })
+}
+
 /// Few keys, so that one state after another changes and deletes what was there.
 fn durable() -> impl Strategy<Value = Durable> {
-    let meta = ("[0-9a-f]{8}", any::<u64>());
+    let meta = ("[0-9a-f]{8}", any::<u64>(), option::of(worse()));
     let unit_name = select(vec!["a.service", "b@1.service", "ü.timer"]).prop_map(UnitName::from);
     let id = prop_oneof![0_u64..3, Just(u64::MAX)];
     let link = select(vec!["/srv/app/current", "/srv/b/c"]).prop_map(str::to_owned);
@@ -219,8 +234,8 @@ fn durable() -> impl Strategy<Value = Durable> {
         btree_map(id, incident(), 0..3),
         btree_map(link, vec(past_target(), 0..3), 0..3),
     )
-        .prop_map(|((boot_id, next_id), units, incidents, links)| Durable {
-            meta: Meta { boot_id, next_id },
+        .prop_map(|((boot_id, next_id, worse), units, incidents, links)| Durable {
+            meta: Meta { boot_id, next_id, worse },
             units,
             incidents,
             links,
@@ -297,7 +312,7 @@ fn sample() -> Durable {
     };
     let incident = Incident::new(4, Some(UnitName::from("horizon.service")), &cause, at);
     Durable {
-        meta: Meta { boot_id: "b".to_owned(), next_id: 5 },
+        meta: Meta { boot_id: "b".to_owned(), next_id: 5, worse: None },
         units: BTreeMap::from([(UnitName::from("horizon.service"), UnitDurable::default())]),
         incidents: BTreeMap::from([(4, incident)]),
         links: BTreeMap::new(),

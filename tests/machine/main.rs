@@ -7,6 +7,7 @@
 mod alerts;
 mod attribution;
 mod audit;
+mod baseline;
 mod boot;
 mod commands;
 mod crowd;

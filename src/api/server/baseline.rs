@@ -42,7 +42,9 @@ fn told_of(body: &Bytes) -> Result<BaselineAsk, String> {
     let lines: Vec<WorseLine> = body.worse.into_iter().take(LINES_MAX).map(Into::into).map(bounded).collect();
     let baseline = cut(&body.baseline);
     if baseline.is_empty() {
-        return Err("cannot take the comparison: \"baseline\" is empty; name what was compared with".to_owned());
+        return Err(
+            "cannot take the comparison: \"baseline\" is empty; name what was compared with".to_owned()
+        );
     }
     Ok(BaselineAsk::Told { baseline, lines })
 }

@@ -17,8 +17,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use baseline::{
-    BaselineBody, BaselineDiff, BaselineDifference, BaselineGravity, BaselineHead, BaselineList, BaselineLost,
-    BaselineWorse,
+    BaselineBody, BaselineDiff, BaselineDifference, BaselineGravity, BaselineHead, BaselineList,
+    BaselineLost, BaselineWorse,
 };
 pub use incident::{
     Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, Tested, TestedSink, ToldSink,

@@ -106,8 +106,7 @@ pub async fn take(user: bool, head: Head, also: &[String]) -> anyhow::Result<Bas
         BTreeMap::new()
     });
     let programs = programs(&reading);
-    let files: BTreeSet<String> =
-        statuses.values().flat_map(|status| files(status, &programs)).collect();
+    let files: BTreeSet<String> = statuses.values().flat_map(|status| files(status, &programs)).collect();
     let owners = spawn_blocking(move || {
         let files: Vec<&str> = files.iter().map(String::as_str).collect();
         host::owner(Path::new("/"), &files)
@@ -134,10 +133,7 @@ pub async fn take(user: bool, head: Head, also: &[String]) -> anyhow::Result<Bas
 type Statuses = BTreeMap<UnitName, std::sync::Arc<UnitStatus>>;
 
 /// Every unit of note, as the same policy sees it, without the questions of probes.
-async fn units(
-    user: bool,
-    also: &[String],
-) -> anyhow::Result<(Statuses, Option<BootReading>, Vec<String>)> {
+async fn units(user: bool, also: &[String]) -> anyhow::Result<(Statuses, Option<BootReading>, Vec<String>)> {
     let (instance, directories) =
         if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
     let Loaded { settings, mut specs, .. } = Loader::new(directories).load();
@@ -197,7 +193,8 @@ fn unit(
     let verdict = told.map(|boot| boot_verdict(name, &settings, status.enablement.as_ref(), boot));
     let packages: BTreeSet<&String> =
         files(status, programs).iter().filter_map(|file| owners.get(file)).collect();
-    let releases = status.links.iter().filter(|link| link.target.is_some() || missing(link.problem.as_deref()));
+    let releases =
+        status.links.iter().filter(|link| link.target.is_some() || missing(link.problem.as_deref()));
     UnitThen {
         found: reading.is_none_or(|reading| reading.load != LoadState::NotFound),
         active: reading.map_or(ActiveState::Other, |reading| reading.active),

@@ -118,9 +118,8 @@ fn same(one: &Port, other: &Port) -> bool {
 
 /// The same holder has another port of those that the kernel gives, or another name with a random part.
 fn moved(port: &Port, of: &Baseline, other: &Baseline) -> bool {
-    let alike = |now: &&Port| {
-        now.protocol == port.protocol && now.unit == port.unit && now.program == port.program
-    };
+    let alike =
+        |now: &&Port| now.protocol == port.protocol && now.unit == port.unit && now.program == port.program;
     let mut candidates = other.ports.iter().filter(alike);
     match port.protocol {
         Protocol::Unix => {
@@ -129,8 +128,7 @@ fn moved(port: &Port, of: &Baseline, other: &Baseline) -> bool {
         }
         Protocol::Tcp | Protocol::Udp => {
             ephemeral(port, of)
-                && candidates
-                    .any(|now| ephemeral(now, other) && host(&now.address) == host(&port.address))
+                && candidates.any(|now| ephemeral(now, other) && host(&now.address) == host(&port.address))
         }
     }
 }
@@ -158,8 +156,7 @@ fn rests(port: &Port, before: &Baseline, after: &Baseline) -> bool {
         return false;
     };
     let (then, now) = (before.units.get(unit.as_str()), after.units.get(unit.as_str()));
-    let ended = |now: &crate::model::baseline::UnitThen| {
-        now.active == crate::model::unit::ActiveState::Inactive
-    };
+    let ended =
+        |now: &crate::model::baseline::UnitThen| now.active == crate::model::unit::ActiveState::Inactive;
     then.zip(now).is_some_and(|(then, now)| ended(now) && may_rest(unit.as_str(), then, now, after))
 }

@@ -33,13 +33,7 @@ pub fn asked(state: &mut State, request: BaselineRequest, turn: &mut Turn) {
 }
 
 /// A comparison replaces the one before.
-fn told(
-    state: &mut State,
-    baseline: String,
-    lines: Vec<WorseLine>,
-    who: &str,
-    turn: &mut Turn,
-) -> String {
+fn told(state: &mut State, baseline: String, lines: Vec<WorseLine>, who: &str, turn: &mut Turn) -> String {
     // A managed unit that is down, or off, is found, told and brought back by itself.
     let kept = |line: &WorseLine| match (&line.unit, line.lost) {
         (Some(unit), Lost::Running | Lost::Enabled) => !state.seen.units.contains_key(unit),

@@ -132,10 +132,8 @@ fn off(pair: &Pair<'_>) -> Option<Difference> {
     if !was || !known || is {
         return None;
     }
-    let message = format!(
-        "{name} was {}, is {}: the next boot will not start it",
-        then.enablement, now.enablement
-    );
+    let message =
+        format!("{name} was {}, is {}: the next boot will not start it", then.enablement, now.enablement);
     let masked = now.enablement.starts_with("masked");
     let unmask = if masked { format!("systemctl{user} unmask {name}; ") } else { String::new() };
     let repair = Some(format!("{unmask}systemctl{user} enable {name}"));

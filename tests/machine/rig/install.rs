@@ -7,6 +7,7 @@ use super::Machine;
 use super::files::set_mode;
 
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/units");
+const HOOKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/hooks");
 /// Names the program to install where Cargo does not: in an example, and to test another build.
 const PROGRAM_VARIABLE: &str = "STEADFAST_RIG_PROGRAM";
 
@@ -33,6 +34,13 @@ impl Machine {
             placed += 1;
         }
         assert!(placed > 0, "there is nothing in {}", units.display());
+    }
+
+    /// Puts the hooks of package managers in force, as `make install` does.
+    #[track_caller]
+    pub fn install_hooks(&self) {
+        self.place(&Path::new(HOOKS).join("package-hook"), "/usr/lib/steadfast/package-hook", 0o755);
+        self.place(&Path::new(HOOKS).join("80steadfast"), "/etc/apt/apt.conf.d/80steadfast", 0o644);
     }
 
     /// Copies a file of the host to the machine's disk. A running program is replaced as a package manager does it, by rename.
