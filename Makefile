@@ -22,6 +22,10 @@ BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
 SHARE := $(DESTDIR)$(PREFIX)/share
 ETC := $(DESTDIR)/etc/steadfast
+# The hook of apt takes effect where apt reads it, as those of needrestart and etckeeper do; it is the one file below /etc
+# that `install` writes and `uninstall` removes: a hook of a program that is gone has no place there. An apt that is not
+# there gets none, and a hook that the admin changed stays as it is.
+APT := $(DESTDIR)/etc/apt/apt.conf.d
 # All that `install` puts below PREFIX, and `uninstall` removes. What is below /etc and /var belongs to the admin.
 INSTALLED := \
 	$(BIN)/steadfast \
@@ -38,6 +42,9 @@ INSTALLED := \
 	$(SHARE)/steadfast/unit.schema.json \
 	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
 	$(patsubst config/prometheus/%,$(SHARE)/steadfast/prometheus/%,$(wildcard config/prometheus/*)) \
+	$(patsubst config/hooks/%,$(SHARE)/steadfast/hooks/%,$(filter-out config/hooks/package-hook,$(wildcard config/hooks/*))) \
+	$(LIB)/steadfast/package-hook \
+	$(APT)/80steadfast \
 	$(SHARE)/doc/steadfast/README.md \
 	$(SHARE)/doc/steadfast/findings.md
 
@@ -111,6 +118,14 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
 	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
 	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
+	install -D -m 0755 -t $(LIB)/steadfast config/hooks/package-hook
+	install -D -m 0644 -t $(SHARE)/steadfast/hooks config/hooks/{80steadfast,*.action,*.actions}
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/steadfast/package-hook
+	sed -i 's,/usr/lib/steadfast,$(PREFIX)/lib/steadfast,' $(SHARE)/steadfast/hooks/*
+	@if [ -d $(APT) ] && [ ! -e $(APT)/80steadfast ]; then \
+	  echo 'install $(APT)/80steadfast'; \
+	  install -m 0644 $(SHARE)/steadfast/hooks/80steadfast $(APT)/80steadfast; \
+	fi
 	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
 	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
 	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
@@ -133,7 +148,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
 	rm -f $(INSTALLED)
-	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus} $(SHARE)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
+	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus,hooks} $(SHARE)/steadfast $(LIB)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
 	@if $(LIVE); then systemctl daemon-reload; journalctl --update-catalog; fi
 	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
 

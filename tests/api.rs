@@ -18,10 +18,11 @@ use pictures::TEN_O_CLOCK;
 use serde_json::{Value, json};
 use steadfast::api::client::{Client, Error, Events};
 use steadfast::api::server::{HistoryQuestion, Question, serve, serve_reading};
-use steadfast::api::wire::{Event, ReplyResult, State, Status};
+use steadfast::api::wire::{BaselineBody, Event, ReplyResult, State, Status};
+use steadfast::model::baseline::Lost;
 use steadfast::model::finding::Code;
 use steadfast::model::incident::EventKind;
-use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
+use steadfast::model::operator::{Answer, Ask, Asked, BaselineAsk, Step, StepName, StepResult};
 use steadfast::model::snapshot::Snapshot;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -256,6 +257,44 @@ async fn health_is_told_of_steadfast_itself() {
     let (status, body) = served.ask("GET", "/healthz", "").await;
     assert_eq!(status, 503);
     assert_eq!(body["reasons"][0], reason);
+}
+
+#[tokio::test]
+async fn a_comparison_is_passed_on_whole_and_one_that_is_none_is_refused() {
+    let mut served = Served::new(pictures::zoo(TEN_O_CLOCK));
+    let mut questions = served.questions.take().unwrap();
+    let worse = json!({"severity": "critical", "unit": "shop.service", "lost": "running",
+        "message": "shop.service was active (running), is inactive (dead)", "evidence": ["shop 1 -> 2"],
+        "repair": "systemctl start shop.service"});
+    let body: BaselineBody = serde_json::from_value(json!({"baseline": "apt-1", "worse": [worse]})).unwrap();
+    let client = served.client();
+    let asking = tokio::spawn(async move {
+        let told = client.tell_baseline(&body).await.unwrap();
+        (told, client.accept_baseline().await.unwrap())
+    });
+    let mut asked = Vec::new();
+    for _ in 0..2 {
+        let (question, reply) = questions.recv().await.unwrap();
+        let Asked::OfBaseline(request) = question else {
+            panic!("{question:?}");
+        };
+        assert_eq!(request.who, "root");
+        let _ = reply.send(Answer::Done { message: "noted".to_owned(), steps: Vec::new() });
+        asked.push(request.ask);
+    }
+    let (told, accepted) = asking.await.unwrap();
+    assert_eq!((told.message.as_str(), accepted.result), ("noted", ReplyResult::Done));
+    let [BaselineAsk::Told { baseline, lines }, BaselineAsk::Accept] = &asked[..] else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((baseline.as_str(), lines.len()), ("apt-1", 1));
+    assert_eq!(
+        (lines[0].lost, lines[0].unit.as_ref().map(ToString::to_string)),
+        (Lost::Running, Some("shop.service".to_owned()))
+    );
+    let (status, answer) = served.ask("POST", "/v1/baseline", r#"{"baseline": "apt-1"}"#).await;
+    assert_eq!(status, 400);
+    assert!(answer["error"].as_str().unwrap().contains("missing field `worse`"), "{answer}");
 }
 
 #[tokio::test]

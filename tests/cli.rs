@@ -11,9 +11,9 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use pictures::{TEN_O_CLOCK, ago};
 use steadfast::api::server::{HistoryQuestion, Question, serve};
-use steadfast::api::wire::{Status, Time, Unit};
+use steadfast::api::wire::{BaselineDiff, Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
-use steadfast::cli::render::{Look, audit, details, explain, overview, plugin, probes};
+use steadfast::cli::render::{Look, audit, baseline, details, explain, overview, plugin, probes};
 use steadfast::clock;
 use steadfast::model::finding::{ConditionKind, Truth};
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
@@ -469,6 +469,74 @@ fn the_audit_groups_by_severity_and_says_what_repairs() {
     let well = Status::of(&pictures::of(Vec::new(), TEN_O_CLOCK));
     let page = audit::audit(&look(100, 40), &well, &[]);
     assert!(page.starts_with("● web1: nothing to report"), "{page}");
+}
+
+/// A comparison as the program prints it as JSON.
+fn compared(differences: serde_json::Value) -> BaselineDiff {
+    let head = |name: &str, taken_at: &str| serde_json::json!({"name": name, "host": "web1", "boot_id": "b", "taken_at": taken_at, "by": "root", "before": "apt"});
+    let found = serde_json::json!({"version": 1, "host": "web1", "rebooted": false, "untold": [], "beyond": [],
+        "before": head("apt-2026-11-20T09-58-00", "2026-11-20T09:58:00.000Z"),
+        "after": head("now", "2026-11-20T10:00:00.000Z"), "differences": differences});
+    serde_json::from_value(found).unwrap()
+}
+
+#[test]
+fn a_comparison_lists_the_gravest_first_and_says_what_next() {
+    let line = |gravity: &str, message: &str, repair: Option<&str>| {
+        serde_json::json!({"gravity": gravity, "unit": null, "lost": "other", "message": message,
+            "evidence": if gravity == "critical" { vec!["its package changed: memcached 1.6.18 -> 1.6.19"] } else { vec![] },
+            "repair": repair})
+    };
+    let found = compared(serde_json::json!([
+        line(
+            "critical",
+            "memcached.service was active (running), is inactive (dead)",
+            Some("systemctl start memcached.service")
+        ),
+        line("warning", "a process outside every service is gone: /srv/worker (uid 1000)", None),
+        line("note", "12 packages changed: apt 2.6.0 -> 2.6.1, bash 5.2-1 -> 5.2-2 and 10 more", None),
+    ]));
+    insta::assert_snapshot!(baseline::compared(
+        &look(100, 40),
+        &found,
+        Some("worse than apt-2026-11-20T09-58-00")
+    ));
+    let same = baseline::compared(&look(100, 40), &compared(serde_json::json!([])), None);
+    assert_eq!(same, "● web1: nothing is worse than in apt-2026-11-20T09-58-00 (taken 2m ago).\n");
+}
+
+#[test]
+fn baselines_are_named_safely_and_missed_by_name() {
+    let state = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = command(Path::new("/nonexistent"), arguments)
+            .env("STEADFAST_STATE_DIR", state.path())
+            .output()
+            .unwrap();
+        (
+            output.status.code().unwrap(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    assert_eq!(run(&["baseline"]).0, 64);
+    assert_eq!(run(&["baseline", "save", "x", "--before", "apt"]).0, 64);
+    assert_eq!(run(&["baseline", "save", "--before", "../apt"]).0, 64);
+    assert_eq!(run(&["baseline", "diff", "x", "--against", "y", "--tell"]).0, 64);
+    assert_eq!(
+        run(&["baseline", "list"]),
+        (0, "no baseline is kept; take one: steadfast baseline save\n".to_owned())
+    );
+    for (arguments, told) in [
+        (&["baseline", "save", "../x"][..], "cannot name a baseline"),
+        (&["baseline", "diff"][..], "there is none yet (steadfast baseline save)"),
+        (&["baseline", "diff", "--newest", "apt"][..], "none was taken before apt"),
+        (&["baseline", "show", "x"][..], "cannot find the baseline x: there is none in"),
+        (&["baseline", "delete", "x"][..], "cannot find the baseline x"),
+    ] {
+        let (code, said) = run(arguments);
+        assert!(code == 3 && said.contains(told), "{arguments:?}: {code} {said}");
+    }
+    assert!(!state.path().join("baselines").exists(), "nothing was written");
 }
 
 #[test]

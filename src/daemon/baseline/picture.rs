@@ -98,7 +98,12 @@ fn whoami() -> String {
 pub async fn take(user: bool, head: Head, also: &[String]) -> anyhow::Result<Baseline> {
     let (processes, installed) =
         (spawn_blocking(host::read), spawn_blocking(|| packages::installed(Path::new("/"))));
-    let (statuses, boot, mut untold) = units(user, also).await?;
+    let (mut statuses, boot, mut untold) = units(user, also).await?;
+    // Mounted by the kernel, by a program or by hand: no unit file says that it should be.
+    statuses.retain(|name, status| {
+        let named = status.settings.as_ref().is_some_and(|known| !known.fragment.is_empty());
+        name.kind() != "mount" || named || also.iter().any(|known| known == name.as_str())
+    });
     let reading = processes.await.context("cannot look over the processes")?;
     let mut beyond = Vec::new();
     let packages = installed.await?.unwrap_or_else(|why| {
@@ -117,7 +122,9 @@ pub async fn take(user: bool, head: Head, also: &[String]) -> anyhow::Result<Bas
         .iter()
         .map(|(name, status)| (name.to_string(), unit(name, status, boot.as_ref(), &programs, &owners)))
         .collect();
-    untold.extend(reading.untold.iter().cloned());
+    // What others have open is no matter of a user's own picture.
+    let matters = |sentence: &&String| !(user && sentence.ends_with("they are not ours to read"));
+    untold.extend(reading.untold.iter().filter(matters).cloned());
     Ok(Baseline {
         head,
         units,
