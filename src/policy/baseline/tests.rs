@@ -1,6 +1,7 @@
 //! The comparison as a table of cases: what makes a line and what makes none; and what is told of it.
 
 use super::*;
+use crate::model::action::Action;
 use crate::model::baseline::{Head, Port, ReleaseThen, UnitThen, WorseLine};
 use crate::model::boot::BootVerdict;
 use crate::model::finding::{Code, Severity};
@@ -350,13 +351,13 @@ fn line(unit: &str, lost: Lost) -> WorseLine {
 fn ask(state: &mut State, ask: BaselineAsk) -> String {
     let mut turn = Turn::new(NOW);
     told::asked(state, BaselineRequest { id: 1, who: "root".to_owned(), ask }, &mut turn);
-    let answer = turn.actions.into_iter().find_map(|action| match action {
-        crate::model::action::Action::AnswerOperator { answer: Answer::Done { message, .. }, .. } => {
-            Some(message)
+    let answered = |action| {
+        if let Action::AnswerOperator { answer: Answer::Done { message, .. }, .. } = action {
+            return Some(message);
         }
-        _ => None,
-    });
-    answer.expect("one answer")
+        None
+    };
+    turn.actions.into_iter().find_map(answered).expect("one answer")
 }
 
 fn compared(lines: &[WorseLine]) -> BaselineAsk {
