@@ -213,3 +213,22 @@ fn memcached_that_nobody_manages_and_an_upgrade_stopped_is_in_the_list_until_it_
     assert_eq!(output.code, Some(2));
     assert!(output.stderr.contains("nobody was told: cannot reach the supervisor"), "{}", output.stderr);
 }
+
+#[test]
+fn a_hook_that_cannot_do_its_work_fails_no_transaction() {
+    let machine = Machine::boot("hooked");
+    machine.install_hooks();
+    machine.sh(PACKAGES);
+    // Not installed, or not any more.
+    let output = machine.try_sh("apt-get install -y -q /srv/shop_1.6.18.deb 2>&1");
+    assert!(output.ok() && !output.stdout.contains("steadfast"), "{output:?}");
+    // It hangs, deaf to a polite word.
+    machine.write_program(
+        "/usr/bin/steadfast",
+        "#!/bin/sh\ntrap '' TERM\necho it hangs\nsleep 1000 & sleep 1000\n",
+    );
+    let output = machine.try_sh("apt-get remove -y -q shop 2>&1");
+    println!("the transaction took {:?}", output.took);
+    assert!(output.ok() && !output.stdout.contains("it hangs"), "{output:?}");
+    assert!(output.took < Duration::from_secs(40), "{:?}", output.took);
+}

@@ -19,7 +19,8 @@ pub async fn settle(quiet: Duration) {
     while began.elapsed() < PATIENCE {
         let read = packages::read().await;
         let now = clock::now();
-        let written = read.worked_at.map(|at| now.since(at));
+        // What was written in the future was written by a clock that was wrong.
+        let written = read.worked_at.filter(|at| *at <= now).map(|at| now.since(at));
         if read.busy.is_some() {
             calm = Instant::now();
         } else if calm.elapsed() >= quiet && written.is_none_or(|ago| ago >= quiet) {
