@@ -1,6 +1,7 @@
 //! The commands people type; a file per command.
 
 mod ack;
+mod adopt;
 mod audit;
 mod check;
 mod completions;
@@ -76,6 +77,8 @@ enum Command {
     Check(check::Arguments),
     /// Look over the whole host for units that will not come back; needs no configuration
     Audit,
+    /// Write unit files from what live units show
+    Adopt(adopt::Arguments),
     /// Check settings and unit files
     Verify(verify::Arguments),
     /// Print the JSON Schema of a unit file
@@ -135,6 +138,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
         Command::Check(arguments) => check::run(options, terminal, &arguments).await,
         Command::Audit => audit::run(options, terminal).await,
+        Command::Adopt(arguments) => adopt::run(options, terminal, &arguments).await,
         Command::Verify(arguments) => verify::run(options, terminal, &arguments),
         Command::Schema => schema::run(terminal),
         Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,

@@ -31,7 +31,7 @@ pub async fn audit(user: bool) -> anyhow::Result<Audit> {
 }
 
 /// An empty file's wishes, for a unit without a file.
-fn unmanaged(unit: UnitName) -> Spec {
+pub(super) fn unmanaged(unit: UnitName) -> Spec {
     Spec {
         mode: Mode::Observe,
         severity: Severity::Warning,

@@ -37,7 +37,8 @@ pub fn find(format: Format, text: &str) -> Vec<CommentedOut> {
     let mut found = Vec::new();
     let mut before: &[Line<'_>] = &[];
     for run in &runs {
-        let near = before.last().zip(run.first()).is_some_and(|(last, first)| first.number - last.number == 2);
+        let near =
+            before.last().zip(run.first()).is_some_and(|(last, first)| first.number - last.number == 2);
         found.extend(of_run(format, run, if near { before } else { &[] }));
         before = run;
     }
@@ -156,8 +157,12 @@ fn statement(format: Format, text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     match format {
         Format::Monit => match words.as_slice() {
-            ["if", "failed" | "not" | "does" | "cpu" | "mem" | "totalmem" | "memory" | "children"
-            | "loadavg" | "space" | "inode" | "changed", ..] => text.contains(" then "),
+            [
+                "if",
+                "failed" | "not" | "does" | "cpu" | "mem" | "totalmem" | "memory" | "children" | "loadavg"
+                | "space" | "inode" | "changed",
+                ..,
+            ] => text.contains(" then "),
             ["if", number, "restart" | "restarts", "within", ..] => number.parse::<u32>().is_ok(),
             ["depends", "on", _] => true,
             ["start" | "stop", "program", "=", ..] => true,
@@ -279,10 +284,7 @@ mod tests {
         let told: Vec<_> = told(Format::Monit, text).into_iter().map(|one| (one.0, one.1, one.2)).collect();
         assert_eq!(
             told,
-            [
-                (3, 3, "if failed port 80 then restart".to_owned()),
-                (5, 6, "check process old".to_owned())
-            ]
+            [(3, 3, "if failed port 80 then restart".to_owned()), (5, 6, "check process old".to_owned())]
         );
     }
 

@@ -23,8 +23,10 @@ pub fn read(text: &str) -> Result<Foreign, String> {
     ini.set_multiline(true);
     let sections = ini.read(text.to_owned())?;
     let places = places(text);
-    let mut named: Vec<(&String, usize)> =
-        sections.keys().map(|name| (name, places.get(&(name.clone(), String::new())).copied().unwrap_or(0))).collect();
+    let mut named: Vec<(&String, usize)> = sections
+        .keys()
+        .map(|name| (name, places.get(&(name.clone(), String::new())).copied().unwrap_or(0)))
+        .collect();
     named.sort_by_key(|(_, line)| *line);
     let mut foreign = Foreign::default();
     for (section, line) in named {
@@ -133,22 +135,35 @@ fn key(entry: &mut Entry, line: &Line) {
             None => entry.leave(number, &text, "it cannot be read as NAME=\"value\",…"),
         },
         "autorestart" if value == "false" => {
-            entry.leave(number, &text, "Steadfast keeps active what it manages; mode = \"observe\" only tells");
+            entry.leave(
+                number,
+                &text,
+                "Steadfast keeps active what it manages; mode = \"observe\" only tells",
+            );
         }
         "autorestart" => entry.took(number, &text, "the condition Active; Restart= of the unit for crashes"),
         "autostart" if value == "false" => {
-            entry.leave(number, &text, "it is not started by itself: `systemctl disable`, and no unit file here");
+            entry.leave(
+                number,
+                &text,
+                "it is not started by itself: `systemctl disable`, and no unit file here",
+            );
         }
         "autostart" => entry.took(number, &text, "the conditions Enabled and Boot"),
         "startretries" => match value.parse() {
             Ok(retries) if retries > 0 => {
-                let seen = format!("startretries of supervisord, line {number}; the interval is the usual one");
+                let seen =
+                    format!("startretries of supervisord, line {number}; the interval is the usual one");
                 entry.take(number, &text, budget(retries, RETRIES_WITHIN, &seen));
             }
             Ok(_) | Err(_) => entry.leave(number, &text, "no budget of no restarts"),
         },
         "numprocs" if value != "1" => {
-            entry.leave(number, &text, "a template unit NAME@.service has several instances; a pattern manages them all");
+            entry.leave(
+                number,
+                &text,
+                "a template unit NAME@.service has several instances; a pattern manages them all",
+            );
         }
         "stopsignal" | "stopwaitsecs" | "stopasgroup" | "killasgroup" => {
             entry.leave(number, &text, "KillSignal=, TimeoutStopSec= and KillMode= of the unit");

@@ -104,7 +104,10 @@ fn checks_of_monit_become_probes_budgets_and_dependencies() {
     assert_eq!(worker.left.len(), 3);
 
     assert_eq!(tables(entry(&monit, "data")), ["probe.room disk=/ min_free=1%"]);
-    assert_eq!(tables(entry(&monit, "broker")), ["probe.port-5672 tcp=broker.example.org:5672 on_failure=alert"]);
+    assert_eq!(
+        tables(entry(&monit, "broker")),
+        ["probe.port-5672 tcp=broker.example.org:5672 on_failure=alert"]
+    );
     let dump = "probe.written file=/var/backups/dump.sql max_age=26h on_failure=alert";
     assert_eq!(tables(entry(&monit, "dump")), [dump]);
     assert!(tables(entry(&monit, "raid")).is_empty());

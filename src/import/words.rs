@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::adoption::{Entry, Key, Left, Table, Taken, Value};
+use crate::model::adoption::{Entry, Key, Left, Table, Taken};
 
 /// Characters of a statement that are shown.
 const SHOWN: usize = 120;
@@ -92,10 +92,4 @@ pub fn budget(burst: u64, seconds: u64, seen: &str) -> Table {
         name: "recovery".to_owned(),
         keys: vec![Key::number("burst", burst, seen), Key::text("interval", length(seconds), seen)],
     }
-}
-
-/// A key with a list of texts.
-pub fn list(name: &str, values: impl IntoIterator<Item = String>, seen: &str) -> Key {
-    let values = values.into_iter().map(Value::Text).collect();
-    Key { name: name.to_owned(), value: Value::List(values), seen: seen.to_owned() }
 }

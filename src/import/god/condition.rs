@@ -8,8 +8,7 @@ use super::super::words::{address, length, probe};
 use super::ruby::{Said, assigned, literal, seconds, size};
 
 /// Why limits of memory and processor stay behind.
-pub const RESOURCES: &str =
-    "Steadfast restarts what does not work, not what is big: MemoryMax= and CPUQuota= of the unit are the limits";
+pub const RESOURCES: &str = "Steadfast restarts what does not work, not what is big: MemoryMax= and CPUQuota= of the unit are the limits";
 
 /// A condition, line by line.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,9 +135,8 @@ impl Asked {
 
     fn disk(self, entry: &mut Entry) {
         let seen = self.seen();
-        let above: Option<i64> = self.said("above").and_then(|above| {
-            above.split('.').next()?.trim_end_matches('%').parse().ok()
-        });
+        let above: Option<i64> =
+            self.said("above").and_then(|above| above.split('.').next()?.trim_end_matches('%').parse().ok());
         match (self.said("mount_point"), above.filter(|above| (1..100).contains(above))) {
             (Some(path), Some(above)) => {
                 let free = format!("{}%", 100 - above);
@@ -153,13 +151,16 @@ impl Asked {
         let seen = self.seen();
         match (self.said("path"), self.said("max_age").and_then(seconds)) {
             (Some(path), Some(age)) => {
-                let mut keys =
-                    vec![Key::text("file", path, &seen), Key::text("max_age", length(age), &seen)];
+                let mut keys = vec![Key::text("file", path, &seen), Key::text("max_age", length(age), &seen)];
                 self.common(&mut keys, &seen);
                 entry.take(self.line, &self.written, probe("heartbeat", keys));
             }
             _ if self.kind == "file_touched" => {
-                entry.leave(self.line, &self.written, "`systemctl restart` and releases take the place of a file that is touched");
+                entry.leave(
+                    self.line,
+                    &self.written,
+                    "`systemctl restart` and releases take the place of a file that is touched",
+                );
             }
             _ => entry.leave(self.line, &self.written, "it names no path and no age"),
         }

@@ -114,6 +114,11 @@ impl Reader {
                 self.flapping = (None, None);
                 Block::Condition(condition::Asked::new(number, line, kind, self.leads_to()))
             }
+            Some(("God", "contact", _)) => {
+                let why = "who is told stands in steadfast.toml, [alert.NAME]";
+                self.foreign.left.push(left(number, line, why));
+                Block::Other
+            }
             Some(_) | None => {
                 if self.entry.is_none() && (line.contains(".each") || line.contains(".times")) {
                     self.looped = Some((number, line.to_owned()));
@@ -173,11 +178,8 @@ impl Reader {
         }
         match call(line) {
             Some(("God", "load", _)) | Some(("", "load", _)) => {
-                let why = "it includes other files, which are not followed: read each with `adopt --from god FILE`";
-                self.foreign.left.push(left(number, line, why));
-            }
-            Some(("God", "contact" | "setup", _)) => {
-                let why = "who is told stands in steadfast.toml, [alert.NAME]";
+                let why =
+                    "it includes other files, which are not followed: read each with `adopt --from god FILE`";
                 self.foreign.left.push(left(number, line, why));
             }
             Some(_) | None => {}
@@ -263,7 +265,9 @@ fn attribute(
         ("log" | "log_cmd" | "err_log" | "err_log_cmd", _) => {
             entry.leave(number, line, "the journal keeps what it writes");
         }
-        ("interval", _) => entry.leave(number, line, "each probe has its own period, 10s where nothing is said"),
+        ("interval", _) => {
+            entry.leave(number, line, "each probe has its own period, 10s where nothing is said")
+        }
         ("start_grace" | "restart_grace" | "grace", _) => {
             entry.leave(
                 number,
@@ -295,7 +299,11 @@ fn other(name: &str) -> &'static str {
 fn called(entry: &mut Entry, number: usize, line: &str, name: &str, arguments: &str) {
     match (name, symbol(arguments)) {
         ("behavior", Some("clean_pid_file" | "clean_unix_socket")) => {
-            entry.took(number, line, "systemd knows the processes of a unit by its control group: nothing to clean");
+            entry.took(
+                number,
+                line,
+                "systemd knows the processes of a unit by its control group: nothing to clean",
+            );
         }
         ("behavior", _) => entry.leave(number, line, "Steadfast has nothing like it"),
         ("keepalive", _) => {

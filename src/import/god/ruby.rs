@@ -171,7 +171,9 @@ pub fn pairs(value: &str, known: &BTreeMap<String, String>) -> Option<Vec<(Strin
         Said::Other => None,
     };
     let parts = inside.split(',').filter(|part| !part.trim().is_empty());
-    parts.map(|part| part.split_once("=>").and_then(|(key, value)| Some((plain(key)?, plain(value)?)))).collect()
+    parts
+        .map(|part| part.split_once("=>").and_then(|(key, value)| Some((plain(key)?, plain(value)?))))
+        .collect()
 }
 
 #[cfg(test)]
@@ -189,7 +191,9 @@ mod tests {
         assert_eq!(text("File.join(root, 'tmp/x.pid')"), "/srv/app/tmp/x.pid");
         assert_eq!(text("root"), "/srv/app");
         assert_eq!(text("'#{root}'"), "#{root}");
-        for ruby in ["\"#{ENV['HOME']}/x\"", "`hostname`", "\"a\" + \"b\"", "File.dirname(__FILE__)", "\"a\" if b"] {
+        for ruby in
+            ["\"#{ENV['HOME']}/x\"", "`hostname`", "\"a\" + \"b\"", "File.dirname(__FILE__)", "\"a\" if b"]
+        {
             assert_eq!(literal(ruby, &known), Said::Other, "{ruby}");
         }
         assert_eq!(pairs("{ 'A' => \"b\", \"N\" => 1 }", &known).unwrap().len(), 2);

@@ -16,13 +16,18 @@ pub struct Place {
 /// Why a condition stays behind.
 pub fn why_not(rest: &[&str]) -> &'static str {
     match rest.first().copied().unwrap_or_default() {
-        "cpu" | "mem" | "memory" | "totalmem" | "totalmemory" | "totalcpu" | "children" | "threads" | "swap" => {
+        "cpu" | "mem" | "memory" | "totalmem" | "totalmemory" | "totalcpu" | "children" | "threads"
+        | "swap" => {
             "Steadfast restarts what does not work, not what is big: MemoryMax=, CPUQuota= and TasksMax= of the unit are the limits"
         }
         "loadavg" => "the load of the machine says nothing of a unit",
         "uptime" => "a young process is no trouble by itself; restarts are counted by [recovery]",
-        "changed" | "pid" | "ppid" => "a new process is what systemd's restarts make; they are counted by [recovery]",
-        "size" | "content" | "match" | "checksum" => "Steadfast does not look into files; [probe.NAME] with journal reads the unit's log",
+        "changed" | "pid" | "ppid" => {
+            "a new process is what systemd's restarts make; they are counted by [recovery]"
+        }
+        "size" | "content" | "match" | "checksum" => {
+            "Steadfast does not look into files; [probe.NAME] with journal reads the unit's log"
+        }
         "disk" | "read" | "write" | "service" => "rates of a disk say nothing of whether the unit works",
         "link" | "saturation" | "upload" | "download" => "Steadfast does not watch network links",
         _ => "Steadfast has nothing like it",
@@ -85,7 +90,10 @@ pub fn failed(statement: &[Token], line: usize, place: &Place) -> Result<Table, 
     let words = Words(statement);
     let seen = format!("monit, line {line}");
     if words.action() == "exec" {
-        return Err("it runs a command of its own: [alert.NAME] with type = \"command\" in steadfast.toml does".to_owned());
+        return Err(
+            "it runs a command of its own: [alert.NAME] with type = \"command\" in steadfast.toml does"
+                .to_owned(),
+        );
     }
     for (word, why) in [
         ("ping", "an echo says nothing of a service"),
@@ -121,7 +129,13 @@ pub fn failed(statement: &[Token], line: usize, place: &Place) -> Result<Table, 
 }
 
 /// A port, by what is spoken there.
-fn by_port(keys: &mut Vec<Key>, words: &Words<'_>, host: &str, port: &str, seen: &str) -> Result<String, String> {
+fn by_port(
+    keys: &mut Vec<Key>,
+    words: &Words<'_>,
+    host: &str,
+    port: &str,
+    seen: &str,
+) -> Result<String, String> {
     let protocol = words.after(&["protocol", "proto"]).unwrap_or("default").to_ascii_lowercase();
     let at = address(host, port);
     let tls = words.has("tcpssl") || words.has("ssl") || words.has("tls");
@@ -138,7 +152,8 @@ fn by_port(keys: &mut Vec<Key>, words: &Words<'_>, host: &str, port: &str, seen:
         "amqp" | "rabbitmq" => keys.push(Key::text("amqp", format!("amqp://{at}"), seen)),
         "default" => keys.push(Key::text("tcp", at, seen)),
         other => {
-            let seen = format!("{seen}: only whether it accepts a connection, what {other} answers is not asked");
+            let seen =
+                format!("{seen}: only whether it accepts a connection, what {other} answers is not asked");
             keys.push(Key::text("tcp", at, seen));
         }
     }
@@ -160,9 +175,11 @@ fn http(keys: &mut Vec<Key>, words: &Words<'_>, url: String, seen: &str) -> Resu
             keys.push(Key::text("status", "200-399", seen));
         }
     }
-    let days = words.0.iter().position(|token| token.lower == "valid").and_then(|at| {
-        words.0.iter().skip(at).find_map(|token| token.lower.parse::<u64>().ok())
-    });
+    let days = words
+        .0
+        .iter()
+        .position(|token| token.lower == "valid")
+        .and_then(|at| words.0.iter().skip(at).find_map(|token| token.lower.parse::<u64>().ok()));
     if let Some(days) = days.filter(|_| secure) {
         keys.push(Key::text("min_validity", format!("{days}d"), seen));
     }
@@ -203,7 +220,9 @@ pub fn figure(statement: &[Token], line: usize, path: Option<&str>) -> Result<Ta
     }
     let key = if first == "space" { "disk" } else { "inodes" };
     let free = Value::Text(format!("{}%", 100 - number));
-    let keys =
-        vec![Key::text(key, path, &seen), Key { name: "min_free".to_owned(), value: free, seen: seen.clone() }];
+    let keys = vec![
+        Key::text(key, path, &seen),
+        Key { name: "min_free".to_owned(), value: free, seen: seen.clone() },
+    ];
     Ok(probe(if first == "space" { "room" } else { "inodes" }, keys))
 }

@@ -19,7 +19,8 @@ pub fn read(text: &str) -> Foreign {
         match words.as_slice() {
             ["set", "daemon", seconds, ..] => cycle = seconds.parse().ok(),
             ["set", "alert" | "mailserver" | "mail-format" | "eventqueue" | "mmonit", ..] => {
-                let why = "who is told stands in steadfast.toml, [alert.NAME]; `steadfast test-alert` tries it";
+                let why =
+                    "who is told stands in steadfast.toml, [alert.NAME]; `steadfast test-alert` tries it";
                 foreign.left.push(left(line, &written(&statement), why));
             }
             ["include", ..] => {
@@ -82,7 +83,11 @@ fn check(statement: &[Token]) -> Entry {
         }
         _ => {
             entry.about = About::Thing;
-            entry.leave(entry.line, &text, "Steadfast watches units and what they need, not the machine's figures");
+            entry.leave(
+                entry.line,
+                &text,
+                "Steadfast watches units and what they need, not the machine's figures",
+            );
         }
     }
     entry
@@ -106,7 +111,9 @@ fn of_check(entry: &mut Entry, statement: &[Token], cycle: Option<u64>) {
         ["if", rest @ ..] => condition(entry, line, &text, rest, statement, cycle),
         ["group", ..] => entry.leave(line, &text, "systemd groups units by targets and slices"),
         ["mode", "passive", ..] => entry.leave(line, &text, "mode = \"observe\" tells and does nothing"),
-        ["mode", ..] | ["onreboot", ..] => entry.leave(line, &text, "`systemctl enable` decides what boot starts"),
+        ["mode", ..] | ["onreboot", ..] => {
+            entry.leave(line, &text, "`systemctl enable` decides what boot starts")
+        }
         ["every", ..] => entry.leave(line, &text, "each probe has its own period"),
         ["alert" | "noalert", ..] => {
             entry.leave(line, &text, "who is told stands in steadfast.toml, [alert.NAME] with match");
