@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::model::adoption::{Draft, Key, Table, Value, Written};
 
 /// A line with its comment is at most so long; else the comment stands above.
-const WIDTH: usize = 110;
+const WIDTH: usize = 120;
 
 /// The text of the file. Comments are one line each, whatever was seen.
 #[must_use]

@@ -128,7 +128,7 @@ fn what_was_commented_out_in_monit_is_told_with_its_reason() {
                 "if failed port 8080 protocol http then restart",
                 Some("Pages at night, and nobody knows why.")
             ),
-            (34, "check process memcached", Some("too many false alarms")),
+            (35, "check process memcached", Some("too many false alarms")),
         ]
     );
 }
@@ -143,10 +143,10 @@ fn programs_of_supervisord_are_taken_over() {
     assert!(worker.left.iter().any(|left| left.line == 13 && left.why.contains("NAME@.service")));
     let gone = &supervisord.commented_out;
     assert_eq!(gone.len(), 1);
-    assert_eq!((gone[0].line, gone[0].what.as_str()), (27, "[program:mailer]"));
+    assert_eq!((gone[0].line, gone[0].what.as_str()), (26, "[program:mailer]"));
     assert_eq!(gone[0].why.as_deref(), Some("Eats memory since 2.3, see ticket 1234"));
     let general: Vec<usize> = supervisord.left.iter().map(|left| left.line).collect();
-    assert_eq!(general, [31, 34]);
+    assert_eq!(general, [30, 33]);
 }
 
 #[test]

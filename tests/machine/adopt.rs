@@ -180,7 +180,7 @@ fn what_is_there_stays_and_what_is_not_well_is_a_comment() {
     );
     let (_, diff) = run(&machine, "steadfast adopt --diff memcached");
     assert!(diff.contains("-severity = \"warning\"") && diff.contains("+[probe.stats]"), "{diff}");
-    assert_eq!(machine.read("/etc/steadfast/units.d/memcached.service.toml"), "severity = \"warning\"\n");
+    assert_eq!(machine.read("/etc/steadfast/units.d/memcached.service.toml"), "severity = \"warning\"");
 
     // All of a host's own and the known software; nothing that a plain Debian runs.
     let (code, all) = run(
@@ -238,7 +238,7 @@ fn the_files_of_other_supervisors_are_taken_over_as_far_as_they_can_be() {
     let (code, page) = run(&machine, "steadfast adopt --from monit /etc/monitrc");
     assert_eq!(code, Some(0), "{page}");
     for told in [
-        "check process memcached, lines 16-18: the comment beside it says \"too many false alarms\"",
+        "check process memcached, lines 17-18: the comment beside it says \"too many false alarms\"",
         "redis (check process, line 3): its pid file leads to redis-server.service",
         "app (check process, line 6): its pattern leads to web.service",
         "byhand (check process, line 12): systemd does not run it",
@@ -283,4 +283,31 @@ fn the_files_of_other_supervisors_are_taken_over_as_far_as_they_can_be() {
     assert_eq!(machine.try_sh("test -e /run/pwned").code, Some(1), "nothing of it was run");
     let (code, page) = run(&machine, "steadfast adopt --from god /etc/monitrc");
     assert_eq!(code, Some(3), "{page}");
+}
+
+#[test]
+fn a_user_adopts_units_of_their_own() {
+    let machine = host("adopting-users");
+    machine.add_user("joe");
+    machine.enable_linger("joe");
+    machine.sh_as(
+        "joe",
+        "mkdir -p ~/.config/systemd/user ~/site && printf '[Service]\\nWorkingDirectory=%%h/site\\nExecStart=/usr/bin/python3 -m http.server 8300\\n[Install]\\nWantedBy=default.target\\n' >~/.config/systemd/user/site.service && systemctl --user daemon-reload && systemctl --user enable -q --now site",
+    );
+    machine.wait_until("the site answers", LIMIT, || {
+        machine.try_sh("curl -sf http://127.0.0.1:8300/").code == Some(0)
+    });
+    let adopted = machine.try_sh_as("joe", "steadfast --user adopt site");
+    println!("{}{}", adopted.stdout, adopted.stderr);
+    assert_eq!(adopted.code, Some(0));
+    let file = machine.read("/home/joe/.config/steadfast/units.d/site.service.toml");
+    assert!(has(&file, "http = \"http://127.0.0.1:8300/\"") && has(&file, "status = 200"), "{file}");
+    let checked = machine.try_sh_as("joe", "steadfast --user check site");
+    println!("{}{}", checked.stdout, checked.stderr);
+    assert_eq!(checked.code, Some(0));
+    // The system's own are not a user's to write about.
+    let refused = machine.try_sh_as("joe", "steadfast adopt cron.service dbus.service");
+    println!("{}{}", refused.stdout, refused.stderr);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.stdout.contains("cannot write /etc/steadfast/units.d"), "{}", refused.stdout);
 }

@@ -8,7 +8,7 @@ use super::style::{FAINT, STRONG};
 use super::text::{clean, count};
 use crate::api::wire::{Severity, Truth};
 use crate::daemon::{Adopted, Fate, Imported, Matched};
-use crate::model::adoption::{CommentedOut, Entry};
+use crate::model::adoption::{About, CommentedOut, Entry};
 
 /// Lines of a block that was commented out.
 const BLOCK: usize = 60;
@@ -121,12 +121,12 @@ pub fn foreign(look: &Look, file: &str, imported: &Imported) -> String {
         page.heading("ENTRIES");
     }
     for (entry, matched) in foreign.entries.iter().zip(matched) {
-        self::entry(&mut page, entry, matched);
+        self::entry(&mut page, entry, matched, &imported.adopted);
     }
     if !foreign.left.is_empty() {
         page.heading("NOT TAKEN OVER, OF THE WHOLE FILE");
         for left in &foreign.left {
-            statement(&mut page, false, left.line, &left.text, &left.why);
+            statement(&mut page, left.line, &left.text, Err(&left.why));
         }
     }
     page.heading("FILES");
@@ -155,7 +155,7 @@ fn commented(page: &mut Page<'_>, one: &CommentedOut) {
     }
 }
 
-fn entry(page: &mut Page<'_>, entry: &Entry, matched: &Matched) {
+fn entry(page: &mut Page<'_>, entry: &Entry, matched: &Matched, adopted: &[Adopted]) {
     let look = page.look;
     let truth = if matched.unit.is_some() {
         Truth::True
@@ -168,27 +168,46 @@ fn entry(page: &mut Page<'_>, entry: &Entry, matched: &Matched) {
     let name = look.paint(STRONG, &clean(&entry.name));
     let told = format!("{name} ({}, line {}): {}", clean(&entry.kind), entry.line, clean(&matched.why));
     page.labelled(&format!("  {sign} "), 4, &told);
-    for taken in &entry.taken {
-        statement(page, true, taken.line, &taken.text, &taken.into);
-    }
-    for left in &entry.left {
-        statement(page, false, left.line, &left.text, &left.why);
+    let file = matched.unit.as_ref().and_then(|unit| adopted.iter().find(|one| one.unit == *unit));
+    let taken =
+        entry.taken.iter().map(|one| (one.line, &one.text, Ok(fate(&one.into, entry, matched, file))));
+    let left = entry.left.iter().map(|one| (one.line, &one.text, Err(one.why.clone())));
+    let mut statements: Vec<_> = taken.chain(left).collect();
+    statements.sort_by_key(|(line, ..)| *line);
+    for (line, text, told) in statements {
+        statement(page, line, text, told.as_deref().map_err(String::as_str));
     }
     if let Some(text) = &matched.unit_text {
         let arrow = look.paint(FAINT, look.arrow());
-        page.line(&format!("      {arrow} write its unit first, such as /etc/systemd/system/NAME.service:"));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
+        let name = if entry.name.chars().all(plain) { entry.name.as_str() } else { "NAME" };
+        page.line(&format!(
+            "      {arrow} write its unit first, such as /etc/systemd/system/{name}.service:"
+        ));
         for line in text.lines() {
             page.line(format!("          {}", clean(line)).trim_end());
         }
     }
 }
 
-fn statement(page: &mut Page<'_>, taken: bool, line: usize, text: &str, told: &str) {
-    let look = page.look;
-    let (sign, told) = if taken {
-        (look.sign(look.of_truth(Truth::True)), format!("{} {}", look.arrow(), clean(told)))
+/// What a statement became: in force, a comment because it was not well, or nothing yet.
+fn fate(into: &str, entry: &Entry, matched: &Matched, file: Option<&Adopted>) -> String {
+    let comment = file.is_some_and(|one| one.text.lines().any(|line| line == format!("# {into}")));
+    if comment {
+        format!("{into}, a comment: it was not well just now")
+    } else if matched.unit.is_none() && entry.about == About::Process && into.starts_with('[') {
+        format!("{into}, once it is a unit")
     } else {
-        (look.paint(FAINT, "-"), format!("not taken over: {}", clean(told)))
+        into.to_owned()
+    }
+}
+
+/// `Ok`: what it became; `Err`: why it stays behind.
+fn statement(page: &mut Page<'_>, line: usize, text: &str, told: Result<&str, &str>) {
+    let look = page.look;
+    let (sign, told) = match told {
+        Ok(into) => (look.sign(look.of_truth(Truth::True)), format!("{} {}", look.arrow(), clean(into))),
+        Err(why) => (look.paint(FAINT, "-"), format!("not taken over: {}", clean(why))),
     };
     page.labelled(&format!("      {sign} {line:>4}  "), 14, &format!("{}  {told}", clean(text)));
 }
@@ -225,7 +244,7 @@ pub fn adopted(look: &Look, adopted: &[Adopted], untold: &[String]) -> String {
         }
     }
     let written = adopted.iter().filter(|one| one.fate == Fate::Written).count();
-    if adopted.len() > 1 {
+    if adopted.len() > 1 && written > 0 {
         page.gap();
         page.line(&format!(
             "{} written; what was seen and not asked, or not well, is a comment in each",

@@ -69,7 +69,11 @@ pub async fn gather(user: bool, units: BTreeSet<UnitName>) -> anyhow::Result<Fac
             facts.enabled.insert(unit.clone());
         }
         let needs = told.remove(&unit).unwrap_or_default();
-        facts.lives.push(live(&unit, &status, needs, &facts.host, user));
+        let live = live(&unit, &status, needs, &facts.host, user);
+        // Two names of one unit are one.
+        if !facts.lives.iter().any(|known| known.unit == live.unit) {
+            facts.lives.push(live);
+        }
     }
     let lives = std::mem::take(&mut facts.lives);
     facts.lives = blocking(move || on_disk(lives)).await.context("cannot look at the disk")?;

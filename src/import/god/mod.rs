@@ -218,7 +218,8 @@ fn flapping(seen: &mut (Option<u64>, Option<u64>), entry: &mut Entry, number: us
         "times" => seen.0 = value.trim().parse().ok(),
         "within" => seen.1 = seconds(value),
         "to_state" | "transition" => return,
-        "retry_in" | "retry_times" | "retry_within" => {
+        // With `retry_times` and `retry_within`, which say how often.
+        "retry_in" => {
             entry.leave(number, line, "after its budget a unit is quarantined; `steadfast resume` ends that");
             return;
         }
@@ -298,6 +299,7 @@ fn other(name: &str) -> &'static str {
 /// `w.behavior(:clean_pid_file)`, `w.keepalive(…)`.
 fn called(entry: &mut Entry, number: usize, line: &str, name: &str, arguments: &str) {
     match (name, symbol(arguments)) {
+        ("condition", Some(kind)) => condition::Asked::new(number, line, kind, String::new()).end(entry),
         ("behavior", Some("clean_pid_file" | "clean_unix_socket")) => {
             entry.took(
                 number,

@@ -134,17 +134,20 @@ fn unasked(live: &Live) -> Vec<Written> {
     vec![Written { table: Table::default(), remarks, in_force: false }]
 }
 
-/// No two tables of one name, those that are comments included.
+/// No two tables of one name, those that are comments included; what is in force chooses first.
 fn name_apart(tables: &mut [Written]) {
     let mut taken: BTreeSet<String> = BTreeSet::new();
-    for written in tables.iter_mut().filter(|written| !written.table.name.is_empty()) {
-        let base = written.table.name.clone();
-        let port = written.table.text("http").and_then(super::addresses::url).map(|url| url.port);
-        let second = port.map(|port| format!("{base}-{port}"));
-        let others = second.into_iter().chain((2..).map(|number| format!("{base}-{number}")));
-        let free = std::iter::once(base.clone()).chain(others).find(|name| !taken.contains(name));
-        written.table.name = free.unwrap_or(base);
-        taken.insert(written.table.name.clone());
+    for in_force in [true, false] {
+        let named = |written: &&mut Written| written.in_force == in_force && !written.table.name.is_empty();
+        for written in tables.iter_mut().filter(named) {
+            let base = written.table.name.clone();
+            let port = written.table.text("http").and_then(super::addresses::url).map(|url| url.port);
+            let second = port.map(|port| format!("{base}-{port}"));
+            let others = second.into_iter().chain((2..).map(|number| format!("{base}-{number}")));
+            let free = std::iter::once(base.clone()).chain(others).find(|name| !taken.contains(name));
+            written.table.name = free.unwrap_or(base);
+            taken.insert(written.table.name.clone());
+        }
     }
 }
 

@@ -238,7 +238,7 @@ fn names_of_tables_are_unique_and_a_link_that_is_found_needs_no_key() {
     };
     let draft = drafted(&app, Vec::new(), vec![page(80, true), page(8080, false), page(8080, true)]).unwrap();
     let names: Vec<&str> = draft.tables.iter().map(|one| one.table.name.as_str()).collect();
-    assert_eq!(names, ["probe.page", "probe.page-8080", "probe.page-2"]);
+    assert_eq!(names, ["probe.page", "probe.page-2", "probe.page-8080"]);
     assert!(draft.head.iter().any(|line| line.contains("/srv/app/current") && line.contains("no key")));
     assert_eq!(
         watched(&draft, &app),

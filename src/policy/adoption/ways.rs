@@ -98,7 +98,12 @@ fn of_recipe(live: &Live, recipes: &[Recipe]) -> Vec<Group> {
     let Some(recipe) = recipes.iter().find(|recipe| recipe.name == name) else {
         return Vec::new();
     };
-    let tables = recipe.tables.iter().filter_map(|table| placed(live, table));
+    let tables = recipe.tables.iter().filter_map(|table| placed(live, table)).map(|mut table| {
+        for key in table.keys.iter_mut().filter(|key| key.seen.is_empty()) {
+            key.seen = format!("recipe {}", recipe.name);
+        }
+        table
+    });
     tables.map(|table| Group { only_if_well: !sure, ..one_way(table) }).collect()
 }
 
