@@ -14,9 +14,9 @@ use crate::model::adoption::{Draft, Live, Recipe};
 use crate::model::spec::{Selector, Spec};
 use crate::model::unit::UnitName;
 use crate::policy::adoption::{self, Neighbours};
-use crate::probe;
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, inventory};
+use crate::tls;
 
 use facts::{Facts, gather};
 pub use foreign::{Imported, Matched, import};
@@ -107,7 +107,7 @@ struct Ours {
 
 impl Ours {
     fn new(user: bool, purpose: Purpose) -> Self {
-        probe::init();
+        tls::init();
         let (instance, directories) = if user {
             (Instance::User, Directories::user())
         } else {
