@@ -16,6 +16,7 @@ pub mod config;
 pub mod evidence;
 pub mod files;
 pub mod host;
+pub mod import;
 pub mod probe;
 pub mod release;
 pub mod secret;

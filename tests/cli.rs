@@ -13,13 +13,16 @@ use pictures::{TEN_O_CLOCK, ago};
 use steadfast::api::server::{HistoryQuestion, Question, serve};
 use steadfast::api::wire::{BaselineDiff, Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
-use steadfast::cli::render::{Look, audit, baseline, details, explain, overview, plugin, probes};
+use steadfast::cli::render::{Look, adopt, audit, baseline, details, explain, overview, plugin, probes};
 use steadfast::clock;
+use steadfast::daemon::{Adopted, Fate, Imported, Matched};
+use steadfast::import;
+use steadfast::model::adoption::{Entry, Format};
 use steadfast::model::finding::{ConditionKind, Truth};
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
 use steadfast::model::state::OrderKind;
-use steadfast::model::unit::UnitSettings;
+use steadfast::model::unit::{UnitName, UnitSettings};
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
@@ -537,6 +540,62 @@ fn baselines_are_named_safely_and_missed_by_name() {
         assert!(code == 3 && said.contains(told), "{arguments:?}: {code} {said}");
     }
     assert!(!state.path().join("baselines").exists(), "nothing was written");
+}
+
+/// What `adopt --from` shows of a file, if this is what its entries are here.
+fn taken_over(format: Format, text: &str, unit_of: impl Fn(&Entry) -> Option<&'static str>) -> String {
+    let foreign = import::read(format, text).unwrap();
+    let matched = foreign.entries.iter().map(|entry| {
+        let unit = unit_of(entry).map(UnitName::from);
+        let unit_text = unit.is_none().then(|| steadfast::policy::adoption::unit_text(entry)).flatten();
+        let why = if unit.is_some() { "it has this name" } else { "systemd does not run it" };
+        Matched { unit, why: why.to_owned(), unit_text }
+    });
+    let imported = Imported { matched: matched.collect(), adopted: Vec::new(), untold: Vec::new(), foreign };
+    adopt::foreign(&look(100, 40), "/etc/other.conf", &imported)
+}
+
+#[test]
+fn the_file_of_another_supervisor_is_told_line_by_line() {
+    let god = taken_over(Format::God, include_str!("fixtures/import/delayed_job.god"), |_| None);
+    insta::assert_snapshot!("adopt-god", god);
+    let monit = taken_over(Format::Monit, include_str!("fixtures/import/monitrc"), |entry| {
+        (entry.name == "nginx").then_some("nginx.service")
+    });
+    insta::assert_snapshot!("adopt-monit", monit);
+    let supervisord =
+        taken_over(Format::Supervisord, include_str!("fixtures/import/supervisord.conf"), |_| None);
+    insta::assert_snapshot!("adopt-supervisord", supervisord);
+}
+
+#[test]
+fn each_adopted_unit_has_its_next_step() {
+    let one = |unit: &str, fate: Fate| Adopted {
+        unit: UnitName::from(unit),
+        file: format!("/etc/steadfast/units.d/{unit}.toml").into(),
+        text: String::new(),
+        watched: vec!["active, enabled, reached by boot".to_owned(), "http http://127.0.0.1/".to_owned()],
+        fate,
+    };
+    let all = [
+        one("nginx.service", Fate::Written),
+        one("redis-server.service", Fate::Exists),
+        one("dump.service", Fate::Refused("dump.timer starts it (steadfast adopt dump.timer)".to_owned())),
+    ];
+    insta::assert_snapshot!("adopted", adopt::adopted(&look(100, 40), &all, &[]));
+}
+
+#[test]
+fn a_format_that_is_not_known_is_wrong_usage() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = command(directory.path(), &["adopt", "--from", "upstart", "/etc/x"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("monit, supervisord or god"));
+    let both =
+        command(directory.path(), &["adopt", "--from", "god", "/etc/x", "--all-enabled"]).output().unwrap();
+    assert_eq!(both.status.code(), Some(64));
+    let nothing = command(directory.path(), &["adopt"]).output().unwrap();
+    assert_eq!(nothing.status.code(), Some(64));
 }
 
 #[test]

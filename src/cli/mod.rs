@@ -1,6 +1,7 @@
 //! The commands people type; a file per command.
 
 mod ack;
+mod adopt;
 mod audit;
 mod baseline;
 mod check;
@@ -79,6 +80,8 @@ enum Command {
     Audit,
     /// Keep a picture of the host, and say what is worse than before an upgrade
     Baseline(baseline::Arguments),
+    /// Write unit files from what live units show
+    Adopt(adopt::Arguments),
     /// Check settings and unit files
     Verify(verify::Arguments),
     /// Print the JSON Schema of a unit file
@@ -139,6 +142,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Check(arguments) => check::run(options, terminal, &arguments).await,
         Command::Audit => audit::run(options, terminal).await,
         Command::Baseline(arguments) => baseline::run(options, terminal, arguments).await,
+        Command::Adopt(arguments) => adopt::run(options, terminal, &arguments).await,
         Command::Verify(arguments) => verify::run(options, terminal, &arguments),
         Command::Schema => schema::run(terminal),
         Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,

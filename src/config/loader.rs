@@ -206,9 +206,22 @@ fn names(
     (kept.collect(), switched_off)
 }
 
+/// What this text would mean as that file, its drop-ins included; the file itself need not be there.
+///
+/// # Errors
+/// What is wrong in it.
+pub fn spec_of_text(file: &Path, text: &str, directories: &Directories) -> Result<Spec, Vec<Problem>> {
+    let drop_ins = if directories.holds(file) { drop_ins(file, directories)? } else { Vec::new() };
+    spec_of(&Fragments { file: file.to_owned(), text: text.to_owned(), drop_ins }, directories.owner)
+}
+
 /// The file with its drop-ins, each of them owned by somebody who may decide.
 fn fragments(file: &Path, directories: &Directories) -> Result<Fragments, Vec<Problem>> {
     let text = owned_text(file, directories.owner)?;
+    Ok(Fragments { file: file.to_owned(), text, drop_ins: drop_ins(file, directories)? })
+}
+
+fn drop_ins(file: &Path, directories: &Directories) -> Result<Vec<(PathBuf, String)>, Vec<Problem>> {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     let folder = file.file_name().map(|name| format!("{}.d", name.to_string_lossy())).unwrap_or_default();
     for units in &directories.units {
@@ -224,7 +237,7 @@ fn fragments(file: &Path, directories: &Directories) -> Result<Fragments, Vec<Pr
         let text = owned_text(&path, directories.owner)?;
         drop_ins.push((path, text));
     }
-    Ok(Fragments { file: file.to_owned(), text, drop_ins })
+    Ok(drop_ins)
 }
 
 fn owned_text(file: &Path, owner: u32) -> Result<String, Vec<Problem>> {

@@ -5,14 +5,17 @@ mod alert;
 mod asked;
 mod diagnose;
 mod directories;
+mod draft;
 mod file;
 mod loader;
 mod ownership;
 mod parse;
+mod placing;
 mod probe;
 mod progress;
 mod question;
 mod reach;
+mod recipes;
 mod requires;
 mod sink;
 #[cfg(test)]
@@ -26,8 +29,11 @@ use std::path::PathBuf;
 use crate::model::spec::Problem;
 
 pub use directories::Directories;
-pub use loader::{Loaded, Loader};
+pub use draft::{alone, render};
+pub use loader::{Loaded, Loader, spec_of_text};
 pub use ownership::check as check_ownership;
+pub use placing::{place, put, read_foreign};
+pub use recipes::recipes;
 pub use watch::watch;
 
 /// What is wrong in these files, or in all files of the instance when none is named.

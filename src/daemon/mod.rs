@@ -1,5 +1,7 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
+mod adoption;
+mod asking;
 mod audit;
 pub mod baseline;
 mod commands;
@@ -29,6 +31,7 @@ use crate::systemd::Instance;
 use crate::tls;
 
 pub use crate::policy::coverage::Audit;
+pub use adoption::{Adopted, Fate, Imported, Matched, Purpose, adopt, import};
 pub use audit::audit;
 pub use once::check;
 

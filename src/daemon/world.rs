@@ -15,20 +15,19 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
-use crate::model::probe::{ProbeKind, ProbeSpec};
-use crate::model::progress::{ProgressSource, ProgressSpec};
+use crate::model::probe::ProbeSpec;
+use crate::model::progress::ProgressSpec;
 use crate::model::unit::UnitName;
 use crate::packages;
-use crate::probe;
 use crate::release;
 use crate::runtime::Outside;
 use crate::store::{DURABLE, Store};
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
-use crate::systemd::timer::last_run;
 use crate::systemd::unit_files::watch_unit_files;
 use crate::systemd::{Instance, boot};
 
+use super::asking;
 use super::commands::run_as;
 use super::journal;
 use super::operators::Answers;
@@ -140,42 +139,17 @@ impl World {
     fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
         let orders = self.orders.clone();
         self.spawn(async move {
-            let answer = match &spec.source {
-                ProgressSource::Command { argv } => {
-                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
-                    probe::judge_sample(&ended)
-                }
-                ProgressSource::Http { .. }
-                | ProgressSource::Rabbitmq { .. }
-                | ProgressSource::Redis { .. }
-                | ProgressSource::Sql { .. } => probe::sample(&spec).await,
-            };
+            let answer = asking::sample(&orders, &unit, &spec).await;
             Observation::ProgressSampled { unit, progress: spec.name, answer }
         });
     }
 
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
         let orders = self.orders.clone();
-        let instance = orders.instance();
         let cursor =
             self.kept.as_ref().map(|kept| kept.join("cursors").join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
-            let outcome = match &spec.kind {
-                ProbeKind::Command { argv } => {
-                    let ended = run_as(&orders, &unit, argv.clone(), None, spec.timeout).await;
-                    probe::judge_command(&ended)
-                }
-                ProbeKind::Journal { pattern } => {
-                    let log = probe::Log { unit: unit.clone(), user: instance == Instance::User, cursor };
-                    probe::read_log(pattern, &log, spec.timeout).await
-                }
-                ProbeKind::Timer { timer, max_age } => {
-                    let read = last_run(instance, timer, spec.timeout).await;
-                    let read = read.as_ref().map_err(String::as_str);
-                    probe::judge_timer(timer, *max_age, read, clock::now().wall_ms)
-                }
-                _ => probe::run(&spec).await,
-            };
+            let outcome = asking::ask(&orders, &unit, &spec, cursor).await;
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });
     }

@@ -7,6 +7,7 @@
 )]
 
 pub mod action;
+pub mod adoption;
 pub mod alert;
 pub mod baseline;
 pub mod boot;

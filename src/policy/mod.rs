@@ -7,6 +7,7 @@
 )]
 
 pub mod active;
+pub mod adoption;
 pub mod alerts;
 pub mod attribution;
 pub mod awake;

@@ -39,6 +39,17 @@ pub async fn run(probe: &HttpProbe, limit: Limit) -> ProbeOutcome {
     }
 }
 
+/// The status with which the URL answers now, whatever it is.
+///
+/// # Errors
+/// Why there is none, one sentence.
+pub async fn status(url: &str, timeout: Duration) -> Result<u16, String> {
+    let asked = format!("GET {}", words::name(url));
+    let parsed = Url::parse(url).map_err(|error| format!("{asked}: it is no URL ({error})"))?;
+    let answer = fetch(false, parsed, Limit::new(timeout)).await;
+    answer.map(|answer| answer.status).map_err(|failure| failure.of(&asked).message)
+}
+
 /// The URL without a password in it.
 fn shown(url: &Url) -> Url {
     let mut shown = url.clone();

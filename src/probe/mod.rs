@@ -34,6 +34,7 @@ use failure::Failure;
 use file::Room;
 
 pub use command::judge_command;
+pub use http::status;
 pub use journal::{Log, run as read_log};
 pub use progress::{judge_sample, sample};
 pub use timer::judge as judge_timer;

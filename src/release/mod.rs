@@ -1,5 +1,6 @@
 //! Release links and the processes of a unit: facts read from disk and /proc. `policy::releases` judges them.
 
+pub mod found;
 mod group;
 mod identity;
 pub mod links;

@@ -22,6 +22,7 @@ pub mod command;
 pub mod follow;
 pub mod inventory;
 pub mod likeness;
+pub mod needs;
 pub mod orders;
 pub mod timer;
 pub mod unit_files;

@@ -4,6 +4,7 @@
     reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
 )]
 
+mod adopt;
 mod alerts;
 mod attribution;
 mod audit;

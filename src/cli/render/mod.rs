@@ -1,5 +1,6 @@
 //! What people read: pure functions from the wire's picture to text.
 
+pub mod adopt;
 pub mod audit;
 pub mod baseline;
 pub mod details;

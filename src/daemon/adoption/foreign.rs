@@ -1,0 +1,176 @@
+//! `adopt --from`: the file of another supervisor, brought together with the units of this host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow};
+use regex::Regex;
+use tokio::task::spawn_blocking;
+
+use crate::config::{self};
+use crate::import;
+use crate::model::adoption::{About, Candidate, Entry, Foreign, Format, Group, Live};
+use crate::model::host::{HostProcess, HostReading};
+use crate::model::unit::UnitName;
+use crate::policy::adoption::{self, Match, matched};
+use crate::systemd::inventory;
+
+use super::facts::gather;
+use super::{Adopted, Ours, Purpose, trial};
+
+/// A pid file is a line.
+const PID_BYTES: u64 = 64;
+
+/// A foreign file, and what became of it.
+#[derive(Debug)]
+pub struct Imported {
+    pub foreign: Foreign,
+    /// In the order of its entries.
+    pub matched: Vec<Matched>,
+    pub adopted: Vec<Adopted>,
+    pub untold: Vec<String>,
+}
+
+/// What an entry is on this host.
+#[derive(Clone, Debug)]
+pub struct Matched {
+    pub unit: Option<UnitName>,
+    /// How it was told, or why systemd does not run it.
+    pub why: String,
+    /// The unit to write first.
+    pub unit_text: Option<String>,
+}
+
+/// Reads the file and adopts the units that it is about.
+///
+/// # Errors
+/// It cannot be read, it is no such file, or the service manager cannot be reached.
+pub async fn import(user: bool, format: Format, file: &Path, purpose: Purpose) -> anyhow::Result<Imported> {
+    let path = file.to_owned();
+    let reading = spawn_blocking(move || config::read_foreign(&path, import::BYTES));
+    let text = reading.await.context("cannot read the file")?.map_err(anyhow::Error::msg)?;
+    let name = format.as_str();
+    let foreign = import::read(format, &text)
+        .map_err(|why| anyhow!("cannot read {} as a file of {name}: {why}", file.display()))?;
+
+    let mut ours = Ours::new(user, purpose);
+    let present = inventory::read(ours.instance).await?;
+    let mut units: BTreeSet<UnitName> = present.into_iter().filter(|unit| unit.kind() == "service").collect();
+    let processes = || foreign.entries.iter().filter(|entry| entry.about == About::Process);
+    units.extend(processes().filter(|entry| plain(&entry.name)).map(|entry| UnitName::meant(&entry.name)));
+    let facts = gather(user, units).await?;
+
+    let matches: Vec<Match> =
+        foreign.entries.iter().map(|entry| of_entry(entry, &facts.host, &facts.lives)).collect();
+    let lives = chosen(&foreign, &matches, facts.lives);
+    let mut adopted = ours.adopt(&lives).await;
+    for entry in foreign.entries.iter().filter(|entry| entry.about == About::Thing) {
+        adopted.extend(dependency(&ours, entry).await);
+    }
+    let matched = foreign.entries.iter().zip(matches).map(|(entry, found)| told(entry, found)).collect();
+    Ok(Imported { foreign, matched, adopted, untold: facts.host.untold })
+}
+
+/// Could be the name of a unit.
+fn plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.@:".contains(c))
+}
+
+fn of_entry(entry: &Entry, host: &HostReading, lives: &[Live]) -> Match {
+    if entry.about == About::Thing {
+        return Match::None;
+    }
+    let pid = entry.pidfile.as_ref().and_then(|file| pid(Path::new(file)));
+    let owner = pid.and_then(|pid| host.processes.iter().find(|process| process.pid == pid));
+    // As monit does: the pattern anywhere in the command line. One that is no pattern matches nothing.
+    let pattern = entry.matching.as_deref().and_then(|pattern| Regex::new(pattern).ok());
+    let alike: Vec<&HostProcess> = pattern.map_or_else(Vec::new, |pattern| {
+        let like = |process: &&HostProcess| pattern.is_match(&process.arguments.join(" "));
+        host.processes.iter().filter(like).collect()
+    });
+    matched(entry, owner, &alike, lives)
+}
+
+fn pid(file: &Path) -> Option<i32> {
+    config::read_foreign(file, PID_BYTES).ok()?.trim().parse().ok()
+}
+
+/// The live units of the file, with what it says of each.
+fn chosen(foreign: &Foreign, matches: &[Match], lives: Vec<Live>) -> Vec<Live> {
+    let of_name: BTreeMap<&str, &UnitName> = foreign
+        .entries
+        .iter()
+        .zip(matches)
+        .filter_map(|(entry, found)| match found {
+            Match::Unit(unit, _) => Some((entry.name.as_str(), unit)),
+            Match::Elsewhere(_) | Match::None => None,
+        })
+        .collect();
+    let mut chosen = Vec::new();
+    for mut live in lives {
+        for (entry, found) in foreign.entries.iter().zip(matches) {
+            let Match::Unit(unit, _) = found else {
+                continue;
+            };
+            if live.unit.as_ref() == Some(unit) {
+                live.told_needs.extend(entry.depends.iter().filter_map(|(line, name)| {
+                    let need = of_name.get(name.as_str())?;
+                    Some(((*need).clone(), format!("depends on {name}, line {line}")))
+                }));
+                live.told.push(entry.clone());
+            }
+        }
+        if !live.told.is_empty() {
+            chosen.push(live);
+        }
+    }
+    chosen
+}
+
+/// The file of something that is no unit, where a question about it is well now.
+async fn dependency(ours: &Ours, entry: &Entry) -> Option<Adopted> {
+    let groups: Vec<Group> = entry
+        .tables
+        .iter()
+        .map(|table| Group {
+            ways: vec![Candidate { table: table.clone(), page: false }],
+            ..Group::default()
+        })
+        .collect();
+    if groups.is_empty() {
+        return None;
+    }
+    let unit = adoption::dependency(entry, Vec::new()).unit;
+    let asked = trial::try_all(&ours.orders, &ours.directories, &unit, &groups).await;
+    let draft = adoption::dependency(entry, asked);
+    let file: PathBuf = config::place(&ours.directories, unit.as_str());
+    if !draft.tables.iter().any(|written| written.in_force) {
+        let why =
+            draft.tables.first().and_then(|written| written.remarks.first().cloned()).unwrap_or_default();
+        return Some(ours.refused(unit, format!("nothing could be asked of it: {why}")));
+    }
+    let watched = draft.tables.iter().filter(|written| written.in_force).map(|written| {
+        let key = written.table.keys.first();
+        key.map_or_else(String::new, |key| {
+            format!("{} {}", key.name, written.table.text(&key.name).unwrap_or_default())
+        })
+    });
+    let watched = watched.collect();
+    Some(ours.put(&draft, file, watched))
+}
+
+fn told(entry: &Entry, found: Match) -> Matched {
+    let nobody = |why: String| Matched { unit: None, why, unit_text: adoption::unit_text(entry) };
+    match found {
+        Match::Unit(unit, why) => Matched { unit: Some(unit), why, unit_text: None },
+        Match::Elsewhere(why) => nobody(format!("systemd does not run it: {why}")),
+        Match::None if entry.about == About::Thing => Matched {
+            unit: None,
+            why: "nothing that systemd runs; units can require it as a dependency".to_owned(),
+            unit_text: None,
+        },
+        Match::None => {
+            nobody("systemd does not run it: no unit has its name, its process or its command".to_owned())
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The files of other supervisors, read as text: what they keep, what can be taken over, what not and why, and what somebody
+//! commented out there. Nothing of them is ever run.
+
+mod comments;
+mod god;
+mod monit;
+mod supervisord;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use crate::model::adoption::{Foreign, Format};
+
+/// Bytes of a file.
+pub const BYTES: u64 = 256 * 1024;
+/// Lines of a file.
+const LINES: usize = 20_000;
+
+/// What the text of such a file says.
+///
+/// # Errors
+/// One sentence: it is no file of that supervisor.
+pub fn read(format: Format, text: &str) -> Result<Foreign, String> {
+    let lines = text.lines().count();
+    if lines > LINES {
+        return Err(format!("it has {lines} lines; at most {LINES} are read"));
+    }
+    let mut foreign = match format {
+        Format::Monit => monit::read(text),
+        Format::Supervisord => supervisord::read(text)?,
+        Format::God => god::read(text),
+    };
+    foreign.commented_out = comments::find(format, text);
+    if foreign.entries.is_empty() && foreign.commented_out.is_empty() {
+        let wanted = match format {
+            Format::Monit => "`check`",
+            Format::Supervisord => "[program:NAME]",
+            Format::God => "`God.watch do |w|`",
+        };
+        let left = foreign.left.iter().find(|left| left.text.contains("include"));
+        let hint = left.map_or_else(String::new, |left| format!("; line {} includes other files", left.line));
+        return Err(format!("there is no {wanted} in it{hint}"));
+    }
+    Ok(foreign)
+}

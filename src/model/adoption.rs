@@ -1,0 +1,267 @@
+//! Adoption: what a live unit, or the file of another supervisor, shows; and the unit file that follows from it.
+
+use std::collections::BTreeMap;
+
+use super::host::{HostProcess, Listener};
+use super::unit::UnitName;
+
+/// A value of a unit file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Text(String),
+    Number(i64),
+    Float(f64),
+    Boolean(bool),
+    List(Vec<Value>),
+    Pairs(Vec<(String, Value)>),
+}
+
+/// A key of a unit file, and what it was seen from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Key {
+    pub name: String,
+    pub value: Value,
+    /// Empty where the line before it says so already.
+    pub seen: String,
+}
+
+impl Key {
+    /// A text that was seen somewhere.
+    #[must_use]
+    pub fn text(name: &str, value: impl Into<String>, seen: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: Value::Text(value.into()), seen: seen.into() }
+    }
+
+    /// A number that was seen somewhere.
+    #[must_use]
+    pub fn number(name: &str, value: i64, seen: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), value: Value::Number(value), seen: seen.into() }
+    }
+}
+
+/// A table of a unit file, such as `[probe.page]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Table {
+    pub name: String,
+    pub keys: Vec<Key>,
+}
+
+impl Table {
+    /// The text of a key.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&str> {
+        self.keys.iter().find(|known| known.name == key).and_then(|known| match &known.value {
+            Value::Text(text) => Some(text.as_str()),
+            Value::Number(_) | Value::Float(_) | Value::Boolean(_) | Value::List(_) | Value::Pairs(_) => None,
+        })
+    }
+
+    /// `probe`, `progress`, `recovery`, …
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+}
+
+/// A table with its fate: in force, or a comment that says why not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Written {
+    pub table: Table,
+    /// Lines above it: what was asked on the spot, and what came.
+    pub remarks: Vec<String>,
+    pub in_force: bool,
+}
+
+/// A unit file, ready to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draft {
+    pub unit: UnitName,
+    /// Comment lines at the top.
+    pub head: Vec<String>,
+    /// Keys outside any table.
+    pub keys: Vec<Written>,
+    pub tables: Vec<Written>,
+}
+
+/// Whose file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Monit,
+    Supervisord,
+    God,
+}
+
+impl Format {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Monit => "monit",
+            Self::Supervisord => "supervisord",
+            Self::God => "god",
+        }
+    }
+}
+
+/// The file of another supervisor, read as text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Foreign {
+    pub entries: Vec<Entry>,
+    pub commented_out: Vec<CommentedOut>,
+    /// What concerns no single entry and could not be taken over.
+    pub left: Vec<Left>,
+}
+
+/// What an entry of a foreign file is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum About {
+    /// A process that is kept running.
+    #[default]
+    Process,
+    /// Another host, a file, a file system: nothing that systemd runs.
+    Thing,
+}
+
+/// One program that another supervisor keeps, or one thing that it checks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Entry {
+    pub line: usize,
+    /// As it is written there, `check process`.
+    pub kind: String,
+    pub name: String,
+    pub about: About,
+    pub pidfile: Option<String>,
+    /// A pattern over command lines.
+    pub matching: Option<String>,
+    pub start: Option<String>,
+    pub directory: Option<String>,
+    pub user: Option<String>,
+    pub group: Option<String>,
+    pub environment: Vec<(String, String)>,
+    /// Other entries that this one needs.
+    pub depends: Vec<(usize, String)>,
+    /// Probes and budget that follow from it.
+    pub tables: Vec<Table>,
+    pub taken: Vec<Taken>,
+    pub left: Vec<Left>,
+}
+
+/// A statement that was taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    pub line: usize,
+    pub text: String,
+    /// What it became.
+    pub into: String,
+}
+
+/// A statement that could not be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    pub line: usize,
+    pub text: String,
+    pub why: String,
+}
+
+/// A check that somebody switched off by making it a comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommentedOut {
+    pub line: usize,
+    pub last: usize,
+    /// `God.watch delayed_job`
+    pub what: String,
+    /// The comment beside it.
+    pub why: Option<String>,
+    /// Its lines as they are written there.
+    pub text: Vec<String>,
+}
+
+/// What systemd says of a unit's needs and times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    pub description: String,
+    /// `Requires=`, `Requisite=` and `BindsTo=`.
+    pub requires: Vec<UnitName>,
+    /// `After=`.
+    pub after: Vec<UnitName>,
+    /// Of a timer.
+    pub schedule: Option<Schedule>,
+}
+
+/// When a timer elapses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// What it starts.
+    pub unit: String,
+    /// `OnCalendar=`, as systemd writes it anew: `Mon *-*-* 06,18:00:00`.
+    pub calendar: Vec<String>,
+    /// `OnUnitActiveSec=` and its kin: name and seconds.
+    pub monotonic: Vec<(String, u64)>,
+    /// `RandomizedDelaySec=` and `AccuracySec=` together, in seconds.
+    pub spread: u64,
+}
+
+/// A live unit, as far as adoption looks at it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Live {
+    pub unit: Option<UnitName>,
+    /// Where its unit file lies.
+    pub fragment: String,
+    pub service_type: String,
+    pub active: bool,
+    pub exec_start: Vec<Vec<String>>,
+    pub triggered_by: Vec<UnitName>,
+    /// A restart takes these along.
+    pub takes_along: Vec<UnitName>,
+    pub needs: Needs,
+    /// Its processes, the main one first.
+    pub processes: Vec<HostProcess>,
+    /// What its processes listen on.
+    pub listeners: Vec<Listener>,
+    /// Whom its processes are connected to, and the unit of this host that listens there.
+    pub connections: Vec<(String, Option<UnitName>)>,
+    /// Package → files of it that were seen.
+    pub packages: BTreeMap<String, String>,
+    /// Release links that are found without a key: link and target.
+    pub links: Vec<(String, String)>,
+    /// A link that leads to where a process lives, and that is not among them: link, and whose directory.
+    pub hidden_link: Option<(String, String)>,
+    /// What a foreign file says of it.
+    pub told: Vec<Entry>,
+    /// Units that it needs by that file, and where it says so.
+    pub told_needs: Vec<(UnitName, String)>,
+}
+
+/// A table that may be put in a file, if what it asks is well right now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub table: Table,
+    /// GET and take the status that comes.
+    pub page: bool,
+}
+
+/// Ways to ask the same thing: the first that is well is taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// The address that they ask; empty where none but this group does.
+    pub address: String,
+    pub ways: Vec<Candidate>,
+    /// What is not well is not even worth a comment.
+    pub only_if_well: bool,
+}
+
+/// What came of a question that was asked on the spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub well: bool,
+    pub message: String,
+    /// Of a page.
+    pub status: Option<u16>,
+}
+
+/// What is known of a usual piece of software: config/recipes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recipe {
+    /// `nginx.service`
+    pub name: String,
+    pub tables: Vec<Table>,
+}
