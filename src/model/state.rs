@@ -6,6 +6,7 @@ use super::alert::{SinkSeen, TestAsked};
 use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
+use super::drill::Drill;
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};
 use super::moment::Moment;
@@ -67,6 +68,18 @@ pub struct UnitDurable {
     pub smoke_failure: Option<SmokeFailure>,
     /// Releases to which the unit was started or restarted by us, the last ones.
     pub followed: Vec<FileId>,
+    /// The last drills, oldest first; the last may be under way.
+    pub drills: Vec<Drill>,
+    /// Its file is switched off.
+    pub off: Option<SwitchedOff>,
+}
+
+/// A unit's file is switched off (`[disabled]`), as it was told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchedOff {
+    pub since: Moment,
+    pub until: Moment,
+    pub reason: String,
 }
 
 /// Leave it alone until then.
@@ -317,6 +330,8 @@ pub struct UnitSeen {
     pub findings: Vec<Finding>,
     /// Callers who wait for the order in flight.
     pub asked: Vec<u64>,
+    /// The caller who waits for the drill under way.
+    pub asked_drill: Option<u64>,
     /// The job with which somebody else stops the unit just now.
     pub stop_job: Option<Job>,
     /// What became of it last, and what did that.
@@ -359,6 +374,7 @@ impl UnitSeen {
             conditions: BTreeMap::new(),
             findings: Vec::new(),
             asked: Vec::new(),
+            asked_drill: None,
             stop_job: None,
             fate: Fate::default(),
             resume,

@@ -437,6 +437,20 @@ impl Host {
         }
     }
 
+    /// The main process is killed for a drill, if it runs.
+    fn killed(&mut self, unit: UnitName) {
+        let at = Self::index(&unit);
+        let runs = self.units[at].active == ActiveState::Active && self.units[at].job.is_none();
+        let result = if runs { Ok(self.now) } else { Err("it has no main process".to_owned()) };
+        if runs {
+            self.note(format!("*** {unit} is killed"));
+            self.units[at].active = ActiveState::Failed;
+            self.units[at].result = "signal";
+            self.tell_unit(at);
+        }
+        self.perhaps(1, Observation::MainProcessKilled { unit, result });
+    }
+
     /// A person asks; the answer must come.
     pub fn ask(&mut self, at: usize, ask: Ask) {
         if ask == Ask::Recover {
@@ -631,6 +645,7 @@ impl Outside for Host {
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
             Action::EndProcesses { .. } => {}
+            Action::KillMainProcess { unit } => self.killed(unit),
             Action::CaptureEvidence { .. } | Action::DraftPostmortem { .. } | Action::SendAlert { .. } => {
                 self.told_by(action);
             }

@@ -1,5 +1,6 @@
 //! A history as the text of a scenario: what was observed, in the language of `tests/scenarios`.
 
+use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::Ask;
@@ -112,9 +113,14 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             JobResult::Lost(_) => format!("job {unit} lost"),
         },
         Observation::EnableFinished { unit, .. } => format!("enabled {unit} link"),
+        Observation::MainProcessKilled { unit, .. } => format!("killed {unit}"),
         Observation::OperatorAsked(request) => match &request.ask {
             Ask::Recover => format!("ask {} recover", request.unit),
             Ask::Resume => format!("ask {} resume", request.unit),
+            Ask::Drill { kind: DrillKind::Kill, .. } => format!("ask {} drill", request.unit),
+            Ask::Drill { kind: DrillKind::Probe(name), .. } => {
+                format!("ask {} drill probe={name}", request.unit)
+            }
             Ask::Hold { length, reason } => {
                 format!("ask {} hold {}ms {reason}", request.unit, length.as_millis())
             }

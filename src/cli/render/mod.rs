@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod baseline;
 pub mod details;
+pub mod drill;
 pub mod explain;
 mod grid;
 pub mod incidents;
