@@ -644,7 +644,6 @@ impl Outside for Host {
                 let reading = self.processes(Self::index(&unit));
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
-            Action::EndProcesses { .. } => {}
             Action::KillMainProcess { unit } => self.killed(unit),
             Action::CaptureEvidence { .. } | Action::DraftPostmortem { .. } | Action::SendAlert { .. } => {
                 self.told_by(action);
@@ -661,7 +660,7 @@ impl Outside for Host {
             Action::Record(event) => self.hear(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
             Action::AnswerOperator { request, answer } => self.answered(request, &answer),
-            Action::WatchLinks { .. } => {}
+            Action::WatchLinks { .. } | Action::EndProcesses { .. } => {}
         }
     }
 }

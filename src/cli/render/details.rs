@@ -146,7 +146,7 @@ fn plans(page: &mut Page<'_>, unit: &Unit) {
     for step in unit.recovery.iter().flat_map(|recovery| &recovery.steps) {
         fact(page, "", &self::step(look, step));
     }
-    if let Some(next) = &unit.next_action {
+    if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
         let due = look.ahead(next.due_at);
         let text = format!("{} {due}, because {}", next.action, next.because);
         fact(page, "Next", &text);

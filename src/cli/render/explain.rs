@@ -175,7 +175,7 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             look.ahead(quarantine.retry_at)
         ));
     }
-    if let Some(next) = &unit.next_action {
+    if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
         lines.push(format!(
             "{} at {} ({}), because {}",
             next.action,

@@ -157,7 +157,7 @@ fn line(look: &Look, unit: &Unit) -> Line {
     let (probes, mut probes_paint) = probes(look, &unit.probes);
     let mut paint = vec![(sign.sign.to_owned(), sign.style), (format!(" {state}"), sign.style)];
     paint.append(&mut probes_paint);
-    let next = unit.next_action.as_ref();
+    let next = unit.next_action.as_ref().filter(|_| unit.disabled.is_none());
     let next = next.map(|next| format!("{} {}", next.action, look.ahead(next.due_at)));
     let restarts = match unit.restarts.spent {
         0 => String::new(),

@@ -34,7 +34,8 @@ pub fn refused(state: &State, unit: &UnitName, kind: &DrillKind, now: Moment) ->
         .or_else(|| trouble(state, unit))
         .or_else(|| {
             let word = snapshot::unit_state(seen, durable, now).as_str();
-            (word != UnitState::Ok.as_str()).then(|| format!("it is {word}, and only what is well can be drilled"))
+            (word != UnitState::Ok.as_str())
+                .then(|| format!("it is {word}, and only what is well can be drilled"))
         })
         .or_else(|| match fault(seen, kind) {
             Err(why) => Some(why),
