@@ -15,7 +15,7 @@ use super::operator::Step;
 use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
 use super::release::{FileId, PastTarget, ProcessesReading, Resident};
-use super::spec::{Problem, Settings, Spec};
+use super::spec::{Problem, Settings, Spec, SwitchedOff};
 use super::tally::{HostTally, UnitTally};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
@@ -72,14 +72,6 @@ pub struct UnitDurable {
     pub drills: Vec<Drill>,
     /// Its file is switched off.
     pub off: Option<SwitchedOff>,
-}
-
-/// A unit's file is switched off (`[disabled]`), as it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchedOff {
-    pub since: Moment,
-    pub until: Moment,
-    pub reason: String,
 }
 
 /// Leave it alone until then.

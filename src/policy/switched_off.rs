@@ -2,8 +2,8 @@
 
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::spec::Spec;
-use crate::model::state::{State, SwitchedOff};
+use crate::model::spec::{Spec, SwitchedOff};
+use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::turn::{Turn, sooner};
 use crate::policy::{incidents, limits};

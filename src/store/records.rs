@@ -10,9 +10,10 @@ use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
+use crate::model::spec::SwitchedOff;
 use crate::model::state::{
     Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
-    SwitchedOff, UnitDurable,
+    UnitDurable,
 };
 use crate::model::unit::UnitName;
 

@@ -142,6 +142,8 @@ pub struct Host {
     pub dead: bool,
     pub violations: Vec<String>,
     pub orders: u64,
+    /// Drills that went to an end.
+    pub drills: u64,
     pub calm: bool,
     pub story: Option<Story>,
     pub told: VecDeque<String>,
@@ -206,6 +208,7 @@ impl Host {
             dead: false,
             violations: Vec::new(),
             orders: 0,
+            drills: 0,
             calm: false,
             story: None,
             told: VecDeque::new(),
@@ -469,6 +472,7 @@ impl Host {
             self.violations.push(format!("request {request} was answered twice"));
             return;
         };
+        self.drills += u64::from(matches!(answer, Answer::Drilled { .. }));
         match (ask, answer) {
             (Ask::Hold { length, .. }, Answer::Done { .. }) => {
                 self.units[at].held_until = Some(self.now.plus(length));

@@ -47,8 +47,10 @@ pub fn list(look: &Look, found: &Incidents) -> String {
 fn switched_off(page: &mut Page<'_>, found: &Incidents) {
     for one in &found.switched_off {
         let until = page.look.clock(one.until);
-        let text =
-            format!("{} is switched off until {until}, and none is made of it: {}", one.unit, one.reason);
+        let text = format!(
+            "{} is switched off until {until}, no incident is opened for it: {}",
+            one.unit, one.reason
+        );
         page.labelled("", 0, &text);
     }
 }
