@@ -54,7 +54,7 @@ fn never_drilled(user: bool, snapshot: &Snapshot, specs: &[Spec]) -> Option<Stri
         |file: &str| specs.iter().find(|spec| spec.file == file).map_or(Mode::Observe, |spec| spec.mode);
     // One look only observes: what the file says counts.
     let managed = managed.map(|status| (&status.unit, mode(&status.file)));
-    drill::never_drilled(managed, &durable)
+    drill::never_drilled(managed, &durable, if user { "steadfast --user" } else { "steadfast" })
 }
 
 /// An empty file's wishes, for a unit without a file.

@@ -14,7 +14,7 @@ use super::observation::{Host, Matches};
 use super::operator::Step;
 use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
-use super::release::{FileId, PastTarget, ProcessesReading, Resident};
+use super::release::{Ending, FileId, PastTarget, ProcessesReading, Resident};
 use super::spec::{Problem, Settings, Spec, SwitchedOff};
 use super::tally::{HostTally, UnitTally};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
@@ -376,15 +376,6 @@ impl UnitSeen {
             tally: UnitTally::default(),
         }
     }
-}
-
-/// What an earlier run left was signalled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    pub began_at: Moment,
-    /// Those that were asked to end, and whether they were killed since.
-    pub asked: BTreeSet<(u32, i64)>,
-    pub killed: bool,
 }
 
 /// The decision on a unit as it stands now; `explain` shows it.

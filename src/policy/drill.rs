@@ -272,11 +272,13 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-/// Managed units on which we act and that were never drilled to the end: one sentence, or nothing to say.
+/// Managed units on which we act and that were never drilled to the end: one sentence, or nothing to say. `program`: how
+/// the reader calls us.
 #[must_use]
 pub fn never_drilled<'a>(
     managed: impl Iterator<Item = (&'a UnitName, Mode)>,
     durable: &Durable,
+    program: &str,
 ) -> Option<String> {
     let drilled = |unit: &UnitName| {
         let drills = durable.units.get(unit).map(|known| known.drills.as_slice()).unwrap_or_default();
@@ -293,7 +295,7 @@ pub fn never_drilled<'a>(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    Some(format!("never drilled: {shown}{more} (steadfast drill {first})"))
+    Some(format!("never drilled: {shown}{more} ({program} drill {first})"))
 }
 
 #[cfg(test)]

@@ -110,7 +110,6 @@ pub fn plan(state: &State, unit: &UnitName, kind: &DrillKind, now: Moment) -> Op
     let order = fault(seen, kind).ok()?;
     let (told, untold) = hearers(state, unit, kind, now);
     let (expected, limit) = lengths(state, unit, seen, kind, order);
-    let requires = |other: &UnitSeen| other.spec.requires.contains(unit);
     Some(DrillPlan {
         kind: kind.clone(),
         fault: match kind {
@@ -125,13 +124,7 @@ pub fn plan(state: &State, unit: &UnitName, kind: &DrillKind, now: Moment) -> Op
         limit,
         told,
         untold,
-        needed_by: state
-            .seen
-            .units
-            .iter()
-            .filter(|(_, other)| requires(other))
-            .map(|(name, _)| name.clone())
-            .collect(),
+        needed_by: dependencies::dependents(state, unit),
         left: recovery::restarts_left(state, unit, now),
     })
 }

@@ -34,11 +34,15 @@ fn what_was_never_drilled_to_the_end_is_named_in_one_line() {
     let names = ["a.service", "b.service", "c.service", "d.service", "e.timer", "f.dependency"];
     let names: Vec<UnitName> = names.into_iter().map(UnitName::from).collect();
     let act = |name: &UnitName| if name.as_str() == "d.service" { Mode::Observe } else { Mode::Act };
-    let told = never_drilled(names.iter().map(|name| (name, act(name))), &durable);
+    let told = never_drilled(names.iter().map(|name| (name, act(name))), &durable, "steadfast");
     let wanted = "never drilled: b.service, c.service (steadfast drill b.service)";
     assert_eq!(told.as_deref(), Some(wanted));
-    assert_eq!(never_drilled(names.iter().take(1).map(|name| (name, Mode::Act)), &durable), None);
+    assert_eq!(
+        never_drilled(names.iter().take(1).map(|name| (name, Mode::Act)), &durable, "steadfast"),
+        None
+    );
     let many: Vec<UnitName> = (0..14).map(|number| UnitName(format!("{number:02}.service"))).collect();
-    let told = never_drilled(many.iter().map(|name| (name, Mode::Act)), &durable).unwrap_or_default();
+    let told =
+        never_drilled(many.iter().map(|name| (name, Mode::Act)), &durable, "steadfast").unwrap_or_default();
     assert!(told.contains("11.service and 2 more ("), "{told}");
 }
