@@ -18,6 +18,7 @@ use steadfast::clock;
 use steadfast::daemon::{Adopted, Fate, Imported, Matched};
 use steadfast::import;
 use steadfast::model::adoption::{Entry, Format};
+use steadfast::model::drill::{DrillKind, DrillPlan};
 use steadfast::model::finding::{ConditionKind, Truth};
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
@@ -145,6 +146,44 @@ async fn incidents_are_listed_and_one_is_told_whole() {
     assert!(none.contains("no incident") && none.ends_with("exit status 0\n"), "{none}");
     let missing = shown(&served.run(&["incident", "4"]).await);
     assert!(missing.contains("cannot find incident 4: there is none, or not any more"), "{missing}");
+}
+
+#[tokio::test]
+async fn a_drill_is_planned_asked_for_and_measured() {
+    let plan = DrillPlan {
+        kind: DrillKind::Kill,
+        fault: "SIGKILL to its main process (pid 4242), as in a crash".to_owned(),
+        order: Some(OrderKind::Start),
+        expected: Duration::from_secs(6),
+        limit: Duration::from_secs(201),
+        told: vec!["mail".to_owned()],
+        untold: vec![("phone".to_owned(), "only after 900 s".to_owned())],
+        needed_by: vec!["shop.service".into()],
+        left: 3,
+    };
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let mut told = served.answer_with(Answer::DrillPlanned(plan));
+    insta::assert_snapshot!("drill_plan", shown(&served.run(&["drill", "nginx", "--dry-run"]).await));
+    let asked = Ask::Drill { kind: DrillKind::Kill, rehearse: true };
+    assert_eq!(told.recv().await, Some(asked));
+    // Where nobody can be asked, and nobody said yes, nothing is done: it is not even asked what it would do.
+    let usage = shown(&served.run(&["drill", "nginx"]).await);
+    assert!(usage.contains("(--yes does not ask)") && usage.ends_with("exit status 64\n"), "{usage}");
+    assert!(told.try_recv().is_err());
+
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    let drill = Box::new(pictures::drilled(clock::now()));
+    let message = "drill of nginx.service failed: phone was not told: connection refused".to_owned();
+    served.answer_with(Answer::Drilled { drill, message });
+    insta::assert_snapshot!("drill", shown(&served.run(&["drill", "nginx", "--yes"]).await));
+    let json = served.run(&["drill", "nginx", "--yes", "--json"]).await;
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["drill"]["outcome"], &json["drill"]["recover_s"]), (&"failed".into(), &5.4.into()));
+
+    let mut served = Served::new(pictures::zoo(clock::now()));
+    served.answer_with(Answer::Refused { message: "cannot drill nginx.service now: it is down".to_owned() });
+    let refused = shown(&served.run(&["drill", "nginx", "--yes"]).await);
+    assert!(refused.contains("it is down") && refused.ends_with("exit status 1\n"), "{refused}");
 }
 
 #[tokio::test]
@@ -468,10 +507,11 @@ fn every_state_is_explained_on_a_terminal() {
 
 #[test]
 fn the_audit_groups_by_severity_and_says_what_repairs() {
-    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[]));
+    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[], &[]));
     let well = Status::of(&pictures::of(Vec::new(), TEN_O_CLOCK));
-    let page = audit::audit(&look(100, 40), &well, &[]);
+    let page = audit::audit(&look(100, 40), &well, &[], &["never drilled: a.service".to_owned()]);
     assert!(page.starts_with("● web1: nothing to report"), "{page}");
+    assert!(page.ends_with("\n\nNOTES\n  never drilled: a.service\n"), "{page}");
 }
 
 /// A comparison as the program prints it as JSON.

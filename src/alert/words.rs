@@ -33,7 +33,8 @@ fn headline(host: &str, alert: &Alert, now: Moment) -> String {
     match alert.status {
         AlertStatus::Firing => format!("[firing] {who}: {}: {}", alert.code, alert.summary),
         AlertStatus::Resolved => {
-            format!("[resolved] {who} after {}: {}", text::length(took(alert, now)), alert.code)
+            let drill = if alert.labels.contains_key("drill") { "DRILL: " } else { "" };
+            format!("[resolved] {who} after {}: {drill}{}", text::length(took(alert, now)), alert.code)
         }
         AlertStatus::Test => format!("[test] {who}: {}", alert.summary),
     }

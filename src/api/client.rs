@@ -16,7 +16,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::wire::{
-    BaselineBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit,
+    BaselineBody, DrillBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested,
+    Time, Unit,
 };
 
 /// Connecting takes no longer than this.
@@ -109,6 +110,16 @@ impl Client {
     /// See [`Error`].
     pub async fn resume(&self, unit: &str) -> Result<Reply, Error> {
         self.change(unit, "resume", Body::empty()).await
+    }
+
+    /// Prove the whole path by a fault; waits until the drill is over. `rehearse`: only what it would do.
+    ///
+    /// # Errors
+    /// See [`Error`]; a drill that failed is a [`Reply`].
+    pub async fn drill(&self, unit: &str, probe: Option<&str>, rehearse: bool) -> Result<Reply, Error> {
+        let body = DrillBody { probe: probe.map(str::to_owned), dry_run: rehearse };
+        let body = serde_json::to_vec(&body).map_err(|error| self.broken(error))?;
+        self.change(unit, "drill", Body::from(body)).await
     }
 
     /// Incidents, newest first: of one unit, not over before a moment, or only those that are open.

@@ -5,7 +5,8 @@ use schemars::{JsonSchema, Schema};
 use serde_json::{Value, json};
 
 use super::wire::{
-    BaselineBody, Event, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Unit,
+    BaselineBody, DrillBody, Event, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status,
+    Tested, Unit,
 };
 
 /// `GET /v1/openapi.json`.
@@ -43,7 +44,17 @@ fn paths(schemas: &mut SchemaGenerator) -> Value {
         let body = json!({"required": true, "content": {"application/json": {"schema": hold}}});
         fields.insert("requestBody".to_owned(), body);
     }
+    let drill = schemas.subschema_for::<DrillBody>();
+    let told = "Prove the whole path by a fault; answers when the drill is over.";
+    let mut drill_operation = of_unit(change(schemas, told));
+    if let Some(fields) = drill_operation.as_object_mut() {
+        let body = json!({"required": false, "content": {"application/json": {"schema": drill}}});
+        fields.insert("requestBody".to_owned(), body);
+    }
     let mut paths = of_units(schemas, &of_unit, hold_operation);
+    if let Some(paths) = paths.as_object_mut() {
+        paths.insert("/v1/units/{unit}/drill".to_owned(), json!({"post": drill_operation}));
+    }
     if let (Some(paths), Value::Object(more)) = (paths.as_object_mut(), of_incidents(schemas)) {
         paths.extend(more);
     }

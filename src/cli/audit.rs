@@ -10,24 +10,26 @@ use super::terminal::{SeenEnough, Terminal};
 use crate::api::wire::Status;
 use crate::daemon;
 
-/// The status with what could not be told.
+/// The status with what could not be told, and what is no trouble.
 #[derive(Serialize)]
 struct Page {
     #[serde(flatten)]
     status: Status,
     untold: Vec<String>,
+    notes: Vec<String>,
 }
 
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let daemon::Audit { snapshot, untold } = daemon::audit(options.user).await?;
+    let daemon::Audit { snapshot, untold, notes } = daemon::audit(options.user).await?;
     let status = Status::of(&snapshot);
     let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
     let exit = if all.is_empty() && !untold.is_empty() { Exit::Unknown } else { Exit::of_findings(&all) };
     let printed = if options.json {
-        terminal.print_json(&Page { status, untold })
+        terminal.print_json(&Page { status, untold, notes })
     } else {
         let untold: Vec<String> = untold.iter().map(|sentence| clean(sentence)).collect();
-        terminal.print(&audit(&terminal.look(), &cleaned(&status)?, &untold))
+        let notes: Vec<String> = notes.iter().map(|sentence| clean(sentence)).collect();
+        terminal.print(&audit(&terminal.look(), &cleaned(&status)?, &untold, &notes))
     };
     SeenEnough::forgive(printed, exit)
 }

@@ -7,6 +7,7 @@ mod baseline;
 mod check;
 mod completions;
 mod daemon;
+mod drill;
 mod exit;
 mod explain;
 mod hold;
@@ -90,6 +91,8 @@ enum Command {
     Wait(wait::Arguments),
     /// Start and enable a unit and check its endpoints, now
     Recover(recover::Arguments),
+    /// Prove the whole path by a fault: found, decided, put right, told
+    Drill(drill::Arguments),
     /// Only observe a unit for a while
     Hold(hold::Arguments),
     /// End a hold or a quarantine
@@ -147,6 +150,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Schema => schema::run(terminal),
         Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,
         Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,
+        Command::Drill(arguments) => drill::run(options, terminal, &arguments).await,
         Command::Hold(arguments) => hold::run(options, terminal, &arguments).await,
         Command::Resume(arguments) => resume::run(options, terminal, &arguments).await,
         Command::Incidents(arguments) => incidents::run(options, terminal, &arguments).await,

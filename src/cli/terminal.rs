@@ -84,6 +84,21 @@ impl Terminal {
         self.size.is_some()
     }
 
+    /// Somebody is there to answer a question.
+    pub fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks, and waits for a line that agrees.
+    pub fn ask(&self, question: &str) -> bool {
+        let mut stderr = io::stderr().lock();
+        let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+        drop(stderr);
+        let mut answer = String::new();
+        let read = asked.and_then(|()| io::stdin().read_line(&mut answer));
+        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
     /// How a page is to look if it is printed now.
     pub fn look(&self) -> Look {
         Look {

@@ -18,16 +18,18 @@ pub struct Arguments {
 pub fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let problems: Vec<Problem> =
         config::verify(options.user, &arguments.files).iter().map(Into::into).collect();
+    let notes = config::remarks(options.user, &arguments.files);
     let exit = if problems.is_empty() { Exit::Ok } else { Exit::Config };
     let printed =
-        if options.json { terminal.print_json(&problems) } else { terminal.print(&page(&problems)) };
+        if options.json { terminal.print_json(&problems) } else { terminal.print(&page(&problems, &notes)) };
     SeenEnough::forgive(printed, exit)
 }
 
-/// Each problem with its source line and caret, then the sum.
-fn page(problems: &[Problem]) -> String {
+/// Each problem with its source line and caret, then what is no mistake, then the sum.
+fn page(problems: &[Problem], notes: &[String]) -> String {
+    let notes: String = notes.iter().map(|note| format!("note: {}\n", clean(note))).collect();
     if problems.is_empty() {
-        return "nothing to correct\n".to_owned();
+        return format!("{notes}nothing to correct\n");
     }
     let mut text = String::new();
     for problem in problems {
@@ -37,6 +39,7 @@ fn page(problems: &[Problem]) -> String {
         }
         text.push('\n');
     }
+    text.push_str(&notes);
     text.push_str(&format!("{} to correct\n", count(problems.len(), "problem")));
     text
 }

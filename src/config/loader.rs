@@ -149,12 +149,22 @@ pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
         };
         return mistakes.iter().map(|one| problem(file, &text, one)).collect();
     }
+    made(file, text, directories).err().unwrap_or_default()
+}
+
+/// What one unit file asks for, wherever it lies; nothing, where it has a mistake.
+pub fn spec_in(file: &Path, directories: &Directories) -> Option<Spec> {
+    let settings = file.file_name().is_some_and(|name| name == "steadfast.toml");
+    let text = read(file).ok().flatten().filter(|_| !settings)?;
+    made(file, text, directories).ok()
+}
+
+fn made(file: &Path, text: String, directories: &Directories) -> Result<Spec, Vec<Problem>> {
     if directories.holds(file) {
-        let made = fragments(file, directories).and_then(|found| spec_of(&found, directories.owner));
-        return made.err().unwrap_or_default();
+        return fragments(file, directories).and_then(|found| spec_of(&found, directories.owner));
     }
     let alone = Fragments { file: file.to_owned(), text, drop_ins: Vec::new() };
-    spec_of(&alone, directories.owner).err().unwrap_or_default()
+    spec_of(&alone, directories.owner)
 }
 
 /// File name → the file that is in force, in the directories' order; and what was renamed away.

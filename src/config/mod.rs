@@ -8,6 +8,7 @@ mod directories;
 mod draft;
 mod file;
 mod loader;
+pub mod notes;
 mod ownership;
 mod parse;
 mod placing;
@@ -26,7 +27,8 @@ mod watch;
 
 use std::path::PathBuf;
 
-use crate::model::spec::Problem;
+use crate::clock;
+use crate::model::spec::{Problem, Spec};
 
 pub use directories::Directories;
 pub use draft::{alone, render};
@@ -44,6 +46,18 @@ pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
         return Loader::new(directories).load().problems;
     }
     files.iter().flat_map(|file| loader::verify_file(file, &directories)).collect()
+}
+
+/// What is good to know of these files, or of all of the instance, and no mistake.
+#[must_use]
+pub fn remarks(user: bool, files: &[PathBuf]) -> Vec<String> {
+    let directories = if user { Directories::user() } else { Directories::system() };
+    let specs: Vec<Spec> = if files.is_empty() {
+        Loader::new(directories).load().specs
+    } else {
+        files.iter().filter_map(|file| loader::spec_in(file, &directories)).collect()
+    };
+    notes::of(&specs, clock::now().wall_ms, false)
 }
 
 /// The JSON Schema of a unit file.

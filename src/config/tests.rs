@@ -184,12 +184,33 @@ fn mistakes_are_told_with_their_place() {
         "[progress.jobs]\ncommand = [\"/bin/true\"]\ndepth = \"/depth\"\n",
         "[progress.jobs]\nmax_depth = 5\n",
         "[disabled]\nreason = \"flaps\"\n",
+        "[disabled]\nuntil = 2026-12-24T00:00:00Z\n",
+        "[disabled]\nreason = \"  \"\nuntil = 2026-12-24T00:00:00Z\n",
+        "[disabled]\nreason = \"flaps\"\nuntil = 2026-12-24\n",
         "mode = \"act\nseverity = \n",
         "[smoke]\ncommand = [\"php\", \"-l\"]\n",
         "[probe.a]\ntcp = \"localhost\"\n",
     ];
     let told: Vec<String> = wrong.iter().map(|text| spec_of(text).expect_err("a mistake")).collect();
     insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn an_end_that_has_passed_or_is_far_away_is_noted_and_no_mistake() {
+    let now_ms = 1_795_168_800_000;
+    let noted = |until: &str, all| {
+        let spec =
+            spec_of(&format!("[disabled]\nreason = \"flaps\"\nuntil = {until}\n")).expect("no mistake");
+        notes::of(&[spec], now_ms, all).join("; ")
+    };
+    assert_eq!(noted("2026-12-24T00:00:00Z", false), "");
+    assert!(
+        noted("2026-12-24T00:00:00Z", true).contains("is switched off until 2026-12-24 00:00 UTC: flaps")
+    );
+    let far = noted("2027-11-20T10:00:00Z", false);
+    assert!(far.contains("for another 365 days, until 2027-11-20 10:00 UTC; nobody will remember"), "{far}");
+    let past = noted("2026-11-20T09:00:00Z", false);
+    assert!(past.contains("the end of [disabled] has passed (2026-11-20 09:00 UTC)"), "{past}");
 }
 
 #[test]

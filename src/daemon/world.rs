@@ -124,6 +124,10 @@ impl World {
                 let outcome = run_as(&orders, &unit, command, directory, timeout).await;
                 Observation::SmokeTestFinished { unit, order, outcome }
             }),
+            Action::KillMainProcess { unit } => self.spawn(async move {
+                let result = orders.kill_main(&unit).await;
+                Observation::MainProcessKilled { unit, result }
+            }),
             // What became of them is seen by the inspection that follows.
             Action::EndProcesses { unit, control_group, processes, kill } => {
                 tokio::task::spawn_blocking(move || {
@@ -219,6 +223,7 @@ impl Outside for World {
             | Action::RestartUnit { .. }
             | Action::EnableUnit { .. }
             | Action::EndProcesses { .. }
+            | Action::KillMainProcess { .. }
             | Action::RunSmokeTest { .. } => {
                 if self.store.is_some() {
                     self.order(action);

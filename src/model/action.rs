@@ -81,6 +81,10 @@ pub enum Action {
         /// `SIGKILL` instead of `SIGTERM`.
         kill: bool,
     },
+    /// For a drill: `SIGKILL` to the unit's main process.
+    KillMainProcess {
+        unit: UnitName,
+    },
     /// Tell people, once, within the sink's limit.
     SendAlert {
         sink: SinkSpec,

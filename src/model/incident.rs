@@ -46,6 +46,8 @@ pub struct Incident {
     pub evidence_file: Option<String>,
     /// What each sink was told, by its name.
     pub told: BTreeMap<String, Told>,
+    /// A drill made it: nothing was wrong in earnest.
+    pub drill: bool,
 }
 
 impl Incident {
@@ -74,6 +76,7 @@ impl Incident {
             captured_at: None,
             evidence_file: None,
             told: BTreeMap::new(),
+            drill: false,
         }
     }
 }

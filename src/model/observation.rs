@@ -61,6 +61,8 @@ pub enum Observation {
     JobFinished { unit: UnitName, order: u64, result: JobResult },
     /// The enabling that an order asked for ended: the links made, or why not.
     EnableFinished { unit: UnitName, order: u64, result: Result<Vec<String>, String> },
+    /// The main process was killed for a drill: when, or why not.
+    MainProcessKilled { unit: UnitName, result: Result<Moment, String> },
     /// A person asks.
     OperatorAsked(Request),
     /// A message arrived, or why it did not.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::baseline::WorseLine;
+use super::drill::{Drill, DrillKind, DrillPlan};
 use super::unit::UnitName;
 
 /// A request that changes something. Who may ask was settled by the socket's peer credentials.
@@ -83,6 +84,8 @@ pub enum Ask {
     Hold { length: Duration, reason: String },
     /// End a hold or a quarantine.
     Resume,
+    /// Prove the whole path by a fault of this kind. `rehearse`: only say what it would do.
+    Drill { kind: DrillKind, rehearse: bool },
 }
 
 /// The answer; exactly one for each request.
@@ -98,6 +101,10 @@ pub enum Answer {
     NotManaged,
     /// No such incident.
     NoIncident,
+    /// What a drill would do.
+    DrillPlanned(DrillPlan),
+    /// A drill is over; how, it says itself.
+    Drilled { drill: Box<Drill>, message: String },
     /// What became of a test, by sink.
     Tested(Vec<(String, Result<(), String>)>),
 }

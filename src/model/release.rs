@@ -1,5 +1,7 @@
 //! Releases: the link that names the current one, and where each process of a unit lives. Facts only; `policy::releases` judges.
 
+use std::collections::BTreeSet;
+
 use super::moment::Moment;
 
 /// Identity of a file or directory: device and inode, never its text.
@@ -134,4 +136,13 @@ pub struct Resident {
     pub name: String,
     pub role: Role,
     pub residence: Residence,
+}
+
+/// What an earlier run left was signalled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    pub began_at: Moment,
+    /// Those that were asked to end, and whether they were killed since.
+    pub asked: BTreeSet<(u32, i64)>,
+    pub killed: bool,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::alert::Heartbeat;
 use super::cause::Transition;
+use super::drill::Drill;
 use super::finding::{Condition, Finding, Severity};
 use super::incident::{Event, Incident};
 use super::moment::Moment;
@@ -13,7 +14,7 @@ use super::observation::Host;
 use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
 use super::release::{LinkReading, Resident};
-use super::spec::{Mode, Problem, RecoverySpec, SmokeSpec};
+use super::spec::{DisabledSpec, Mode, Problem, RecoverySpec, SmokeSpec};
 use super::state::{Hold, LastAction, OrderKind, Plan, Quarantine, Recovery};
 use super::tally::{HostTally, UnitTally};
 use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
@@ -117,6 +118,10 @@ pub struct UnitStatus {
     pub last_transition: Option<Transition>,
     pub hold: Option<Hold>,
     pub quarantine: Option<Quarantine>,
+    /// The last drill, or the one under way.
+    pub drill: Option<Drill>,
+    /// While its file is switched off.
+    pub disabled: Option<DisabledSpec>,
     pub spent: usize,
     pub budget: RecoverySpec,
     pub tally: UnitTally,

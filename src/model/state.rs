@@ -6,6 +6,7 @@ use super::alert::{SinkSeen, TestAsked};
 use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
+use super::drill::Drill;
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};
 use super::moment::Moment;
@@ -13,8 +14,8 @@ use super::observation::{Host, Matches};
 use super::operator::Step;
 use super::probe::ProbeSeen;
 use super::progress::ProgressSeen;
-use super::release::{FileId, PastTarget, ProcessesReading, Resident};
-use super::spec::{Problem, Settings, Spec};
+use super::release::{Ending, FileId, PastTarget, ProcessesReading, Resident};
+use super::spec::{Problem, Settings, Spec, SwitchedOff};
 use super::tally::{HostTally, UnitTally};
 use super::unit::{Job, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
@@ -67,6 +68,10 @@ pub struct UnitDurable {
     pub smoke_failure: Option<SmokeFailure>,
     /// Releases to which the unit was started or restarted by us, the last ones.
     pub followed: Vec<FileId>,
+    /// The last drills, oldest first; the last may be under way.
+    pub drills: Vec<Drill>,
+    /// Its file is switched off.
+    pub off: Option<SwitchedOff>,
 }
 
 /// Leave it alone until then.
@@ -317,6 +322,8 @@ pub struct UnitSeen {
     pub findings: Vec<Finding>,
     /// Callers who wait for the order in flight.
     pub asked: Vec<u64>,
+    /// The caller who waits for the drill under way.
+    pub asked_drill: Option<u64>,
     /// The job with which somebody else stops the unit just now.
     pub stop_job: Option<Job>,
     /// What became of it last, and what did that.
@@ -359,6 +366,7 @@ impl UnitSeen {
             conditions: BTreeMap::new(),
             findings: Vec::new(),
             asked: Vec::new(),
+            asked_drill: None,
             stop_job: None,
             fate: Fate::default(),
             resume,
@@ -368,15 +376,6 @@ impl UnitSeen {
             tally: UnitTally::default(),
         }
     }
-}
-
-/// What an earlier run left was signalled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ending {
-    pub began_at: Moment,
-    /// Those that were asked to end, and whether they were killed since.
-    pub asked: BTreeSet<(u32, i64)>,
-    pub killed: bool,
 }
 
 /// The decision on a unit as it stands now; `explain` shows it.

@@ -28,6 +28,8 @@ pub struct Audit {
     pub snapshot: Snapshot,
     /// What could not be told, and why; a sentence each.
     pub untold: Vec<String>,
+    /// What is good to know and no trouble; a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Keeps the findings that are true and worth reading, and adds what nobody watches. A unit without a file of ours has
@@ -52,7 +54,7 @@ pub fn worth_telling(mut snapshot: Snapshot, boot: Option<&BootReading>, switche
     snapshot.units.retain(|_, status| !status.findings.is_empty());
     // One look opens no incident: nobody follows it.
     snapshot.incidents.clear();
-    Audit { snapshot, untold }
+    Audit { snapshot, untold, notes: Vec::new() }
 }
 
 /// A sentence for each kind of fact that the look did not get.

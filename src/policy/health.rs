@@ -9,10 +9,11 @@ use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::Case;
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{latency, limits};
+use crate::policy::{drill, latency, limits};
 
 /// A probe answered.
 pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeOutcome, turn: &mut Turn) {
+    let outcome = drill::feign(state, unit, probe, outcome, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
@@ -85,12 +86,19 @@ fn begun_at(seen: &UnitSeen) -> Option<Moment> {
 
 /// Forgets what was answered before: a recovery is proven by what follows.
 pub fn begin_anew(seen: &mut UnitSeen, now: Moment) {
-    for spec in &seen.spec.probes {
-        let known = seen.probes.remove(&spec.name).unwrap_or_else(|| unasked(now));
-        let ProbeSeen { in_flight_until, latency, .. } = known;
+    let names: Vec<String> = seen.spec.probes.iter().map(|spec| spec.name.clone()).collect();
+    for name in names {
+        seen.probes.entry(name.clone()).or_insert_with(|| unasked(now));
+        forget(seen, &name, now);
+    }
+}
+
+/// Forgets what this probe answered.
+pub fn forget(seen: &mut UnitSeen, probe: &str, now: Moment) {
+    if let Some(known) = seen.probes.get_mut(probe) {
+        let ProbeSeen { in_flight_until, latency, .. } = std::mem::replace(known, unasked(now));
         let outdated = in_flight_until.is_some();
-        let anew = ProbeSeen { in_flight_until, outdated, latency, ..unasked(now) };
-        seen.probes.insert(spec.name.clone(), anew);
+        *known = ProbeSeen { in_flight_until, outdated, latency, ..unasked(now) };
     }
 }
 

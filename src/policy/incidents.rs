@@ -7,13 +7,15 @@ use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
-use crate::policy::{changes, dependencies, evidence, limits, snapshot};
+use crate::policy::{changes, dependencies, drill, evidence, limits, snapshot, switched_off};
 
 /// Replaces a unit's findings; tells what is new and what is gone; opens and closes its incident.
 ///
 /// While an order is in flight nothing counts as gone: only its proof clears a finding.
 pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight: bool, turn: &mut Turn) {
     let incident = of_unit(state, unit);
+    // Its findings are shown, and nobody is told of them.
+    let off = switched_off::is_off(state, unit);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };
@@ -41,6 +43,9 @@ pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight
         .cloned()
         .collect();
     seen.findings.clone_from(&now);
+    if off {
+        return;
+    }
     worsen(state, unit, &now, turn);
     if let Some(cause) = now.iter().find(|finding| opens(finding.code))
         && !join(state, unit, &now, troubled, turn)
@@ -87,7 +92,7 @@ fn explaining<'a>(state: &'a State, unit: &'a UnitName) -> impl Iterator<Item = 
 }
 
 fn calm(state: &State, unit: &UnitName) -> bool {
-    let Some(seen) = state.seen.units.get(unit) else {
+    let Some(seen) = state.seen.units.get(unit).filter(|_| !switched_off::is_off(state, unit)) else {
         return true;
     };
     // What was not read or answered yet says nothing: after our own start, or a sleep, the trouble may still be there.
@@ -204,7 +209,11 @@ fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &mut Turn) {
         return;
     }
     let began_at = began(state, unit, cause);
+    let by_drill = drill::makes(state, unit, cause.code);
     let id = add(state, Some(unit), cause, began_at, turn);
+    if by_drill {
+        drill::detected(state, unit, id, turn.now);
+    }
     spare(state, unit, id, turn);
     evidence::wish(state, id, turn);
 }
@@ -318,6 +327,15 @@ fn awaited(state: &State, incident: &Incident, now: Moment) -> bool {
     incident.opened_at < started_at
         && now < started_at.plus(limits::HOST_FOUND_AGAIN)
         && !state.seen.host_found.contains(&incident.cause)
+}
+
+/// The drill that made it is over: what is still found is no drill, and opens another one.
+pub fn close_drill(state: &mut State, id: u64, turn: &mut Turn) {
+    let open = state.durable.incidents.get_mut(&id).filter(|incident| incident.resolved_at.is_none());
+    if let Some(incident) = open {
+        turn.news = true;
+        incident.resolved_at = Some(turn.now);
+    }
 }
 
 /// A unit is no longer managed: its incident is over.

@@ -145,6 +145,14 @@ pub const DELIVERY_SLACK: Duration = Duration::from_secs(5);
 pub const MEASURED: Duration = Duration::from_secs(60);
 /// Lines of what was done that an alert carries.
 pub const DONE_LINES: usize = 8;
+/// What ends by the wall clock is looked at this often.
+pub const WALL_CLOCK: Duration = Duration::from_secs(60);
+/// Drills of a unit that are remembered.
+pub const DRILLS: usize = 8;
+/// A drill is given up this much later than all that it waits for may take, and after this long in any case: whoever asked
+/// for it is answered within ten minutes.
+pub const DRILL_SLACK: Duration = Duration::from_secs(15);
+pub const LONGEST_DRILL: Duration = Duration::from_secs(540);
 /// An incident of the host that is open when we start is over if its finding did not come again by then.
 pub const HOST_FOUND_AGAIN: Duration = Duration::from_secs(90);
 /// Units that require a failing one and are named in its incident.

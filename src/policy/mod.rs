@@ -17,6 +17,7 @@ pub mod changes;
 pub mod conditions;
 pub mod coverage;
 pub mod dependencies;
+pub mod drill;
 pub mod enablement;
 pub mod evidence;
 pub mod health;
@@ -32,6 +33,7 @@ pub mod recovery;
 pub mod releases;
 pub mod snapshot;
 pub mod specs;
+pub mod switched_off;
 pub mod tally;
 pub mod transitions;
 pub mod turn;
@@ -106,6 +108,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::EnableFinished { unit, order, result } => {
             recovery::enable_finished(state, &unit, order, &result, turn);
         }
+        Observation::MainProcessKilled { unit, result } => drill::killed(state, &unit, result, turn),
         Observation::AlertDelivered { sink, message, result } => {
             alerts::delivered(state, &sink, message, result, turn);
         }

@@ -1,4 +1,4 @@
-//! What people ask: recover, hold, resume. Exactly one answer each.
+//! What people ask: recover, hold, resume, drill. Exactly one answer each.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::{Answer, Ask, Request};
 use crate::model::state::{Hold, HoldKind, OrderKind, State};
 use crate::model::unit::{ActiveState, UnitName};
+use crate::policy::drill;
 use crate::policy::recovery;
 use crate::policy::specs;
 use crate::policy::turn::{Turn, sooner};
@@ -30,6 +31,7 @@ pub fn asked(state: &mut State, request: Request, turn: &mut Turn) {
         Ask::Hold { length, reason } => hold(state, &unit, id, who, length, reason, turn),
         Ask::Resume => resume(state, &unit, id, &who, turn),
         Ask::Recover => recover(state, &unit, id, &who, turn),
+        Ask::Drill { kind, rehearse } => drill::asked(state, &unit, id, who, (kind, rehearse), turn),
     }
 }
 

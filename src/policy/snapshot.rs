@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, for_instance, proven};
-use crate::policy::{alerts, baseline, health, incidents, operator, recovery, releases};
+use crate::policy::{alerts, baseline, health, incidents, operator, recovery, releases, switched_off};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -103,6 +103,8 @@ fn of_unit(
         last_transition: seen.fate.last.clone(),
         hold: durable.hold.clone(),
         quarantine: durable.quarantine.clone(),
+        drill: durable.drills.last().cloned(),
+        disabled: switched_off::until(&seen.spec, now).and(seen.spec.disabled.clone()),
         spent: durable.spent.len(),
         budget: seen.spec.recovery.clone(),
         tally: seen.tally.clone(),
@@ -119,9 +121,8 @@ fn links(seen: &UnitSeen) -> Vec<LinkReading> {
 }
 
 /// The worst of the unit's conditions, unless something is being done, or nothing is to be done, about it.
-fn unit_state(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> UnitState {
-    let off = seen.spec.disabled.as_ref().is_some_and(|disabled| now.wall_ms < disabled.until_ms);
-    if off {
+pub fn unit_state(seen: &UnitSeen, durable: &UnitDurable, now: Moment) -> UnitState {
+    if switched_off::until(&seen.spec, now).is_some() {
         return UnitState::Disabled;
     }
     if durable.recovery.is_some() {

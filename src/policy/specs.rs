@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::action::Action;
+use crate::model::drill::Drill;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Host;
@@ -12,7 +13,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{baseline, incidents, limits, tally};
+use crate::policy::{baseline, drill, incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -29,6 +30,7 @@ pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
     if rebooted {
         turn.record(state, None, EventKind::Changed, None, "the host was rebooted".to_owned());
     }
+    drill::interrupt_all(state, turn);
 }
 
 /// After a reboot what is durable is told by the wall clock, and by this boot's clock from now on.
@@ -60,6 +62,10 @@ pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -
         }
         if let (Some(hold), Some(until)) = (&mut known.hold, seen.fate.stop_holds) {
             hold.until = hold.until.zip(until).map(|(known, until)| known.max(until));
+        }
+        let drilled = known.drills.last().is_some_and(|drill| drill.end.is_none());
+        if let Some(request) = seen.asked_drill.take_if(|_| !drilled) {
+            answers.push(Action::AnswerOperator { request, answer: unsaved(why) });
         }
         if known.recovery.is_none() {
             let asked = std::mem::take(&mut seen.asked).into_iter();
@@ -110,6 +116,8 @@ fn shift(durable: &mut Durable, now: Moment) {
         unit.mismatch.iter_mut().for_each(|known| to_now(&mut known.at));
         unit.last_action.iter_mut().for_each(|known| to_now(&mut known.at));
         unit.smoke_failure.iter_mut().for_each(|known| to_now(&mut known.at));
+        unit.drills.iter_mut().flat_map(Drill::moments).for_each(to_now);
+        unit.off.iter_mut().flat_map(|off| [&mut off.since, &mut off.until]).for_each(to_now);
     }
     for incident in durable.incidents.values_mut() {
         to_now(&mut incident.opened_at);
@@ -248,6 +256,7 @@ fn assign(state: &mut State, turn: &mut Turn) {
 
 /// A unit is not managed any more. Its durable record stays: a file that was only moved for a moment forgets no hold.
 fn release(state: &mut State, unit: &UnitName, turn: &mut Turn) {
+    drill::interrupt(state, unit, "it is no longer managed", turn);
     let asked = state.seen.units.remove(unit).map(|seen| seen.asked).unwrap_or_default();
     for request in asked {
         let answer = Answer::Refused { message: format!("{unit} is no longer managed") };

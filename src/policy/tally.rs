@@ -50,15 +50,15 @@ pub fn saved(state: &mut State, before: &Durable, changes: &[Change]) {
 }
 
 fn opened(state: &mut State, incident: &Incident) {
-    if let Some(began) = incident.began_at {
+    if let Some(began) = incident.began_at.filter(|_| !incident.drill) {
         state.seen.tally.detection.observe(incident.opened_at.since(began));
     }
 }
 
-/// What another incident explains, and what is managed no more, did not recover.
+/// What another incident explains, and what is managed no more, did not recover; a drill was no trouble.
 fn resolved(state: &mut State, incident: &Incident) {
     let managed = incident.unit.as_ref().is_some_and(|unit| state.seen.units.contains_key(unit));
-    let recovered = incident.part_of.is_none() && managed;
+    let recovered = incident.part_of.is_none() && managed && !incident.drill;
     if let Some(at) = incident.resolved_at.filter(|_| recovered) {
         state.seen.tally.recovery.observe(at.since(incident.opened_at));
     }

@@ -9,7 +9,8 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSett
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
 use crate::policy::{
-    baseline, boot, health, impact, incidents, limits, operator, progress, recovery, releases, transitions,
+    baseline, boot, drill, health, impact, incidents, limits, operator, progress, recovery, releases,
+    switched_off, transitions,
 };
 
 /// A unit was read; the reading replaces the last one.
@@ -187,6 +188,7 @@ pub fn judge(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     let mut wake = None;
     boot::keep_prediction(state, unit, turn);
     operator::expire_hold(state, unit, turn, &mut wake);
+    switched_off::follow(state, unit, turn, &mut wake);
     progress::follow_outage(state, unit, turn.now);
     judge_anew(state, unit, turn, &mut wake);
     if let Some(seen) = state.seen.units.get_mut(unit) {
@@ -211,6 +213,10 @@ pub fn act(state: &mut State, unit: &UnitName, turn: &mut Turn) {
     schedule_inspection(state, unit, turn, &mut wake);
     health::schedule(state, unit, turn, &mut wake);
     progress::schedule(state, unit, turn, &mut wake);
+    if drill::advance(state, unit, turn, &mut wake) {
+        // What it leaves wrong is wrong in earnest.
+        judge_anew(state, unit, turn, &mut wake);
+    }
     impact::measure(state, unit, turn, &mut wake);
     if let Some(seen) = state.seen.units.get_mut(unit) {
         seen.wake = wake;

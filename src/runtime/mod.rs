@@ -164,6 +164,7 @@ impl<O: Outside> Loop<O> {
                 | Action::RestartUnit { .. }
                 | Action::EnableUnit { .. }
                 | Action::EndProcesses { .. }
+                | Action::KillMainProcess { .. }
                 | Action::RunSmokeTest { .. }
                 | Action::DraftPostmortem { .. } => {}
                 Action::CaptureEvidence { incident, .. } => {
@@ -224,6 +225,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
         Observation::JobFinished { .. } => "JobFinished",
         Observation::EnableFinished { .. } => "EnableFinished",
+        Observation::MainProcessKilled { .. } => "MainProcessKilled",
         Observation::OperatorAsked(_) => "OperatorAsked",
         Observation::AlertsAsked(_) => "AlertsAsked",
         Observation::BaselineAsked(_) => "BaselineAsked",

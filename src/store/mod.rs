@@ -147,6 +147,12 @@ impl Store {
     }
 }
 
+/// What is stored at this place, where it can be read; nothing is changed, and nobody is kept from writing.
+#[must_use]
+pub fn peek(path: &Path) -> Option<Durable> {
+    path.exists().then(|| database::peek(path)).flatten()
+}
+
 fn work(mut keeper: Keeper, mut queue: mpsc::Receiver<Job>) {
     while let Some(job) = queue.blocking_recv() {
         match job {

@@ -84,7 +84,7 @@ macro_rules! plain {
     };
 }
 
-plain!(bool, "a truth value", Value::as_bool);
+plain!(bool, "a truth value", |stored| stored.as_bool().or(stored.is_null().then_some(false)));
 plain!(i64, "a whole number", Value::as_i64);
 plain!(u64, "a whole number", Value::as_u64);
 plain!(u32, "a small whole number", |stored| { stored.as_u64().and_then(|number| number.try_into().ok()) });

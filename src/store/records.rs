@@ -4,11 +4,13 @@ use serde_json::Value;
 
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Severity};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
+use crate::model::spec::SwitchedOff;
 use crate::model::state::{
     Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
     UnitDurable,
@@ -32,7 +34,27 @@ record!(UnitDurable {
     last_action,
     smoke_failure,
     followed,
+    drills,
+    off,
 });
+record!(SwitchedOff { since, until, reason });
+record!(Drill {
+    kind,
+    who,
+    at,
+    due,
+    invocation,
+    struck_at,
+    by_systemd_at,
+    detected_at,
+    decided_at,
+    recovered_at,
+    incident,
+    told,
+    end,
+});
+record!(Hearing { arrived_at, failure });
+record!(DrillEnd { at, verdict, message });
 record!(Hold { kind, since, until });
 record!(Quarantine { since, retry_at, round, because, why });
 record!(Prediction { boot_id, verdict, made_at });
@@ -75,6 +97,7 @@ record!(Incident {
     captured_at,
     evidence_file,
     told,
+    drill,
 });
 record!(Acknowledgement { at, who });
 record!(Change { at, what });
@@ -100,6 +123,13 @@ words!(Lost {
     Running = "running",
     Enabled = "enabled",
     Other = "other",
+});
+words!(Verdict {
+    Proven = "proven",
+    BySystemd = "by-systemd",
+    Told = "told",
+    Failed = "failed",
+    Interrupted = "interrupted",
 });
 words!(OrderKind {
     Start = "start",
@@ -187,6 +217,23 @@ impl Record for HoldKind {
                 Ok(Self::StoppedWith { unit: field(stored, "unit")?, conflicts: field(stored, "conflicts")? })
             }
             other => Err(format!("unknown hold `{other}`")),
+        }
+    }
+}
+
+impl Record for DrillKind {
+    fn write(&self) -> Value {
+        match self {
+            Self::Kill => object([("kind", Value::from("kill"))]),
+            Self::Probe(name) => object([("kind", Value::from("probe")), ("probe", name.write())]),
+        }
+    }
+
+    fn read(stored: &Value) -> Result<Self, String> {
+        match field::<String>(stored, "kind")?.as_str() {
+            "kill" => Ok(Self::Kill),
+            "probe" => field(stored, "probe").map(Self::Probe),
+            other => Err(format!("unknown drill `{other}`")),
         }
     }
 }

@@ -12,12 +12,14 @@ use proptest::sample::select;
 use super::*;
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::history::Wanted;
 use crate::model::incident::{self, Acknowledgement, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
+use crate::model::spec::SwitchedOff;
 use crate::model::state::{
     Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
     UnitDurable,
@@ -138,12 +140,48 @@ fn smoke_failure() -> impl Strategy<Value = SmokeFailure> {
     parts.prop_map(|(at, release, message, output)| SmokeFailure { at, release, message, output })
 }
 
+fn drill() -> impl Strategy<Value = Drill> {
+    use Verdict::*;
+    let kind = prop_oneof![Just(DrillKind::Kill), text().prop_map(DrillKind::Probe)];
+    let verdict = select(vec![Proven, BySystemd, Told, Failed, Interrupted]);
+    let end =
+        (moment(), verdict, text()).prop_map(|(at, verdict, message)| DrillEnd { at, verdict, message });
+    let hearing = (option::of(moment()), option::of(text()));
+    let hearing = hearing.prop_map(|(arrived_at, failure)| Hearing { arrived_at, failure });
+    let times = proptest::array::uniform5(option::of(moment()));
+    let parts = (kind, (text(), text()), (moment(), moment()), times, option::of(any::<u64>()));
+    (parts, btree_map(text(), hearing, 0..3), option::of(end)).prop_map(|(parts, told, end)| {
+        let (kind, (who, invocation), (at, due), times, incident) = parts;
+        let [struck_at, by_systemd_at, detected_at, decided_at, recovered_at] = times;
+        Drill {
+            kind,
+            who,
+            at,
+            due,
+            invocation,
+            struck_at,
+            by_systemd_at,
+            detected_at,
+            decided_at,
+            recovered_at,
+            incident,
+            told,
+            end,
+        }
+    })
+}
+
+fn off() -> impl Strategy<Value = SwitchedOff> {
+    (moment(), moment(), text()).prop_map(|(since, until, reason)| SwitchedOff { since, until, reason })
+}
+
 fn unit() -> impl Strategy<Value = UnitDurable> {
     let first = (option::of(hold()), option::of(recovery()), vec(moment(), 0..4));
     let second = (option::of(quarantine()), option::of(prediction()), option::of(mismatch()));
     let third =
         (option::of(text()), option::of(last_action()), option::of(smoke_failure()), vec(file(), 0..3));
-    (first, second, third).prop_map(|(first, second, third)| UnitDurable {
+    let fourth = (vec(drill(), 0..3), option::of(off()));
+    (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
         hold: first.0,
         recovery: first.1,
         spent: first.2,
@@ -154,6 +192,8 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         last_action: third.1,
         smoke_failure: third.2,
         followed: third.3,
+        drills: fourth.0,
+        off: fourth.1,
     })
 }
 
@@ -171,11 +211,11 @@ fn incident() -> impl Strategy<Value = Incident> {
     let change = (moment(), text()).prop_map(|(at, what)| incident::Change { at, what });
     let people = (btree_map(text(), told, 0..3), option::of(known), vec(change, 0..3), option::of(text()));
     let times = (option::of(moment()), option::of(moment()), option::of(moment()), option::of(moment()));
-    let finding = (code(), text(), vec(text(), 0..3), option::of(text()), any::<bool>());
+    let finding = (code(), text(), vec(text(), 0..3), option::of(text()), any::<[bool; 2]>());
     let parts =
         (any::<u64>(), option::of(text()), finding, (moment(), option::of(moment()), times), others, people);
     parts.prop_map(|(id, unit, finding, (opened_at, resolved_at, times), (affected, part_of), people)| {
-        let (cause, summary, evidence, repair, warning) = finding;
+        let (cause, summary, evidence, repair, [warning, drill]) = finding;
         let (told, acknowledged, changes, evidence_file) = people;
         let (began_at, decided_at, acted_at, captured_at) = times;
         Incident {
@@ -200,6 +240,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             captured_at,
             evidence_file,
             told,
+            drill,
         }
     })
 }

@@ -13,6 +13,8 @@ use zbus::{Connection, MatchRule, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, Instance, MANAGER, SYSTEMD, Signals, UNIT, words};
 use super::proxies::ManagerProxy;
+use crate::clock;
+use crate::model::moment::Moment;
 use crate::model::unit::{JobResult, UnitFileState, UnitName};
 
 /// Jobs of ours in flight: a restart costs PID 1 about 15 ms, and it has other work.
@@ -29,6 +31,9 @@ const QUESTIONS_LIMIT: Duration = Duration::from_secs(120);
 const ENABLE_LIMIT: Duration = Duration::from_secs(120);
 /// The end of a reload is signalled before it is answered; this much later it is lost.
 const RELOADED_LIMIT: Duration = Duration::from_secs(2);
+/// A signal is sent at once.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+const SIGKILL: i32 = 9;
 /// Never queue an order in place of another's job: what a person ordered stands.
 const MODE: &str = "fail";
 
@@ -103,6 +108,22 @@ impl Orders {
         timeout(ENABLE_LIMIT, self.enable_and_reload(unit))
             .await
             .unwrap_or_else(|_| Err(format!("no answer within {}s", ENABLE_LIMIT.as_secs())))
+    }
+
+    /// `SIGKILL` to the unit's main process; returns when that was ordered.
+    ///
+    /// # Errors
+    /// systemd's reason, or that it did not answer: then it may have been done.
+    pub async fn kill_main(&self, unit: &UnitName) -> Result<Moment, String> {
+        let killed = async {
+            let connection = bus::connect(self.instance).await.map_err(|error| error.to_string())?;
+            let manager = ManagerProxy::new(&connection).await.map_err(|error| words(&error))?;
+            let at = clock::now();
+            manager.kill_unit(unit.as_str(), "main", SIGKILL).await.map_err(|error| words(&error))?;
+            Ok(at)
+        };
+        let late = || Err(format!("no answer within {}s", KILL_LIMIT.as_secs()));
+        timeout(KILL_LIMIT, killed).await.unwrap_or_else(|_| late())
     }
 
     /// Enablement of many units over one connection, each asked of the disk, in the order given.

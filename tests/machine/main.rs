@@ -12,6 +12,7 @@ mod baseline;
 mod boot;
 mod commands;
 mod crowd;
+mod drill;
 mod faults;
 mod hung;
 mod installed;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use steadfast::model::cause::{Cause, Transition, What};
+use steadfast::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use steadfast::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth};
 use steadfast::model::incident::{Event, EventKind, Incident};
 use steadfast::model::moment::{Moment, millis};
@@ -17,7 +18,7 @@ use steadfast::model::probe::{ProbeOutcome, ProbeSeen, ProbeStatus};
 use steadfast::model::progress::{ProgressSeen, Sample};
 use steadfast::model::release::{FileId, LinkReading, Residence, Resident, Role, Target};
 use steadfast::model::snapshot::{Snapshot, UnitState, UnitStatus};
-use steadfast::model::spec::{Mode, Problem, RecoverySpec};
+use steadfast::model::spec::{DisabledSpec, Mode, Problem, RecoverySpec};
 use steadfast::model::state::{
     Hold, HoldKind, LastAction, NextAction, OrderKind, Phase, Plan, Quarantine, Recovery,
 };
@@ -101,6 +102,8 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         last_transition: None,
         hold: None,
         quarantine: None,
+        drill: None,
+        disabled: None,
         spent: 0,
         budget: RecoverySpec::default(),
         tally: UnitTally::default(),
@@ -377,10 +380,38 @@ pub fn explained(now: Moment) -> UnitStatus {
     unit
 }
 
+/// A drill that went well, but for one sink.
+pub fn drilled(now: Moment) -> Drill {
+    let after = |ms| Some(now.plus(Duration::from_millis(ms)));
+    let mail = Hearing { arrived_at: after(512), failure: None };
+    let phone = Hearing { arrived_at: None, failure: Some("connection refused".to_owned()) };
+    Drill {
+        kind: DrillKind::Kill,
+        who: "anna (uid 1000)".to_owned(),
+        at: now,
+        due: now,
+        invocation: "a".to_owned(),
+        struck_at: Some(now),
+        by_systemd_at: None,
+        detected_at: after(120),
+        decided_at: after(121),
+        recovered_at: after(5400),
+        incident: Some(17),
+        told: BTreeMap::from([("mail".to_owned(), mail), ("phone".to_owned(), phone)]),
+        end: Some(DrillEnd {
+            at: now,
+            verdict: Verdict::Failed,
+            message: "found after 0.1 s; proven after 5.4 s; told mail after 0.5 s; phone was not told: connection refused".to_owned(),
+        }),
+    }
+}
+
 /// Switched off by its file.
 pub fn disabled(now: Moment) -> UnitStatus {
     let mut unit = ok("old-importer.service", now);
     unit.state = UnitState::Disabled;
+    let until_ms = hence(now, 3 * DAY).wall_ms;
+    unit.disabled = Some(DisabledSpec { reason: "flaps, ticket 1234".to_owned(), until_ms });
     unit
 }
 

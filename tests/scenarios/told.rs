@@ -2,6 +2,7 @@
 
 use steadfast::model::action::Action;
 use steadfast::model::alert::{Alert, AlertStatus};
+use steadfast::model::drill::DrillPlan;
 use steadfast::model::finding::{Severity, Truth};
 use steadfast::model::incident::{EventKind, Incident};
 use steadfast::model::operator::Answer;
@@ -14,6 +15,7 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),
         Action::RestartUnit { unit, .. } => Some(format!("RestartUnit {unit}")),
         Action::EnableUnit { unit, .. } => Some(format!("EnableUnit {unit}")),
+        Action::KillMainProcess { unit } => Some(format!("KillMainProcess {unit}")),
         Action::EndProcesses { processes, kill, .. } => {
             let pids: Vec<String> = processes.iter().map(|(pid, _)| pid.to_string()).collect();
             Some(format!("{} {}", if *kill { "SIGKILL" } else { "SIGTERM" }, pids.join(",")))
@@ -80,7 +82,8 @@ fn alert(alert: &Alert) -> String {
     } else {
         format!(" affects {}", alert.affected.join(","))
     };
-    format!("{}{repeats} {unit} {}{affected}{changes}", alert.status.as_str(), alert.code)
+    let drill = if alert.labels.contains_key("drill") { "DRILL: " } else { "" };
+    format!("{drill}{}{repeats} {unit} {}{affected}{changes}", alert.status.as_str(), alert.code)
 }
 
 fn said(answer: &Answer) -> String {
@@ -90,6 +93,11 @@ fn said(answer: &Answer) -> String {
         Answer::Refused { message } => format!("refused: {message}"),
         Answer::NotManaged => "not managed".to_owned(),
         Answer::NoIncident => "no such incident".to_owned(),
+        Answer::Drilled { drill, message } => {
+            let verdict = drill.end.as_ref().map_or("running", |end| end.verdict.as_str());
+            format!("{verdict}: {message}")
+        }
+        Answer::DrillPlanned(plan) => planned(plan),
         Answer::Tested(results) => {
             let sink = |(sink, result): &(String, Result<(), String>)| match result {
                 Ok(()) => format!("{sink} arrived"),
@@ -98,6 +106,22 @@ fn said(answer: &Answer) -> String {
             results.iter().map(sink).collect::<Vec<String>>().join("; ")
         }
     }
+}
+
+fn planned(plan: &DrillPlan) -> String {
+    let order = plan.order.map_or("nothing", |order| order.as_str());
+    let told = plan.told.join(",");
+    let untold: Vec<String> = plan.untold.iter().map(|(sink, why)| format!("{sink} {why}")).collect();
+    let needed: Vec<&str> = plan.needed_by.iter().map(UnitName::as_str).collect();
+    format!(
+        "would: {}; then {order}, about {} s, at most {} s; tells {told}; not told {}; needed by {}; {} left",
+        plan.fault,
+        plan.expected.as_secs(),
+        plan.limit.as_secs(),
+        untold.join(", "),
+        needed.join(","),
+        plan.left
+    )
 }
 
 /// The state of a unit and each condition that is not true.
@@ -136,5 +160,6 @@ pub fn incident(incident: &Incident) -> String {
         (None, None) => "open".to_owned(),
     };
     let unit = unit.as_ref().map_or("host", UnitName::as_str);
-    format!("incident {id}: {unit} {}{affects}: {end}", cause.as_str())
+    let drill = if incident.drill { " (a drill)" } else { "" };
+    format!("incident {id}: {unit} {}{drill}{affects}: {end}", cause.as_str())
 }

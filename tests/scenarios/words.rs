@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
+use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Severity};
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
@@ -193,6 +194,8 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             answer: sample(rest.get(1..).unwrap_or_default())?,
         },
         "job" => Observation::JobFinished { unit, order, result: job_result(rest) },
+        "killed" => Observation::MainProcessKilled { unit, result: Ok(story.now) },
+        "kill-failed" => Observation::MainProcessKilled { unit, result: Err(rest.join(" ")) },
         "enabled" => Observation::EnableFinished {
             unit,
             order,
@@ -492,6 +495,10 @@ fn job_result(words: &[&str]) -> JobResult {
     }
 }
 
+fn probe_named<'a>(words: &[&'a str]) -> Option<&'a str> {
+    words.iter().find_map(|word| word.strip_prefix("probe="))
+}
+
 fn ask(words: &[&str]) -> Result<Ask> {
     Ok(match words.first().copied().unwrap_or("") {
         "recover" => Ask::Recover,
@@ -499,6 +506,10 @@ fn ask(words: &[&str]) -> Result<Ask> {
         "hold" => Ask::Hold {
             length: duration(words.get(1).copied().unwrap_or("30m"))?,
             reason: words.get(2..).unwrap_or_default().join(" "),
+        },
+        "drill" => Ask::Drill {
+            kind: probe_named(words).map_or(DrillKind::Kill, |name| DrillKind::Probe(name.to_owned())),
+            rehearse: words.contains(&"dry-run"),
         },
         other => return Err(format!("nobody can ask for {other}")),
     })

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::Ask;
@@ -9,7 +10,7 @@ use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Event, Host, UNITS};
 
-const KINDS: u64 = 24;
+const KINDS: u64 = 26;
 
 /// Something goes wrong, or somebody does something. `spared`: it does not happen, though the dice are cast.
 pub fn fault(host: &mut Host, spared: bool) {
@@ -73,6 +74,8 @@ pub fn fault(host: &mut Host, spared: bool) {
             host.mailbox.down = !host.mailbox.down;
             format!("nobody can be told: {}", host.mailbox.down)
         }
+        24 => asked(host, at, Ask::Drill { kind: DrillKind::Kill, rehearse: false }),
+        25 => asked(host, at, Ask::Drill { kind: DrillKind::Probe("health".to_owned()), rehearse: false }),
         _ if kind == 20 && broken => asked(host, at, Ask::Resume),
         _ => {
             host.dies_in = host.dies_in.or(Some(3));

@@ -142,6 +142,8 @@ pub struct Host {
     pub dead: bool,
     pub violations: Vec<String>,
     pub orders: u64,
+    /// Drills that went to an end.
+    pub drills: u64,
     pub calm: bool,
     pub story: Option<Story>,
     pub told: VecDeque<String>,
@@ -206,6 +208,7 @@ impl Host {
             dead: false,
             violations: Vec::new(),
             orders: 0,
+            drills: 0,
             calm: false,
             story: None,
             told: VecDeque::new(),
@@ -437,6 +440,20 @@ impl Host {
         }
     }
 
+    /// The main process is killed for a drill, if it runs.
+    fn killed(&mut self, unit: UnitName) {
+        let at = Self::index(&unit);
+        let runs = self.units[at].active == ActiveState::Active && self.units[at].job.is_none();
+        let result = if runs { Ok(self.now) } else { Err("it has no main process".to_owned()) };
+        if runs {
+            self.note(format!("*** {unit} is killed"));
+            self.units[at].active = ActiveState::Failed;
+            self.units[at].result = "signal";
+            self.tell_unit(at);
+        }
+        self.perhaps(1, Observation::MainProcessKilled { unit, result });
+    }
+
     /// A person asks; the answer must come.
     pub fn ask(&mut self, at: usize, ask: Ask) {
         if ask == Ask::Recover {
@@ -455,6 +472,7 @@ impl Host {
             self.violations.push(format!("request {request} was answered twice"));
             return;
         };
+        self.drills += u64::from(matches!(answer, Answer::Drilled { .. }));
         match (ask, answer) {
             (Ask::Hold { length, .. }, Answer::Done { .. }) => {
                 self.units[at].held_until = Some(self.now.plus(length));
@@ -630,7 +648,7 @@ impl Outside for Host {
                 let reading = self.processes(Self::index(&unit));
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
-            Action::EndProcesses { .. } => {}
+            Action::KillMainProcess { unit } => self.killed(unit),
             Action::CaptureEvidence { .. } | Action::DraftPostmortem { .. } | Action::SendAlert { .. } => {
                 self.told_by(action);
             }
@@ -646,7 +664,7 @@ impl Outside for Host {
             Action::Record(event) => self.hear(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
             Action::AnswerOperator { request, answer } => self.answered(request, &answer),
-            Action::WatchLinks { .. } => {}
+            Action::WatchLinks { .. } | Action::EndProcesses { .. } => {}
         }
     }
 }

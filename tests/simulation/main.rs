@@ -1,4 +1,4 @@
-//! A seeded, made-up host behind `Outside`: units that require each other, deploys good and bad, people, package managers,
+//! A seeded, made-up host behind `Outside`: units that require each other, deploys good and bad, people, drills, package managers,
 //! reboots, sleep, lost and doubled signals, failed saves, and our own crash between any two steps. Invariants are checked at
 //! every order; at the end the world calms down and must be well.
 //!
@@ -61,11 +61,12 @@ fn part(part: u64) {
         }
     }
     println!(
-        "{} seeds, {} simulated hours, {} faults, {} orders, {} durable writes, {} invariants checked, {} violations",
+        "{} seeds, {} simulated hours, {} faults, {} orders, {} drills, {} durable writes, {} invariants checked, {} violations",
         seeds.len(),
         sum.lasted.as_secs() / 3600,
         sum.faults,
         sum.orders,
+        sum.drills,
         sum.saves,
         sum.orders * invariants::COUNT,
         broken.len()

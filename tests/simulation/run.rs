@@ -30,6 +30,7 @@ pub const WORDS: [&str; 4] = [
 pub struct Played {
     pub faults: u64,
     pub orders: u64,
+    pub drills: u64,
     /// Durable writes.
     pub saves: u64,
     /// Simulated time.
@@ -43,6 +44,7 @@ impl Played {
     pub fn add(&mut self, other: &Self) {
         self.faults += other.faults;
         self.orders += other.orders;
+        self.drills += other.drills;
         self.saves += other.saves;
         self.lasted += other.lasted;
     }
@@ -87,7 +89,8 @@ pub fn replay(history: &History) -> Result<Played, String> {
         let host = ours.outside();
         let lasted = host.now.since(began);
         let story = host.story.as_ref().map_or(String::new(), |story| story.text().to_owned());
-        Ok(Played { faults: run.faults, orders: host.orders, saves: host.saves, lasted, story })
+        let (orders, drills, saves) = (host.orders, host.drills, host.saves);
+        Ok(Played { faults: run.faults, orders, drills, saves, lasted, story })
     })
 }
 

@@ -1,8 +1,9 @@
 //! A history as the text of a scenario: what was observed, in the language of `tests/scenarios`.
 
+use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::Ask;
+use steadfast::model::operator::{Ask, Request};
 use steadfast::model::probe::{CommandEnd, ProbeStatus};
 use steadfast::model::release::{ProcessReading, ProcessesReading};
 use steadfast::model::unit::{JobKind, JobResult, ManagerState, UnitFileState, UnitReading};
@@ -112,13 +113,8 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             JobResult::Lost(_) => format!("job {unit} lost"),
         },
         Observation::EnableFinished { unit, .. } => format!("enabled {unit} link"),
-        Observation::OperatorAsked(request) => match &request.ask {
-            Ask::Recover => format!("ask {} recover", request.unit),
-            Ask::Resume => format!("ask {} resume", request.unit),
-            Ask::Hold { length, reason } => {
-                format!("ask {} hold {}ms {reason}", request.unit, length.as_millis())
-            }
-        },
+        Observation::MainProcessKilled { unit, .. } => format!("killed {unit}"),
+        Observation::OperatorAsked(request) => asked(request),
         // The language brings these by itself.
         Observation::PackageManagerRead(_)
         | Observation::EvidenceCaptured { .. }
@@ -130,6 +126,17 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         | Observation::SaveFailed { .. } => return None,
         other => format!("# {other:?}"),
     })
+}
+
+fn asked(request: &Request) -> String {
+    let unit = &request.unit;
+    match &request.ask {
+        Ask::Recover => format!("ask {unit} recover"),
+        Ask::Resume => format!("ask {unit} resume"),
+        Ask::Drill { kind: DrillKind::Kill, .. } => format!("ask {unit} drill"),
+        Ask::Drill { kind: DrillKind::Probe(name), .. } => format!("ask {unit} drill probe={name}"),
+        Ask::Hold { length, reason } => format!("ask {unit} hold {}ms {reason}", length.as_millis()),
+    }
 }
 
 fn word(manager: ManagerState) -> &'static str {

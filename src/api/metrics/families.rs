@@ -88,6 +88,22 @@ impl Picture {
         let help = "Starts and restarts of a unit that count for its budget now.";
         gauges(to, "steadfast_restart_budget_spent", help, spent)?;
 
+        let off = self.told().filter_map(|unit| {
+            let off = unit.disabled.as_ref()?;
+            let labels = [("unit", unit.unit.as_str()), ("reason", off.reason.as_str())];
+            Some((labels, off.until_ms as f64 / 1000.0))
+        });
+        let help = "Until when the file of a unit is switched off, and why: Unix time.";
+        gauges(to, "steadfast_unit_disabled_until_timestamp_seconds", help, off)?;
+        let drilled = self.told().filter_map(|unit| {
+            let drill = unit.drill.as_ref()?;
+            let outcome = drill.end.as_ref().map_or("running", |end| end.verdict.as_str());
+            let labels = [("unit", unit.unit.as_str()), ("outcome", outcome)];
+            Some((labels, drill.at.wall_ms as f64 / 1000.0))
+        });
+        let help = "When a unit was last drilled, and what came of it: Unix time.";
+        gauges(to, "steadfast_drill_timestamp_seconds", help, drilled)?;
+
         let help =
             "Starts and restarts that Steadfast ordered, by the finding that asked for it, or operator.";
         let mut family = describe(to, "steadfast_restarts", help, MetricType::Counter)?;

@@ -15,8 +15,9 @@ use super::fail::Fail;
 use super::peer::Peer;
 use super::routes::{find, unit_in};
 use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};
-use crate::api::wire::{HoldBody, Reply, ReplyResult};
+use crate::api::wire::{DrillBody, HoldBody, Reply, ReplyResult};
 use crate::clock;
+use crate::model::drill::DrillKind;
 use crate::model::operator::{Answer, Ask, Asked, Request};
 use crate::model::unit::UnitName;
 
@@ -44,6 +45,17 @@ pub async fn resume(
 ) -> Answered {
     let (unit, who) = admit(&shared, peer, path).await?;
     pass_on(&shared, unit, who, Ask::Resume).await
+}
+
+pub async fn drill(
+    State(shared): State<Shared>,
+    Extension(peer): Extension<Peer>,
+    path: UnitPath,
+    body: Body,
+) -> Answered {
+    let (unit, who) = admit(&shared, peer, path).await?;
+    let ask = drill_of(&read(body).await?).map_err(Fail::bad_request)?;
+    pass_on(&shared, unit, who, ask).await
 }
 
 pub async fn hold(
@@ -83,6 +95,21 @@ pub async fn read(body: Body) -> Result<Bytes, Fail> {
         let sentence = format!("cannot read the body: broken off, or more than {BODY_MAX} bytes");
         Fail(StatusCode::PAYLOAD_TOO_LARGE, sentence)
     })
+}
+
+/// What a drill's body asks for.
+fn drill_of(body: &[u8]) -> Result<Ask, String> {
+    let body: DrillBody = if body.is_empty() {
+        DrillBody::default()
+    } else {
+        serde_json::from_slice(body).map_err(|error| {
+            format!(
+                r#"cannot read the body: {error}; wanted: {{"probe": "NAME", "dry_run": false}}, or nothing"#
+            )
+        })?
+    };
+    let kind = body.probe.map_or(DrillKind::Kill, DrillKind::Probe);
+    Ok(Ask::Drill { kind, rehearse: body.dry_run })
 }
 
 /// What a hold's body asks for.
@@ -147,6 +174,16 @@ mod tests {
 
     fn sentence(body: &str) -> String {
         hold_of(body.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_drill_kills_unless_a_probe_is_named() {
+        let kill = Ask::Drill { kind: DrillKind::Kill, rehearse: false };
+        assert_eq!(drill_of(b""), Ok(kill.clone()));
+        assert_eq!(drill_of(b"{}"), Ok(kill));
+        let probe = Ask::Drill { kind: DrillKind::Probe("page".to_owned()), rehearse: true };
+        assert_eq!(drill_of(br#"{"probe": "page", "dry_run": true}"#), Ok(probe));
+        assert!(drill_of(br#"{"kill": 9}"#).unwrap_err().contains("unknown field"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::Shared;
 use super::change::{Answered, answer, name_of, replied};
 use super::fail::{Fail, queried};
 use super::peer::Peer;
-use crate::api::wire::{Incident, IncidentDetails, Incidents, Tested, Time};
+use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Tested, Time};
 use crate::model::history::{History, Question, Wanted};
 use crate::model::operator::{AlertAsk, AlertRequest, Answer, Asked};
 use crate::model::unit::UnitName;
@@ -39,7 +39,14 @@ pub async fn list(
     let History::Incidents(incidents) = history(&shared, Question::Incidents(wanted)).await? else {
         return Err(unlike());
     };
-    Ok(Json(Incidents { incidents: incidents.iter().map(Into::into).collect() }))
+    let snapshot = shared.snapshots.borrow();
+    let wanted = |unit: &UnitName| filter.unit.as_deref().is_none_or(|name| UnitName::meant(name) == *unit);
+    let off = snapshot.units.values().filter(|status| wanted(&status.unit)).filter_map(|status| {
+        let disabled = status.disabled.as_ref()?;
+        let (unit, reason) = (status.unit.to_string(), disabled.reason.clone());
+        Some(SwitchedOffUnit { unit, reason, until: Time(disabled.until_ms) })
+    });
+    Ok(Json(Incidents { incidents: incidents.iter().map(Into::into).collect(), switched_off: off.collect() }))
 }
 
 /// One, with its timeline.
@@ -86,7 +93,9 @@ pub async fn test(
         Answer::Done { message, .. } | Answer::Failed { message, .. } | Answer::Refused { message } => {
             Err(Fail(StatusCode::CONFLICT, message))
         }
-        Answer::NotManaged | Answer::NoIncident => Err(unlike()),
+        Answer::NotManaged | Answer::NoIncident | Answer::Drilled { .. } | Answer::DrillPlanned(_) => {
+            Err(unlike())
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub fn router(shared: Shared) -> Router {
         .route("/v1/units/{unit}/recover", post(change::recover))
         .route("/v1/units/{unit}/hold", post(change::hold))
         .route("/v1/units/{unit}/resume", post(change::resume))
+        .route("/v1/units/{unit}/drill", post(change::drill))
         .route("/v1/incidents", get(incidents::list))
         .route("/v1/incidents/{id}", get(incidents::one))
         .route("/v1/incidents/{id}/ack", post(incidents::acknowledge))

@@ -97,6 +97,8 @@ impl Unit {
             },
             hold: status.hold.as_ref().map(Into::into),
             quarantine: status.quarantine.as_ref().map(Into::into),
+            drill: status.drill.as_ref().map(Into::into),
+            disabled: status.disabled.as_ref().map(Into::into),
             events: Vec::new(),
         }
     }
@@ -199,10 +201,21 @@ impl Reply {
     /// `None` for a unit that is not managed, or an incident that is not there.
     #[must_use]
     pub fn of(answer: &Answer) -> Option<Self> {
+        let (mut drilled, mut plan) = (None, None);
         let (result, message, steps) = match answer {
             Answer::Done { message, steps } => (ReplyResult::Done, message, steps.as_slice()),
             Answer::Failed { message, steps } => (ReplyResult::Failed, message, steps.as_slice()),
             Answer::Refused { message } => (ReplyResult::Refused, message, [].as_slice()),
+            Answer::Drilled { drill, message } => {
+                drilled = Some(Drill::from(drill.as_ref()));
+                let good = drill.end.as_ref().is_some_and(|end| end.verdict.is_good());
+                let result = if good { ReplyResult::Done } else { ReplyResult::Failed };
+                (result, message, [].as_slice())
+            }
+            Answer::DrillPlanned(planned) => {
+                plan = Some(DrillPlan::from(planned));
+                (ReplyResult::Done, &planned.fault, [].as_slice())
+            }
             Answer::NotManaged | Answer::NoIncident | Answer::Tested(_) => return None,
         };
         Some(Self {
@@ -210,6 +223,8 @@ impl Reply {
             message: message.clone(),
             steps: steps.iter().map(Into::into).collect(),
             error: (result != ReplyResult::Done).then(|| message.clone()),
+            drill: drilled,
+            plan,
         })
     }
 }

@@ -163,6 +163,12 @@ impl From<&state::Hold> for Hold {
     }
 }
 
+impl From<&spec::DisabledSpec> for Disabled {
+    fn from(disabled: &spec::DisabledSpec) -> Self {
+        Self { reason: disabled.reason.clone(), until: Time(disabled.until_ms) }
+    }
+}
+
 impl From<&state::Quarantine> for Quarantine {
     fn from(quarantine: &state::Quarantine) -> Self {
         Self {

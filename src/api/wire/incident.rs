@@ -11,6 +11,18 @@ use crate::model::moment::Moment;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Incidents {
     pub incidents: Vec<Incident>,
+    /// Units of which nobody is told now: their files are switched off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub switched_off: Vec<SwitchedOffUnit>,
+}
+
+/// A unit whose file is switched off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SwitchedOffUnit {
+    pub unit: String,
+    pub reason: String,
+    /// Back in force by itself then.
+    pub until: Time,
 }
 
 /// `GET /v1/incidents/ID`.
@@ -53,6 +65,9 @@ pub struct Incident {
     pub evidence_file: Option<String>,
     /// What each sink was told.
     pub told: Vec<ToldSink>,
+    /// A drill made it: nothing was wrong in earnest.
+    #[serde(default)]
+    pub drill: bool,
 }
 
 /// How long each step took, in seconds; `null` where it did not come to that.
@@ -154,6 +169,7 @@ impl From<&incident::Incident> for Incident {
                 .collect(),
             evidence_file: incident.evidence_file.clone(),
             told: incident.told.iter().map(told).collect(),
+            drill: incident.drill,
         }
     }
 }

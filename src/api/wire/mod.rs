@@ -5,6 +5,7 @@
 
 mod baseline;
 mod convert;
+mod drill;
 mod fields;
 mod incident;
 mod reply;
@@ -20,14 +21,16 @@ pub use baseline::{
     BaselineBody, BaselineDiff, BaselineDifference, BaselineGravity, BaselineHead, BaselineList,
     BaselineLost, BaselineWorse,
 };
+pub use drill::{Drill, DrillAlert, DrillBody, DrillPlan, Untold};
 pub use incident::{
-    Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, Tested, TestedSink, ToldSink,
+    Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, SwitchedOffUnit, Tested,
+    TestedSink, ToldSink,
 };
 pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{
-    Condition, Hold, LastAction, LastTransition, Link, NextAction, Preview, Probe, Process, Progress,
-    Quarantine, Recovery, Release, Restarts, Step, Unit,
+    Condition, Disabled, Hold, LastAction, LastTransition, Link, NextAction, Preview, Probe, Process,
+    Progress, Quarantine, Recovery, Release, Restarts, Step, Unit,
 };
 
 /// The version of the contract that these types speak.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Step, Time};
+use super::{Drill, DrillPlan, Step, Time};
 
 /// The body of `POST /v1/units/UNIT/hold`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,8 +16,8 @@ pub struct HoldBody {
     pub reason: String,
 }
 
-/// The answer to `recover`, `hold` and `resume`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The answer to `recover`, `hold`, `resume` and `drill`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     pub result: ReplyResult,
     pub message: String,
@@ -26,6 +26,12 @@ pub struct Reply {
     /// The same as `message` where the result is not `done`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// What a drill measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drill>,
+    /// What a drill would do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<DrillPlan>,
 }
 
 /// Whether it was done.

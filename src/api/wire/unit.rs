@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Finding, ProbeStatus, Severity, State, StepResult, Time, Truth};
+use super::{Drill, Event, Finding, ProbeStatus, Severity, State, StepResult, Time, Truth};
 
 /// One managed unit: an element of `units`, and `GET /v1/units/UNIT`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -58,6 +58,12 @@ pub struct Unit {
     pub restarts: Restarts,
     pub hold: Option<Hold>,
     pub quarantine: Option<Quarantine>,
+    /// The last drill, or the one under way; `null`: never drilled.
+    #[serde(default)]
+    pub drill: Option<Drill>,
+    /// While its file is switched off.
+    #[serde(default)]
+    pub disabled: Option<Disabled>,
     /// The unit's part of the timeline, oldest first; only in `GET /v1/units/UNIT`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
@@ -262,6 +268,14 @@ pub struct Hold {
     /// `null` where nobody told us.
     pub who: Option<String>,
     pub reason: Option<String>,
+}
+
+/// Its file is switched off (`[disabled]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Disabled {
+    pub reason: String,
+    /// Back in force by itself then.
+    pub until: Time,
 }
 
 /// The budget is spent.

@@ -12,15 +12,16 @@ const EVIDENCE: usize = 6;
 /// A finding that began so long before the look tells since when.
 const OLD_MS: i64 = 60_000;
 
-/// All findings, those of units included, and what could not be told.
+/// All findings, those of units included, what could not be told, and what is good to know.
 #[must_use]
-pub fn audit(look: &Look, status: &Status, untold: &[String]) -> String {
+pub fn audit(look: &Look, status: &Status, untold: &[String], notes: &[String]) -> String {
     let mut page = Page::new(look);
     let all: Vec<(Option<&str>, &Finding)> = findings(status).collect();
     if all.is_empty() && untold.is_empty() {
         let good = look.sign(look.of_state(crate::api::wire::State::Ok));
         let text = "nothing to report: what runs is enabled, and boot will bring it back.";
         page.line(&format!("{good} {}: {text}", status.host));
+        self::notes(&mut page, notes);
         return page.into_text();
     }
     for severity in [Severity::Critical, Severity::Warning] {
@@ -43,12 +44,23 @@ pub fn audit(look: &Look, status: &Status, untold: &[String]) -> String {
             page.labelled(&format!("  {sign} "), 4, sentence);
         }
     }
+    self::notes(&mut page, notes);
     page.gap();
     let critical = all.iter().filter(|(_, f)| f.severity == Severity::Critical).count();
     let summary =
         format!("{}: {} critical, {}", status.host, critical, count(all.len() - critical, "warning"));
     page.line(&summary);
     page.into_text()
+}
+
+fn notes(page: &mut Page<'_>, notes: &[String]) {
+    if notes.is_empty() {
+        return;
+    }
+    page.heading("NOTES");
+    for note in notes {
+        page.labelled("  ", 2, note);
+    }
 }
 
 /// Of the host, then of each unit, with the unit's name.

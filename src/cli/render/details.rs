@@ -1,7 +1,8 @@
 //! `status UNIT`: one unit on one screen.
 
 use super::Look;
-use super::overview::{held, since, why};
+use super::drill::last;
+use super::overview::{held, since, switched_off, why};
 use super::page::Page;
 use super::style::{FAINT, STRONG};
 use super::text::{latency, length, took};
@@ -114,6 +115,9 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
     if let Some(last) = &unit.last_transition {
         fact(page, "Changed", &transition(look, last));
     }
+    if let Some(drill) = &unit.drill {
+        fact(page, "Drilled", &last(look, drill));
+    }
     plans(page, unit);
     if let Some(runbook) = &unit.runbook {
         fact(page, "Runbook", runbook);
@@ -127,6 +131,9 @@ pub fn transition(look: &Look, last: &LastTransition) -> String {
 
 fn plans(page: &mut Page<'_>, unit: &Unit) {
     let look = page.look;
+    if let Some(off) = &unit.disabled {
+        fact(page, "Off", &switched_off(look, off));
+    }
     if let Some(hold) = &unit.hold {
         fact(page, "Held", &held(look, hold));
     }
@@ -139,13 +146,14 @@ fn plans(page: &mut Page<'_>, unit: &Unit) {
     for step in unit.recovery.iter().flat_map(|recovery| &recovery.steps) {
         fact(page, "", &self::step(look, step));
     }
-    if let Some(next) = &unit.next_action {
+    if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
         let due = look.ahead(next.due_at);
         let text = format!("{} {due}, because {}", next.action, next.because);
         fact(page, "Next", &text);
     }
-    // A hold says it already.
-    if let Some(blocked) = unit.blocked.as_ref().filter(|_| unit.hold.is_none()) {
+    // A hold, and the file's own end, say it already.
+    let told = unit.hold.is_some() || unit.disabled.is_some();
+    if let Some(blocked) = unit.blocked.as_ref().filter(|_| !told) {
         fact(page, "Not now", blocked);
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Look;
 use super::details::{activity, condition, policy, probe, progress, release, step, title, transition};
-use super::overview::held;
+use super::drill::last;
+use super::overview::{held, switched_off};
 use super::page::Page;
 use super::radius::radius;
 use super::style::FAINT;
@@ -131,6 +132,9 @@ fn done(page: &mut Page<'_>, unit: &Unit) {
         let label = format!("  {}  {:<8} ", look.paint(FAINT, &clock), event.kind);
         page.labelled(&label, clock.chars().count() + 13, &text);
     }
+    if let Some(drill) = &unit.drill {
+        page.labelled("  ", 2, &format!("last drill: {}", last(look, drill)));
+    }
     if let Some(last) = unit.last_action.as_ref().filter(|_| unit.recovery.is_none()) {
         page.labelled(
             "  ",
@@ -158,6 +162,10 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
         ));
         lines.extend(recovery.steps.iter().map(|one| format!("  {}", step(look, one))));
     }
+    lines.extend(unit.disabled.as_ref().map(|off| {
+        let until = look.ahead(off.until);
+        format!("{}; back in force by itself {until}", switched_off(look, off))
+    }));
     lines.extend(unit.hold.as_ref().map(|hold| format!("held {}", held(look, hold))));
     if let Some(quarantine) = &unit.quarantine {
         lines.push(format!(
@@ -167,7 +175,7 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             look.ahead(quarantine.retry_at)
         ));
     }
-    if let Some(next) = &unit.next_action {
+    if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
         lines.push(format!(
             "{} at {} ({}), because {}",
             next.action,
@@ -176,8 +184,9 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             next.because
         ));
     }
-    // A hold says it already.
-    let blocked = unit.blocked.as_ref().filter(|_| unit.hold.is_none());
+    // A hold, and the file's own end, say it already.
+    let told = unit.hold.is_some() || unit.disabled.is_some();
+    let blocked = unit.blocked.as_ref().filter(|_| !told);
     lines.extend(blocked.map(|why| format!("not now: {why}")));
     if lines.is_empty() {
         lines.push(idle(unit).to_owned());

@@ -25,6 +25,7 @@ pub fn list(look: &Look, found: &Incidents) -> String {
     if found.incidents.is_empty() {
         let good = look.sign(look.of_state(State::Ok));
         page.line(&format!("{good} no incident"));
+        switched_off(&mut page, found);
         return page.into_text();
     }
     let lines: Vec<Line> = found.incidents.iter().map(|incident| line(look, incident)).collect();
@@ -34,11 +35,24 @@ pub fn list(look: &Look, found: &Incidents) -> String {
     let open = found.incidents.iter().filter(|incident| incident.resolved_at.is_none()).count();
     page.gap();
     page.line(&format!("{}, {open} open", count(found.incidents.len(), "incident")));
+    switched_off(&mut page, found);
     if look.size.is_some() {
         let newest = found.incidents.first().map_or(0, |incident| incident.id);
         page.faint(0, &format!("next: {} incident {newest}", look.program()));
     }
     page.into_text()
+}
+
+/// Of what is switched off there is no incident.
+fn switched_off(page: &mut Page<'_>, found: &Incidents) {
+    for one in &found.switched_off {
+        let until = page.look.clock(one.until);
+        let text = format!(
+            "{} is switched off until {until}, no incident is opened for it: {}",
+            one.unit, one.reason
+        );
+        page.labelled("", 0, &text);
+    }
 }
 
 fn line(look: &Look, incident: &Incident) -> Line {
@@ -79,7 +93,8 @@ pub fn story(look: &Look, details: &IncidentDetails) -> String {
     };
     let sign = look.of_severity(incident.severity);
     let title = look.paint(STRONG, &format!("incident {}", incident.id));
-    page.line(&format!("{} {title} of {unit}: {state}", look.sign(sign)));
+    let drill = if incident.drill { " (a drill)" } else { "" };
+    page.line(&format!("{} {title} of {unit}{drill}: {state}", look.sign(sign)));
     page.labelled("  ", 2, &format!("{}: {}", incident.cause, incident.summary));
     for one in &incident.evidence {
         page.faint(4, one);

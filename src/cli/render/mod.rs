@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod audit;
 pub mod baseline;
 pub mod details;
+pub mod drill;
 pub mod explain;
 mod grid;
 pub mod incidents;

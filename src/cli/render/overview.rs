@@ -157,7 +157,7 @@ fn line(look: &Look, unit: &Unit) -> Line {
     let (probes, mut probes_paint) = probes(look, &unit.probes);
     let mut paint = vec![(sign.sign.to_owned(), sign.style), (format!(" {state}"), sign.style)];
     paint.append(&mut probes_paint);
-    let next = unit.next_action.as_ref();
+    let next = unit.next_action.as_ref().filter(|_| unit.disabled.is_none());
     let next = next.map(|next| format!("{} {}", next.action, look.ahead(next.due_at)));
     let restarts = match unit.restarts.spent {
         0 => String::new(),
@@ -228,6 +228,9 @@ pub fn why(look: &Look, unit: &Unit) -> String {
         let retry = look.ahead(quarantine.retry_at);
         return format!("{}: budget spent, next try {retry}", quarantine.because);
     }
+    if let Some(off) = unit.disabled.as_ref().filter(|_| unit.state == State::Disabled) {
+        return switched_off(look, off);
+    }
     if let Some(cause) = &unit.explained_by {
         return format!("needs {cause}, which is not well");
     }
@@ -236,7 +239,10 @@ pub fn why(look: &Look, unit: &Unit) -> String {
         return format!("{}: {}", finding.code, finding.message);
     }
     match unit.state {
-        State::Disabled => "switched off in its file".to_owned(),
+        State::Disabled => match &unit.disabled {
+            Some(off) => switched_off(look, off),
+            None => "switched off in its file".to_owned(),
+        },
         State::Unknown => {
             let mut unknown = unit.conditions.iter().filter(|c| c.status == Truth::Unknown);
             unknown.next().map(|c| c.message.clone()).unwrap_or_default()
@@ -245,6 +251,11 @@ pub fn why(look: &Look, unit: &Unit) -> String {
             well(look, unit)
         }
     }
+}
+
+/// Until when and why a unit's file is switched off.
+pub fn switched_off(look: &Look, off: &crate::api::wire::Disabled) -> String {
+    format!("switched off until {}: {}", look.clock(off.until), off.reason)
 }
 
 /// Until when and why nothing is done.

@@ -50,7 +50,9 @@ pub fn enter(state: &mut State, sinks: &[SinkSpec], now: Moment) {
     }
 }
 
-fn wanted(state: &State, sink: &SinkSpec, incident: &Incident) -> bool {
+/// This sink is meant to know of this incident.
+#[must_use]
+pub fn wanted(state: &State, sink: &SinkSpec, incident: &Incident) -> bool {
     let labels = words::labels(state, incident);
     let fits =
         |(label, pattern): (&String, &String)| labels.get(label).is_some_and(|value| matches(pattern, value));

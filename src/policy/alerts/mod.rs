@@ -13,11 +13,13 @@ use crate::model::incident::{Acknowledgement, EventKind};
 use crate::model::moment::Moment;
 use crate::model::operator::{AlertAsk, AlertRequest, Answer};
 use crate::model::state::State;
+use crate::policy::drill;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
 
 use due::Due;
+pub use due::wanted;
 
 /// Sends what is due: one message at a time through each sink.
 pub fn act(state: &mut State, turn: &mut Turn) {
@@ -147,6 +149,7 @@ pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(),
             }
             for news in flight.news {
                 remember(state, sink, news, turn);
+                drill::heard(state, news.incident, sink, Ok(()), turn);
             }
         }
         Err(why) => {
@@ -157,10 +160,14 @@ pub fn delivered(state: &mut State, sink: &str, message: u64, result: Result<(),
             let retry_at = now.plus(wait.min(limits::LONGEST_ALERT_RETRY));
             let since = before.as_ref().map_or(now, |failing| failing.since);
             let told = format!("cannot tell {sink}: {why}");
+            let said = why.clone();
             known.failing = Some(Failing { since, tries, retry_at, why });
             if before.is_none() {
                 let incident = flight.news.first().map(|news| news.incident);
                 turn.record_of(state, incident, None, EventKind::Told, None, told);
+            }
+            for news in &flight.news {
+                drill::heard(state, news.incident, sink, Err(&said), turn);
             }
         }
     }

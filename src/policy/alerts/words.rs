@@ -23,6 +23,9 @@ pub fn labels(state: &State, incident: &Incident) -> BTreeMap<String, String> {
     if let Some(unit) = unit {
         set("unit", unit.as_str());
     }
+    if incident.drill {
+        set("drill", "true");
+    }
     if let Some(owner) = &incident.owner {
         set("owner", owner);
     }

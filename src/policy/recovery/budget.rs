@@ -95,6 +95,18 @@ pub fn spent(state: &State, unit: &UnitName, want: &Want, now: Moment) -> Option
     Some(Quarantine { since: now, retry_at, round: 1, because: want.because, why })
 }
 
+/// Restarts that its budget allows now.
+#[must_use]
+pub fn restarts_left(state: &State, unit: &UnitName, now: Moment) -> usize {
+    let (Some(seen), Some(durable)) = (state.seen.units.get(unit), state.durable.units.get(unit)) else {
+        return 0;
+    };
+    let interval = seen.spec.recovery.interval;
+    let ours = durable.spent.iter().filter(|at| now.since(**at) < interval).count();
+    let burst = usize::try_from(seen.spec.recovery.burst).unwrap_or(usize::MAX);
+    burst.saturating_sub(ours.saturating_add(by_systemd(seen, now)))
+}
+
 /// An order is given now. To follow a deploy is no sign of an unstable unit, once for each release.
 pub fn spend(state: &mut State, unit: &UnitName, now: Moment) {
     let release = state.seen.units.get(unit).and_then(release_now);

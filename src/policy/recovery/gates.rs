@@ -13,7 +13,7 @@ use crate::model::unit::{ActiveState, ManagerState, UnitName};
 use crate::policy::active::passing;
 use crate::policy::dependencies::{self, Explanation};
 use crate::policy::turn::sooner;
-use crate::policy::{limits, packages, releases};
+use crate::policy::{limits, packages, releases, switched_off};
 
 use super::Want;
 
@@ -73,6 +73,29 @@ pub fn unwanted(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
         .map(|gate| gate.why)
 }
 
+/// What keeps us from acting on it for a while, whatever is found: then a drill shows nothing.
+pub fn closed_to_drill(state: &State, unit: &UnitName, now: Moment) -> Option<String> {
+    host(state, now, &mut None)
+        .or_else(|| package_work(state, now, &mut None))
+        .map(|gate| gate.why)
+        .or_else(|| unwanted(state, unit, now))
+}
+
+/// What would keep us from putting right what a drill is to break; `kind`: the order that would be given.
+pub fn closed_for_drill(state: &State, unit: &UnitName, kind: OrderKind, now: Moment) -> Option<String> {
+    let seen = state.seen.units.get(unit)?;
+    let want = Want { kind, because: Code::UnitFailed, due: now };
+    let storm =
+        || state.seen.storm_since.map(|_| "too much is being restarted on this host already".to_owned());
+    closed_to_drill(state, unit, now).or_else(storm).or_else(|| {
+        quarantined(state, unit, now, &mut None)
+            .or_else(|| busy(seen, &want))
+            .or_else(|| (kind == OrderKind::Restart).then(|| radius(state, seen)).flatten())
+            .or_else(|| kind.disturbs().then(|| start_limit(seen, now, &mut None)).flatten())
+            .map(|gate| gate.why)
+    })
+}
+
 pub fn host(state: &State, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
     if let Some(failure) = &state.seen.save_failure {
         return Some(Gate::because(format!("the durable state cannot be saved: {}", failure.why)));
@@ -113,13 +136,10 @@ pub fn package_work(state: &State, now: Moment, wake: &mut Option<Moment>) -> Op
 }
 
 fn disabled(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {
-    let disabled = seen.spec.disabled.as_ref()?;
-    let until = now.at_wall_ms(disabled.until_ms);
-    if until <= now {
-        return None;
-    }
+    let until = switched_off::until(&seen.spec, now)?;
     sooner(wake, until);
-    Some(Gate::because(format!("switched off in {}: {}", seen.spec.file, disabled.reason)))
+    let reason = seen.spec.disabled.as_ref().map_or("", |disabled| disabled.reason.as_str());
+    Some(Gate::because(format!("switched off in {}: {reason}", seen.spec.file)))
 }
 
 fn held(state: &State, unit: &UnitName, wake: &mut Option<Moment>) -> Option<Gate> {

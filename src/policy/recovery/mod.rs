@@ -24,8 +24,9 @@ use crate::policy::health;
 use crate::policy::packages;
 use crate::policy::turn::{Turn, sooner};
 
-pub use gates::closed_for_people;
-pub use phases::{enable_finished, job_finished, smoke_test_finished};
+pub use budget::restarts_left;
+pub use gates::{closed_for_drill, closed_for_people, closed_to_drill};
+pub use phases::{enable_finished, job_finished, job_limit, smoke_test_finished};
 pub use storm::{sentence as storm_sentence, units as units_in_a_storm, watch as watch_for_storms};
 pub use survivors::end as end_survivors;
 pub use wants::Want;

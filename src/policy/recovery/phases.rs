@@ -235,7 +235,7 @@ pub(super) fn order_job(state: &mut State, unit: &UnitName, turn: &mut Turn, wak
 }
 
 /// The unit's own timeouts and some slack.
-fn job_limit(seen: &UnitSeen, kind: OrderKind) -> Duration {
+pub fn job_limit(seen: &UnitSeen, kind: OrderKind) -> Duration {
     let Some(settings) = &seen.settings else {
         return limits::LONGEST_JOB;
     };
