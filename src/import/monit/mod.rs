@@ -107,6 +107,7 @@ fn of_check(entry: &mut Entry, statement: &[Token], cycle: Option<u64>) {
             let names = statement.iter().skip(words.len() - rest.len()).filter(|token| token.lower != "on");
             let names = names.flat_map(|token| token.text.split(',')).filter(|name| !name.is_empty());
             entry.depends.extend(names.map(|name| (line, name.to_owned())));
+            entry.took(line, &text, "`requires`, where it is a unit that is managed");
         }
         ["if", rest @ ..] => condition(entry, line, &text, rest, statement, cycle),
         ["group", ..] => entry.leave(line, &text, "systemd groups units by targets and slices"),

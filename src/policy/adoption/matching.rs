@@ -61,8 +61,8 @@ pub fn matched(entry: &Entry, owner: Option<&HostProcess>, alike: &[&HostProcess
     }
 }
 
-/// `systemctl start X`, `service X start`, `/etc/init.d/X start`.
-fn of_command(command: &str) -> Option<String> {
+/// `systemctl start X`, `service X start`, `/etc/init.d/X start`: what a service manager starts already.
+pub(super) fn of_command(command: &str) -> Option<String> {
     let words: Vec<&str> = command.split_whitespace().collect();
     let base = |word: &str| word.rsplit('/').next().unwrap_or_default().to_owned();
     match words.as_slice() {

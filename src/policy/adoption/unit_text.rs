@@ -2,10 +2,15 @@
 
 use crate::model::adoption::Entry;
 
-/// The unit file, or nothing where its command is not known.
+use super::matching::of_command;
+
+/// The unit file, or nothing where its command is not known, or is one of a service manager.
 #[must_use]
 pub fn unit_text(entry: &Entry) -> Option<String> {
     let start = entry.start.as_deref().filter(|start| !start.trim().is_empty())?;
+    if of_command(start).is_some() {
+        return None;
+    }
     let mut text = format!("[Unit]\nDescription={}\n", line(&entry.name));
     for (_, need) in &entry.depends {
         text.push_str(&format!("Wants={0}.service\nAfter={0}.service\n", line(need)));
@@ -61,5 +66,7 @@ mod tests {
         let wanted = "[Unit]\nDescription=worker\nWants=redis.service\nAfter=redis.service\n\n[Service]\nExecStart=/srv/app/worker --rate 50%% ExecStartPost=/bin/evil\nUser=app\nWorkingDirectory=/srv/app\nEnvironment=\"A=b \\\"c\\\"\"\nRestart=on-failure\n\n[Install]\nWantedBy=multi-user.target\n";
         assert_eq!(text, wanted);
         assert_eq!(unit_text(&Entry::default()), None);
+        let script = Entry { start: Some("/etc/init.d/redis start".to_owned()), ..entry };
+        assert_eq!(unit_text(&script), None, "that is a service already");
     }
 }
