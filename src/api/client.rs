@@ -1,11 +1,14 @@
 //! The client of the status socket: one connection for each request, every wait limited.
 
+mod events;
+
+pub use events::Events;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use futures_util::StreamExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST};
@@ -16,8 +19,7 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::wire::{
-    BaselineBody, DrillBody, Event, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested,
-    Time, Unit,
+    BaselineBody, DrillBody, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit,
 };
 
 /// Connecting takes no longer than this.
@@ -28,10 +30,6 @@ const READ_TIME: Duration = Duration::from_secs(10);
 const CHANGE_TIME: Duration = Duration::from_secs(630);
 /// Bytes of an answer. 10,000 units with everything that can be said of them fit.
 const ANSWER_MAX: usize = 128 * 1024 * 1024;
-/// Bytes of an event's lines.
-const EVENT_MAX: usize = 1024 * 1024;
-/// The server sends something at least every 15 s.
-const SILENCE_TIME: Duration = Duration::from_secs(45);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -206,11 +204,7 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(self.failure(response).await);
         }
-        Ok(Events {
-            client: self.clone(),
-            body: Body::new(response.into_body()).into_data_stream(),
-            buffer: Vec::new(),
-        })
+        Ok(Events::new(self.clone(), Body::new(response.into_body())))
     }
 
     async fn change(&self, unit: &str, verb: &str, body: Body) -> Result<Reply, Error> {
@@ -333,61 +327,6 @@ impl Client {
     }
 }
 
-/// A stream of events.
-#[derive(Debug)]
-pub struct Events {
-    client: Client,
-    body: axum::body::BodyDataStream,
-    /// What was read and is not yet a whole event.
-    buffer: Vec<u8>,
-}
-
-impl Events {
-    /// The next event; `None` when the daemon ended the stream.
-    ///
-    /// # Errors
-    /// The connection broke or fell silent, or the daemon sends what is no event.
-    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
-        loop {
-            while let Some(end) = end_of_block(&self.buffer) {
-                let block: Vec<u8> = self.buffer.drain(..end).collect();
-                if let Some(data) = data_of(&block) {
-                    let event = serde_json::from_str(&data);
-                    return event.map(Some).map_err(|error| self.client.broken(error));
-                }
-            }
-            if self.buffer.len() > EVENT_MAX {
-                return Err(self.client.broken("an event is too long"));
-            }
-            let Ok(more) = timeout(SILENCE_TIME, self.body.next()).await else {
-                return Err(self.client.broken("the stream fell silent"));
-            };
-            match more {
-                Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
-                Some(Err(error)) => return Err(self.client.broken(error)),
-                None => return Ok(None),
-            }
-        }
-    }
-}
-
-/// Where the first event or comment ends, its empty line included.
-fn end_of_block(buffer: &[u8]) -> Option<usize> {
-    let position = buffer.windows(2).position(|pair| pair == b"\n\n")?;
-    Some(position + 2)
-}
-
-/// The data lines of a block; `None` for a comment.
-fn data_of(block: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(block);
-    let data: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(|data| data.strip_prefix(' ').unwrap_or(data))
-        .collect();
-    (!data.is_empty()).then(|| data.join("\n"))
-}
-
 /// A unit's name as one segment of a path.
 fn encoded(name: &str) -> String {
     let mut path = String::new();
@@ -410,16 +349,5 @@ mod tests {
         assert_eq!(encoded("worker@a.service"), "worker@a.service");
         assert_eq!(encoded("dev-disk\\x2dby.swap"), "dev-disk%5Cx2dby.swap");
         assert_eq!(encoded("a/b?c"), "a%2Fb%3Fc");
-    }
-
-    #[test]
-    fn blocks_of_events_are_told_from_comments() {
-        let buffer = b": keep-alive\n\nid: 7\ndata: {\"a\":\ndata: 1}\n\nid";
-        let end = end_of_block(buffer).unwrap();
-        assert_eq!(data_of(&buffer[..end]), None);
-        let rest = &buffer[end..];
-        let end = end_of_block(rest).unwrap();
-        assert_eq!(data_of(&rest[..end]), Some("{\"a\":\n1}".to_owned()));
-        assert_eq!(end_of_block(&rest[end..]), None);
     }
 }
