@@ -40,6 +40,7 @@ INSTALLED := \
 	$(SHARE)/zsh/vendor-completions/_steadfast \
 	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
 	$(SHARE)/steadfast/unit.schema.json \
+	$(SHARE)/steadfast/vendor-units.txt \
 	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
 	$(patsubst config/prometheus/%,$(SHARE)/steadfast/prometheus/%,$(wildcard config/prometheus/*)) \
 	$(patsubst config/hooks/%,$(SHARE)/steadfast/hooks/%,$(filter-out config/hooks/package-hook,$(wildcard config/hooks/*))) \
@@ -91,6 +92,8 @@ test: tools ## every tier, machine tests included; installs what is missing; as 
 	$(CARGO) deny --offline --locked check bans licenses sources
 	tests/machine/rig/root.sh >/dev/null
 	tests/machine/rig/root.sh servers >/dev/null
+	tests/machine/rig/root.sh bookworm >/dev/null
+	tests/machine/rig/root.sh trixie >/dev/null
 	$(CARGO) nextest run --locked
 
 .PHONY: tools-fast
@@ -118,6 +121,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
 	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
 	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
+	install -D -m 0644 -t $(SHARE)/steadfast config/vendor-units.txt
 	install -D -m 0755 -t $(LIB)/steadfast config/hooks/package-hook
 	install -D -m 0644 -t $(SHARE)/steadfast/hooks config/hooks/{80steadfast,*.action,*.actions}
 	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/steadfast/package-hook

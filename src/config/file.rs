@@ -80,10 +80,22 @@ pub struct SettingsFile {
     pub postmortem_after: Option<Length>,
     pub listen: Option<Listen>,
     pub heartbeat: Option<Spanned<Heartbeat>>,
+    pub audit_every: Option<LengthOrNever>,
+    pub coverage: Option<Coverage>,
     /// What every alert of this host bears.
     pub labels: BTreeMap<String, Spanned<String>>,
     /// Read table by table, so that a bad one harms no other: see `alert::sinks`.
     pub alert: IgnoredAny,
+}
+
+/// What is left alone on purpose; reason and end are required.
+#[derive(Debug, Derive)]
+#[serde(deny_unknown_fields)]
+pub struct Coverage {
+    /// Patterns over names of units and of programs.
+    pub ignore: Spanned<Vec<String>>,
+    pub reason: String,
+    pub until: Spanned<toml::value::Datetime>,
 }
 
 /// A server elsewhere that raises the alarm when nothing is heard of us.

@@ -20,17 +20,12 @@ const FILES: usize = 10_000;
 /// Endings of files that editors and package managers leave behind.
 const LEFTOVERS: [&str; 8] =
     ["~", ".swp", ".dpkg-new", ".dpkg-dist", ".dpkg-old", ".dpkg-tmp", ".rpmnew", ".rpmsave"];
-/// Endings by which people switch files off.
-const SWITCHED_OFF: [&str; 6] = [".disabled", ".off", ".bak", ".old", ".orig", ".save"];
-
 /// The whole configuration, and what is wrong in it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
     pub settings: Settings,
     pub specs: Vec<Spec>,
     pub problems: Vec<Problem>,
-    /// Unit files that somebody renamed away.
-    pub switched_off: Vec<PathBuf>,
 }
 
 /// Loads again and again; remembers what was good.
@@ -59,8 +54,7 @@ impl Loader {
     pub fn load(&mut self) -> Loaded {
         let mut loaded = Loaded::default();
         self.load_settings(&mut loaded);
-        let (files, switched_off) = names(&self.directories, &self.good, &mut loaded.problems);
-        loaded.switched_off = switched_off;
+        let files = names(&self.directories, &self.good, &mut loaded.problems);
         self.good.retain(|file, _| files.values().any(|known| known == file));
         for file in files.values() {
             self.load_unit(file, &mut loaded);
@@ -167,14 +161,13 @@ fn made(file: &Path, text: String, directories: &Directories) -> Result<Spec, Ve
     spec_of(&alone, directories.owner)
 }
 
-/// File name → the file that is in force, in the directories' order; and what was renamed away.
+/// File name → the file that is in force, in the directories' order.
 fn names(
     directories: &Directories,
     good: &BTreeMap<PathBuf, Spec>,
     problems: &mut Vec<Problem>,
-) -> (BTreeMap<String, PathBuf>, Vec<PathBuf>) {
+) -> BTreeMap<String, PathBuf> {
     let mut files: BTreeMap<String, Option<PathBuf>> = BTreeMap::new();
-    let mut switched_off = Vec::new();
     for folder in &directories.units {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -199,21 +192,14 @@ fn names(
             if name.starts_with('.') || LEFTOVERS.iter().any(|ending| name.ends_with(ending)) {
                 continue;
             }
-            if SWITCHED_OFF
-                .iter()
-                .any(|ending| name.strip_suffix(ending).is_some_and(|rest| rest.ends_with(".toml")))
-            {
-                switched_off.push(path);
-            } else if name.ends_with(".toml") {
+            if name.ends_with(".toml") {
                 // A link to /dev/null, or an empty link to nothing, switches off a file of lower rank.
                 let masked = fs::canonicalize(&path).is_ok_and(|target| target == Path::new("/dev/null"));
                 files.entry(name).or_insert_with(|| (!masked).then_some(path));
             }
         }
     }
-    switched_off.sort();
-    let kept = files.into_iter().filter_map(|(name, path)| path.map(|path| (name, path)));
-    (kept.collect(), switched_off)
+    files.into_iter().filter_map(|(name, path)| path.map(|path| (name, path))).collect()
 }
 
 /// What this text would mean as that file, its drop-ins included; the file itself need not be there.
@@ -325,6 +311,11 @@ fn refuse_doubles(loaded: &mut Loaded) {
         }
     }
     loaded.specs = kept;
+}
+
+/// The same, whatever keeps it from being read.
+pub fn text_of(file: &Path) -> Option<String> {
+    read(file).ok().flatten()
 }
 
 /// The text of a regular file within the limit; `None` when there is no such file.

@@ -21,6 +21,7 @@ mod requires;
 mod sink;
 #[cfg(test)]
 mod sink_tests;
+mod switched_off;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -36,6 +37,7 @@ pub use loader::{Loaded, Loader, spec_of_text};
 pub use ownership::check as check_ownership;
 pub use placing::{place, put, read_foreign};
 pub use recipes::recipes;
+pub use switched_off::switched_off;
 pub use watch::watch;
 
 /// What is wrong in these files, or in all files of the instance when none is named.

@@ -3,20 +3,21 @@
 use std::path::Path;
 use std::time::Duration;
 
+use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::model::finding::Severity;
 use crate::model::probe::OnFailure;
 use crate::model::spec::{
-    DisabledSpec, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory, SmokeSpec,
-    Spec,
+    DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory,
+    SmokeSpec, Spec,
 };
 use crate::model::unit::UnitName;
 
 use super::diagnose::{Mistake, of_toml};
 use super::file::{
-    self, Binaries, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile, Smoke,
-    UnitFile,
+    self, Binaries, Coverage, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile,
+    Smoke, UnitFile,
 };
 use super::{alert, ownership, probe, progress, reach};
 
@@ -36,6 +37,11 @@ const KINDS: [&str; 11] = [
 ];
 /// The shortest slow reading; more often costs the service manager more than it tells.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
+
+/// The shortest time between two looks over the host.
+const SHORTEST_AUDIT: Duration = Duration::from_secs(5);
+/// Patterns of `[coverage]`.
+const IGNORED: usize = 200;
 
 /// Every mistake of syntax, or else the first one of meaning.
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
@@ -78,9 +84,14 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
         listen: keys.listen.map(|listen| listen.0),
         heartbeat: keys.heartbeat.as_ref().map(reach::heartbeat).transpose().map_err(|one| vec![one])?,
+        audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
+        ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,
         labels,
         sinks,
     };
+    if settings.audit_every.is_some_and(|every| every < SHORTEST_AUDIT) {
+        return Err(vec![Mistake::whole("cannot use `audit_every`: it must be at least 5s, or \"never\"")]);
+    }
     Ok((settings, bad))
 }
 
@@ -229,20 +240,42 @@ fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
 }
 
 fn disabled(keys: &Disabled) -> Result<DisabledSpec, Mistake> {
-    let at = || keys.until.span();
-    if keys.reason.trim().is_empty() {
-        return Err(Mistake::at(at(), "cannot switch it off without a reason"));
+    let until_ms = end(&keys.reason, &keys.until)?;
+    Ok(DisabledSpec { reason: keys.reason.clone(), until_ms })
+}
+
+/// What is switched off says why, and until when.
+fn end(reason: &str, until: &Spanned<toml::value::Datetime>) -> Result<i64, Mistake> {
+    if reason.trim().is_empty() {
+        return Err(Mistake::at(until.span(), "cannot switch it off without a reason"));
     }
-    let written = keys.until.get_ref().to_string();
-    let until: jiff::Timestamp = written.parse().map_err(|_| {
-        Mistake::at(at(), format!("cannot read the end \"{written}\""))
+    let written = until.get_ref().to_string();
+    let end: jiff::Timestamp = written.parse().map_err(|_| {
+        Mistake::at(until.span(), format!("cannot read the end \"{written}\""))
             .help("write date, time and zone, such as 2026-12-24T00:00:00Z")
     })?;
-    Ok(DisabledSpec { reason: keys.reason.clone(), until_ms: until.as_millisecond() })
+    Ok(end.as_millisecond())
+}
+
+/// `[coverage]`.
+fn ignored(keys: &Coverage) -> Result<Ignored, Mistake> {
+    let patterns = keys.ignore.get_ref();
+    if !(1..=IGNORED).contains(&patterns.len()) {
+        let message = format!("cannot use `ignore`: write 1 to {IGNORED} names or patterns");
+        return Err(Mistake::at(keys.ignore.span(), message));
+    }
+    if patterns.iter().any(|pattern| pattern.trim_matches(['*', '?', '.']).is_empty()) {
+        let message = "cannot use `ignore`: a pattern that fits everything would hide what nobody thought of";
+        return Err(
+            Mistake::at(keys.ignore.span(), message).help("name what is meant, such as \"legacy-*.service\"")
+        );
+    }
+    let until_ms = end(&keys.reason, &keys.until)?;
+    Ok(Ignored { patterns: patterns.clone(), reason: keys.reason.clone(), until_ms })
 }
 
 /// The program of a command belongs to somebody who may decide what is done.
-pub fn trusted(argv: &toml::Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
+pub fn trusted(argv: &Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
     let Some(program) = argv.get_ref().first() else {
         return Ok(());
     };

@@ -241,7 +241,6 @@ fn the_earlier_directory_wins_drop_ins_merge_and_null_switches_off() {
     let spec = &loaded.specs[0];
     assert_eq!(spec.owner.as_deref(), Some("etc"));
     assert_eq!((spec.recovery.burst, spec.recovery.delay), (5, Duration::from_secs(1)));
-    assert_eq!(loaded.switched_off, [etc.join("c.service.toml.disabled")]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod adoption;
 mod asking;
 mod audit;
 pub mod baseline;
+mod claims;
 mod commands;
 mod heartbeat;
 mod journal;

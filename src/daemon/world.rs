@@ -28,6 +28,7 @@ use crate::systemd::unit_files::watch_unit_files;
 use crate::systemd::{Instance, boot};
 
 use super::asking;
+use super::audit::look_over;
 use super::commands::run_as;
 use super::journal;
 use super::operators::Answers;
@@ -199,6 +200,10 @@ impl Outside for World {
                 let orders = self.orders.clone();
                 let user = orders.instance() == Instance::User;
                 self.spawn(async move { Observation::BootPredicted(boot::predict(&orders, user).await) });
+            }
+            Action::AuditHost { records } => {
+                let user = self.orders.instance() == Instance::User;
+                self.spawn(async move { Observation::HostAudited(look_over(user, records).await) });
             }
             Action::WatchLinks { unit, paths } => self.watch_links(unit, paths),
             Action::InspectProcesses { unit, control_group, paths } => self.spawn(async move {

@@ -4,8 +4,10 @@ mod owner;
 mod place;
 mod processes;
 mod sockets;
+mod users;
 
 pub use owner::owner;
+pub use users::users;
 
 use crate::model::host::HostReading;
 

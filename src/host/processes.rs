@@ -98,6 +98,7 @@ fn process(found: &Process) -> Option<HostProcess> {
         executable: path(found.exe()),
         arguments: arguments.into_iter().take(ARGUMENTS).map(cut).collect(),
         directory: path(found.cwd()),
+        terminal: stat.tty_nr != 0,
         place: if kernel { Place::Kernel } else { place::of(&control_group) },
         control_group,
         started_at: clock::since_boot_ticks(stat.starttime),

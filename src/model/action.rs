@@ -1,9 +1,10 @@
 //! Everything that we can do: the only output of the policy. Each outcome comes back as an observation.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::alert::{Message, SinkSpec};
+use super::coverage::ProbeRecord;
 use super::incident::Event;
 use super::moment::Moment;
 use super::operator::Answer;
@@ -103,6 +104,11 @@ pub enum Action {
     /// Write the draft of a post-mortem.
     DraftPostmortem {
         incident: u64,
+    },
+    /// Look over the whole host for what nobody watches.
+    AuditHost {
+        /// What is remembered of each probe.
+        records: BTreeMap<UnitName, BTreeMap<String, ProbeRecord>>,
     },
     AnswerOperator {
         request: u64,

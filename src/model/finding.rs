@@ -149,13 +149,23 @@ codes! {
     DependencyDown = "dependency-down",
     Quarantined = "quarantined",
     RecoveryFailed = "recovery-failed",
-    /// Runs or is enabled, and no unit file manages it (audit).
+    /// Runs or is enabled, and no unit file manages it.
     Unmanaged = "unmanaged",
+    /// A daemon outside any service.
+    StrayProcess = "stray-process",
     /// A unit file that somebody switched off or renamed away.
     SwitchedOff = "switched-off",
     ConfigInvalid = "config-invalid",
     /// Nothing reaches a sink any more.
     AlertUndeliverable = "alert-undeliverable",
+    /// A managed unit listens, and no probe asks it.
+    HostUnprobed = "host-unprobed",
+    /// A probe that cannot fail, or a limit that cannot be met.
+    HostProbeUnfit = "host-probe-unfit",
+    /// What a timer starts has not succeeded for far longer than its period.
+    HostTimerOverdue = "host-timer-overdue",
+    /// Somebody else keeps the same unit up, or processes of its own.
+    HostOtherSupervisor = "host-other-supervisor",
     /// The server elsewhere does not hear us.
     HostHeartbeatUnheard = "host-heartbeat-unheard",
     /// The service manager cannot be reached.

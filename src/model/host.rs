@@ -30,6 +30,8 @@ pub struct HostProcess {
     pub directory: Option<String>,
     pub control_group: String,
     pub place: Place,
+    /// It has a controlling terminal.
+    pub terminal: bool,
     pub started_at: Moment,
     /// Used so far, in user and kernel mode.
     pub cpu: Duration,

@@ -48,6 +48,8 @@ pub struct Incident {
     pub told: BTreeMap<String, Told>,
     /// A drill made it: nothing was wrong in earnest.
     pub drill: bool,
+    /// What nobody watches, where it is about that: keys of the gaps that are left of it. It is told once.
+    pub gaps: Vec<String>,
 }
 
 impl Incident {
@@ -77,6 +79,7 @@ impl Incident {
             evidence_file: None,
             told: BTreeMap::new(),
             drill: false,
+            gaps: Vec::new(),
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod baseline;
 pub mod boot;
 pub mod cause;
 pub mod change;
+pub mod coverage;
 pub mod drill;
 pub mod finding;
 pub mod history;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
+use super::coverage::Audited;
 use super::finding::Code;
 use super::incident::Change;
 use super::moment::Moment;
@@ -17,10 +18,6 @@ use super::unit::{JobResult, ManagerState, UnitFileState, UnitName, UnitReading,
 
 /// Something that happened, told by a shell. Readings replace earlier readings; hints only cause one.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "each waits in a queue for a moment; the usual ones are the large ones"
-)]
 pub enum Observation {
     /// We started. First of all observations.
     Started(Host),
@@ -83,6 +80,8 @@ pub enum Observation {
     Saved,
     /// A part of our own does not work (`None`: it works again): what it does, and the sentence that says what is lost.
     Impaired { code: Code, part: &'static str, why: Option<String> },
+    /// The whole host was looked over, or why not.
+    HostAudited(Result<Audited, String>),
     /// The time that `next_deadline` named has come.
     DeadlineReached,
 }

@@ -199,6 +199,19 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     /// The status is served there as well, for reading only.
     pub listen: Option<SocketAddr>,
+    /// The whole host is looked over this often; `None`: never.
+    pub audit_every: Option<Duration>,
+    pub ignored: Option<Ignored>,
+}
+
+/// `[coverage]`: what is left alone on purpose, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ignored {
+    /// Shell patterns over names of units and of programs.
+    pub patterns: Vec<String>,
+    pub reason: String,
+    /// Unix time in milliseconds.
+    pub until_ms: i64,
 }
 
 impl Default for Settings {
@@ -213,6 +226,8 @@ impl Default for Settings {
             postmortem_after: Duration::from_secs(10 * 60),
             heartbeat: None,
             listen: None,
+            audit_every: Some(Duration::from_secs(6 * 3600)),
+            ignored: None,
         }
     }
 }

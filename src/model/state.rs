@@ -6,6 +6,7 @@ use super::alert::{SinkSeen, TestAsked};
 use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
+use super::coverage::{Gap, ProbeRecord};
 use super::drill::Drill;
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};
@@ -72,6 +73,8 @@ pub struct UnitDurable {
     pub drills: Vec<Drill>,
     /// Its file is switched off.
     pub off: Option<SwitchedOff>,
+    /// How often each probe answered and failed, as long as it is in the file.
+    pub probes: BTreeMap<String, ProbeRecord>,
 }
 
 /// Leave it alone until then.
@@ -276,6 +279,22 @@ pub struct Seen {
     /// Incidents whose sick unit is being looked at closely, and until when that is awaited.
     pub capturing: BTreeMap<u64, Moment>,
     pub tally: HostTally,
+    pub coverage: Coverage,
+}
+
+/// What the looks over the whole host found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// What the last one found; `None`: there was none yet.
+    pub gaps: Option<Vec<Gap>>,
+    /// The same as findings of the host.
+    pub findings: Vec<Finding>,
+    /// The next one is due then.
+    pub due: Option<Moment>,
+    /// One is under way, and given up after this.
+    pub in_flight_until: Option<Moment>,
+    /// Why the last one could not be had, since when.
+    pub failure: Option<String>,
 }
 
 /// The durable state cannot be saved.
@@ -310,6 +329,8 @@ pub struct UnitSeen {
     /// While it is in trouble: when figures of it were told last, and wrong answers of probes since.
     pub measured_at: Option<Moment>,
     pub probes_failed: BTreeMap<String, u32>,
+    /// Answers and wrong answers of probes that are not yet in what is remembered.
+    pub unrecorded: BTreeMap<String, (u64, u64)>,
     /// What it requires is down.
     pub outage: bool,
     /// Since when `ActiveState` is what it is.
@@ -359,6 +380,7 @@ impl UnitSeen {
             progress: BTreeMap::new(),
             measured_at: None,
             probes_failed: BTreeMap::new(),
+            unrecorded: BTreeMap::new(),
             outage: false,
             active_state_since: now,
             restarts_seen: VecDeque::new(),

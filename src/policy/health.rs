@@ -9,7 +9,7 @@ use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::Case;
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{drill, latency, limits};
+use crate::policy::{coverage, drill, latency, limits};
 
 /// A probe answered.
 pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeOutcome, turn: &mut Turn) {
@@ -44,7 +44,12 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
             }
         }
     }
+    let told = serving && outcome.status != ProbeStatus::Unknown;
+    let failed = matches!(outcome.status, ProbeStatus::Unhealthy | ProbeStatus::Slow);
     known.last = Some((turn.now, outcome));
+    if told && !(early && failed) {
+        coverage::watch::answered(state, unit, probe, failed, turn.now);
+    }
 }
 
 /// Counts an answer; thresholds settle the status.

@@ -115,14 +115,15 @@ fn settle(state: &mut State, unit: &UnitName, turn: &mut Turn) {
 }
 
 /// It is over. What took long has its post-mortem drafted.
-fn resolve(state: &mut State, id: u64, turn: &mut Turn) {
+pub fn resolve(state: &mut State, id: u64, turn: &mut Turn) {
     let Some(incident) = state.durable.incidents.get_mut(&id) else {
         return;
     };
     turn.news = true;
     incident.resolved_at = Some(turn.now);
     let (unit, took) = (incident.unit.clone(), turn.now.since(incident.opened_at));
-    if took >= state.seen.settings.postmortem_after {
+    // What nobody watched has no course that could be told.
+    if took >= state.seen.settings.postmortem_after && incident.gaps.is_empty() {
         turn.act(Action::DraftPostmortem { incident: id });
     }
     // While nothing can be saved it is over anew with each turn.
@@ -296,7 +297,9 @@ pub fn update_host(state: &mut State, turn: &mut Turn) {
         return;
     }
     state.seen.host_found.extend(&codes);
-    let open = |incident: &&Incident| incident.unit.is_none() && incident.resolved_at.is_none();
+    let open = |incident: &&Incident| {
+        incident.unit.is_none() && incident.resolved_at.is_none() && incident.gaps.is_empty()
+    };
     let gone: Vec<(u64, bool)> = state
         .durable
         .incidents
@@ -319,6 +322,21 @@ pub fn update_host(state: &mut State, turn: &mut Turn) {
             add(state, None, cause, None, turn);
         }
     }
+}
+
+/// Open incidents of what nobody watches.
+pub fn of_gaps(state: &State) -> impl Iterator<Item = &Incident> {
+    let open = state.durable.incidents.values().filter(|incident| incident.resolved_at.is_none());
+    open.filter(|incident| !incident.gaps.is_empty())
+}
+
+/// One incident of these gaps.
+pub fn open_gaps(state: &mut State, cause: &Finding, gaps: Vec<String>, turn: &mut Turn) -> u64 {
+    let id = add(state, None, cause, None, turn);
+    if let Some(incident) = state.durable.incidents.get_mut(&id) {
+        incident.gaps = gaps;
+    }
+    id
 }
 
 /// What was wrong in our earlier life has time to be found again; once it was, it is over when it is gone.

@@ -157,3 +157,13 @@ pub const LONGEST_DRILL: Duration = Duration::from_secs(540);
 pub const HOST_FOUND_AGAIN: Duration = Duration::from_secs(90);
 /// Units that require a failing one and are named in its incident.
 pub const DEPENDENTS_NAMED: usize = 8;
+/// The first look over the host comes so long after our start: what boot starts shows by then what it is.
+pub const FIRST_AUDIT: Duration = Duration::from_secs(120);
+/// After a change of our own files, and after one that could not be had.
+pub const AUDIT_SETTLE: Duration = Duration::from_secs(30);
+pub const AUDIT_RETRY: Duration = Duration::from_secs(600);
+/// A look is given up after this; the shell's own limits are shorter.
+pub const AUDIT_LIMIT: Duration = Duration::from_secs(180);
+/// Gaps that are kept, and those that one look tells of one by one.
+pub const GAPS: usize = 500;
+pub const GAPS_TOLD: usize = 30;

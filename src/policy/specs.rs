@@ -13,7 +13,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{baseline, drill, incidents, limits, tally};
+use crate::policy::{baseline, coverage, drill, incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -52,6 +52,8 @@ pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -
     let decided = std::mem::replace(&mut state.durable, durable);
     enter_boot(state, now);
     state.seen.host_codes = None;
+    // What nobody watches is found anew, and told then.
+    coverage::watch::soon(state, now);
     let mut answers = Vec::new();
     for (unit, seen) in &mut state.seen.units {
         let known = state.durable.units.entry(unit.clone()).or_default();
@@ -118,6 +120,7 @@ fn shift(durable: &mut Durable, now: Moment) {
         unit.smoke_failure.iter_mut().for_each(|known| to_now(&mut known.at));
         unit.drills.iter_mut().flat_map(Drill::moments).for_each(to_now);
         unit.off.iter_mut().flat_map(|off| [&mut off.since, &mut off.until]).for_each(to_now);
+        unit.probes.values_mut().for_each(|known| to_now(&mut known.asked_since));
     }
     for incident in durable.incidents.values_mut() {
         to_now(&mut incident.opened_at);
@@ -163,6 +166,8 @@ pub fn loaded(
     seen.problems = problems;
     seen.configured = true;
     let patterns = patterns(&seen.specs);
+    coverage::watch::loaded(state, turn.now);
+    let seen = &mut state.seen;
     seen.matches.retain(|pattern, _| patterns.contains(pattern));
     assign(state, turn);
     watch(state, turn);
@@ -314,6 +319,12 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
                 before.iter().find(same) == spec.progress.iter().find(same)
             });
             known.inspect_due = Some(turn.now);
+            let (before, now) = (&known.spec.probes, &spec.probes);
+            let same = |name: &String| now.iter().any(|one| one.name == *name && before.contains(one));
+            known.unrecorded.retain(|name, _| same(name));
+            if let Some(durable) = state.durable.units.get_mut(&unit) {
+                durable.probes.retain(|name, _| same(name));
+            }
             known.spec = spec;
             tally::follow_spec(known);
             let message = format!("{unit}: {} is in force", known.spec.file);

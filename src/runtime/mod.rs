@@ -184,6 +184,7 @@ impl<O: Outside> Loop<O> {
                 | Action::ReadPackageManager
                 | Action::ReadEnablement { .. }
                 | Action::PredictBoot
+                | Action::AuditHost { .. }
                 | Action::WatchLinks { .. }
                 | Action::InspectProcesses { .. }
                 | Action::RunProbe { .. }
@@ -235,6 +236,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::SaveFailed { .. } => "SaveFailed",
         Observation::Saved => "Saved",
         Observation::Impaired { .. } => "Impaired",
+        Observation::HostAudited(_) => "HostAudited",
         Observation::DeadlineReached => "DeadlineReached",
     }
 }

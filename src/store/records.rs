@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::coverage::ProbeRecord;
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Severity};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
@@ -36,7 +37,9 @@ record!(UnitDurable {
     followed,
     drills,
     off,
+    probes,
 });
+record!(ProbeRecord { asked_since, answers, failures });
 record!(SwitchedOff { since, until, reason });
 record!(Drill {
     kind,
@@ -98,6 +101,7 @@ record!(Incident {
     evidence_file,
     told,
     drill,
+    gaps,
 });
 record!(Acknowledgement { at, who });
 record!(Change { at, what });

@@ -12,6 +12,7 @@ use proptest::sample::select;
 use super::*;
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
+use crate::model::coverage::ProbeRecord;
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::history::Wanted;
@@ -178,8 +179,11 @@ fn off() -> impl Strategy<Value = SwitchedOff> {
 fn unit() -> impl Strategy<Value = UnitDurable> {
     let first = (option::of(hold()), option::of(recovery()), vec(moment(), 0..4));
     let second = (option::of(quarantine()), option::of(prediction()), option::of(mismatch()));
-    let third =
-        (option::of(text()), option::of(last_action()), option::of(smoke_failure()), vec(file(), 0..3));
+    let record = (moment(), any::<u64>(), any::<u64>());
+    let record =
+        record.prop_map(|(asked_since, answers, failures)| ProbeRecord { asked_since, answers, failures });
+    let last = (vec(file(), 0..3), btree_map(text(), record, 0..3));
+    let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()), last);
     let fourth = (vec(drill(), 0..3), option::of(off()));
     (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
         hold: first.0,
@@ -191,7 +195,8 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         last_active: third.0,
         last_action: third.1,
         smoke_failure: third.2,
-        followed: third.3,
+        followed: third.3.0,
+        probes: third.3.1,
         drills: fourth.0,
         off: fourth.1,
     })
@@ -209,14 +214,20 @@ fn incident() -> impl Strategy<Value = Incident> {
     });
     let known = (moment(), text()).prop_map(|(at, who)| Acknowledgement { at, who });
     let change = (moment(), text()).prop_map(|(at, what)| incident::Change { at, what });
-    let people = (btree_map(text(), told, 0..3), option::of(known), vec(change, 0..3), option::of(text()));
+    let people = (
+        btree_map(text(), told, 0..3),
+        option::of(known),
+        vec(change, 0..3),
+        option::of(text()),
+        vec(text(), 0..3),
+    );
     let times = (option::of(moment()), option::of(moment()), option::of(moment()), option::of(moment()));
     let finding = (code(), text(), vec(text(), 0..3), option::of(text()), any::<[bool; 2]>());
     let parts =
         (any::<u64>(), option::of(text()), finding, (moment(), option::of(moment()), times), others, people);
     parts.prop_map(|(id, unit, finding, (opened_at, resolved_at, times), (affected, part_of), people)| {
         let (cause, summary, evidence, repair, [warning, drill]) = finding;
-        let (told, acknowledged, changes, evidence_file) = people;
+        let (told, acknowledged, changes, evidence_file, gaps) = people;
         let (began_at, decided_at, acted_at, captured_at) = times;
         Incident {
             id,
@@ -241,6 +252,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             evidence_file,
             told,
             drill,
+            gaps,
         }
     })
 }

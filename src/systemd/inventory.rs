@@ -21,11 +21,28 @@ const MOUNTS: [&str; 3] = ["mount", "automount", "swap"];
 /// States of unit files that mean that somebody wants the unit.
 const WANTED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runtime"];
 
+/// What there is.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// Loaded units that have been or are at work, and those whose files somebody enabled.
+    pub units: BTreeSet<UnitName>,
+    /// Every unit file.
+    pub files: BTreeSet<UnitName>,
+}
+
 /// Loaded units that have been or are at work, and unit files that somebody enabled.
 ///
 /// # Errors
 /// The service manager cannot be reached.
 pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
+    Ok(whole(instance).await?.units)
+}
+
+/// The same with every unit file.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn whole(instance: Instance) -> Result<Inventory, BusError> {
     among(instance, &KINDS).await
 }
 
@@ -36,10 +53,10 @@ pub async fn read(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
 pub async fn with_mounts(instance: Instance) -> Result<BTreeSet<UnitName>, BusError> {
     let mut kinds = KINDS.to_vec();
     kinds.extend(MOUNTS);
-    among(instance, &kinds).await
+    Ok(among(instance, &kinds).await?.units)
 }
 
-async fn among(instance: Instance, kinds: &[&str]) -> Result<BTreeSet<UnitName>, BusError> {
+async fn among(instance: Instance, kinds: &[&str]) -> Result<Inventory, BusError> {
     let expected = |unit: &UnitName| kinds.contains(&unit.kind());
     let connection = bus::connect(instance).await?;
     let lists = async {
@@ -49,7 +66,7 @@ async fn among(instance: Instance, kinds: &[&str]) -> Result<BTreeSet<UnitName>,
     let (loaded, files) = timeout(LIMIT, lists)
         .await
         .map_err(|_| BusError::Call(format!("no answer within {} s", LIMIT.as_secs())))??;
-    let mut units = BTreeSet::new();
+    let (mut units, mut known) = (BTreeSet::new(), BTreeSet::new());
     for (name, _, load, active, ..) in loaded {
         let unit = UnitName(name);
         if load == "loaded" && (active == "failed" || (active != "inactive" && expected(&unit))) {
@@ -60,9 +77,10 @@ async fn among(instance: Instance, kinds: &[&str]) -> Result<BTreeSet<UnitName>,
         let name = path.rsplit('/').next().unwrap_or_default();
         let unit = UnitName::from(name);
         if WANTED.contains(&state.as_str()) && !name.contains("@.") && expected(&unit) {
-            units.insert(unit);
+            units.insert(unit.clone());
         }
+        known.insert(unit);
     }
     units.retain(|unit| !unit.as_str().starts_with(PREFIX));
-    Ok(units)
+    Ok(Inventory { units, files: known })
 }

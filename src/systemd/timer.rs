@@ -6,7 +6,9 @@ use tokio::time::timeout;
 use zbus::Connection;
 
 use super::bus::{self, Instance, UNIT, words};
+use crate::model::coverage::TimerFacts;
 use crate::model::probe::TimerReading;
+use crate::model::unit::UnitName;
 
 const TIMER: &str = "org.freedesktop.systemd1.Timer";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
@@ -21,6 +23,46 @@ pub async fn last_run(instance: Instance, timer: &str, limit: Duration) -> Resul
         read(&connection, timer).await.map_err(|error| words(&error))
     };
     timeout(limit, asked).await.unwrap_or_else(|_| Err("the service manager did not answer".to_owned()))
+}
+
+/// How often these timers fire, and how what they start last ran. One that does not answer is left out.
+pub async fn facts(instance: Instance, timers: &[UnitName], limit: Duration) -> Vec<TimerFacts> {
+    let mut all = Vec::new();
+    let asked = async {
+        let connection = bus::connect(instance).await.ok()?;
+        for timer in timers {
+            all.extend(fact(&connection, timer).await.ok());
+        }
+        Some(())
+    };
+    // What was read by then is kept.
+    let _late = timeout(limit, asked).await;
+    all
+}
+
+async fn fact(connection: &Connection, timer: &UnitName) -> zbus::Result<TimerFacts> {
+    let path = bus::unit_path(timer.as_str());
+    let last = read(connection, timer.as_str()).await?;
+    let calendars: Vec<(String, String, u64)> =
+        bus::property(connection, &path, TIMER, "TimersCalendar").await?;
+    let spans: Vec<(String, u64, u64)> = bus::property(connection, &path, TIMER, "TimersMonotonic").await?;
+    let accuracy: u64 = bus::property(connection, &path, TIMER, "AccuracyUSec").await?;
+    let delay: u64 = bus::property(connection, &path, TIMER, "RandomizedDelayUSec").await?;
+    let started = bus::unit_path(&last.unit);
+    let met: bool = bus::property(connection, &started, UNIT, "ConditionResult").await?;
+    let tried: u64 = bus::property(connection, &started, UNIT, "ConditionTimestampMonotonic").await?;
+    let service = last.unit.ends_with(".service");
+    let kind: String =
+        if service { bus::property(connection, &started, SERVICE, "Type").await? } else { String::new() };
+    Ok(TimerFacts {
+        timer: timer.clone(),
+        last,
+        calendars: calendars.into_iter().map(|(_, text, _)| text).collect(),
+        spans: spans.into_iter().map(|(base, us, _)| (base, Duration::from_micros(us))).collect(),
+        oneshot: kind == "oneshot",
+        kept_away: !service || (tried > 0 && !met),
+        tolerance: Duration::from_micros(accuracy.saturating_add(delay)),
+    })
 }
 
 async fn read(connection: &Connection, timer: &str) -> zbus::Result<TimerReading> {

@@ -9,7 +9,7 @@ use crate::receiver;
 use crate::rig::Machine;
 use crate::watched::{LIMIT, state, status};
 
-const SETTINGS: &str = "[alert.hook]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8099/hook\"\ntimeout = \"1s\"\nburst = 1000\n";
+const SETTINGS: &str = "audit_every = \"never\"\n[alert.hook]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8099/hook\"\ntimeout = \"1s\"\nburst = 1000\n";
 /// How often Steadfast is killed.
 const KILLS: u32 = 100;
 

@@ -11,6 +11,7 @@ mod audit;
 mod baseline;
 mod boot;
 mod commands;
+mod coverage;
 mod crowd;
 mod drill;
 mod faults;

@@ -152,6 +152,7 @@ fn workers_that_run_and_complete_nothing_are_found_by_their_queues() {
 /// Everybody is told: a webhook, a mail, and the real Alertmanager.
 const TELLING: &str = r#"
 postmortem_after = "10s"
+audit_every = "never"
 [alert.hook]
 type = "webhook"
 url = "http://127.0.0.1:8099/hook"

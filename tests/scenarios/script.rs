@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use steadfast::model::action::Action;
 use steadfast::model::cause::PackagesReading;
+use steadfast::model::coverage::Audited;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
 use steadfast::model::spec::{Settings, Spec};
@@ -32,6 +33,8 @@ pub struct Story {
     /// What becomes of messages to a sink; `None`: nothing is heard. Those that are not named take what they get.
     pub sinks: BTreeMap<String, Option<Result<(), String>>>,
     pub settings: Settings,
+    /// What each look over the host finds.
+    pub audited: Audited,
 }
 
 /// Plays the text and returns it with its answers written anew.
@@ -47,6 +50,7 @@ pub fn play(text: &str) -> Result<String, String> {
         packages: Some(PackagesReading::default()),
         sinks: BTreeMap::new(),
         settings: Settings::default(),
+        audited: Audited { gaps: Vec::new(), whole: true },
     };
     let mut written = String::new();
     for (number, line) in text.lines().enumerate() {
@@ -115,6 +119,11 @@ impl Story {
                 self.sinks.insert(first(&rest)?.to_owned(), result);
             }
             "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
+            "audited" => {
+                self.audited = words::audited(&rest, self)?;
+                let audited = self.audited.clone();
+                self.observe(Observation::HostAudited(Ok(audited)));
+            }
             "saved" => self.observe(Observation::Saved),
             "save-fails" => self.observe(Observation::SaveFailed { why: rest.join(" ") }),
             _ => {
@@ -153,6 +162,7 @@ impl Story {
                 let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
                 Some(Observation::AlertDelivered { sink: sink.name.clone(), message: message.id, result })
             }
+            Action::AuditHost { .. } => Some(Observation::HostAudited(Ok(self.audited.clone()))),
             _ => None,
         }
     }

@@ -41,6 +41,7 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
             let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
             Some(format!("ReadEnablement {}", units.join(",")))
         }
+        Action::AuditHost { .. } if reads => Some("AuditHost".to_owned()),
         Action::PredictBoot if reads => Some("PredictBoot".to_owned()),
         Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
         Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
@@ -60,6 +61,7 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         | Action::ReadPackageManager
         | Action::ReadEnablement { .. }
         | Action::PredictBoot
+        | Action::AuditHost { .. }
         | Action::WatchLinks { .. }
         | Action::InspectProcesses { .. }
         | Action::RunProbe { .. }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
+use steadfast::model::coverage::{Audited, Gap};
 use steadfast::model::drill::DrillKind;
-use steadfast::model::finding::{Code, Severity};
+use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
 use steadfast::model::probe::{
@@ -61,6 +62,30 @@ pub fn duration(text: &str) -> Result<Duration> {
         other => return Err(format!("{other} is no unit of time")),
     };
     Ok(Duration::from_millis(number * ms))
+}
+
+/// `audited unmanaged=a.service stray-process=web partly`: the gaps that a look over the host found.
+pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
+    let mut audited = Audited { gaps: Vec::new(), whole: true };
+    for word in words {
+        let (code, subject) = pair(word);
+        if code == "partly" {
+            audited.whole = false;
+            continue;
+        }
+        let code = Code::ALL.iter().find(|known| known.as_str() == code).copied().ok_or("no such code")?;
+        let finding = Finding {
+            code,
+            severity: Severity::Warning,
+            message: format!("{subject} is watched by nobody"),
+            since: story.now,
+            evidence: vec![format!("{subject}: runs")],
+            repair: None,
+        };
+        let key = format!("{} {subject}", code.as_str());
+        audited.gaps.push(Gap { key, subject: subject.to_owned(), finding });
+    }
+    Ok(audited)
 }
 
 fn pair(word: &str) -> (&str, &str) {
@@ -162,6 +187,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             let why = (verb == "impaired").then(|| rest.join(" "));
             Observation::Impaired { code: *known.ok_or("no such code")?, part: "a part of ours", why }
         }
+        "audit-fails" => Observation::HostAudited(Err(words.join(" "))),
         "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
         "resumed" => Observation::Resumed { after: duration(name)? },
         "units-read" => Observation::UnitsRead { began: story.now },

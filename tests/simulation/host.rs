@@ -7,6 +7,8 @@ use steadfast::model::action::Action;
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::PackagesReading;
 use steadfast::model::change::Change;
+use steadfast::model::coverage::{Audited, Gap};
+use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Answer, Ask, Request};
@@ -436,8 +438,31 @@ impl Host {
                 let (sink, message) = (sink.name, message.id);
                 self.perhaps(20, Observation::AlertDelivered { sink, message, result });
             }
+            Action::AuditHost { .. } => {
+                // Somebody starts something by hand now and then, and ends it.
+                let audited = Audited { gaps: self.gaps(), whole: true };
+                self.perhaps(500, Observation::HostAudited(Ok(audited)));
+            }
             _ => {}
         }
+    }
+
+    /// What nobody watches now: it comes and goes with the releases.
+    fn gaps(&self) -> Vec<Gap> {
+        let gap = |subject: String| {
+            let message = format!("{subject} is managed by nobody");
+            let (severity, since) = (Severity::Warning, self.now);
+            let finding = Finding {
+                code: Code::Unmanaged,
+                severity,
+                message,
+                since,
+                evidence: Vec::new(),
+                repair: None,
+            };
+            Gap { key: format!("unmanaged {subject}"), subject, finding }
+        };
+        (0..self.current % 3).map(|number| gap(format!("left-{number}.service"))).collect()
     }
 
     /// The main process is killed for a drill, if it runs.
@@ -649,9 +674,8 @@ impl Outside for Host {
                 self.perhaps(3, Observation::ProcessesInspected { unit, reading });
             }
             Action::KillMainProcess { unit } => self.killed(unit),
-            Action::CaptureEvidence { .. } | Action::DraftPostmortem { .. } | Action::SendAlert { .. } => {
-                self.told_by(action);
-            }
+            Action::AuditHost { .. } | Action::CaptureEvidence { .. } => self.told_by(action),
+            Action::DraftPostmortem { .. } | Action::SendAlert { .. } => self.told_by(action),
             Action::SampleProgress { unit, progress } => {
                 let answer = self.sample(Self::index(&unit));
                 self.perhaps(5, Observation::ProgressSampled { unit, progress: progress.name, answer });

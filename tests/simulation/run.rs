@@ -128,6 +128,7 @@ impl Run {
             settings: Settings {
                 resync: Duration::from_secs(60),
                 sinks: vec![people::sink("mail", &["burst=5"]).expect("a sink")],
+                audit_every: Some(Duration::from_secs(100)),
                 ..Settings::default()
             },
             specs: WORDS.iter().map(|words| spec(words)).collect(),

@@ -1,5 +1,6 @@
 //! From the model's snapshot to the wire; `fields` does the plain ones.
 
+use crate::model::coverage::ProbeRecord;
 use crate::model::finding::{self, Code};
 use crate::model::moment::Moment;
 use crate::model::operator::Answer;
@@ -80,7 +81,11 @@ impl Unit {
             conditions: status.conditions.iter().map(Into::into).collect(),
             release: release(&status.links, &status.residents),
             progress: status.progress.iter().map(|(name, seen)| progress(name, seen)).collect(),
-            probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
+            probes: status
+                .probes
+                .iter()
+                .map(|(name, seen)| probe(name, seen, status.tally.records.get(name)))
+                .collect(),
             findings: status.findings.iter().map(Into::into).collect(),
             incident: status.incident,
             explained_by: status.plan.explained_by.as_ref().map(ToString::to_string),
@@ -146,7 +151,7 @@ fn process(resident: &Resident, current: Option<&String>) -> Process {
     }
 }
 
-fn probe(name: &str, seen: &ProbeSeen) -> Probe {
+fn probe(name: &str, seen: &ProbeSeen, record: Option<&ProbeRecord>) -> Probe {
     let last = seen.last.as_ref();
     let latency = last.and_then(|(_, outcome)| outcome.latency);
     Probe {
@@ -159,6 +164,9 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
         since: seen.settled_at.into(),
+        asked_since: record.map(|record| record.asked_since.into()),
+        answers: record.map_or(0, |record| record.answers),
+        failures: record.map_or(0, |record| record.failures),
     }
 }
 

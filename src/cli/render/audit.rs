@@ -7,7 +7,7 @@ use super::text::count;
 use crate::api::wire::{Finding, Severity, Status, Time, Truth};
 
 /// Lines of evidence of one finding.
-const EVIDENCE: usize = 6;
+const EVIDENCE: usize = 41;
 
 /// A finding that began so long before the look tells since when.
 const OLD_MS: i64 = 60_000;

@@ -155,7 +155,7 @@ async fn units(user: bool, also: &[String]) -> anyhow::Result<(Statuses, Option<
     present.extend(also.iter().map(|name| UnitName::from(name.as_str())));
     let more: Vec<Spec> = present.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
     specs.extend(more);
-    let loaded = Loaded { settings, specs, problems: Vec::new(), switched_off: Vec::new() };
+    let loaded = Loaded { settings, specs, problems: Vec::new() };
     let (snapshot, boot) = look(user, loaded, |_, _| {}).await?;
     let mut untold = Vec::new();
     if let Some(why) = boot.as_ref().and_then(|reading| reading.failure.as_ref()) {

@@ -125,6 +125,7 @@ mod tests {
     #[test]
     fn what_another_supervisor_runs_is_no_unit() {
         let process = HostProcess {
+            terminal: false,
             pid: 7,
             parent: 1,
             uid: 0,

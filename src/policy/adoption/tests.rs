@@ -11,6 +11,7 @@ use crate::model::moment::Moment;
 
 fn process(name: &str, command: &str) -> HostProcess {
     HostProcess {
+        terminal: false,
         pid: 7,
         parent: 1,
         uid: 0,

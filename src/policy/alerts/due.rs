@@ -102,7 +102,9 @@ fn of_one(
         return (was_due || told.tried).then(|| news(AlertStatus::Firing));
     }
     let again = |from: Moment, wake: &mut Option<Moment>| {
-        let at = from.plus(sink.repeat?);
+        // What nobody watches is told once: it is there until somebody takes it up, and that is no emergency.
+        let repeat = sink.repeat.filter(|_| incident.gaps.is_empty() || sink.kind.takes_all());
+        let at = from.plus(repeat?);
         if at > now {
             sooner(wake, at);
         }

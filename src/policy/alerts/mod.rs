@@ -19,7 +19,7 @@ use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
 
 use due::Due;
-pub use due::wanted;
+pub use due::{matches, wanted};
 
 /// Sends what is due: one message at a time through each sink.
 pub fn act(state: &mut State, turn: &mut Turn) {

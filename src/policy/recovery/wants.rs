@@ -57,26 +57,24 @@ fn urgency(kind: OrderKind) -> u8 {
 fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
     let spec = &seen.spec;
     let wish = |kind, due| Some(Want { kind, because: finding.code, due });
+    let restart = |due| wish(OrderKind::Restart, due);
     match finding.code {
         Code::UnitInactive | Code::UnitFailed if spec.recovery.start => wish(OrderKind::Start, now),
         Code::ReleaseDeleted if spec.release.on_stale == Reaction::Restart => {
             // A finding that does not wait must at least be seen twice.
-            let unconfirmed = again(seen, finding).map(|again| again.max(now.plus(limits::SECOND_LOOK)));
-            wish(OrderKind::Restart, unconfirmed.unwrap_or(now))
+            restart(again(seen, finding).map_or(now, |again| again.max(now.plus(limits::SECOND_LOOK))))
         }
         Code::ReleaseOutdated | Code::WorkersOnlyRestart if spec.release.on_stale == Reaction::Restart => {
-            wish(OrderKind::Restart, settled(seen, finding))
+            restart(settled(seen, finding))
         }
         Code::BinaryOutdated if spec.release.binaries == Reaction::Restart => {
-            wish(OrderKind::Restart, finding.since.plus(spec.release.settle))
+            restart(finding.since.plus(spec.release.settle))
         }
-        Code::ProbeFailed | Code::ProbeSlow if a_probe_asks(seen, finding.code) => {
-            wish(OrderKind::Restart, now)
-        }
+        Code::ProbeFailed | Code::ProbeSlow if a_probe_asks(seen, finding.code) => restart(now),
         Code::Stalled | Code::NoConsumer | Code::DrainOverdue
             if progress::asks_for_restart(seen, finding.code, now) =>
         {
-            wish(OrderKind::Restart, now)
+            restart(now)
         }
         Code::NotEnabled | Code::EnabledRuntimeOnly if spec.recovery.enable => wish(OrderKind::Enable, now),
         Code::UnitInactive
@@ -111,6 +109,11 @@ fn want(seen: &UnitSeen, finding: &Finding, now: Moment) -> Option<Want> {
         | Code::Quarantined
         | Code::RecoveryFailed
         | Code::Unmanaged
+        | Code::StrayProcess
+        | Code::HostUnprobed
+        | Code::HostProbeUnfit
+        | Code::HostTimerOverdue
+        | Code::HostOtherSupervisor
         | Code::SwitchedOff
         | Code::ConfigInvalid
         | Code::AlertUndeliverable

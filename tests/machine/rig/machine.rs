@@ -49,6 +49,14 @@ impl Machine {
         machine
     }
 
+    /// Makes a machine as the installer of this Debian release (`bookworm`, `trixie`) leaves a server, and boots it.
+    #[track_caller]
+    pub fn boot_as_installed(name: &str, release: &str) -> Self {
+        let mut machine = Self::of_kind(name, release);
+        machine.start();
+        machine
+    }
+
     #[track_caller]
     fn of_kind(name: &str, kind: &str) -> Self {
         let scratch = Scratch::new(kind);

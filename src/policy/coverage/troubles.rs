@@ -1,6 +1,5 @@
-//! What of a look over the whole host is worth telling: no noise about units that are as their authors meant them.
+//! Units without a file of ours that do not do what they were written for. No noise about those that do.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::boot::{BootReading, Lingering};
@@ -12,53 +11,22 @@ use crate::policy::active::passing;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 
-/// Units that one finding names.
-const NAMED: usize = 12;
-/// Where distributions and generators put unit files. Those elsewhere are of this host's own making.
-const VENDORS: [&str; 3] = ["/usr/lib/", "/lib/", "/run/"];
+use super::words::{self, listed};
+
 /// Names that systemd-run gives by itself: a command, not a service.
-const ANONYMOUS: &str = "run-";
+pub const ANONYMOUS: &str = "run-";
 /// A run that is younger, after restarts by systemd, counts as one more round of a crash loop.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// A look over the whole host.
-#[derive(Clone, Debug)]
-pub struct Audit {
-    /// Units with a finding, and findings of the host.
-    pub snapshot: Snapshot,
-    /// What could not be told, and why; a sentence each.
-    pub untold: Vec<String>,
-    /// What is good to know and no trouble; a sentence each.
-    pub notes: Vec<String>,
-}
-
-/// Keeps the findings that are true and worth reading, and adds what nobody watches. A unit without a file of ours has
-/// an empty `file`.
-#[must_use]
-pub fn worth_telling(mut snapshot: Snapshot, boot: Option<&BootReading>, switched_off: &[String]) -> Audit {
-    let untold = untold(&snapshot, boot);
-    let lingering = boot.and_then(|reading| reading.lingering.as_ref()).filter(|known| !known.on);
-    let of_host = unmanaged(&snapshot).into_iter().chain(lingering.and_then(|off| no_linger(&snapshot, off)));
-    let of_host: Vec<Finding> =
-        of_host.chain(switched_off.iter().map(|file| renamed(file, snapshot.at))).collect();
-    snapshot.findings.extend(of_host);
-    let at = snapshot.at;
-    let user = if snapshot.host.user_instance { " --user" } else { "" };
-    for status in snapshot.units.values_mut() {
-        let looping = looping(status, at, user);
-        let kept = status.findings.iter().filter(|found| !status.file.is_empty() || worth(status, found));
-        let kept: Vec<Finding> =
-            kept.cloned().chain(looping).map(|found| worded(status, found, user)).collect();
-        Arc::make_mut(status).findings = kept;
-    }
-    snapshot.units.retain(|_, status| !status.findings.is_empty());
-    // One look opens no incident: nobody follows it.
-    snapshot.incidents.clear();
-    Audit { snapshot, untold, notes: Vec::new() }
+/// What is wrong with this unit and worth telling, as a newcomer reads it.
+pub fn of_unit(status: &UnitStatus, at: Moment, user: &str) -> Vec<Finding> {
+    let looping = looping(status, at, user);
+    let kept = status.findings.iter().filter(|found| !status.file.is_empty() || worth(status, found));
+    kept.cloned().chain(looping).map(|found| worded(status, found, user)).collect()
 }
 
 /// A sentence for each kind of fact that the look did not get.
-fn untold(snapshot: &Snapshot, boot: Option<&BootReading>) -> Vec<String> {
+pub fn untold(snapshot: &Snapshot, boot: Option<&BootReading>) -> Vec<String> {
     let mut untold = Vec::new();
     if let Some(why) = boot.and_then(|reading| reading.failure.as_ref()) {
         untold.push(format!("what the next boot will start: {why}"));
@@ -163,6 +131,11 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::BinaryOutdated
         | Code::UnitFileOutdated => true,
         Code::UnitMissing
+        | Code::StrayProcess
+        | Code::HostUnprobed
+        | Code::HostProbeUnfit
+        | Code::HostTimerOverdue
+        | Code::HostOtherSupervisor
         | Code::UnitMasked
         | Code::UnitStoppedByOperator
         | Code::BootMismatch
@@ -206,7 +179,7 @@ fn condition(status: &UnitStatus, kind: ConditionKind) -> Option<&Condition> {
     status.conditions.iter().find(|condition| condition.kind == kind)
 }
 
-fn running(status: &UnitStatus) -> bool {
+pub fn running(status: &UnitStatus) -> bool {
     status.reading.as_ref().is_some_and(|reading| reading.active == ActiveState::Active)
 }
 
@@ -234,24 +207,11 @@ fn looping(status: &UnitStatus, at: Moment, user: &str) -> Option<Finding> {
     Some(proven(found, status_text(status), Some(format!("journalctl{user} -u {unit} -n 50"))))
 }
 
-/// Services of this host's own making that run or are enabled, and that no file manages.
-fn unmanaged(snapshot: &Snapshot) -> Option<Finding> {
-    let names = names(snapshot, |status| status.file.is_empty());
-    let first = names.first()?;
-    let (count, verb) = match names.len() {
-        1 => ("1 service".to_owned(), "is"),
-        many => (format!("{many} services"), "are"),
-    };
-    let message = format!("{count} of this host's own {verb} managed by nobody: {}", listed(&names));
-    let found = finding(Code::Unmanaged, Severity::Warning, message, snapshot.at);
-    let folder = if snapshot.host.user_instance { "~/.config/steadfast" } else { "/etc/steadfast" };
-    Some(proven(found, Vec::new(), Some(format!("touch {folder}/units.d/{first}.toml"))))
-}
-
 /// A user's services whose manager boot does not start.
-fn no_linger(snapshot: &Snapshot, off: &Lingering) -> Option<Finding> {
+pub fn no_linger(snapshot: &Snapshot, off: &Lingering) -> Option<Finding> {
     let user = &off.user;
-    let names = names(snapshot, |_| true);
+    let own = snapshot.units.values().filter(|status| status.unit.kind() == "service" && ours(status));
+    let names: Vec<&str> = own.map(|status| status.unit.as_str()).collect();
     if names.is_empty() {
         return None;
     }
@@ -263,49 +223,9 @@ fn no_linger(snapshot: &Snapshot, off: &Lingering) -> Option<Finding> {
     Some(proven(found, Vec::new(), Some(format!("loginctl enable-linger {user}"))))
 }
 
-/// A file of ours that was made ineffective by its name.
-fn renamed(file: &str, at: Moment) -> Finding {
-    let message = format!("{file} has no effect under this name: what it managed is watched by nobody");
-    let found = finding(Code::SwitchedOff, Severity::Warning, message, at);
-    let name = file.rsplit_once(".toml").map(|(name, _)| format!("mv {file} {name}.toml"));
-    proven(found, Vec::new(), name)
-}
-
-/// Services of this host's own that match.
-fn names(snapshot: &Snapshot, matches: impl Fn(&UnitStatus) -> bool) -> Vec<&str> {
-    let own = snapshot.units.values().filter(|status| status.unit.kind() == "service" && ours(status));
-    own.filter(|status| matches(status)).map(|status| status.unit.as_str()).collect()
-}
-
-fn listed(names: &[&str]) -> String {
-    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
 /// Written by people here, not by the distribution; running or enabled, and meant to stay (no oneshot, nothing transient).
 fn ours(status: &UnitStatus) -> bool {
-    let Some(settings) = &status.settings else {
-        return false;
-    };
-    let fragment = &settings.fragment;
-    let local = !fragment.is_empty() && !VENDORS.iter().any(|place| fragment.starts_with(place));
     let enabled = status.enablement == Some(UnitFileState::Enabled);
-    local && settings.service_type != "oneshot" && (running(status) || enabled)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_was_renamed_away_is_told_and_nothing_else_of_an_empty_host() {
-        let file = "/etc/steadfast/units.d/shop.service.toml.disabled".to_owned();
-        let told = worth_telling(Snapshot::default(), None, &[file]).snapshot;
-        assert_eq!(told.findings.len(), 1);
-        assert_eq!(told.findings[0].code.as_str(), "switched-off");
-        assert!(told.units.is_empty());
-    }
+    let stays = status.settings.as_ref().is_some_and(|settings| settings.service_type != "oneshot");
+    stays && words::is_local(status) && (running(status) || enabled)
 }
