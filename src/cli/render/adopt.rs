@@ -159,7 +159,7 @@ fn entry(page: &mut Page<'_>, entry: &Entry, matched: &Matched, adopted: &[Adopt
     let look = page.look;
     let truth = if matched.unit.is_some() {
         Truth::True
-    } else if matched.unit_text.is_some() || entry.tables.is_empty() {
+    } else if entry.about == About::Process || entry.tables.is_empty() {
         Truth::False
     } else {
         Truth::Unknown
