@@ -36,7 +36,11 @@ pub fn judged(candidate: &Candidate, answer: &Answer) -> Written {
             };
             table.keys.push(Key::number("status", i64::from(status), seen));
         }
-        None if !answer.well => remarks.push(format!("not in force: {}", answer.message)),
+        None if !answer.well => remarks.push(match table.text("disk").or(table.text("inodes")) {
+            // How much is free changes each second, and so would the file.
+            Some(path) => format!("not in force: less than that was free at {path}"),
+            None => format!("not in force: {}", answer.message),
+        }),
         None => {}
     }
     Written { table, remarks, in_force: well }

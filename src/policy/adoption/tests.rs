@@ -118,6 +118,9 @@ fn a_recipe_asks_at_the_addresses_of_this_unit() {
     let off = judged(&groups[0].ways[0], &silent);
     assert!(!off.in_force && off.remarks == ["not in force: no answer within 3 s"]);
     assert!(!covered(&[off], &groups[2]));
+    let full = Answer { well: false, message: "room: 9 of 99 GiB are free".to_owned(), status: None };
+    let room = judged(&groups[1].ways[0], &full);
+    assert_eq!(room.remarks, ["not in force: less than that was free at /var/lib/redis"]);
 
     let php = recipe("php8.2-fpm.service", &[("probe.socket", &[("unix", "/run/php/php8.2-fpm.sock")])]);
     let other = live(
