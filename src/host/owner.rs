@@ -13,8 +13,8 @@ const FILES: usize = 100_000;
 #[must_use]
 pub fn owner(root: &Path, files: &[&str]) -> BTreeMap<String, String> {
     let mut owners = BTreeMap::new();
-    let wanted: BTreeMap<&str, &str> =
-        files.iter().flat_map(|file| [(*file, *file), (merged(file), *file)]).collect();
+    let wanted: BTreeMap<String, &str> =
+        files.iter().flat_map(|file| [((*file).to_owned(), *file), (other_name(file), *file)]).collect();
     let lists = fs::read_dir(root.join("var/lib/dpkg/info")).into_iter().flatten().flatten();
     for list in lists.take(FILES) {
         let name = list.file_name();
@@ -30,12 +30,15 @@ pub fn owner(root: &Path, files: &[&str]) -> BTreeMap<String, String> {
     owners
 }
 
-/// The name of a file from before `/bin`, `/sbin` and `/lib` moved below `/usr`: packages may still list that.
-fn merged(file: &str) -> &str {
-    let inner = file
-        .strip_prefix("/usr")
-        .filter(|rest| ["/bin/", "/sbin/", "/lib/", "/lib64/"].iter().any(|folder| rest.starts_with(folder)));
-    inner.unwrap_or(file)
+/// The other name of a file since `/bin`, `/sbin` and `/lib` moved below `/usr`: packages may list either.
+fn other_name(file: &str) -> String {
+    let moved =
+        |path: &str| ["/bin/", "/sbin/", "/lib/", "/lib64/"].iter().any(|folder| path.starts_with(folder));
+    match file.strip_prefix("/usr") {
+        Some(inner) if moved(inner) => inner.to_owned(),
+        None if moved(file) => format!("/usr{file}"),
+        _ => file.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -47,15 +50,30 @@ mod tests {
         let root = tempfile::tempdir().expect("a folder");
         let info = root.path().join("var/lib/dpkg/info");
         fs::create_dir_all(&info).expect("a folder");
-        fs::write(info.join("nginx-core.list"), "/.\n/usr/sbin\n/usr/sbin/nginx\n").expect("a file");
+        fs::write(
+            info.join("nginx-core.list"),
+            "/.\n/usr/sbin/nginx\n/usr/lib/systemd/system/nginx.service\n",
+        )
+        .expect("a file");
         fs::write(info.join("libc6:amd64.list"), "/lib/x86_64-linux-gnu/libc.so.6\n").expect("a file");
-        let owners =
-            owner(root.path(), &["/usr/sbin/nginx", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/srv/app"]);
+        let owners = owner(
+            root.path(),
+            &[
+                "/usr/sbin/nginx",
+                "/lib/systemd/system/nginx.service",
+                "/usr/lib/x86_64-linux-gnu/libc.so.6",
+                "/srv/app",
+            ],
+        );
         let told: Vec<(&str, &str)> =
             owners.iter().map(|(file, package)| (file.as_str(), package.as_str())).collect();
         assert_eq!(
             told,
-            [("/usr/lib/x86_64-linux-gnu/libc.so.6", "libc6"), ("/usr/sbin/nginx", "nginx-core")]
+            [
+                ("/lib/systemd/system/nginx.service", "nginx-core"),
+                ("/usr/lib/x86_64-linux-gnu/libc.so.6", "libc6"),
+                ("/usr/sbin/nginx", "nginx-core")
+            ]
         );
     }
 }

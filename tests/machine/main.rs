@@ -18,6 +18,7 @@ mod faults;
 mod hung;
 mod installed;
 mod killed_midway;
+mod outage_five;
 mod outage_one;
 mod outage_three;
 mod outage_two;
