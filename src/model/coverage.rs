@@ -110,3 +110,18 @@ pub struct Audited {
     /// Nothing was left out: what is not among the gaps is none.
     pub whole: bool,
 }
+
+/// What the looks over the whole host found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// What the last one found; `None`: there was none yet.
+    pub gaps: Option<Vec<Gap>>,
+    /// The same as findings of the host.
+    pub findings: Vec<Finding>,
+    /// The next one is due then.
+    pub due: Option<Moment>,
+    /// One is under way, and given up after this.
+    pub in_flight_until: Option<Moment>,
+    /// Why the last one could not be had, since when.
+    pub failure: Option<String>,
+}

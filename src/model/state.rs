@@ -6,7 +6,7 @@ use super::alert::{SinkSeen, TestAsked};
 use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
-use super::coverage::{Gap, ProbeRecord};
+use super::coverage::{Coverage, ProbeRecord};
 use super::drill::Drill;
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};
@@ -282,26 +282,10 @@ pub struct Seen {
     pub coverage: Coverage,
 }
 
-/// What the looks over the whole host found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Coverage {
-    /// What the last one found; `None`: there was none yet.
-    pub gaps: Option<Vec<Gap>>,
-    /// The same as findings of the host.
-    pub findings: Vec<Finding>,
-    /// The next one is due then.
-    pub due: Option<Moment>,
-    /// One is under way, and given up after this.
-    pub in_flight_until: Option<Moment>,
-    /// Why the last one could not be had, since when.
-    pub failure: Option<String>,
-}
-
 /// The durable state cannot be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SaveFailure {
     pub since: Moment,
-    /// The last try.
     pub tried_at: Moment,
     pub why: String,
 }
@@ -329,8 +313,6 @@ pub struct UnitSeen {
     /// While it is in trouble: when figures of it were told last, and wrong answers of probes since.
     pub measured_at: Option<Moment>,
     pub probes_failed: BTreeMap<String, u32>,
-    /// Answers and wrong answers of probes that are not yet in what is remembered.
-    pub unrecorded: BTreeMap<String, (u64, u64)>,
     /// What it requires is down.
     pub outage: bool,
     /// Since when `ActiveState` is what it is.
@@ -380,7 +362,6 @@ impl UnitSeen {
             progress: BTreeMap::new(),
             measured_at: None,
             probes_failed: BTreeMap::new(),
-            unrecorded: BTreeMap::new(),
             outage: false,
             active_state_since: now,
             restarts_seen: VecDeque::new(),

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::coverage::ProbeRecord;
 use super::finding::Code;
 
 /// Buckets of a histogram that have a bound.
@@ -67,8 +66,8 @@ pub struct UnitTally {
     pub restarts: BTreeMap<Option<Code>, u64>,
     /// How long each probe's answers took.
     pub probes: BTreeMap<String, Histogram>,
-    /// In the picture that is published: what is remembered of each probe, over our own restarts.
-    pub records: BTreeMap<String, ProbeRecord>,
+    /// Answers and wrong answers of probes that are not yet in what is remembered of them.
+    pub unrecorded: BTreeMap<String, (u64, u64)>,
 }
 
 impl UnitTally {

@@ -7,12 +7,9 @@ use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
-use crate::model::tally::UnitTally;
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, for_instance, proven};
-use crate::policy::{
-    alerts, baseline, coverage, health, incidents, operator, recovery, releases, switched_off,
-};
+use crate::policy::{alerts, baseline, health, incidents, operator, recovery, releases, switched_off};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -110,7 +107,7 @@ fn of_unit(
         disabled: switched_off::until(&seen.spec, now).and(seen.spec.disabled.clone()),
         spent: durable.spent.len(),
         budget: seen.spec.recovery.clone(),
-        tally: UnitTally { records: coverage::watch::records_of(state, unit), ..seen.tally.clone() },
+        tally: seen.tally.clone(),
     }
 }
 

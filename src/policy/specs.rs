@@ -321,7 +321,7 @@ fn take_up(state: &mut State, unit: UnitName, spec: Spec, turn: &mut Turn) {
             known.inspect_due = Some(turn.now);
             let (before, now) = (&known.spec.probes, &spec.probes);
             let same = |name: &String| now.iter().any(|one| one.name == *name && before.contains(one));
-            known.unrecorded.retain(|name, _| same(name));
+            known.tally.unrecorded.retain(|name, _| same(name));
             if let Some(durable) = state.durable.units.get_mut(&unit) {
                 durable.probes.retain(|name, _| same(name));
             }

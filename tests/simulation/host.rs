@@ -462,7 +462,8 @@ impl Host {
             };
             Gap { key: format!("unmanaged {subject}"), subject, finding }
         };
-        (0..self.current % 3).map(|number| gap(format!("left-{number}.service"))).collect()
+        let count = if self.calm { 0 } else { self.current % 3 };
+        (0..count).map(|number| gap(format!("left-{number}.service"))).collect()
     }
 
     /// The main process is killed for a drill, if it runs.

@@ -1,5 +1,6 @@
 //! A history as the text of a scenario: what was observed, in the language of `tests/scenarios`.
 
+use steadfast::model::coverage::Gap;
 use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
@@ -115,6 +116,10 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         Observation::EnableFinished { unit, .. } => format!("enabled {unit} link"),
         Observation::MainProcessKilled { unit, .. } => format!("killed {unit}"),
         Observation::OperatorAsked(request) => asked(request),
+        Observation::HostAudited(Ok(found)) => {
+            let gap = |gap: &Gap| format!(" {}={}", gap.finding.code.as_str(), gap.subject);
+            format!("audited{}", found.gaps.iter().map(gap).collect::<String>())
+        }
         // The language brings these by itself.
         Observation::PackageManagerRead(_)
         | Observation::EvidenceCaptured { .. }

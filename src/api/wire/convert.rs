@@ -1,6 +1,5 @@
 //! From the model's snapshot to the wire; `fields` does the plain ones.
 
-use crate::model::coverage::ProbeRecord;
 use crate::model::finding::{self, Code};
 use crate::model::moment::Moment;
 use crate::model::operator::Answer;
@@ -81,11 +80,7 @@ impl Unit {
             conditions: status.conditions.iter().map(Into::into).collect(),
             release: release(&status.links, &status.residents),
             progress: status.progress.iter().map(|(name, seen)| progress(name, seen)).collect(),
-            probes: status
-                .probes
-                .iter()
-                .map(|(name, seen)| probe(name, seen, status.tally.records.get(name)))
-                .collect(),
+            probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
             findings: status.findings.iter().map(Into::into).collect(),
             incident: status.incident,
             explained_by: status.plan.explained_by.as_ref().map(ToString::to_string),
@@ -151,7 +146,7 @@ fn process(resident: &Resident, current: Option<&String>) -> Process {
     }
 }
 
-fn probe(name: &str, seen: &ProbeSeen, record: Option<&ProbeRecord>) -> Probe {
+fn probe(name: &str, seen: &ProbeSeen) -> Probe {
     let last = seen.last.as_ref();
     let latency = last.and_then(|(_, outcome)| outcome.latency);
     Probe {
@@ -164,9 +159,6 @@ fn probe(name: &str, seen: &ProbeSeen, record: Option<&ProbeRecord>) -> Probe {
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
         since: seen.settled_at.into(),
-        asked_since: record.map(|record| record.asked_since.into()),
-        answers: record.map_or(0, |record| record.answers),
-        failures: record.map_or(0, |record| record.failures),
     }
 }
 

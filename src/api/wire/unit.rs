@@ -143,14 +143,6 @@ pub struct Probe {
     pub in_a_row: u32,
     /// Since when `status` is what it is.
     pub since: Time,
-    /// What is remembered of it, over restarts of Steadfast: since when it is asked, how often it was answered, and how often
-    /// the answer was wrong.
-    #[serde(default)]
-    pub asked_since: Option<Time>,
-    #[serde(default)]
-    pub answers: u64,
-    #[serde(default)]
-    pub failures: u64,
 }
 
 /// A source of progress and its last sample.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::action::Action;
-use crate::model::coverage::{Audited, Gap, ProbeRecord};
+use crate::model::coverage::{Audited, Coverage, Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
@@ -18,7 +18,7 @@ use super::findings;
 /// The configuration was read: what it says of looks is in force, and what it manages is looked at anew.
 pub fn loaded(state: &mut State, now: Moment) {
     let Some(every) = state.seen.settings.audit_every else {
-        state.seen.coverage = crate::model::state::Coverage::default();
+        state.seen.coverage = Coverage::default();
         return;
     };
     let first = state.seen.started_at.plus(limits::FIRST_AUDIT.min(every));
@@ -72,10 +72,9 @@ fn records(state: &State) -> BTreeMap<UnitName, BTreeMap<String, ProbeRecord>> {
 }
 
 /// The same of one unit.
-#[must_use]
-pub fn records_of(state: &State, unit: &UnitName) -> BTreeMap<String, ProbeRecord> {
+fn records_of(state: &State, unit: &UnitName) -> BTreeMap<String, ProbeRecord> {
     let mut records = state.durable.units.get(unit).map(|known| known.probes.clone()).unwrap_or_default();
-    let since = state.seen.units.get(unit).map(|seen| &seen.unrecorded);
+    let since = state.seen.units.get(unit).map(|seen| &seen.tally.unrecorded);
     for (name, (answers, failures)) in since.into_iter().flatten() {
         if let Some(record) = records.get_mut(name) {
             record.answers = record.answers.saturating_add(*answers);
@@ -91,7 +90,7 @@ pub fn answered(state: &mut State, unit: &UnitName, probe: &str, failed: bool, n
     else {
         return;
     };
-    let (answers, failures) = seen.unrecorded.entry(probe.to_owned()).or_default();
+    let (answers, failures) = seen.tally.unrecorded.entry(probe.to_owned()).or_default();
     *answers = answers.saturating_add(1);
     *failures = failures.saturating_add(u64::from(failed));
     let first = ProbeRecord { asked_since: now, ..ProbeRecord::default() };
@@ -101,7 +100,7 @@ pub fn answered(state: &mut State, unit: &UnitName, probe: &str, failed: bool, n
         let failures = known.failures.saturating_add(*failures);
         let asked_since = known.asked_since;
         durable.probes.insert(probe.to_owned(), ProbeRecord { asked_since, answers, failures });
-        seen.unrecorded.remove(probe);
+        seen.tally.unrecorded.remove(probe);
     }
 }
 
