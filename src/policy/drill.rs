@@ -118,11 +118,15 @@ pub fn feign(
     outcome: ProbeOutcome,
     turn: &mut Turn,
 ) -> ProbeOutcome {
-    let feigned = is_feigned(state, unit, probe) && state.seen.save_failure.is_none();
-    if !feigned {
+    if state.seen.save_failure.is_some() || !is_feigning(state, unit) {
         return outcome;
     }
-    if matches!(outcome.status, ProbeStatus::Unhealthy | ProbeStatus::Slow) {
+    let bad = matches!(outcome.status, ProbeStatus::Unhealthy | ProbeStatus::Slow);
+    if !bad && !is_drilled(state, unit, probe) {
+        return outcome;
+    }
+    // Of whichever probe: from here on it is not the drill alone.
+    if bad {
         if let Some(known) = state.seen.units.get_mut(unit).and_then(|seen| seen.probes.get_mut(probe)) {
             // This answer is here, and it counts.
             known.in_flight_until = None;
@@ -135,11 +139,16 @@ pub fn feign(
     ProbeOutcome { status: ProbeStatus::Unhealthy, message, latency: None }
 }
 
-/// Until something is done about it.
-fn is_feigned(state: &State, unit: &UnitName, probe: &str) -> bool {
-    let of_probe = |drill: &Drill| matches!(&drill.kind, DrillKind::Probe(name) if name == probe);
-    let drill = in_flight(state, unit).filter(|drill| of_probe(drill));
+/// A failing answer is feigned, until something is done about it.
+fn is_feigning(state: &State, unit: &UnitName) -> bool {
+    let of_probe = |drill: &&Drill| matches!(&drill.kind, DrillKind::Probe(_));
+    let drill = in_flight(state, unit).filter(of_probe);
     drill.is_some_and(|drill| drill.recovered_at.is_none()) && recovery::in_flight(state, unit).is_none()
+}
+
+fn is_drilled(state: &State, unit: &UnitName, probe: &str) -> bool {
+    let of_probe = |drill: &Drill| matches!(&drill.kind, DrillKind::Probe(name) if name == probe);
+    in_flight(state, unit).is_some_and(of_probe)
 }
 
 /// A drill is what makes this trouble of the unit.
