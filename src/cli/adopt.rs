@@ -89,13 +89,16 @@ fn show(
     untold: &[String],
     from: Option<(&str, &Imported)>,
 ) -> anyhow::Result<Exit> {
-    let exit = exit(adopted);
+    let exit = if adopted.is_empty() { Exit::Warning } else { exit(adopted) };
     let look = terminal.look();
     let printed = if options.json {
         let from = from.map(|(file, imported)| pages::report(file, imported));
         let adopted = adopted.iter().map(|one| told(one, look.program())).collect();
         terminal.print_json(&Answer { adopted, from, untold })
     } else if arguments.print || arguments.diff {
+        if let Some((file, imported)) = from {
+            terminal.remark(&pages::foreign(&look, file, imported));
+        }
         for one in adopted {
             if let Fate::Refused(why) = &one.fate {
                 terminal.remark(&format!("steadfast: cannot adopt {}: {why}", one.unit));

@@ -5,8 +5,6 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use super::Directories;
 use super::ownership;
 
@@ -50,7 +48,10 @@ pub fn put(directories: &Directories, file: &Path, text: &str) -> Result<(), Str
 /// "cannot read FILE: cause".
 pub fn read_foreign(file: &Path, most: u64) -> Result<String, String> {
     let cannot = |why: String| format!("cannot read {}: {why}", file.display());
-    // A pipe or a device would not end.
+    // To open a device may be an order to it; a pipe would not end.
+    if fs::metadata(file).is_ok_and(|seen| !seen.is_file()) {
+        return Err(cannot("it is no regular file".to_owned()));
+    }
     let opened = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(file);
     let opened = opened.map_err(|why| cannot(why.to_string()))?;
     if !opened.metadata().is_ok_and(|seen| seen.is_file()) {
@@ -72,9 +73,12 @@ fn written(draft: &Path, text: &str) -> std::io::Result<()> {
 }
 
 fn moved(draft: &Path, file: &Path, folder: &Path) -> Result<(), String> {
-    renameat_with(CWD, draft, CWD, file, RenameFlags::NOREPLACE).map_err(|why| {
-        if why == rustix::io::Errno::EXIST { "it is there already".to_owned() } else { why.to_string() }
+    // A second name is never over another file, on every file system; then the first one goes.
+    fs::hard_link(draft, file).map_err(|why| match why.kind() {
+        std::io::ErrorKind::AlreadyExists => "it is there already".to_owned(),
+        _ => why.to_string(),
     })?;
+    drop(fs::remove_file(draft));
     // It is in its place; whether its name survives a power cut is all that this decides.
     fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|why| why.to_string())
 }

@@ -86,6 +86,11 @@ pub fn http(url: &Spanned<String>, keys: &Probe) -> Result<HttpProbe, Mistake> {
         let message = format!("cannot use \"{pointer}\": a JSON pointer begins with / (such as \"/status\")");
         return Err(Mistake::at(value.span(), message));
     }
+    let authority = url.get_ref().split("://").nth(1).and_then(|rest| rest.split('/').next());
+    if authority.and_then(|known| known.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':')) {
+        let message = "cannot take a password from a unit file: others read it";
+        return Err(Mistake::at(url.span(), message).help("ask a page that needs none"));
+    }
     if keys.min_validity.is_some() && !url.get_ref().starts_with("https://") {
         let message = "cannot use `min_validity`: only https:// shows a certificate";
         return Err(Mistake::at(url.span(), message));

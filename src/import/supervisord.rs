@@ -143,11 +143,8 @@ fn key(entry: &mut Entry, line: &Line) {
         }
         "autorestart" => entry.took(number, &text, "the condition Active; Restart= of the unit for crashes"),
         "autostart" if value == "false" => {
-            entry.leave(
-                number,
-                &text,
-                "it is not started by itself: `systemctl disable`, and no unit file here",
-            );
+            entry.passive = true;
+            entry.took(number, &text, "mode = \"observe\": it is not started by itself");
         }
         "autostart" => entry.took(number, &text, "the conditions Enabled and Boot"),
         "startretries" => match value.parse() {

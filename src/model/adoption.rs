@@ -137,6 +137,8 @@ pub struct Entry {
     pub user: Option<String>,
     pub group: Option<String>,
     pub environment: Vec<(String, String)>,
+    /// It is watched there, and not started.
+    pub passive: bool,
     /// Other entries that this one needs.
     pub depends: Vec<(usize, String)>,
     /// Probes and budget that follow from it.

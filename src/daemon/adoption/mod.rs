@@ -14,6 +14,7 @@ use crate::model::adoption::{Draft, Live, Recipe};
 use crate::model::spec::{Selector, Spec};
 use crate::model::unit::UnitName;
 use crate::policy::adoption::{self, Neighbours};
+use crate::policy::alerts;
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, inventory};
 use crate::tls;
@@ -125,7 +126,10 @@ impl Ours {
     }
 
     fn manages(&self, unit: &UnitName) -> bool {
-        self.specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()))
+        self.specs.iter().any(|spec| match &spec.selector {
+            Selector::Unit(known) => known == unit,
+            Selector::Pattern(pattern) => alerts::matches(pattern, unit.as_str()),
+        })
     }
 
     fn refused(&self, unit: UnitName, why: String) -> Adopted {

@@ -85,7 +85,7 @@ impl Asked {
         }
         if let Some(seconds) = self.said("timeout").and_then(seconds) {
             keys.push(Key::text("timeout", length(seconds), seen));
-            keys.push(Key::text("period", length((seconds * 3).max(10)), "above the timeout"));
+            keys.push(Key::text("period", length(seconds.saturating_mul(3).max(10)), "above the timeout"));
         }
         if !matches!(self.leads_to.as_str(), "restart" | "start" | "") {
             keys.push(Key::text("on_failure", "alert", seen));

@@ -118,6 +118,9 @@ pub fn size(value: &str) -> Option<String> {
     Some(format!("{number}{letter}"))
 }
 
+/// Bytes of a plain text with all names put in: twice as long line by line, it would grow without end.
+const LONGEST: usize = 4096;
+
 /// A plain text or number; names of plain texts in it are put in.
 pub fn literal(value: &str, known: &BTreeMap<String, String>) -> Said {
     let value = value.trim();
@@ -131,12 +134,14 @@ pub fn literal(value: &str, known: &BTreeMap<String, String>) -> Said {
     if let Some(parts) = joined {
         let parts: Option<Vec<String>> = parts
             .split(',')
-            .map(|part| match literal(part, known) {
-                Said::Text(text) => Some(text.trim_end_matches('/').to_owned()),
-                Said::Number(_) | Said::Other => None,
+            .map(|part| {
+                let part = part.trim();
+                let known = known.get(part).cloned().or_else(|| text(part, known))?;
+                Some(known.trim_end_matches('/').to_owned())
             })
             .collect();
-        return parts.map_or(Said::Other, |parts| Said::Text(parts.join("/")));
+        let joined = parts.map(|parts| parts.join("/")).filter(|joined| joined.len() <= LONGEST);
+        return joined.map_or(Said::Other, Said::Text);
     }
     text(value, known).map_or(Said::Other, Said::Text)
 }
@@ -156,6 +161,9 @@ fn text(value: &str, known: &BTreeMap<String, String>) -> Option<String> {
         let (name, after) = after.split_once('}')?;
         text.push_str(before);
         text.push_str(known.get(name.trim())?);
+        if text.len() > LONGEST {
+            return None;
+        }
         rest = after;
     }
     text.push_str(rest);
@@ -196,6 +204,10 @@ mod tests {
         {
             assert_eq!(literal(ruby, &known), Said::Other, "{ruby}");
         }
+        let nested = format!("{}root{}", "File.join(".repeat(50_000), ")".repeat(50_000));
+        assert_eq!(literal(&nested, &known), Said::Other);
+        let long = BTreeMap::from([("a".to_owned(), "x".repeat(3000))]);
+        assert_eq!(literal("\"#{a}#{a}\"", &long), Said::Other);
         assert_eq!(pairs("{ 'A' => \"b\", \"N\" => 1 }", &known).unwrap().len(), 2);
         assert_eq!([seconds("5.minutes"), seconds("30"), seconds("a")], [Some(300), Some(30), None]);
         assert_eq!(size("150.megabytes").as_deref(), Some("150M"));

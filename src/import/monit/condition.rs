@@ -74,7 +74,7 @@ impl Words<'_> {
         }
         if let Some(timeout) = self.seconds("timeout").filter(|seconds| *seconds > 0) {
             keys.push(Key::text("timeout", length(timeout), seen));
-            keys.push(Key::text("period", length((timeout * 3).max(10)), "above the timeout"));
+            keys.push(Key::text("period", length(timeout.saturating_mul(3).max(10)), "above the timeout"));
         }
         if !matches!(self.action(), "restart" | "start") {
             keys.push(Key::text("on_failure", "alert", seen));
@@ -164,6 +164,10 @@ fn by_port(
 fn http(keys: &mut Vec<Key>, words: &Words<'_>, url: String, seen: &str) -> Result<(), String> {
     if words.has("content") || words.has("hostheader") || words.has("checksum") {
         return Err("Steadfast compares no pages and sets no header: `json`, `content_type` and `status` are what a probe asks".to_owned());
+    }
+    let authority = url.split("://").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    if authority.contains('@') {
+        return Err("a password stands in no unit file: others may read it".to_owned());
     }
     let secure = url.starts_with("https://");
     keys.push(Key::text("http", url, seen));

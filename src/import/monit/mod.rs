@@ -111,7 +111,10 @@ fn of_check(entry: &mut Entry, statement: &[Token], cycle: Option<u64>) {
         }
         ["if", rest @ ..] => condition(entry, line, &text, rest, statement, cycle),
         ["group", ..] => entry.leave(line, &text, "systemd groups units by targets and slices"),
-        ["mode", "passive", ..] => entry.leave(line, &text, "mode = \"observe\" tells and does nothing"),
+        ["mode", "passive", ..] => {
+            entry.passive = true;
+            entry.took(line, &text, "mode = \"observe\": it is told, and nothing is done");
+        }
         ["mode", ..] | ["onreboot", ..] => {
             entry.leave(line, &text, "`systemctl enable` decides what boot starts")
         }

@@ -1,10 +1,12 @@
 //! Addresses: how a listener is reached from this host, and what is usually spoken at a port.
 
 /// Ports at which no HTTP is spoken: a page is not asked for there.
-const OTHER_LANGUAGES: [u16; 32] = [
-    21, 22, 23, 25, 53, 110, 111, 143, 389, 465, 587, 636, 873, 993, 995, 1433, 1521, 1883, 2049, 3306, 4369,
-    5432, 5671, 5672, 6379, 6432, 9042, 9092, 11211, 25672, 27017, 33060,
+const OTHER_LANGUAGES: [u16; 37] = [
+    21, 22, 23, 25, 53, 110, 111, 143, 389, 465, 514, 515, 587, 601, 636, 873, 993, 995, 1433, 1514, 1521,
+    1883, 2003, 2049, 3306, 4369, 5432, 5671, 5672, 6379, 6432, 9042, 9092, 11211, 24224, 25672, 27017,
 ];
+/// Printers print what they are sent.
+const PRINTERS: std::ops::RangeInclusive<u16> = 9100..=9109;
 /// Where the kernel takes ports from for whoever does not mind which.
 const PASSING: u16 = 32_768;
 
@@ -44,7 +46,7 @@ pub fn passing(port: u16) -> bool {
 
 /// No page is to be expected there.
 pub fn other_language(port: u16) -> bool {
-    OTHER_LANGUAGES.contains(&port)
+    OTHER_LANGUAGES.contains(&port) || PRINTERS.contains(&port)
 }
 
 /// The address is one of this host alone.

@@ -10,6 +10,7 @@ use super::period::{length, period};
 /// Answers with these mean that the page itself is in trouble, or is no page.
 const NO_PAGE: u16 = 400;
 const TROUBLE: u16 = 500;
+const BUSY: [u16; 3] = [408, 425, 429];
 
 /// A way to ask, after it was tried on the spot.
 #[must_use]
@@ -24,17 +25,18 @@ pub fn judged(candidate: &Candidate, answer: &Answer) -> Written {
                 "not in force: GET / answered 400; perhaps it wants TLS, or another language".to_owned(),
             );
         }
-        Some(status) if status >= TROUBLE => {
+        Some(status) if status >= TROUBLE || BUSY.contains(&status) => {
             well = false;
             remarks.push(format!("not in force: GET / answered {status}"));
         }
         Some(status) => {
-            let seen = if status == 404 {
-                "GET / answered so; better ask a page that does some work"
+            // Another page there is no illness, and a restart no cure for it.
+            let (range, better) = if status < NO_PAGE {
+                ("200-399", "")
             } else {
-                "GET / answered so"
+                ("200-499", "; better ask a page that does some work")
             };
-            table.keys.push(Key::number("status", i64::from(status), seen));
+            table.keys.push(Key::text("status", range, format!("GET / answered {status}{better}")));
         }
         None if !answer.well => remarks.push(match table.text("disk").or(table.text("inodes")) {
             // How much is free changes each second, and so would the file.
@@ -57,12 +59,28 @@ pub fn told(live: &Live) -> Vec<Written> {
 #[must_use]
 pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Option<Draft> {
     let unit = live.unit.clone()?;
+    let mut keys = watched_only(live);
+    keys.extend(requires);
     let mut tables: Vec<Written> = release(live).into_iter().collect();
     tables.extend(told(live));
     tables.extend(asked);
     tables.extend(unasked(live));
     name_apart(&mut tables);
-    Some(Draft { head: head(live, &unit.0), unit, keys: requires, tables })
+    Some(Draft { head: head(live, &unit.0), unit, keys, tables })
+}
+
+/// What is off is not started because it was adopted.
+fn watched_only(live: &Live) -> Vec<Written> {
+    let passive = live.told.iter().find(|entry| entry.passive);
+    let why = match passive {
+        Some(entry) => format!("so it was in the other file: {} {} starts nothing", entry.kind, entry.name),
+        None if !live.active => {
+            "it does not run; without this line Steadfast starts and enables it".to_owned()
+        }
+        None => return Vec::new(),
+    };
+    let table = Table { name: String::new(), keys: vec![Key::text("mode", "observe", why)] };
+    vec![Written { table, remarks: Vec::new(), in_force: true }]
 }
 
 fn head(live: &Live, unit: &str) -> Vec<String> {

@@ -30,7 +30,7 @@ pub fn matched(entry: &Entry, owner: Option<&HostProcess>, alike: &[&HostProcess
                 return Match::Unit(unit.clone(), format!("{told} leads to {unit}"));
             }
             Place::User { unit: Some(unit), .. } => {
-                return Match::Unit(unit.clone(), format!("{told} leads to {unit}"));
+                elsewhere = Some(format!("{unit} of a user's own service manager runs it"));
             }
             Place::Unit(unit) => elsewhere = Some(format!("{unit} runs it, as one of its own processes")),
             Place::Session { .. } | Place::Scope(_) | Place::User { .. } | Place::Outside => {

@@ -15,7 +15,8 @@ pub fn period(schedule: &Schedule) -> Option<(u64, String)> {
         .iter()
         .filter_map(|written| gap(written).map(|seconds| (seconds, format!("OnCalendar={written}"))));
     let monotonic = schedule.monotonic.iter().filter(|(name, seconds)| {
-        matches!(name.as_str(), "OnUnitActiveSec" | "OnUnitInactiveSec") && *seconds > 0
+        // OnUnitInactiveSec= counts from the end of a run, whose length nobody knows.
+        name == "OnUnitActiveSec" && *seconds > 0
     });
     let monotonic = monotonic.map(|(name, seconds)| (*seconds, format!("{name}={}", length(*seconds))));
     calendar.chain(monotonic).min_by_key(|(seconds, _)| *seconds)
@@ -50,6 +51,9 @@ fn gap(written: &str) -> Option<u64> {
         words.pop(); // a time zone
     }
     let time = words.iter().find(|word| word.contains(':'))?;
+    if words.iter().any(|word| word.contains('~')) {
+        return Some(31 * DAY); // counted from the end of the month
+    }
     let date = words.iter().find(|word| word.matches('-').count() == 2).copied().unwrap_or("*-*-*");
     let days =
         words.first().filter(|word| is_weekday(word)).map_or(Some([true; 7]), |word| weekdays(word))?;

@@ -156,15 +156,16 @@ fn software_is_recognised_by_what_runs_and_not_by_what_is_passed_to_it() {
 }
 
 #[test]
-fn a_page_is_kept_with_its_status_and_trouble_is_no_status() {
+fn a_page_is_kept_and_trouble_is_no_page() {
     let page =
         &groups(&live("x.service", "/x", &[(Protocol::Tcp, "127.0.0.1:8080")]), &[])[0].ways[0].clone();
     let judge = |status: u16| judged(page, &Answer { status: Some(status), ..well() });
     let kept = judge(302);
     assert!(kept.in_force);
-    assert_eq!(kept.table.keys[1].value, Value::Number(302));
+    assert_eq!(kept.table.keys[1].value, Value::Text("200-399".to_owned()));
     assert!(judge(404).in_force, "it answers");
-    for status in [400, 500, 503] {
+    assert_eq!(judge(404).table.keys[1].value, Value::Text("200-499".to_owned()));
+    for status in [400, 429, 500, 503] {
         let off = judge(status);
         assert!(!off.in_force && off.remarks[0].contains(&status.to_string()), "{off:?}");
     }

@@ -27,7 +27,8 @@ pub fn unit_text(entry: &Entry) -> Option<String> {
         }
     }
     for (name, value) in &entry.environment {
-        let value = escaped(value).replace('"', "\\\"");
+        // `$` means nothing here.
+        let value = line(value).replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
         text.push_str(&format!("Environment=\"{}={value}\"\n", line(name)));
     }
     if entry.pidfile.is_some() {

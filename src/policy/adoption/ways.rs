@@ -98,7 +98,11 @@ fn of_recipe(live: &Live, recipes: &[Recipe]) -> Vec<Group> {
     let Some(recipe) = recipes.iter().find(|recipe| recipe.name == name) else {
         return Vec::new();
     };
-    let tables = recipe.tables.iter().filter_map(|table| placed(live, table)).map(|mut table| {
+    // What a process calls itself is its own choice: for that no command is run.
+    let of_unit = Live { processes: Vec::new(), ..live.clone() };
+    let by_unit = recognised(&of_unit).is_some_and(|((by_unit, _), sure)| sure && by_unit == name);
+    let asked = recipe.tables.iter().filter(|table| by_unit || table.text("command").is_none());
+    let tables = asked.filter_map(|table| placed(live, table)).map(|mut table| {
         for key in table.keys.iter_mut().filter(|key| key.seen.is_empty()) {
             key.seen = format!("recipe {}", recipe.name);
         }
@@ -164,8 +168,10 @@ fn at_remote(live: &Live, place: addresses::Url) -> (addresses::Url, String) {
 
 fn unix(live: &Live) -> impl Iterator<Item = &Listener> {
     let unix = live.listeners.iter().filter(|one| one.protocol == Protocol::Unix);
-    // An abstract one has no path that a probe could ask.
-    unix.filter(|one| one.address.starts_with('/'))
+    // An abstract one has no path that a probe could ask; one among temporary files is another one after each start.
+    let lasting =
+        |path: &str| path.starts_with('/') && !path.starts_with("/tmp/") && !path.starts_with("/var/tmp/");
+    unix.filter(move |one| lasting(&one.address))
 }
 
 /// Port → the listener by which this host reaches it best.
