@@ -203,7 +203,8 @@ const WAYS: &[Way] = &[
         how: "dpkg -i: the new package's postinst starts it",
         what: "started",
         cause: "package-manager",
-        because: "dpkg",
+        // By then dpkg may be done.
+        because: "at work",
         ..PLAIN
     },
     Way {
