@@ -70,8 +70,12 @@ pub async fn audit(user: bool) -> anyhow::Result<Audit> {
 /// One sentence.
 pub(super) async fn look_over(user: bool, records: Records) -> Result<Audited, String> {
     let found = gather(user, records, false).await.map_err(|why| format!("{why:#}"))?;
-    let look = found.look();
-    Ok(Audited { gaps: coverage::gaps(&look), whole: coverage::untold(&look).is_empty() })
+    // A host with ten thousand processes is not weighed on the loop's thread.
+    let weighed = spawn_blocking(move || {
+        let look = found.look();
+        Audited { gaps: coverage::gaps(&look), whole: coverage::untold(&look).is_empty() }
+    });
+    weighed.await.map_err(|why| why.to_string())
 }
 
 impl Gathered {
@@ -84,7 +88,9 @@ impl Gathered {
 async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Result<Gathered> {
     let (instance, directories) =
         if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
-    let Loaded { settings, specs, problems } = Loader::new(directories.clone()).load();
+    let folders = directories.clone();
+    let loaded = spawn_blocking(move || Loader::new(folders).load()).await?;
+    let Loaded { settings, specs, problems } = loaded;
     let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
     let present = inventory::whole(instance).await?;
     let more: Vec<Spec> = present.units.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
@@ -105,7 +111,7 @@ async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Result<Ga
         Arc::make_mut(status).findings.clear();
     }
     let armed: Vec<UnitName> = snapshot.units.keys().filter(|unit| unit.kind() == "timer").cloned().collect();
-    let timers = timer::facts(instance, &armed, TIMERS_LIMIT).await;
+    let (timers, in_time) = timer::facts(instance, &armed, TIMERS_LIMIT).await;
     let mut around = timeout(HOST_LIMIT, spawn_blocking(move || surroundings(&directories)))
         .await
         .ok()
@@ -113,6 +119,9 @@ async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Result<Ga
         .unwrap_or_else(unread);
     around.unit_files = present.files;
     around.timers = timers;
+    if !in_time {
+        around.host.untold.push("when some timers last ran: systemd did not tell in time".to_owned());
+    }
     around.records = records;
     Ok(Gathered { snapshot, boot, specs, settings, around })
 }

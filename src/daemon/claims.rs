@@ -33,20 +33,20 @@ const SAMPLES: [&str; 4] = ["theprogramname", "thegroupname", "theeventlistenern
 
 /// All claims. Blocks.
 pub fn read(host: &HostReading) -> Vec<Claim> {
-    let mut files: Vec<(Format, PathBuf, Option<u32>)> = Vec::new();
+    let mut files: Vec<(Format, PathBuf)> = Vec::new();
     for (format, place, endings) in PLACES {
         let place = Path::new(place);
         if place.is_dir() {
-            files.extend(inside(place, endings).into_iter().map(|file| (format, file, None)));
+            files.extend(inside(place, endings).into_iter().map(|file| (format, file)));
         } else {
-            files.push((format, place.to_owned(), None));
+            files.push((format, place.to_owned()));
         }
     }
     files.extend(host.processes.iter().filter_map(named));
     let mut seen = BTreeSet::new();
-    files.retain(|(_, file, _)| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
+    files.retain(|(_, file)| seen.insert(fs::canonicalize(file).unwrap_or_else(|_| file.clone())));
     let files = files.into_iter().take(FILES);
-    files.flat_map(|(format, file, owner)| of_file(format, &file, owner)).collect()
+    files.flat_map(|(format, file)| of_file(format, &file)).collect()
 }
 
 fn inside(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
@@ -60,8 +60,11 @@ fn inside(folder: &Path, endings: &[&str]) -> Vec<PathBuf> {
     files
 }
 
-/// `god -c FILE`, `supervisord -c FILE`, `monit -c FILE`: a file of root's, or of whoever runs it.
-fn named(process: &HostProcess) -> Option<(Format, PathBuf, Option<u32>)> {
+/// `god -c FILE`, `supervisord -c FILE`, `monit -c FILE` of our own user: what another calls so may be meant for our eyes.
+fn named(process: &HostProcess) -> Option<(Format, PathBuf)> {
+    if process.uid != rustix::process::geteuid().as_raw() {
+        return None;
+    }
     let called = |name: &str| {
         let base = |argument: &String| argument.rsplit('/').next() == Some(name);
         process.arguments.iter().take(2).any(base)
@@ -71,11 +74,11 @@ fn named(process: &HostProcess) -> Option<(Format, PathBuf, Option<u32>)> {
     let mut arguments = process.arguments.iter();
     let file = arguments.find(|argument| *argument == "-c").and_then(|_| arguments.next())?;
     let file = Path::new(process.directory.as_deref().unwrap_or("/")).join(file);
-    Some((format, file, Some(process.uid)))
+    Some((format, file))
 }
 
-fn of_file(format: Format, path: &Path, owner: Option<u32>) -> Vec<Claim> {
-    let Some(text) = text(path, owner) else {
+fn of_file(format: Format, path: &Path) -> Vec<Claim> {
+    let Some(text) = text(path) else {
         return Vec::new();
     };
     // A file with settings only says nothing, and that is told to nobody.
@@ -106,7 +109,7 @@ fn of_file(format: Format, path: &Path, owner: Option<u32>) -> Vec<Claim> {
 }
 
 fn claim(format: Format, file: &str, entry: Entry) -> Claim {
-    let pid = entry.pidfile.as_ref().and_then(|path| text(Path::new(path), None));
+    let pid = entry.pidfile.as_ref().and_then(|path| text(Path::new(path)));
     Claim {
         supervisor: format.as_str().to_owned(),
         file: file.to_owned(),
@@ -119,17 +122,20 @@ fn claim(format: Format, file: &str, entry: Entry) -> Claim {
     }
 }
 
-/// The text of a small regular file that belongs to root, or to `owner`.
-fn text(path: &Path, owner: Option<u32>) -> Option<String> {
+/// The text of a small regular file that only root or we can have written.
+fn text(path: &Path) -> Option<String> {
+    // To open a device may be an order to it.
+    if !fs::metadata(path).is_ok_and(|seen| seen.is_file()) {
+        return None;
+    }
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC)
         .open(path)
         .ok()?;
     let seen = file.metadata().ok()?;
-    // A file that anybody names is read with our rights: it must be one that this somebody could read.
-    let allowed = owner.is_none_or(|owner| owner == 0 || seen.uid() == owner);
-    if !seen.is_file() || !allowed || seen.len() > import::BYTES {
+    let ours = [0, rustix::process::geteuid().as_raw()].contains(&seen.uid()) && seen.mode() & 0o022 == 0;
+    if !seen.is_file() || !ours || seen.len() > import::BYTES {
         return None;
     }
     let mut bytes = Vec::new();

@@ -14,7 +14,7 @@ static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)((?:authorization|proxy-authorization)\s*[=:]\s*(?:\w+\s+)?)\S+",
         r"(?i)(\b(?:bearer|basic)\s+)[a-z0-9+/_.=-]{8,}",
         r"([a-zA-Z][a-zA-Z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?:@|$)",
-        r"(?i)(--?(?:password|passwd|token|secret|api-key)(?:\s+|=))\S+",
+        r"(?i)(--?[a-z0-9_.-]*(?:password|passwd|passphrase|requirepass|token|secret|api[_-]?key|access[_-]?key|private[_-]?key|secret[_-]?key|credential)(?:\s+|=))[^\s*]\S*",
         r"(\beyJ)[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_.-]+",
     ];
     patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()

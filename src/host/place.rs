@@ -7,7 +7,9 @@ use crate::model::unit::UnitName;
 pub(super) fn of(control_group: &str) -> Place {
     let parts: Vec<&str> = control_group.split('/').filter(|part| !part.is_empty()).collect();
     let unit = |part: &&str| part.ends_with(".service") || part.ends_with(".scope");
-    let Some(at) = parts.iter().position(unit) else {
+    // A container's own tree may stand beside the host's slices, with the names of services in it.
+    let ours = parts.first().is_some_and(|first| first.ends_with(".slice") || *first == "init.scope");
+    let Some(at) = parts.iter().filter(|_| ours).position(unit) else {
         return Place::Outside;
     };
     let name = parts.get(at).copied().unwrap_or_default();
@@ -39,6 +41,7 @@ mod tests {
         for (group, place) in [
             ("/", Place::Outside),
             ("/init.scope", Place::Manager),
+            ("/lxc.payload.web/system.slice/nginx.service", Place::Outside),
             ("/system.slice/cron.service", Place::Unit(unit("cron.service"))),
             ("/system.slice/system-getty.slice/getty@tty1.service", Place::Unit(unit("getty@tty1.service"))),
             ("/system.slice/docker.service/below", Place::Unit(unit("docker.service"))),

@@ -1,6 +1,8 @@
 //! Every process, and which of them hold the sockets in question.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,9 +18,9 @@ use crate::model::host::{HostProcess, Place};
 const PROCESSES: usize = 20_000;
 /// Open files that are looked at, of all processes together.
 const FILES: usize = 500_000;
-/// Arguments of a process that are kept, and bytes of each.
+/// Bytes of a command line that are read, and arguments that are kept: a process may show gigabytes.
+const COMMAND_LINE: u64 = 4096;
 const ARGUMENTS: usize = 32;
-const ARGUMENT: usize = 512;
 /// `PF_KTHREAD` of the kernel's task flags.
 const KERNEL_THREAD: u32 = 0x0020_0000;
 
@@ -89,14 +91,12 @@ fn process(found: &Process) -> Option<HostProcess> {
     }
     let control_group = group(found);
     let kernel = stat.flags & KERNEL_THREAD != 0;
-    let arguments = found.cmdline().unwrap_or_default();
-    let cut = |text: String| text.chars().take(ARGUMENT).collect();
     Some(HostProcess {
         pid: stat.pid,
         parent: stat.ppid,
         uid: found.uid().ok()?,
         executable: path(found.exe()),
-        arguments: arguments.into_iter().take(ARGUMENTS).map(cut).collect(),
+        arguments: arguments(stat.pid),
         directory: path(found.cwd()),
         terminal: stat.tty_nr != 0,
         place: if kernel { Place::Kernel } else { place::of(&control_group) },
@@ -105,6 +105,18 @@ fn process(found: &Process) -> Option<HostProcess> {
         cpu: cpu(&stat),
         name: stat.comm,
     })
+}
+
+fn arguments(pid: i32) -> Vec<String> {
+    let mut line = Vec::new();
+    let read = File::open(format!("/proc/{pid}/cmdline"))
+        .and_then(|file| file.take(COMMAND_LINE).read_to_end(&mut line));
+    if read.is_err() || line.is_empty() {
+        return Vec::new();
+    }
+    let line = line.strip_suffix(b"\0").unwrap_or(&line);
+    let words = line.split(|byte| *byte == 0).take(ARGUMENTS);
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
 /// The group of the unified hierarchy, or of systemd's own in the older layouts.

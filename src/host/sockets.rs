@@ -24,8 +24,8 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn read(untold: &mut Vec<String>) -> Self {
         let mut all = Self::default();
-        let tcp: Vec<TcpNetEntry> = taken(procfs::net::tcp(), procfs::net::tcp6(), "TCP", untold);
         let listens = |entry: &&TcpNetEntry| entry.state == TcpState::Listen;
+        let tcp = taken(procfs::net::tcp(), procfs::net::tcp6(), "TCP", |entry| listens(&entry), untold);
         let ports: BTreeSet<u16> =
             tcp.iter().filter(listens).map(|entry| entry.local_address.port()).collect();
         for entry in &tcp {
@@ -38,7 +38,8 @@ impl Sockets {
                 all.made.insert(entry.inode, plain(entry.remote_address).to_string());
             }
         }
-        let udp: Vec<UdpNetEntry> = taken(procfs::net::udp(), procfs::net::udp6(), "UDP", untold);
+        let waits = |entry: &UdpNetEntry| entry.state == UdpState::Close;
+        let udp = taken(procfs::net::udp(), procfs::net::udp6(), "UDP", waits, untold);
         for entry in udp {
             if entry.state == UdpState::Close {
                 let told = (Protocol::Udp, entry.local_address.to_string());
@@ -46,10 +47,28 @@ impl Sockets {
             }
         }
         match fs::read_to_string("/proc/net/unix") {
-            Ok(text) => all.listening.extend(text.lines().filter_map(unix).take(SOCKETS)),
+            Ok(text) => all.add_unix(&text, untold),
             Err(why) => untold.push(format!("the unix sockets of this host: {why}")),
         }
         all
+    }
+
+    /// Names of sockets stand there as their makers wrote them, line breaks included: a made-up line tells of an inode that is
+    /// told anyway, and then none of them is believed.
+    fn add_unix(&mut self, text: &str, untold: &mut Vec<String>) {
+        let mut inodes: BTreeSet<u64> = self.listening.keys().chain(self.made.keys()).copied().collect();
+        let lines: Vec<&str> = text.lines().skip(1).take(2 * SOCKETS).collect();
+        let of_line = |line: &str| line.split_ascii_whitespace().nth(6)?.parse::<u64>().ok();
+        // One that nobody has accepted yet bears 0.
+        let new = |line: &&str| of_line(line).is_some_and(|inode| inode == 0 || inodes.insert(inode));
+        if !lines.iter().all(new) {
+            untold.push("the unix sockets of this host: somebody made up some of them".to_owned());
+            return;
+        }
+        if lines.len() == 2 * SOCKETS {
+            untold.push(format!("more than {} unix sockets: the others were not looked at", 2 * SOCKETS));
+        }
+        self.listening.extend(lines.into_iter().filter_map(unix));
     }
 
     pub(super) fn has(&self, inode: u64) -> bool {
@@ -81,13 +100,17 @@ fn taken<T>(
     four: procfs::ProcResult<Vec<T>>,
     six: procfs::ProcResult<Vec<T>>,
     name: &str,
+    first: impl Fn(&T) -> bool,
     untold: &mut Vec<String>,
 ) -> Vec<T> {
     if four.is_err() && six.is_err() {
         untold.push(format!("the {name} sockets of this host: /proc/net cannot be read"));
     }
-    let all: Vec<T> = [four, six].into_iter().flatten().flatten().take(SOCKETS + 1).collect();
+    let mut all: Vec<T> = [four, six].into_iter().flatten().flatten().collect();
+    // Those that listen matter most, however many connections there are.
+    all.sort_by_key(|entry| !first(entry));
     if all.len() > SOCKETS {
+        all.truncate(SOCKETS);
         untold.push(format!("more than {SOCKETS} {name} sockets: the others were not looked at"));
     }
     all

@@ -25,8 +25,9 @@ pub async fn last_run(instance: Instance, timer: &str, limit: Duration) -> Resul
     timeout(limit, asked).await.unwrap_or_else(|_| Err("the service manager did not answer".to_owned()))
 }
 
-/// How often these timers fire, and how what they start last ran. One that does not answer is left out.
-pub async fn facts(instance: Instance, timers: &[UnitName], limit: Duration) -> Vec<TimerFacts> {
+/// How often these timers fire, and how what they start last ran; and whether there was time
+/// for all. One that does not answer is left out.
+pub async fn facts(instance: Instance, timers: &[UnitName], limit: Duration) -> (Vec<TimerFacts>, bool) {
     let mut all = Vec::new();
     let asked = async {
         let connection = bus::connect(instance).await.ok()?;
@@ -36,8 +37,8 @@ pub async fn facts(instance: Instance, timers: &[UnitName], limit: Duration) -> 
         Some(())
     };
     // What was read by then is kept.
-    let _late = timeout(limit, asked).await;
-    all
+    let in_time = timeout(limit, asked).await.is_ok_and(|asked| asked.is_some());
+    (all, in_time)
 }
 
 async fn fact(connection: &Connection, timer: &UnitName) -> zbus::Result<TimerFacts> {

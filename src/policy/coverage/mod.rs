@@ -20,9 +20,10 @@ use std::time::Duration;
 use crate::model::boot::BootReading;
 use crate::model::coverage::{Gap, Surroundings};
 use crate::model::finding::{Code, Finding};
+use crate::model::host::Place;
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::spec::{Settings, Spec};
-use crate::model::unit::UnitFileState;
+use crate::model::unit::{UnitFileState, UnitName};
 use crate::policy::alerts::matches;
 
 use words::{gap, listed, span};
@@ -31,6 +32,8 @@ use words::{gap, listed, span};
 const ALONE: usize = 30;
 /// Lines of one finding that tells of many gaps.
 const TOGETHER: usize = 40;
+/// Processes outside services that one look tells of: anybody may start many, and nothing else is to be lost for them.
+const STRAYS: usize = 30;
 /// A probe that has not failed for so long and so many answers: it is worth asking whether it can.
 const UNPROVEN: Duration = Duration::from_secs(7 * 24 * 3600);
 const UNPROVEN_ANSWERS: u64 = 1000;
@@ -45,6 +48,23 @@ pub struct Look<'a> {
     pub specs: &'a [Spec],
     pub settings: &'a Settings,
     pub around: &'a Surroundings,
+}
+
+impl Look<'_> {
+    /// The unit of this service manager to which a process belongs. Another manager may have one of the same name.
+    fn unit_of<'p>(&self, place: &'p Place) -> Option<&'p UnitName> {
+        match place {
+            Place::Unit(unit) if !self.snapshot.host.user_instance => Some(unit),
+            Place::User { unit, .. } if self.snapshot.host.user_instance => unit.as_ref(),
+            Place::Kernel
+            | Place::Manager
+            | Place::Unit(_)
+            | Place::Session { .. }
+            | Place::User { .. }
+            | Place::Scope(_)
+            | Place::Outside => None,
+        }
+    }
 }
 
 /// A look over the whole host.
@@ -94,6 +114,10 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
     gaps.retain(|gap| !is_ignored(look, &gap.subject));
     let mut keys = std::collections::BTreeSet::new();
     gaps.retain(|gap| keys.insert(gap.key.clone()));
+    let stray = |gap: &Gap| gap.finding.code == Code::StrayProcess;
+    gaps.sort_by_key(stray);
+    let others = gaps.iter().filter(|gap| !stray(gap)).count();
+    gaps.truncate(others.saturating_add(STRAYS));
     gaps
 }
 
@@ -109,7 +133,10 @@ fn trouble(look: &Look<'_>, status: &UnitStatus, user: &str) -> Vec<Finding> {
 #[must_use]
 pub fn untold(look: &Look<'_>) -> Vec<String> {
     let mut untold = troubles::untold(look.snapshot, look.boot);
-    untold.extend(look.around.host.untold.iter().cloned());
+    // What others have open is no matter of a user's own look.
+    let user = look.snapshot.host.user_instance;
+    let matters = |sentence: &&String| !(user && sentence.ends_with("they are not ours to read"));
+    untold.extend(look.around.host.untold.iter().filter(matters).cloned());
     untold
 }
 

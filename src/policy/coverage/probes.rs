@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::coverage::Gap;
 use crate::model::finding::Code;
-use crate::model::host::{Listener, Place, Protocol};
+use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::probe::{Expected, Free, ProbeKind, ProbeSpec};
 use crate::model::snapshot::UnitStatus;
 use crate::model::spec::Spec;
@@ -31,18 +31,9 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
 
 fn unprobed(look: &Look<'_>, status: &UnitStatus) -> Option<Gap> {
     let unit = status.unit.as_str();
-    let theirs = |place: &Place| match place {
-        Place::Unit(name) | Place::User { unit: Some(name), .. } => *name == status.unit,
-        Place::Kernel
-        | Place::Manager
-        | Place::Session { .. }
-        | Place::User { unit: None, .. }
-        | Place::Scope(_)
-        | Place::Outside => false,
-    };
     let host = &look.around.host;
-    let pids: Vec<i32> =
-        host.processes.iter().filter(|process| theirs(&process.place)).map(|process| process.pid).collect();
+    let theirs = |process: &&HostProcess| look.unit_of(&process.place) == Some(&status.unit);
+    let pids: Vec<i32> = host.processes.iter().filter(theirs).map(|process| process.pid).collect();
     let all = listening(host, &pids);
     let listener = all.into_iter().find(|listener| listener.protocol != Protocol::Udp);
     let listener = listener.filter(|_| running(status) && status.unit.kind() == "service")?;

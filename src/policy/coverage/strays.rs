@@ -288,7 +288,8 @@ impl<'a> Family<'a> {
         }
         let unit = UnitName(format!("{}.service", program(process)));
         if self.look.around.unit_files.contains(&unit) {
-            return (evidence, format!("kill {} && systemctl enable --now {unit}", process.pid));
+            // A program's name is its own choice: whether this unit is meant is for people to see.
+            return (evidence, format!("systemctl cat {unit}"));
         }
         (evidence, format!("systemctl edit --force --full {unit}"))
     }

@@ -11,6 +11,9 @@ use super::Look;
 use super::strays::program;
 use super::words::{gap, listed, shown};
 
+/// Supervisors that are looked at.
+const SUPERVISORS: usize = 30;
+
 /// One gap for each managed unit that another keeps up, for each that keeps processes of its own, and for each check of theirs
 /// that somebody made a comment.
 pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
@@ -20,6 +23,8 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
         .processes
         .iter()
         .filter_map(|process| Some((supervisor(process)?, process)))
+        // Anybody may call a program so.
+        .take(SUPERVISORS)
         .collect();
     let mut gaps = Vec::new();
     for claim in &look.around.claims {
@@ -72,7 +77,10 @@ fn fights(look: &Look<'_>, claim: &Claim, by: &HostProcess) -> Option<Gap> {
     let gap = gap(Code::HostOtherSupervisor, (&about, unit.as_str()), message, by.started_at);
     let evidence = vec![format!("{file}:{line}: {what}"), format!("{supervisor} runs as pid {}", by.pid)];
     let repair = match supervisor.as_str() {
-        "monit" => format!("monit unmonitor {}", what.rsplit(' ').next().unwrap_or(what)),
+        "monit" => match what.rsplit(' ').next().filter(|name| is_plain(name)) {
+            Some(name) => format!("monit unmonitor {name}"),
+            None => "monit summary".to_owned(),
+        },
         _ => format!("$EDITOR {}", status.file),
     };
     Some(shown(gap, evidence, repair))
@@ -108,6 +116,11 @@ fn claimed(look: &Look<'_>, claim: &Claim) -> Option<UnitName> {
         | Place::Scope(_)
         | Place::Outside => None,
     })
+}
+
+/// It can stand in a command line.
+fn is_plain(name: &str) -> bool {
+    name.chars().all(|c| c.is_ascii_alphanumeric() || "@._-".contains(c))
 }
 
 /// What it keeps up without systemd.

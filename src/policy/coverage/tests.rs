@@ -267,7 +267,7 @@ fn a_daemon_that_nobody_started_as_a_service_is_a_stray() {
         ]
     );
     let repairs: Vec<Option<String>> = gaps(&host.look()).into_iter().map(|gap| gap.finding.repair).collect();
-    assert_eq!(repairs[3].as_deref(), Some("kill 120 && systemctl enable --now memcached.service"));
+    assert_eq!(repairs[3].as_deref(), Some("systemctl cat memcached.service"));
     assert_eq!(repairs[4].as_deref(), Some("systemctl edit --force --full web.service"));
 }
 

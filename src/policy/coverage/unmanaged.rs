@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::coverage::Gap;
 use crate::model::finding::Code;
-use crate::model::host::{HostProcess, Listener, Place, Protocol};
+use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{UnitFileState, UnitName};
@@ -103,16 +103,9 @@ fn stands_for_another(look: &Look<'_>, status: &UnitStatus, known: &BTreeSet<Uni
 
 fn found<'a>(look: &Look<'a>, name: UnitName, members: Vec<&'a UnitStatus>) -> Found<'a> {
     let host = &look.around.host;
-    let theirs = |process: &&HostProcess| match &process.place {
-        Place::Unit(unit) | Place::User { unit: Some(unit), .. } => {
-            members.iter().any(|status| status.unit == *unit)
-        }
-        Place::Kernel
-        | Place::Manager
-        | Place::Session { .. }
-        | Place::User { unit: None, .. }
-        | Place::Scope(_)
-        | Place::Outside => false,
+    let theirs = |process: &&HostProcess| {
+        let unit = look.unit_of(&process.place);
+        unit.is_some_and(|unit| members.iter().any(|status| status.unit == *unit))
     };
     let processes: Vec<&HostProcess> = host.processes.iter().filter(theirs).collect();
     let pids: Vec<i32> = processes.iter().map(|process| process.pid).collect();

@@ -130,7 +130,8 @@ pub fn audited(state: &mut State, result: Result<Audited, String>, turn: &mut Tu
     let kept = before.into_iter().filter(|known| !whole && !gaps.iter().any(|gap| gap.key == known.key));
     let now: Vec<Gap> = gaps.iter().cloned().chain(kept.collect::<Vec<_>>()).take(limits::GAPS).collect();
     coverage.findings = findings(&now);
-    close(state, &now, whole, turn);
+    // What is beyond the limit is there all the same.
+    close(state, &gaps, whole, turn);
     tell(state, &now, turn);
     state.seen.coverage.gaps = Some(now);
 }
