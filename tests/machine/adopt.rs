@@ -274,7 +274,7 @@ fn the_files_of_other_supervisors_are_taken_over_as_far_as_they_can_be() {
     let god = include_str!("../fixtures/import/delayed_job.god");
     machine.write("/etc/god.rb", &format!("`touch /run/pwned`\nsystem('touch /run/pwned')\n{god}"));
     let (code, page) = run(&machine, "steadfast adopt --from god /etc/god.rb");
-    assert_eq!(code, Some(0));
+    assert_eq!(code, Some(1), "nothing of it is a unit of this host");
     assert!(
         page.contains("God.watch delayed_job, lines 63-84: the comment beside it says \"This is buggy\""),
         "{page}"
