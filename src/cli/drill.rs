@@ -109,11 +109,7 @@ fn show(terminal: &Terminal, events: &mut Option<Events>, told: Told) -> anyhow:
 }
 
 fn told(options: &Options, terminal: &Terminal, reply: &Reply) -> anyhow::Result<Exit> {
-    let exit = match reply.result {
-        ReplyResult::Done => Exit::Ok,
-        ReplyResult::Failed => Exit::Critical,
-        ReplyResult::Refused => Exit::Warning,
-    };
+    let exit = Exit::of_reply(reply);
     if options.json {
         terminal.print_json(reply)?;
         return Ok(exit);

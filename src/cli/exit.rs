@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::terminal::SeenEnough;
 use crate::api::client;
-use crate::api::wire::{Finding, Severity, State, Status, Unit};
+use crate::api::wire::{Finding, Reply, ReplyResult, Severity, State, Status, Unit};
 
 /// How a command ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,15 @@ impl From<Exit> for ExitCode {
 }
 
 impl Exit {
+    /// What became of a request.
+    pub fn of_reply(reply: &Reply) -> Self {
+        match reply.result {
+            ReplyResult::Done => Self::Ok,
+            ReplyResult::Failed => Self::Critical,
+            ReplyResult::Refused => Self::Warning,
+        }
+    }
+
     /// The worst of the units and of the host's findings.
     pub fn of_status(status: &Status) -> Self {
         let host = Self::of_findings(&status.findings);

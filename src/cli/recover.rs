@@ -41,11 +41,7 @@ async fn preview(options: &Options, terminal: &Terminal, unit: &str) -> anyhow::
 
 /// Prints what became of a request.
 pub fn tell(options: &Options, terminal: &Terminal, reply: &Reply) -> anyhow::Result<Exit> {
-    let exit = match reply.result {
-        ReplyResult::Done => Exit::Ok,
-        ReplyResult::Failed => Exit::Critical,
-        ReplyResult::Refused => Exit::Warning,
-    };
+    let exit = Exit::of_reply(reply);
     if options.json {
         terminal.print_json(reply)?;
         return Ok(exit);

@@ -14,9 +14,9 @@ use crate::model::host::HostReading;
 /// Reads it now. Blocks, for some milliseconds per hundred processes; what may not be read is told, not guessed.
 #[must_use]
 pub fn read() -> HostReading {
-    let mut untold = Vec::new();
-    let known = sockets::Sockets::read(&mut untold);
-    let (processes, holders) = processes::read(&known, &mut untold);
-    let (listeners, connections) = known.held(&holders);
-    HostReading { processes, listeners, connections, untold }
+    let mut reading = HostReading::default();
+    let known = sockets::Sockets::read(&mut reading.untold);
+    let holders = processes::read(&known, &mut reading);
+    (reading.listeners, reading.connections) = known.held(&holders);
+    reading
 }

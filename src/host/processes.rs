@@ -12,7 +12,7 @@ use procfs::process::{FDTarget, Process, Stat};
 use super::place;
 use super::sockets::Sockets;
 use crate::clock;
-use crate::model::host::{HostProcess, Place};
+use crate::model::host::{HostProcess, HostReading, Place};
 
 /// Processes that are looked at.
 const PROCESSES: usize = 20_000;
@@ -27,18 +27,18 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// Sockets, by inode, and the processes that hold each.
 pub(super) type Holders = BTreeMap<u64, Vec<i32>>;
 
-/// Those that are there, by pid; who ends meanwhile is left out.
-pub(super) fn read(sockets: &Sockets, untold: &mut Vec<String>) -> (Vec<HostProcess>, Holders) {
-    let mut processes = Vec::new();
+/// Adds those that are there, by pid; who ends meanwhile is left out. Returns who holds which socket.
+pub(super) fn read(sockets: &Sockets, reading: &mut HostReading) -> Holders {
     let mut holders = Holders::new();
-    let (mut files, mut hidden) = (0_usize, 0_usize);
+    let mut files = 0_usize;
     let Ok(all) = procfs::process::all_processes() else {
-        untold.push("the processes of this host: /proc cannot be read".to_owned());
-        return (processes, holders);
+        reading.untold.push("the processes of this host: /proc cannot be read".to_owned());
+        return holders;
     };
     for found in all.flatten() {
-        if processes.len() >= PROCESSES {
-            untold.push(format!("more than {PROCESSES} processes: the others were not looked at"));
+        if reading.processes.len() >= PROCESSES {
+            let sentence = format!("more than {PROCESSES} processes: the others were not looked at");
+            reading.untold.push(sentence);
             break;
         }
         let Some(known) = process(&found) else {
@@ -59,21 +59,18 @@ pub(super) fn read(sockets: &Sockets, untold: &mut Vec<String>) -> (Vec<HostProc
                         }
                     }
                 }
-                Err(procfs::ProcError::PermissionDenied(_)) => hidden += 1,
+                Err(procfs::ProcError::PermissionDenied(_)) => reading.hidden += 1,
                 // It ended.
                 Err(_) => continue,
             }
         }
-        processes.push(known);
+        reading.processes.push(known);
     }
     if files > FILES {
-        untold.push(format!("who holds each socket: more than {FILES} files are open"));
+        reading.untold.push(format!("who holds each socket: more than {FILES} files are open"));
     }
-    if hidden > 0 {
-        untold.push(format!("the sockets of {hidden} processes: they are not ours to read"));
-    }
-    processes.sort_by_key(|process| process.pid);
-    (processes, holders)
+    reading.processes.sort_by_key(|process| process.pid);
+    holders
 }
 
 fn hold(holders: &mut Holders, inode: u64, pid: i32) {

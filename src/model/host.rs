@@ -12,8 +12,20 @@ pub struct HostReading {
     pub processes: Vec<HostProcess>,
     pub listeners: Vec<Listener>,
     pub connections: Vec<Connection>,
-    /// What could not be read, or was too much; a sentence each.
+    /// Processes whose sockets are not ours to read.
+    pub hidden: usize,
+    /// What else could not be read, or was too much; a sentence each.
     pub untold: Vec<String>,
+}
+
+impl HostReading {
+    /// All that is missing, a sentence each. What others have open is no matter of a user's own look.
+    #[must_use]
+    pub fn missing(&self, own: bool) -> Vec<String> {
+        let hidden = (self.hidden > 0 && !own)
+            .then(|| format!("the sockets of {} processes: they are not ours to read", self.hidden));
+        self.untold.iter().cloned().chain(hidden).collect()
+    }
 }
 
 /// A process that was there. What it says of itself (name, arguments) is its own choice: never trusted, never run.
@@ -59,6 +71,24 @@ pub enum Place {
     Scope(UnitName),
     /// No unit at all.
     Outside,
+}
+
+impl Place {
+    /// The unit of this kind of service manager. Another manager may have one of the same name.
+    #[must_use]
+    pub fn unit(&self, user_instance: bool) -> Option<&UnitName> {
+        match self {
+            Self::Unit(unit) if !user_instance => Some(unit),
+            Self::User { unit, .. } if user_instance => unit.as_ref(),
+            Self::Kernel
+            | Self::Manager
+            | Self::Unit(_)
+            | Self::Session { .. }
+            | Self::User { .. }
+            | Self::Scope(_)
+            | Self::Outside => None,
+        }
+    }
 }
 
 /// How a listener is reached.

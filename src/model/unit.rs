@@ -260,3 +260,9 @@ pub enum JobResult {
     /// No result came within the limit, or the bus was lost meanwhile.
     Lost(String),
 }
+
+/// Distributions and generators put unit files there. Those elsewhere are of this host's own making.
+#[must_use]
+pub fn is_of_vendor(fragment: &str) -> bool {
+    ["/usr/lib/", "/lib/", "/run/"].iter().any(|place| fragment.starts_with(place))
+}

@@ -16,6 +16,7 @@ use crate::model::spec::Mode;
 use crate::model::state::{Durable, State};
 use crate::model::unit::UnitName;
 use crate::policy::turn::{Turn, sooner};
+use crate::policy::words::listed;
 use crate::policy::{health, incidents, limits, recovery};
 
 /// Units that one sentence names.
@@ -299,12 +300,7 @@ pub fn never_drilled<'a>(
         .map(|(unit, _)| unit.as_str())
         .collect();
     let first = never.first()?;
-    let shown = never.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    let more = match never.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Some(format!("never drilled: {shown}{more} ({program} drill {first})"))
+    Some(format!("never drilled: {} ({program} drill {first})", listed(&never, NAMED)))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use crate::model::moment::Moment;
 use crate::model::state::State;
 use crate::model::unit::UnitName;
 use crate::policy::turn::Turn;
+use crate::policy::words::listed;
 use crate::policy::{changes, dependencies, drill, evidence, limits, snapshot, switched_off};
 
 /// Replaces a unit's findings; tells what is new and what is gone; opens and closes its incident.
@@ -222,16 +223,12 @@ fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &mut Turn) {
 /// Says who requires the unit: what its trouble explains of them is not acted on.
 fn spare(state: &mut State, unit: &UnitName, incident: u64, turn: &mut Turn) {
     let dependents = dependencies::dependents(state, unit);
-    let named: Vec<&str> = dependents.iter().take(limits::DEPENDENTS_NAMED).map(UnitName::as_str).collect();
-    let more = match dependents.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
     let verb = if dependents.len() == 1 { "requires" } else { "require" };
-    if !named.is_empty() {
+    if !dependents.is_empty() {
+        let names: Vec<&str> = dependents.iter().map(UnitName::as_str).collect();
         let message = format!(
-            "{}{more} {verb} {unit}: observed meanwhile, and not restarted for what this explains",
-            named.join(", ")
+            "{} {verb} {unit}: observed meanwhile, and not restarted for what this explains",
+            listed(&names, limits::DEPENDENTS_NAMED)
         );
         turn.record_of(state, Some(incident), Some(unit), EventKind::Decided, None, message);
     }

@@ -38,6 +38,7 @@ pub mod tally;
 pub mod transitions;
 pub mod turn;
 pub mod units;
+pub mod words;
 
 use crate::model::action::Action;
 use crate::model::moment::Moment;

@@ -125,18 +125,8 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
 }
 
 fn is_of(process: &HostProcess, unit: &UnitName, user: bool) -> bool {
-    match &process.place {
-        Place::Unit(known) => !user && known == unit,
-        Place::User { uid, unit: Some(known) } => {
-            user && *uid == nix::unistd::getuid().as_raw() && known == unit
-        }
-        Place::User { .. }
-        | Place::Kernel
-        | Place::Manager
-        | Place::Session { .. }
-        | Place::Scope(_)
-        | Place::Outside => false,
-    }
+    let of_others = matches!(process.place, Place::User { uid, .. } if uid != nix::unistd::getuid().as_raw());
+    !of_others && process.place.unit(user) == Some(unit)
 }
 
 /// The unit of this host that listens at the address to which somebody is connected.

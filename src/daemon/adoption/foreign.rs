@@ -68,7 +68,7 @@ pub async fn import(user: bool, format: Format, file: &Path, purpose: Purpose) -
         adopted.extend(dependency(&ours, entry).await);
     }
     let matched = foreign.entries.iter().zip(matches).map(|(entry, found)| told(entry, found)).collect();
-    Ok(Imported { foreign, matched, adopted, untold: facts.host.untold })
+    Ok(Imported { foreign, matched, adopted, untold: facts.host.missing(false) })
 }
 
 /// Could be the name of a unit.

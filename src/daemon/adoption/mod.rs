@@ -92,7 +92,7 @@ pub async fn adopt(
     if adopted.is_empty() {
         bail!("there is nothing to adopt: every service and timer of this host's own is managed");
     }
-    Ok((adopted, host.untold))
+    Ok((adopted, host.missing(false)))
 }
 
 /// What one call works with.

@@ -122,9 +122,7 @@ pub async fn take(user: bool, head: Head, also: &[String]) -> anyhow::Result<Bas
         .iter()
         .map(|(name, status)| (name.to_string(), unit(name, status, boot.as_ref(), &programs, &owners)))
         .collect();
-    // What others have open is no matter of a user's own picture.
-    let matters = |sentence: &&String| !(user && sentence.ends_with("they are not ours to read"));
-    untold.extend(reading.untold.iter().filter(matters).cloned());
+    untold.extend(reading.missing(user));
     Ok(Baseline {
         head,
         units,

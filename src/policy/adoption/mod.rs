@@ -13,7 +13,7 @@ mod unit_text;
 mod ways;
 
 use crate::model::adoption::Live;
-use crate::model::unit::UnitName;
+use crate::model::unit::{UnitName, is_of_vendor};
 
 pub use draft::{dependency, drafted, judged, watched};
 pub use known::recognised;
@@ -21,9 +21,6 @@ pub use matching::{Match, matched};
 pub use requires::{Neighbours, requires};
 pub use unit_text::unit_text;
 pub use ways::{covered, groups};
-
-/// Where distributions and generators put unit files. Those elsewhere are of this host's own making.
-const VENDORS: [&str; 3] = ["/usr/lib/", "/lib/", "/run/"];
 
 /// Why this unit is better not adopted, and what is instead.
 #[must_use]
@@ -56,7 +53,7 @@ pub fn worth_adopting(live: &Live, enabled: bool) -> bool {
     let kind = unit.kind();
     let lasting = kind == "timer" || kind == "service" && live.service_type != "oneshot";
     let generated = live.fragment.is_empty() || live.fragment.starts_with("/run/systemd/transient/");
-    let vendor = VENDORS.iter().any(|place| live.fragment.starts_with(place));
+    let vendor = is_of_vendor(&live.fragment);
     let ours = unit.as_str().starts_with("steadfast");
     let software = kind == "service" && recognised(live).is_some_and(|(_, sure)| sure);
     lasting

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::model::baseline::{Baseline, Comparison, Difference, Gravity, Lost, Stray};
 use crate::model::unit::UnitName;
+use crate::policy::words;
 
 /// Names in one line.
 const NAMED: usize = 6;
@@ -86,10 +87,5 @@ fn of_unit(difference: Difference, unit: &str, lost: Lost) -> Difference {
 
 /// The first of these names, and how many more.
 fn listed(names: &[String]) -> String {
-    let shown: Vec<&str> = names.iter().take(NAMED).map(String::as_str).collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    words::listed(names, NAMED)
 }

@@ -20,10 +20,9 @@ use std::time::Duration;
 use crate::model::boot::BootReading;
 use crate::model::coverage::{Gap, Surroundings};
 use crate::model::finding::{Code, Finding};
-use crate::model::host::Place;
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::spec::{Settings, Spec};
-use crate::model::unit::{UnitFileState, UnitName};
+use crate::model::unit::UnitFileState;
 use crate::policy::alerts::matches;
 
 use words::{gap, listed, span};
@@ -48,23 +47,6 @@ pub struct Look<'a> {
     pub specs: &'a [Spec],
     pub settings: &'a Settings,
     pub around: &'a Surroundings,
-}
-
-impl Look<'_> {
-    /// The unit of this service manager to which a process belongs. Another manager may have one of the same name.
-    fn unit_of<'p>(&self, place: &'p Place) -> Option<&'p UnitName> {
-        match place {
-            Place::Unit(unit) if !self.snapshot.host.user_instance => Some(unit),
-            Place::User { unit, .. } if self.snapshot.host.user_instance => unit.as_ref(),
-            Place::Kernel
-            | Place::Manager
-            | Place::Unit(_)
-            | Place::Session { .. }
-            | Place::User { .. }
-            | Place::Scope(_)
-            | Place::Outside => None,
-        }
-    }
 }
 
 /// A look over the whole host.
@@ -133,10 +115,7 @@ fn trouble(look: &Look<'_>, status: &UnitStatus, user: &str) -> Vec<Finding> {
 #[must_use]
 pub fn untold(look: &Look<'_>) -> Vec<String> {
     let mut untold = troubles::untold(look.snapshot, look.boot);
-    // What others have open is no matter of a user's own look.
-    let user = look.snapshot.host.user_instance;
-    let matters = |sentence: &&String| !(user && sentence.ends_with("they are not ours to read"));
-    untold.extend(look.around.host.untold.iter().filter(matters).cloned());
+    untold.extend(look.around.host.missing(look.snapshot.host.user_instance));
     untold
 }
 

@@ -32,7 +32,8 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
 fn unprobed(look: &Look<'_>, status: &UnitStatus) -> Option<Gap> {
     let unit = status.unit.as_str();
     let host = &look.around.host;
-    let theirs = |process: &&HostProcess| look.unit_of(&process.place) == Some(&status.unit);
+    let user = look.snapshot.host.user_instance;
+    let theirs = |process: &&HostProcess| process.place.unit(user) == Some(&status.unit);
     let pids: Vec<i32> = host.processes.iter().filter(theirs).map(|process| process.pid).collect();
     let all = listening(host, &pids);
     let listener = all.into_iter().find(|listener| listener.protocol != Protocol::Udp);

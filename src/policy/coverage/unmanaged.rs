@@ -104,7 +104,7 @@ fn stands_for_another(look: &Look<'_>, status: &UnitStatus, known: &BTreeSet<Uni
 fn found<'a>(look: &Look<'a>, name: UnitName, members: Vec<&'a UnitStatus>) -> Found<'a> {
     let host = &look.around.host;
     let theirs = |process: &&HostProcess| {
-        let unit = look.unit_of(&process.place);
+        let unit = process.place.unit(look.snapshot.host.user_instance);
         unit.is_some_and(|unit| members.iter().any(|status| status.unit == *unit))
     };
     let processes: Vec<&HostProcess> = host.processes.iter().filter(theirs).collect();

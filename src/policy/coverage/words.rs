@@ -7,27 +7,23 @@ use crate::model::finding::{Code, Finding, Severity};
 use crate::model::host::{HostReading, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
+use crate::model::unit::is_of_vendor;
+use crate::policy::words;
 
 /// Names that one sentence lists.
 const NAMED: usize = 12;
 /// Addresses that one line lists.
 const ADDRESSES: usize = 3;
-/// Where distributions and generators put unit files. Those elsewhere are of this host's own making.
-const VENDORS: [&str; 3] = ["/usr/lib/", "/lib/", "/run/"];
 
 /// The first names, and how many more there are.
 pub fn listed(names: &[&str]) -> String {
-    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(NAMED) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
+    words::listed(names, NAMED)
 }
 
 /// Its unit file was written by people here.
 pub fn is_local(status: &UnitStatus) -> bool {
     let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
-    !fragment.is_empty() && !VENDORS.iter().any(|place| fragment.starts_with(place))
+    !fragment.is_empty() && !is_of_vendor(fragment)
 }
 
 /// `12 s`, `3 min`, `2 h`, `9 days`.
@@ -58,17 +54,12 @@ pub fn listening<'h>(host: &'h HostReading, pids: &[i32]) -> Vec<&'h Listener> {
 pub fn addresses(listeners: &[&Listener]) -> Option<String> {
     let names: Vec<String> = listeners
         .iter()
-        .take(ADDRESSES)
         .map(|listener| match listener.protocol {
             Protocol::Udp => format!("{} (udp)", listener.address),
             Protocol::Tcp | Protocol::Unix => listener.address.clone(),
         })
         .collect();
-    let more = match listeners.len().saturating_sub(ADDRESSES) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!names.is_empty()).then(|| format!("listens on {}{more}", names.join(", ")))
+    (!names.is_empty()).then(|| format!("listens on {}", words::listed(&names, ADDRESSES)))
 }
 
 /// A gap that is told by itself, a warning.
