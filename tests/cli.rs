@@ -19,7 +19,7 @@ use steadfast::daemon::{Adopted, Fate, Imported, Matched};
 use steadfast::import;
 use steadfast::model::adoption::{Entry, Format};
 use steadfast::model::drill::{DrillKind, DrillPlan};
-use steadfast::model::finding::{ConditionKind, Truth};
+use steadfast::model::finding::{ConditionKind, Truth, Why};
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
 use steadfast::model::snapshot::{Snapshot, UnitState};
 use steadfast::model::state::OrderKind;
@@ -398,7 +398,7 @@ async fn wait_returns_as_soon_as_the_conditions_hold() {
     let mut unasked = well.clone();
     let serving = unasked.conditions.iter_mut().find(|condition| condition.kind == ConditionKind::Serving);
     let serving = serving.unwrap();
-    (serving.truth, serving.reason) = (Truth::Unknown, "no-probe".to_owned());
+    (serving.truth, serving.reason) = (Truth::Unknown(Why::NotRead), "no-probe".to_owned());
     served.snapshots.send_modify(|snapshot| {
         snapshot.units.insert(unasked.unit.clone(), unasked.clone().into());
     });

@@ -21,7 +21,7 @@ use crate::model::spec::{Mode, RecoverySpec, Selector, Settings, Spec};
 use crate::model::state::{Durable, UnitDurable};
 use crate::model::unit::UnitName;
 use crate::policy::coverage::{self, Audit, Look};
-use crate::policy::drill;
+use crate::policy::drilled;
 use crate::store;
 use crate::systemd::{Instance, inventory, timer};
 
@@ -190,7 +190,7 @@ fn never_drilled(user: bool, found: &Gathered, durable: &Durable) -> Option<Stri
     };
     // One look only observes: what the file says counts.
     let managed = managed.map(|status| (&status.unit, mode(&status.file)));
-    drill::never_drilled(managed, durable, if user { "steadfast --user" } else { "steadfast" })
+    drilled::never_drilled(managed, durable, if user { "steadfast --user" } else { "steadfast" })
 }
 
 /// An empty file's wishes, for a unit without a file.

@@ -12,12 +12,10 @@ use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
 use crate::model::boot::BootReading;
 use crate::model::observation::Observation;
-use crate::model::probe::ProbeSpec;
-use crate::model::progress::ProgressSpec;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, Selector, Spec};
-use crate::model::state::{Durable, Plan, State, UnitSeen};
-use crate::model::unit::{ActiveState, LoadState, ManagerState, UnitName};
+use crate::model::state::{Durable, Plan};
+use crate::model::unit::{ManagerState, UnitName};
 use crate::policy;
 use crate::runtime::{INBOX, Loop};
 use crate::systemd::Instance;
@@ -84,9 +82,9 @@ pub async fn look(
     let specs = specs.into_iter().map(|spec| Spec { mode: Mode::Observe, ..spec }).collect();
     ours.turn(Observation::UnitFilesLoaded { settings, specs, problems }).await;
     let end = Instant::now() + LIMIT;
-    while !complete(ours.state()) {
-        let units = &ours.state().seen.units;
-        tell(units.values().filter(|unit| known(unit)).count(), units.len());
+    while !ours.state().is_complete() {
+        let (read, all) = ours.state().progress();
+        tell(read, all);
         let now = clock::now();
         let due = policy::next_deadline(ours.state()).map_or(LIMIT, |due| due.since(now));
         let wake = (Instant::now() + due).min(end);
@@ -101,33 +99,6 @@ pub async fn look(
         }
     }
     ours.publish();
-    let boot = ours.state().seen.boot.clone();
+    let boot = ours.state().boot().cloned();
     Ok((snapshots.borrow().clone(), boot))
-}
-
-/// Everything that can be known has been read.
-fn complete(state: &State) -> bool {
-    let patterns_known = state.seen.specs.iter().all(|spec| match &spec.selector {
-        Selector::Unit(_) => true,
-        Selector::Pattern(pattern) => state.seen.matches.contains_key(pattern),
-    });
-    let boot_known = state.seen.boot.is_some() || state.seen.units.is_empty();
-    patterns_known && boot_known && state.seen.manager.is_some() && state.seen.units.values().all(known)
-}
-
-fn known(unit: &UnitSeen) -> bool {
-    let answered = |probe: &ProbeSpec| unit.probes.get(&probe.name).is_some_and(|known| known.last.is_some());
-    let sampled = |one: &ProgressSpec| unit.progress.get(&one.name).is_some_and(|known| known.last.is_some());
-    let asked = unit.spec.probes.iter().all(answered) && unit.spec.progress.iter().all(sampled);
-    if unit.spec.is_dependency() {
-        return asked;
-    }
-    let Some(reading) = &unit.reading else {
-        return false;
-    };
-    if reading.load != LoadState::Loaded {
-        return true;
-    }
-    let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
-    unit.settings.is_some() && unit.enablement.is_some() && unit.inspected_at.is_some() && (asked || !running)
 }

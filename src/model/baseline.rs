@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::boot::BootVerdict;
 use super::finding::Severity;
 use super::host::Protocol;
-use super::moment::Moment;
+use super::moment::{Moment, kept, timeless};
 use super::unit::{ActiveState, UnitName};
+
+timeless!(WorseLine);
 
 /// The host as it was at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,12 +154,14 @@ pub struct Comparison {
     pub beyond: Vec<String>,
 }
 
-/// What is worse than in a baseline, as long as it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Worse {
-    pub baseline: String,
-    pub since: Moment,
-    pub lines: Vec<WorseLine>,
+kept! {
+    /// What is worse than in a baseline, as long as it is.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Worse {
+        pub baseline: String,
+        pub since: Moment,
+        pub lines: Vec<WorseLine>,
+    }
 }
 
 /// One thing that is worse.

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::moment::Moment;
+use super::moment::{Moment, kept, timeless};
 use super::unit::UnitName;
+
+timeless!(BootVerdict);
 
 /// What PID 1's engine (`systemd --test`) computed as the initial transaction.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,11 +91,13 @@ impl BootVerdict {
     }
 }
 
-/// A stored prediction, to be compared with what the next boot really did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Prediction {
-    /// The boot in which it was made.
-    pub boot_id: String,
-    pub verdict: BootVerdict,
-    pub made_at: Moment,
+kept! {
+    /// A stored prediction, to be compared with what the next boot really did.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Prediction {
+        /// The boot in which it was made.
+        pub boot_id: String,
+        pub verdict: BootVerdict,
+        pub made_at: Moment,
+    }
 }

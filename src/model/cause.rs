@@ -141,29 +141,6 @@ pub struct Rest {
     pub passing: bool,
 }
 
-/// What is remembered of one unit in order to attribute its transitions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Fate {
-    pub last: Option<Transition>,
-    pub rest: Option<Rest>,
-    /// `NRestarts=` when it was last up.
-    pub restarts_up: u32,
-    /// The last job since it rested, and when it was first seen.
-    pub job: Option<(Job, Moment)>,
-    /// Which job came along with which other unit.
-    pub pull: Option<(u32, Pull)>,
-    /// Our order to which a start or restart was put down: one order makes one.
-    pub ours: Option<u64>,
-    /// The link of the unit that was switched last, and when.
-    pub flip: Option<(String, Moment)>,
-    /// A transition that waits for word of the package manager.
-    pub doubt: Option<Evidence>,
-    /// A person's stop holds it until then, whether or not that could be saved; the inner `None`: until it runs again.
-    pub stop_holds: Option<Option<Moment>>,
-    /// The manager could not be reached since it was last read: what happened meanwhile was missed.
-    pub unseen: bool,
-}
-
 /// Whether a package manager is at work: one look at its locks and its database.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PackagesReading {
@@ -173,19 +150,4 @@ pub struct PackagesReading {
     pub began_at: Option<Moment>,
     /// When its database was last written.
     pub worked_at: Option<Moment>,
-}
-
-/// What is known of the package manager.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Packages {
-    pub last: PackagesReading,
-    /// Since when it is at work without a pause.
-    pub busy_since: Option<Moment>,
-    /// When it was last seen at work.
-    pub seen_at: Option<Moment>,
-    pub read_at: Option<Moment>,
-    /// A look is under way since then.
-    pub asked_at: Option<Moment>,
-    /// Units that wait for the answer.
-    pub waiting: std::collections::BTreeSet<UnitName>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::finding::Finding;
 use super::host::HostReading;
-use super::moment::Moment;
+use super::moment::{Moment, kept};
 use super::probe::TimerReading;
 use super::unit::UnitName;
 
@@ -94,13 +94,15 @@ pub struct Claim {
     pub commented_out: Option<usize>,
 }
 
-/// What is remembered of a probe, over our own restarts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ProbeRecord {
-    pub asked_since: Moment,
-    /// At least so many: written when they have doubled.
-    pub answers: u64,
-    pub failures: u64,
+kept! {
+    /// What is remembered of a probe, over our own restarts.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct ProbeRecord {
+        pub asked_since: Moment,
+        /// At least so many: written when they have doubled.
+        pub answers: u64,
+        pub failures: u64,
+    }
 }
 
 /// What a look found, or why it could not be had.
@@ -109,19 +111,4 @@ pub struct Audited {
     pub gaps: Vec<Gap>,
     /// Nothing was left out: what is not among the gaps is none.
     pub whole: bool,
-}
-
-/// What the looks over the whole host found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Coverage {
-    /// What the last one found; `None`: there was none yet.
-    pub gaps: Option<Vec<Gap>>,
-    /// The same as findings of the host.
-    pub findings: Vec<Finding>,
-    /// The next one is due then.
-    pub due: Option<Moment>,
-    /// One is under way, and given up after this.
-    pub in_flight_until: Option<Moment>,
-    /// Why the last one could not be had, since when.
-    pub failure: Option<String>,
 }

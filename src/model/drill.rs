@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::moment::Moment;
+use super::moment::{Moment, kept, timeless};
 use super::state::OrderKind;
 use super::unit::UnitName;
+
+timeless!(DrillKind, Verdict);
 
 /// The fault that is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,69 +28,55 @@ impl DrillKind {
     }
 }
 
-/// One drill of a unit, under way or over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Drill {
-    pub kind: DrillKind,
-    /// `root`, `anna (uid 1000)`.
-    pub who: String,
-    /// When it was asked for, and when it is given up.
-    pub at: Moment,
-    pub due: Moment,
-    /// `InvocationID=` before the fault.
-    pub invocation: String,
-    /// When the fault came about.
-    pub struck_at: Option<Moment>,
-    /// When systemd had restarted it by itself (`Restart=`).
-    pub by_systemd_at: Option<Moment>,
-    pub detected_at: Option<Moment>,
-    /// When it was first decided what to do, and when it was proven to work again.
-    pub decided_at: Option<Moment>,
-    pub recovered_at: Option<Moment>,
-    /// The incident that was opened for it.
-    pub incident: Option<u64>,
-    /// What became of telling each sink that is to hear of it at once.
-    pub told: BTreeMap<String, Hearing>,
-    /// `None` while it is under way.
-    pub end: Option<DrillEnd>,
-}
-
-impl Drill {
-    /// All its moments, for a change of the boot clock.
-    pub fn moments(&mut self) -> impl Iterator<Item = &mut Moment> {
-        let heard = self.told.values_mut().filter_map(|known| known.arrived_at.as_mut());
-        let measured = [
-            &mut self.struck_at,
-            &mut self.by_systemd_at,
-            &mut self.detected_at,
-            &mut self.decided_at,
-            &mut self.recovered_at,
-        ];
-        let ends = self.end.as_mut().map(|end| &mut end.at);
-        [&mut self.at, &mut self.due]
-            .into_iter()
-            .chain(measured.into_iter().flatten())
-            .chain(heard)
-            .chain(ends)
+kept! {
+    /// One drill of a unit, under way or over.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Drill {
+        pub kind: DrillKind,
+        /// `root`, `anna (uid 1000)`.
+        pub who: String,
+        /// When it was asked for, and when it is given up.
+        pub at: Moment,
+        pub due: Moment,
+        /// `InvocationID=` before the fault.
+        pub invocation: String,
+        /// When the fault came about.
+        pub struck_at: Option<Moment>,
+        /// When systemd had restarted it by itself (`Restart=`).
+        pub by_systemd_at: Option<Moment>,
+        pub detected_at: Option<Moment>,
+        /// When it was first decided what to do, and when it was proven to work again.
+        pub decided_at: Option<Moment>,
+        pub recovered_at: Option<Moment>,
+        /// The incident that was opened for it.
+        pub incident: Option<u64>,
+        /// What became of telling each sink that is to hear of it at once.
+        pub told: BTreeMap<String, Hearing>,
+        /// `None` while it is under way.
+        pub end: Option<DrillEnd>,
     }
 }
 
-/// Whether a sink heard of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Hearing {
-    /// When the first message arrived.
-    pub arrived_at: Option<Moment>,
-    /// Why the last try failed.
-    pub failure: Option<String>,
+kept! {
+    /// Whether a sink heard of it.
+    #[derive(Clone, Debug, Default, PartialEq, Eq)]
+    pub struct Hearing {
+        /// When the first message arrived.
+        pub arrived_at: Option<Moment>,
+        /// Why the last try failed.
+        pub failure: Option<String>,
+    }
 }
 
-/// How a drill ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DrillEnd {
-    pub at: Moment,
-    pub verdict: Verdict,
-    /// One sentence.
-    pub message: String,
+kept! {
+    /// How a drill ended.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct DrillEnd {
+        pub at: Moment,
+        pub verdict: Verdict,
+        /// One sentence.
+        pub message: String,
+    }
 }
 
 /// What a drill has shown.

@@ -3,53 +3,57 @@
 use std::collections::BTreeMap;
 
 use super::finding::{Code, Finding, Severity};
-use super::moment::Moment;
+use super::moment::{Moment, kept, timeless};
 use super::unit::UnitName;
 
-/// One incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Incident {
-    pub id: u64,
-    /// `None`: it concerns the host.
-    pub unit: Option<UnitName>,
-    /// The finding that opened it.
-    pub cause: Code,
-    /// The worst that was seen of it, and how bad it was when it opened.
-    pub severity: Severity,
-    pub opened_severity: Severity,
-    /// Whose its unit was then.
-    pub owner: Option<String>,
-    /// The finding's sentence.
-    pub summary: String,
-    pub evidence: Vec<String>,
-    /// A command that repairs it, where one is known.
-    pub repair: Option<String>,
-    /// When the fault itself came about, as far as systemd, a link or the last good answer tells.
-    pub began_at: Option<Moment>,
-    pub opened_at: Moment,
-    /// When we first decided about it, and when we first did something.
-    pub decided_at: Option<Moment>,
-    pub acted_at: Option<Moment>,
-    /// `None` while it is open.
-    pub resolved_at: Option<Moment>,
-    /// Units that require this one, and whose trouble it explains.
-    pub affected: Vec<UnitName>,
-    /// The incident that turned out to explain this one.
-    pub part_of: Option<u64>,
-    /// Somebody knows: who, and since when.
-    pub acknowledged: Option<Acknowledgement>,
-    /// What changed before it, most suspect first.
-    pub changes: Vec<Change>,
-    /// The sick unit was looked at closely, or that was given up.
-    pub captured_at: Option<Moment>,
-    /// The file with what was seen.
-    pub evidence_file: Option<String>,
-    /// What each sink was told, by its name.
-    pub told: BTreeMap<String, Told>,
-    /// A drill made it: nothing was wrong in earnest.
-    pub drill: bool,
-    /// What nobody watches, where it is about that: keys of the gaps that are left of it. It is told once.
-    pub gaps: Vec<String>,
+timeless!(Severity, EventKind);
+
+kept! {
+    /// One incident.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Incident {
+        pub id: u64,
+        /// `None`: it concerns the host.
+        pub unit: Option<UnitName>,
+        /// The finding that opened it.
+        pub cause: Code,
+        /// The worst that was seen of it, and how bad it was when it opened.
+        pub severity: Severity,
+        pub opened_severity: Severity,
+        /// Whose its unit was then.
+        pub owner: Option<String>,
+        /// The finding's sentence.
+        pub summary: String,
+        pub evidence: Vec<String>,
+        /// A command that repairs it, where one is known.
+        pub repair: Option<String>,
+        /// When the fault itself came about, as far as systemd, a link or the last good answer tells.
+        pub began_at: Option<Moment>,
+        pub opened_at: Moment,
+        /// When we first decided about it, and when we first did something.
+        pub decided_at: Option<Moment>,
+        pub acted_at: Option<Moment>,
+        /// `None` while it is open.
+        pub resolved_at: Option<Moment>,
+        /// Units that require this one, and whose trouble it explains.
+        pub affected: Vec<UnitName>,
+        /// The incident that turned out to explain this one.
+        pub part_of: Option<u64>,
+        /// Somebody knows: who, and since when.
+        pub acknowledged: Option<Acknowledgement>,
+        /// What changed before it, most suspect first.
+        pub changes: Vec<Change>,
+        /// The sick unit was looked at closely, or that was given up.
+        pub captured_at: Option<Moment>,
+        /// The file with what was seen.
+        pub evidence_file: Option<String>,
+        /// What each sink was told, by its name.
+        pub told: BTreeMap<String, Told>,
+        /// A drill made it: nothing was wrong in earnest.
+        pub drill: bool,
+        /// What nobody watches, where it is about that: keys of the gaps that are left of it. It is told once.
+        pub gaps: Vec<String>,
+    }
 }
 
 impl Incident {
@@ -84,49 +88,57 @@ impl Incident {
     }
 }
 
-/// Somebody said that they know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acknowledgement {
-    pub at: Moment,
-    pub who: String,
+kept! {
+    /// Somebody said that they know.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Acknowledgement {
+        pub at: Moment,
+        pub who: String,
+    }
 }
 
-/// Something that changed on the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub at: Moment,
-    /// One sentence.
-    pub what: String,
+kept! {
+    /// Something that changed on the host.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Change {
+        pub at: Moment,
+        /// One sentence.
+        pub what: String,
+    }
 }
 
-/// What one sink was told of an incident.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// The last delivery that arrived.
-    pub at: Moment,
-    /// A message that it fires was sent; whether it arrived may have been told to nobody.
-    pub tried: bool,
-    /// How often it was told that it fires.
-    pub firing: u32,
-    /// It was told that it is over.
-    pub resolved: bool,
-    /// It was told that we gave up.
-    pub gave_up: bool,
+kept! {
+    /// What one sink was told of an incident.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Told {
+        /// The last delivery that arrived.
+        pub at: Moment,
+        /// A message that it fires was sent; whether it arrived may have been told to nobody.
+        pub tried: bool,
+        /// How often it was told that it fires.
+        pub firing: u32,
+        /// It was told that it is over.
+        pub resolved: bool,
+        /// It was told that we gave up.
+        pub gave_up: bool,
+    }
 }
 
-/// One line of the timeline: a finding, a decision or an action.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Grows by one; survives our own restart.
-    pub id: u64,
-    pub at: Moment,
-    /// `None` concerns the host.
-    pub unit: Option<UnitName>,
-    pub kind: EventKind,
-    pub code: Option<Code>,
-    pub incident: Option<u64>,
-    /// One sentence.
-    pub message: String,
+kept! {
+    /// One line of the timeline: a finding, a decision or an action.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Event {
+        /// Grows by one; survives our own restart.
+        pub id: u64,
+        pub at: Moment,
+        /// `None` concerns the host.
+        pub unit: Option<UnitName>,
+        pub kind: EventKind,
+        pub code: Option<Code>,
+        pub incident: Option<u64>,
+        /// One sentence.
+        pub message: String,
+    }
 }
 
 /// What an event tells of.

@@ -1,5 +1,6 @@
 //! Both clocks at once: `Moment` is monotonic (including suspend) and wall time.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A point in time on both clocks, in milliseconds.
@@ -47,3 +48,62 @@ impl Moment {
 pub fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
+
+/// Data that holds moments. After a reboot each of them is moved to the clock of the new boot.
+///
+/// `kept!` writes it for a struct, over all fields: a new field whose type cannot say where its moments are does not compile.
+pub trait Moments {
+    /// Applies the change to every moment in it.
+    fn each_moment(&mut self, change: &mut dyn FnMut(&mut Moment));
+}
+
+impl Moments for Moment {
+    fn each_moment(&mut self, change: &mut dyn FnMut(&mut Moment)) {
+        change(self);
+    }
+}
+
+impl<T: Moments> Moments for Option<T> {
+    fn each_moment(&mut self, change: &mut dyn FnMut(&mut Moment)) {
+        self.iter_mut().for_each(|inner| inner.each_moment(change));
+    }
+}
+
+impl<T: Moments> Moments for Vec<T> {
+    fn each_moment(&mut self, change: &mut dyn FnMut(&mut Moment)) {
+        self.iter_mut().for_each(|inner| inner.each_moment(change));
+    }
+}
+
+impl<K: Ord, T: Moments> Moments for BTreeMap<K, T> {
+    fn each_moment(&mut self, change: &mut dyn FnMut(&mut Moment)) {
+        self.values_mut().for_each(|inner| inner.each_moment(change));
+    }
+}
+
+/// Types that hold no moment.
+macro_rules! timeless {
+    ($($name:ty),+ $(,)?) => {
+        $(impl $crate::model::moment::Moments for $name {
+            fn each_moment(&mut self, _: &mut dyn FnMut(&mut $crate::model::moment::Moment)) {}
+        })+
+    };
+}
+
+/// A struct of the durable state: `Moments` over all its fields.
+macro_rules! kept {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$of_field:meta])* pub $field:ident: $kind:ty,)* }) => {
+        $(#[$about])*
+        pub struct $name { $($(#[$of_field])* pub $field: $kind,)* }
+
+        impl $crate::model::moment::Moments for $name {
+            fn each_moment(&mut self, change: &mut dyn FnMut(&mut $crate::model::moment::Moment)) {
+                $($crate::model::moment::Moments::each_moment(&mut self.$field, change);)*
+            }
+        }
+    };
+}
+
+pub(crate) use {kept, timeless};
+
+timeless!(String, bool, u32, u64, i64);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::moment::Moment;
+use super::poll::Poll;
 
 /// Memory that a pattern of `journal` may cost: whoever checks it allows what whoever runs it can.
 pub const PATTERN_MEMORY: usize = 1 << 20;
@@ -242,6 +243,12 @@ pub enum ProbeStatus {
 }
 
 impl ProbeStatus {
+    /// The answer was wrong, or too late.
+    #[must_use]
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::Slow)
+    }
+
     /// The word of the status JSON (a slow answer is unhealthy there).
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -272,9 +279,7 @@ pub struct ProbeSeen {
     pub settled_at: Moment,
     /// Answers in a row of the last kind.
     pub in_a_row: u32,
-    pub due: Moment,
-    /// Started and not answered; given up after this.
-    pub in_flight_until: Option<Moment>,
+    pub poll: Poll,
     pub latency: Latency,
     /// The answer that is awaited was asked of an earlier run: it counts for nothing.
     pub outdated: bool,

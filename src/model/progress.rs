@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::moment::Moment;
+use super::poll::Poll;
 use super::probe::{Engine, OnFailure, RabbitmqQueue, Server};
 
 /// One source of progress of a unit, as configured.
@@ -92,9 +93,9 @@ pub struct ProgressSeen {
     pub unanswered: u32,
     /// What the unit requires has recovered: the queue has until then to drain.
     pub drain: Option<Drain>,
-    pub due: Moment,
-    /// Asked and not answered; given up after this.
-    pub in_flight_until: Option<Moment>,
+    /// A sample showed it idle, or that something was completed, since the counting began.
+    pub shown_well: bool,
+    pub poll: Poll,
 }
 
 /// A queue after an outage of what its unit requires.

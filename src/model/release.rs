@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::moment::Moment;
+use super::moment::{Moment, kept};
 
 /// Identity of a file or directory: device and inode, never its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,13 +36,15 @@ pub struct Target {
     pub parent: FileId,
 }
 
-/// A target that a link had, kept so that a process can be placed in the release of its day.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastTarget {
-    pub path: String,
-    pub id: FileId,
-    /// From when on the link led there.
-    pub from: Moment,
+kept! {
+    /// A target that a link had, kept so that a process can be placed in the release of its day.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct PastTarget {
+        pub path: String,
+        pub id: FileId,
+        /// From when on the link led there.
+        pub from: Moment,
+    }
 }
 
 /// A directory or file that a process holds.

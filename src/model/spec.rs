@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::alert::{Heartbeat, SinkSpec};
 use super::finding::Severity;
-use super::moment::Moment;
+use super::moment::{Moment, kept};
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
 use super::unit::UnitName;
@@ -171,12 +171,14 @@ pub struct DisabledSpec {
     pub until_ms: i64,
 }
 
-/// A unit's file is switched off, as it was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchedOff {
-    pub since: Moment,
-    pub until: Moment,
-    pub reason: String,
+kept! {
+    /// A unit's file is switched off, as it was told.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SwitchedOff {
+        pub since: Moment,
+        pub until: Moment,
+        pub reason: String,
+    }
 }
 
 /// `steadfast.toml`, complete with defaults.

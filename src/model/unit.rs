@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::moment::Moment;
+use super::moment::{Moment, timeless};
+
+timeless!(UnitName);
 
 /// A unit's full name, such as `horizon.service`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,6 +83,18 @@ pub enum ActiveState {
 }
 
 impl ActiveState {
+    /// The unit runs: it can be asked, and has processes.
+    #[must_use]
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Active | Self::Reloading)
+    }
+
+    /// Nothing of it runs, and nothing is about to.
+    #[must_use]
+    pub fn is_down(self) -> bool {
+        matches!(self, Self::Inactive | Self::Failed)
+    }
+
     /// systemd's word for it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -4,24 +4,112 @@
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
 use crate::model::unit::{JobKind, ManagerState, UnitReading};
 
-/// Whether the answer depends on whether a package manager is at work.
-#[must_use]
-pub fn asks_for_packages(evidence: &Evidence) -> bool {
-    let theirs = evidence.job.is_some() || evidence.by_stop_job || evidence.missed;
-    let by_itself = evidence.what != What::Stopped && evidence.restarted_itself;
-    let manager = evidence.manager.is_some_and(|manager| manager != ManagerState::Stopping);
-    theirs && manager && !evidence.ours && !by_itself && !crashed(evidence)
-}
-
-/// The cause, and one clause that says how it is known. `packages`: the package manager that is at work.
-#[must_use]
-pub fn attribute(evidence: &Evidence, packages: Option<&str>) -> (Cause, String) {
-    if evidence.missed {
-        return missed(packages);
+impl Evidence {
+    /// Whether the answer depends on whether a package manager is at work.
+    #[must_use]
+    pub fn asks_for_packages(&self) -> bool {
+        let theirs = self.job.is_some() || self.by_stop_job || self.missed;
+        let by_itself = self.what != What::Stopped && self.restarted_itself;
+        let manager = self.manager.is_some_and(|manager| manager != ManagerState::Stopping);
+        theirs && manager && !self.ours && !by_itself && !self.crashed()
     }
-    match evidence.what {
-        What::Stopped => stopped(evidence, packages),
-        What::Started | What::Restarted => started(evidence, packages),
+
+    /// The cause, and one clause that says how it is known. `packages`: the package manager that is at work.
+    #[must_use]
+    pub fn attribute(&self, packages: Option<&str>) -> (Cause, String) {
+        if self.missed {
+            return missed(packages);
+        }
+        match self.what {
+            What::Stopped => self.stopped(packages),
+            What::Started | What::Restarted => self.started(packages),
+        }
+    }
+
+    fn stopped(&self, packages: Option<&str>) -> (Cause, String) {
+        if self.manager == Some(ManagerState::Stopping) && !self.crashed() {
+            return (Cause::Shutdown, "the host shuts down".to_owned());
+        }
+        if self.by_stop_job {
+            return self.by_job(packages, "stop");
+        }
+        let after = &self.after;
+        if after.result != "success" {
+            let flip = self.flip().map_or(String::new(), |flip| format!(", {flip}"));
+            let given_up = if self.given_up { "systemd restarts it no more (start limit): " } else { "" };
+            return (Cause::Crash, format!("{given_up}{}{flip}", failure(after)));
+        }
+        if let Some(job) = self.job.filter(|job| job.kind != JobKind::Other) {
+            let why = format!("job {} ended and left it down with result success", job.id);
+            return (Cause::Unknown, format!("{why}: a condition of its unit file may not be met"));
+        }
+        match after.exit.as_deref() {
+            Some(exit) if exit.starts_with("signal") => {
+                let why = "without a job: who sent the signal cannot be told";
+                (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
+            }
+            Some(exit) => (Cause::Exit, format!("its main process ended by itself with {exit}")),
+            None => (Cause::Unknown, "it went down without a job, and nothing says how it ended".to_owned()),
+        }
+    }
+
+    fn started(&self, packages: Option<&str>) -> (Cause, String) {
+        let after = &self.after;
+        if self.restarted_itself {
+            let why = format!("systemd restarted it by itself (Restart=, NRestarts={})", after.n_restarts);
+            return (Cause::Systemd, why);
+        }
+        let word = if self.what == What::Restarted { "restart" } else { "start" };
+        if self.ours {
+            return (Cause::Ours, format!("Steadfast ordered the {word}"));
+        }
+        if self.manager == Some(ManagerState::Starting) {
+            return (Cause::Boot, "boot started it".to_owned());
+        }
+        if self.job.is_none() {
+            return (Cause::Unknown, format!("no job of its {word} was seen"));
+        }
+        self.by_job(packages, word)
+    }
+
+    /// A job that was queued by somebody: us, a package manager, another unit's fate, a deploy, a person or a script.
+    fn by_job(&self, packages: Option<&str>, word: &str) -> (Cause, String) {
+        let job = self.job.map_or(String::new(), |job| format!(" {}", job.id));
+        if self.ours {
+            return (Cause::Ours, format!("{word} job{job} was ours"));
+        }
+        let pulled = self.pull.as_ref().map(|pull| along(pull, self.pull_is_ours));
+        if let Some(who) = packages {
+            let along = pulled.map_or(String::new(), |(_, along)| format!("; {along}"));
+            return (Cause::PackageManager, format!("{word} job{job} came while {who} was at work{along}"));
+        }
+        if let Some((cause, along)) = pulled {
+            return (cause, format!("{word} job{job}: {along}"));
+        }
+        if let Some(flip) = self.flip() {
+            return (Cause::Deploy, format!("{word} job{job} was not ours and came {flip}"));
+        }
+        let triggers: Vec<&str> = self.triggers.iter().map(|unit| unit.as_str()).collect();
+        if self.what == What::Started && !triggers.is_empty() {
+            let triggers = triggers.join(", ");
+            let why = format!("{word} job{job} was not ours; it cannot be told from one of {triggers}");
+            return (Cause::Unknown, why);
+        }
+        (Cause::Operator, format!("{word} job{job} was not ours: a person or a script"))
+    }
+
+    /// It failed, whatever job was there; a stop job that ends badly is a stop all the same.
+    fn crashed(&self) -> bool {
+        self.what == What::Stopped
+            && !self.by_stop_job
+            && !self.missed
+            && self.after.result != "success"
+    }
+
+    /// `3 s after /srv/app/current was switched`.
+    fn flip(&self) -> Option<String> {
+        let (link, ago) = self.flip.as_ref()?;
+        Some(format!("{} s after {link} was switched", ago.as_secs()))
     }
 }
 
@@ -35,78 +123,6 @@ fn missed(packages: Option<&str>) -> (Cause, String) {
     }
 }
 
-fn stopped(evidence: &Evidence, packages: Option<&str>) -> (Cause, String) {
-    if evidence.manager == Some(ManagerState::Stopping) && !crashed(evidence) {
-        return (Cause::Shutdown, "the host shuts down".to_owned());
-    }
-    if evidence.by_stop_job {
-        return by_job(evidence, packages, "stop");
-    }
-    let after = &evidence.after;
-    if after.result != "success" {
-        let flip = flip(evidence).map_or(String::new(), |flip| format!(", {flip}"));
-        let given_up = if evidence.given_up { "systemd restarts it no more (start limit): " } else { "" };
-        return (Cause::Crash, format!("{given_up}{}{flip}", failure(after)));
-    }
-    if let Some(job) = evidence.job.filter(|job| job.kind != JobKind::Other) {
-        let why = format!("job {} ended and left it down with result success", job.id);
-        return (Cause::Unknown, format!("{why}: a condition of its unit file may not be met"));
-    }
-    match after.exit.as_deref() {
-        Some(exit) if exit.starts_with("signal") => {
-            let why = "without a job: who sent the signal cannot be told";
-            (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
-        }
-        Some(exit) => (Cause::Exit, format!("its main process ended by itself with {exit}")),
-        None => (Cause::Unknown, "it went down without a job, and nothing says how it ended".to_owned()),
-    }
-}
-
-fn started(evidence: &Evidence, packages: Option<&str>) -> (Cause, String) {
-    let after = &evidence.after;
-    if evidence.restarted_itself {
-        let why = format!("systemd restarted it by itself (Restart=, NRestarts={})", after.n_restarts);
-        return (Cause::Systemd, why);
-    }
-    let word = if evidence.what == What::Restarted { "restart" } else { "start" };
-    if evidence.ours {
-        return (Cause::Ours, format!("Steadfast ordered the {word}"));
-    }
-    if evidence.manager == Some(ManagerState::Starting) {
-        return (Cause::Boot, "boot started it".to_owned());
-    }
-    if evidence.job.is_none() {
-        return (Cause::Unknown, format!("no job of its {word} was seen"));
-    }
-    by_job(evidence, packages, word)
-}
-
-/// A job that was queued by somebody: us, a package manager, another unit's fate, a deploy, a person or a script.
-fn by_job(evidence: &Evidence, packages: Option<&str>, word: &str) -> (Cause, String) {
-    let job = evidence.job.map_or(String::new(), |job| format!(" {}", job.id));
-    if evidence.ours {
-        return (Cause::Ours, format!("{word} job{job} was ours"));
-    }
-    let pulled = evidence.pull.as_ref().map(|pull| along(pull, evidence.pull_is_ours));
-    if let Some(who) = packages {
-        let along = pulled.map_or(String::new(), |(_, along)| format!("; {along}"));
-        return (Cause::PackageManager, format!("{word} job{job} came while {who} was at work{along}"));
-    }
-    if let Some((cause, along)) = pulled {
-        return (cause, format!("{word} job{job}: {along}"));
-    }
-    if let Some(flip) = flip(evidence) {
-        return (Cause::Deploy, format!("{word} job{job} was not ours and came {flip}"));
-    }
-    let triggers: Vec<&str> = evidence.triggers.iter().map(|unit| unit.as_str()).collect();
-    if evidence.what == What::Started && !triggers.is_empty() {
-        let triggers = triggers.join(", ");
-        let why = format!("{word} job{job} was not ours; it cannot be told from one of {triggers}");
-        return (Cause::Unknown, why);
-    }
-    (Cause::Operator, format!("{word} job{job} was not ours: a person or a script"))
-}
-
 fn along(pull: &Pull, ours: bool) -> (Cause, String) {
     let unit = &pull.unit;
     let text = match pull.how {
@@ -116,20 +132,6 @@ fn along(pull: &Pull, ours: bool) -> (Cause, String) {
         Tie::Conflict => format!("it conflicts with {unit}, which was started (Conflicts=)"),
     };
     (Cause::Dependency(unit.clone()), text)
-}
-
-/// It failed, whatever job was there; a stop job that ends badly is a stop all the same.
-fn crashed(evidence: &Evidence) -> bool {
-    evidence.what == What::Stopped
-        && !evidence.by_stop_job
-        && !evidence.missed
-        && evidence.after.result != "success"
-}
-
-/// `3 s after /srv/app/current was switched`.
-fn flip(evidence: &Evidence) -> Option<String> {
-    let (link, ago) = evidence.flip.as_ref()?;
-    Some(format!("{} s after {link} was switched", ago.as_secs()))
 }
 
 /// systemd's `Result=` in words, with how the main process ended.

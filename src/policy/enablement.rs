@@ -5,7 +5,7 @@ mod verdict;
 pub use verdict::boot_verdict;
 
 use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction};
-use crate::model::finding::{Code, Severity};
+use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName};
 use crate::policy::judgement::{Judgement, finding, proven};
@@ -16,7 +16,7 @@ pub enum Opinion {
     /// All is well: a short word and a sentence.
     Good(&'static str, String),
     /// It cannot be told: a short word and a sentence.
-    Unknown(&'static str, String),
+    Unknown(Why, &'static str, String),
     /// These are wrong, the most important first.
     Bad(Problem, Vec<Problem>),
 }
@@ -38,7 +38,7 @@ impl Opinion {
         };
         match self {
             Self::Good(word, message) => Judgement::good(word, message),
-            Self::Unknown(word, message) => Judgement::unknown(word, message),
+            Self::Unknown(why, word, message) => Judgement::unknown(why, word, message),
             Self::Bad(first, more) => {
                 more.into_iter().fold(Judgement::bad(found(first)), |judged, next| judged.and(found(next)))
             }
@@ -73,10 +73,10 @@ pub fn enabled(
             format!("{unit} is {}", masked(state)),
             Some(format!("{systemctl} unmask {}{unit}", runtime(state))),
         ),
-        UnitFileState::Bad => Opinion::Unknown("bad", format!("the unit file of {unit} cannot be used")),
-        UnitFileState::NotFound => Opinion::Unknown("not-found", format!("{unit} has no unit file")),
+        UnitFileState::Bad => Opinion::Unknown(Why::CannotTell, "bad", format!("the unit file of {unit} cannot be used")),
+        UnitFileState::NotFound => Opinion::Unknown(Why::CannotTell, "not-found", format!("{unit} has no unit file")),
         UnitFileState::Unknown(why) => {
-            Opinion::Unknown("unread", format!("cannot tell whether {unit} is enabled: {why}"))
+            Opinion::Unknown(Why::CannotTell, "unread", format!("cannot tell whether {unit} is enabled: {why}"))
         }
         UnitFileState::Transient => {
             let message = format!("{unit} was made at run time: there is no unit file to enable");
@@ -113,7 +113,7 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
     match verdict {
         None => {
             let message = format!("{unit} is {state}; whether boot starts it was not computed yet");
-            Some(Opinion::Unknown("unread", message))
+            Some(Opinion::Unknown(Why::NotRead, "unread", message))
         }
         Some(BootVerdict::Starts) => {
             let message = format!("{unit} is {state}, but boot starts it: another unit wants it");
@@ -169,7 +169,9 @@ pub fn boot(
             Opinion::Good("armed", format!("boot starts {by}, which starts {unit}"))
         }
         (None, BootVerdict::Unknown { why }) => {
-            Opinion::Unknown("unpredictable", format!("whether boot starts {unit} cannot be told: {why}"))
+            // An engine that fails says nothing; one that finds a condition or a cycle says that both may happen.
+            let kind = if reading.failure.is_some() { Why::CannotTell } else { Why::Open };
+            Opinion::Unknown(kind, "unpredictable", format!("whether boot starts {unit} cannot be told: {why}"))
         }
         (None, BootVerdict::Starts | BootVerdict::Unreachable { .. }) => {
             Opinion::Good("starts", format!("boot starts {unit}"))
@@ -233,19 +235,21 @@ fn systemctl(user_instance: bool) -> &'static str {
     if user_instance { "systemctl --user" } else { "systemctl" }
 }
 
-/// Compares a prediction, made in an earlier boot, with what this boot did: a sentence when it was wrong.
-///
-/// Only a unit that was to start and did not counts: one that runs although it was not to start may have been asked for.
-#[must_use]
-pub fn compare(prediction: &Prediction, started_in_this_boot: bool) -> Option<String> {
-    match &prediction.verdict {
-        BootVerdict::Starts if !started_in_this_boot => {
-            Some("it was predicted to start at this boot, and did not".to_owned())
+impl Prediction {
+    /// Compares the prediction, made in an earlier boot, with what this boot did: a sentence when it was wrong.
+    ///
+    /// Only a unit that was to start and did not counts: one that runs although it was not to start may have been asked for.
+    #[must_use]
+    pub fn compare(&self, started_in_this_boot: bool) -> Option<String> {
+        match &self.verdict {
+            BootVerdict::Starts if !started_in_this_boot => {
+                Some("it was predicted to start at this boot, and did not".to_owned())
+            }
+            BootVerdict::Starts
+            | BootVerdict::Armed { .. }
+            | BootVerdict::Unreachable { .. }
+            | BootVerdict::Unknown { .. } => None,
         }
-        BootVerdict::Starts
-        | BootVerdict::Armed { .. }
-        | BootVerdict::Unreachable { .. }
-        | BootVerdict::Unknown { .. } => None,
     }
 }
 

@@ -1,361 +1,418 @@
-//! Findings as they appear and go, the incident they make, and what is told of it.
+//! Incidents: a stretch of trouble from its first finding until a reading shows that it is over. What is open, which units it
+//! touches, and the close look that is awaited of each.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity};
-use crate::model::incident::{EventKind, Incident};
-use crate::model::moment::Moment;
-use crate::model::state::State;
+use crate::model::incident::{Acknowledgement, Change, EventKind, Incident};
+use crate::model::moment::{Moment, Moments};
+use crate::model::operator::Answer;
 use crate::model::unit::UnitName;
-use crate::policy::turn::Turn;
-use crate::policy::words::listed;
-use crate::policy::{changes, dependencies, drill, evidence, limits, snapshot, switched_off};
+use crate::policy::limits;
+use crate::policy::outbox::{Out, Outbox};
 
-/// Replaces a unit's findings; tells what is new and what is gone; opens and closes its incident.
-///
-/// While an order is in flight nothing counts as gone: only its proof clears a finding.
-pub fn update(state: &mut State, unit: &UnitName, found: Vec<Finding>, in_flight: bool, turn: &mut Turn) {
-    let incident = of_unit(state, unit);
-    // Its findings are shown, and nobody is told of them.
-    let off = switched_off::is_off(state, unit);
-    let Some(seen) = state.seen.units.get_mut(unit) else {
-        return;
-    };
-    let before = std::mem::take(&mut seen.findings);
-    let troubled = before.iter().any(|finding| opens(finding.code));
-    let mut now: Vec<Finding> = Vec::new();
-    for mut finding in found {
-        if now.iter().any(|known| known.code == finding.code) {
-            continue;
+/// What is known besides its finding when an incident opens.
+#[derive(Clone, Debug, Default)]
+pub struct Opening {
+    pub owner: Option<String>,
+    /// When the fault itself came about, as far as that is known.
+    pub began_at: Option<Moment>,
+    /// What changed before, most suspect first.
+    pub changes: Vec<Change>,
+    /// A drill made the trouble.
+    pub drill: bool,
+}
+
+/// How the close look at what an incident is about stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// One was taken lately, or is not worth waiting for.
+    Enough,
+    /// One is under way, and awaited until then.
+    Awaited(Moment),
+    /// One is to be asked for.
+    Missing,
+}
+
+/// All incidents that are remembered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Incidents {
+    all: BTreeMap<u64, Incident>,
+    open: BTreeSet<u64>,
+    next: u64,
+    /// Those that changed since they were last saved.
+    changed: BTreeSet<u64>,
+    /// Grows with each change.
+    revision: u64,
+    /// A close look is under way, and awaited until then.
+    capturing: BTreeMap<u64, Moment>,
+    /// Units that are not managed any more, and whose incident ends then.
+    leaving: BTreeMap<UnitName, Moment>,
+    out: Outbox,
+}
+
+impl Incidents {
+    /// Continues what was saved.
+    #[must_use]
+    pub fn resume(all: BTreeMap<u64, Incident>, next: u64) -> Self {
+        let open = all.values().filter(|known| known.resolved_at.is_none()).map(|known| known.id).collect();
+        Self { all, open, next, ..Self::default() }
+    }
+
+    pub fn out(&mut self) -> &mut Outbox {
+        &mut self.out
+    }
+
+    #[must_use]
+    pub fn all(&self) -> &BTreeMap<u64, Incident> {
+        &self.all
+    }
+
+    #[must_use]
+    pub fn get(&self, id: u64) -> Option<&Incident> {
+        self.all.get(&id)
+    }
+
+    /// An incident that is being changed.
+    pub fn get_mut(&mut self, id: u64) -> Option<&mut Incident> {
+        let known = self.all.get_mut(&id)?;
+        self.changed.insert(id);
+        self.revision = self.revision.wrapping_add(1);
+        Some(known)
+    }
+
+    fn open_mut(&mut self, id: u64) -> Option<&mut Incident> {
+        if self.open.contains(&id) { self.get_mut(id) } else { None }
+    }
+
+    /// The number that the next incident gets.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Another value means that something changed.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Those that are open, oldest first.
+    pub fn open(&self) -> impl DoubleEndedIterator<Item = &Incident> {
+        self.open.iter().filter_map(|id| self.all.get(id))
+    }
+
+    /// The open incident of this unit itself.
+    #[must_use]
+    pub fn own(&self, unit: &UnitName) -> Option<u64> {
+        self.open().rev().find(|incident| incident.unit.as_ref() == Some(unit)).map(|incident| incident.id)
+    }
+
+    /// Open incidents of other units that explain this unit's trouble.
+    pub fn explaining<'a>(&'a self, unit: &'a UnitName) -> impl Iterator<Item = u64> + 'a {
+        self.open().filter(|incident| incident.affected.contains(unit)).map(|incident| incident.id)
+    }
+
+    /// The open incident of a unit: its own, or that of what explains its trouble.
+    #[must_use]
+    pub fn of_unit(&self, unit: &UnitName, troubled: bool) -> Option<u64> {
+        self.own(unit).or_else(|| self.explaining(unit).next().filter(|_| troubled))
+    }
+
+    /// Opens the incident of a unit, unless one is open. Returns its number.
+    pub fn open_of_unit(
+        &mut self,
+        unit: &UnitName,
+        cause: &Finding,
+        opening: Opening,
+        now: Moment,
+    ) -> Option<u64> {
+        if self.own(unit).is_some() {
+            return None;
         }
-        if let Some(known) = before.iter().find(|known| known.code == finding.code) {
-            finding.since = known.since;
+        let mut incident = Incident::new(0, Some(unit.clone()), cause, now);
+        if opening.drill {
+            incident.drill = true;
+            incident.summary = format!("DRILL: {}", incident.summary);
         }
-        now.push(finding);
+        incident.owner = opening.owner;
+        incident.began_at = opening.began_at;
+        incident.changes = opening.changes;
+        Some(self.add(incident))
     }
-    let missing = |known: &&Finding| !now.iter().any(|finding| finding.code == known.code);
-    let gone: Vec<Finding> = before.iter().filter(missing).cloned().collect();
-    if in_flight {
-        now.extend(gone.iter().cloned());
+
+    /// Opens an incident of the host.
+    pub fn open_of_host(&mut self, cause: &Finding, changes: Vec<Change>, now: Moment) -> u64 {
+        // What keeps us from saving anything is an incident only when it is over.
+        let incident = Incident::new(0, None, cause, cause.since.min(now));
+        self.add(Incident { changes, ..incident })
     }
-    now.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.code.cmp(&b.code)));
-    let new: Vec<Finding> = now
-        .iter()
-        .filter(|finding| !before.iter().any(|known| known.code == finding.code))
-        .cloned()
-        .collect();
-    seen.findings.clone_from(&now);
-    if off {
-        return;
-    }
-    worsen(state, unit, &now, turn);
-    if let Some(cause) = now.iter().find(|finding| opens(finding.code))
-        && !join(state, unit, &now, troubled, turn)
-    {
-        open(state, unit, cause, turn);
-    }
-    for finding in new {
-        turn.record(state, Some(unit), EventKind::Found, Some(finding.code), finding.message);
-    }
-    if !in_flight {
-        for finding in gone {
-            let message = format!("{unit}: {} is over", finding.code.as_str());
-            turn.record_of(state, incident, Some(unit), EventKind::Cleared, Some(finding.code), message);
+
+    /// A new incident; the oldest that is over goes beyond the limit.
+    fn add(&mut self, incident: Incident) -> u64 {
+        let id = self.next.max(1);
+        self.next = id.saturating_add(1);
+        self.all.insert(id, Incident { id, ..incident });
+        self.open.insert(id);
+        self.changed.insert(id);
+        self.revision = self.revision.wrapping_add(1);
+        while self.all.len() > limits::INCIDENTS {
+            let told = |incident: &&Incident| incident.told.values().all(|told| told.resolved || !told.tried);
+            let full = self.all.len() > limits::INCIDENTS.saturating_mul(2);
+            // One whose end somebody has still to hear of goes last.
+            let mut over = self.all.values().filter(|incident| incident.resolved_at.is_some());
+            let oldest = over.find(|incident| full || told(incident)).map(|incident| incident.id);
+            let Some(oldest) = oldest else {
+                break;
+            };
+            self.all.remove(&oldest);
+            self.changed.insert(oldest);
         }
-        if calm(state, unit) {
-            settle(state, unit, turn);
+        id
+    }
+
+    /// A unit's trouble is explained by that of another one: it belongs to the other one's incident.
+    ///
+    /// `known`: its trouble was found before. Says whether no incident of its own is to be opened.
+    pub fn join(&mut self, unit: &UnitName, cause: Option<UnitName>, known: bool, now: Moment) -> Option<u64> {
+        let Some(cause) = cause else {
+            // What it left behind is part of it.
+            return self.explaining(unit).next().filter(|_| known && self.own(unit).is_none());
+        };
+        let id = self.own(&cause)?;
+        let began = self.all.get(&id).map_or(now, |incident| incident.opened_at);
+        if let Some(before) = self.own(unit) {
+            let opened_at = self.all.get(&before).map_or(now, |incident| incident.opened_at);
+            if opened_at.plus(limits::REATTRIBUTION) < began {
+                return Some(before);
+            }
+            self.end(before, now);
+            if let Some(incident) = self.get_mut(before) {
+                incident.part_of = Some(id);
+            }
+            let message = format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
+            self.out.note(EventKind::Decided, Some(Code::DependencyDown), message);
         }
-    }
-}
-
-/// Some findings are worth telling, and no trouble by themselves.
-fn opens(code: Code) -> bool {
-    !matches!(
-        code,
-        Code::UnitFileOutdated
-            | Code::BinaryOutdated
-            | Code::ProbeUnknown
-            | Code::UnitStoppedByOperator
-            | Code::BootMismatch
-    )
-}
-
-/// The open incident of a unit: its own, or that of what explains its trouble.
-#[must_use]
-pub fn of_unit(state: &State, unit: &UnitName) -> Option<u64> {
-    let troubled = || state.seen.units.get(unit).is_some_and(|seen| !seen.findings.is_empty());
-    own(state, unit).or_else(|| explaining(state, unit).next().filter(|_| troubled()))
-}
-
-/// Open incidents that affect this unit.
-fn explaining<'a>(state: &'a State, unit: &'a UnitName) -> impl Iterator<Item = u64> + 'a {
-    let open = state.durable.incidents.values().filter(|incident| incident.resolved_at.is_none());
-    open.filter(|incident| incident.affected.contains(unit)).map(|incident| incident.id)
-}
-
-fn calm(state: &State, unit: &UnitName) -> bool {
-    let Some(seen) = state.seen.units.get(unit).filter(|_| !switched_off::is_off(state, unit)) else {
-        return true;
-    };
-    // What was not read or answered yet says nothing: after our own start, or a sleep, the trouble may still be there.
-    let read = seen.spec.is_dependency() || seen.reading.is_some();
-    let waits = seen.conditions.values().any(|known| known.reason == "waiting");
-    read && !waits && !seen.findings.iter().any(|finding| opens(finding.code))
-}
-
-/// The unit is well: its incident is over once all that it affected are well, too; and so are those that affected it.
-fn settle(state: &mut State, unit: &UnitName, turn: &mut Turn) {
-    let over: Vec<u64> = own(state, unit).into_iter().chain(explaining(state, unit)).collect();
-    for id in over {
-        let well = state.durable.incidents.get(&id).is_some_and(|incident| {
-            incident.unit.iter().chain(&incident.affected).all(|unit| calm(state, unit))
-        });
-        if well {
-            resolve(state, id, turn);
-        }
-    }
-}
-
-/// It is over. What took long has its post-mortem drafted.
-pub fn resolve(state: &mut State, id: u64, turn: &mut Turn) {
-    let Some(incident) = state.durable.incidents.get_mut(&id) else {
-        return;
-    };
-    turn.news = true;
-    incident.resolved_at = Some(turn.now);
-    let (unit, took) = (incident.unit.clone(), turn.now.since(incident.opened_at));
-    // What nobody watched has no course that could be told.
-    if took >= state.seen.settings.postmortem_after && incident.gaps.is_empty() {
-        turn.act(Action::DraftPostmortem { incident: id });
-    }
-    // While nothing can be saved it is over anew with each turn.
-    if state.seen.save_failure.is_none() {
-        let message = format!("incident {id} is over, after {} s", took.as_secs());
-        turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
-    }
-}
-
-/// The draft of a post-mortem is there, or could not be written.
-pub fn drafted(state: &mut State, id: u64, file: Result<String, String>, turn: &mut Turn) {
-    let message = match file {
-        Ok(file) => format!("a post-mortem is drafted: {file}"),
-        Err(why) => format!("cannot draft a post-mortem: {why}"),
-    };
-    let unit = state.durable.incidents.get(&id).and_then(|incident| incident.unit.clone());
-    turn.record_of(state, Some(id), unit.as_ref(), EventKind::Notice, None, message);
-}
-
-/// What is worse than what opened it is what people are told.
-fn worsen(state: &mut State, unit: &UnitName, findings: &[Finding], turn: &mut Turn) {
-    let worst = findings.iter().filter(|finding| opens(finding.code)).map(|finding| finding.severity).max();
-    if let Some(worst) = worst
-        && let Some(id) = own(state, unit)
-        && let Some(incident) = state.durable.incidents.get_mut(&id)
-    {
-        raise(incident, worst, turn);
-    }
-}
-
-fn raise(incident: &mut Incident, severity: Severity, turn: &mut Turn) {
-    turn.news |= severity > incident.severity;
-    incident.severity = incident.severity.max(severity);
-}
-
-/// The open incident of this unit itself.
-#[must_use]
-pub fn own(state: &State, unit: &UnitName) -> Option<u64> {
-    let mut open = state.durable.incidents.values().rev().filter(|incident| incident.resolved_at.is_none());
-    open.find(|incident| incident.unit.as_ref() == Some(unit)).map(|incident| incident.id)
-}
-
-/// A trouble that is explained belongs to the incident of its cause, even where it was seen shortly before.
-///
-/// `troubled`: it was in trouble before; else what is found now is news.
-fn join(state: &mut State, unit: &UnitName, findings: &[Finding], troubled: bool, turn: &mut Turn) -> bool {
-    let explained = |finding: &Finding| !opens(finding.code) || dependencies::explains(finding.code);
-    if !findings.iter().all(|finding| finding.code == Code::DependencyDown || explained(finding)) {
-        return false;
-    }
-    let Some((cause, _)) = dependencies::cause(state, unit) else {
-        // What it left behind is part of it.
-        return troubled && own(state, unit).is_none() && explaining(state, unit).next().is_some();
-    };
-    let Some(id) = own(state, &cause) else {
-        return false;
-    };
-    let began = state.durable.incidents.get(&id).map_or(turn.now, |incident| incident.opened_at);
-    if let Some(before) = own(state, unit)
-        && let Some(incident) = state.durable.incidents.get_mut(&before)
-    {
-        if incident.opened_at.plus(limits::REATTRIBUTION) < began {
-            return true;
-        }
-        turn.news = true;
-        incident.resolved_at = Some(turn.now);
-        incident.part_of = Some(id);
-        let message = format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
-        turn.record(state, Some(unit), EventKind::Decided, Some(Code::DependencyDown), message);
-    }
-    let worst = findings.iter().map(|finding| finding.severity).max();
-    if let Some(incident) = state.durable.incidents.get_mut(&id) {
-        if !incident.affected.contains(unit) {
+        if let Some(incident) = self.get_mut(id)
+            && !incident.affected.contains(unit)
+        {
             incident.affected.push(unit.clone());
         }
-        // Whoever is to know of this unit is to know of what explains its trouble.
-        raise(incident, worst.unwrap_or(incident.severity), turn);
+        Some(id)
     }
-    true
-}
 
-fn open(state: &mut State, unit: &UnitName, cause: &Finding, turn: &mut Turn) {
-    if own(state, unit).is_some() {
-        return;
-    }
-    let began_at = began(state, unit, cause);
-    let by_drill = drill::makes(state, unit, cause.code);
-    let id = add(state, Some(unit), cause, began_at, turn);
-    if by_drill {
-        drill::detected(state, unit, id, turn.now);
-    }
-    spare(state, unit, id, turn);
-    evidence::wish(state, id, turn);
-}
-
-/// Says who requires the unit: what its trouble explains of them is not acted on.
-fn spare(state: &mut State, unit: &UnitName, incident: u64, turn: &mut Turn) {
-    let dependents = dependencies::dependents(state, unit);
-    let verb = if dependents.len() == 1 { "requires" } else { "require" };
-    if !dependents.is_empty() {
-        let names: Vec<&str> = dependents.iter().map(UnitName::as_str).collect();
-        let message = format!(
-            "{} {verb} {unit}: observed meanwhile, and not restarted for what this explains",
-            listed(&names, limits::DEPENDENTS_NAMED)
-        );
-        turn.record_of(state, Some(incident), Some(unit), EventKind::Decided, None, message);
-    }
-}
-
-/// A new incident; the oldest that is over goes beyond the limit.
-fn add(
-    state: &mut State,
-    unit: Option<&UnitName>,
-    cause: &Finding,
-    began_at: Option<Moment>,
-    turn: &mut Turn,
-) -> u64 {
-    turn.news = true;
-    let id = state.durable.meta.next_id.max(1);
-    state.durable.meta.next_id = id.saturating_add(1);
-    // What keeps us from saving anything is an incident only when it is over.
-    let opened_at = if unit.is_none() { cause.since.min(turn.now) } else { turn.now };
-    let mut incident = Incident::new(id, unit.cloned(), cause, opened_at);
-    let seen = unit.and_then(|unit| state.seen.units.get(unit));
-    incident.owner = seen.and_then(|seen| seen.spec.owner.clone());
-    incident.began_at = began_at;
-    incident.changes = changes::before(state, unit, turn.now);
-    state.durable.incidents.insert(id, incident);
-    while state.durable.incidents.len() > limits::INCIDENTS {
-        let closed = |incident: &&Incident| incident.resolved_at.is_some();
-        let told = |incident: &&Incident| incident.told.values().all(|told| told.resolved || !told.tried);
-        let full = state.durable.incidents.len() > limits::INCIDENTS.saturating_mul(2);
-        // One whose end somebody has still to hear of goes last.
-        let mut known = state.durable.incidents.values().filter(closed);
-        let oldest = known.find(|incident| full || told(incident)).map(|incident| incident.id);
-        let Some(oldest) = oldest else {
-            break;
-        };
-        state.durable.incidents.remove(&oldest);
-    }
-    id
-}
-
-/// When the fault itself came about, as far as systemd or a link tells. What began before anybody looked says nothing of how
-/// soon it was found.
-fn began(state: &State, unit: &UnitName, cause: &Finding) -> Option<Moment> {
-    let seen = state.seen.units.get(unit)?;
-    let reading = seen.reading.as_ref();
-    let at = if matches!(cause.code, Code::UnitInactive | Code::UnitFailed) {
-        reading.and_then(|reading| reading.inactive_since)
-    } else if matches!(cause.code, Code::ReleaseOutdated | Code::WorkersOnlyRestart) {
-        seen.fate.flip.as_ref().map(|(_, switched_at)| *switched_at)
-    } else {
-        None
-    };
-    at.filter(|at| *at <= cause.since && *at >= seen.managed_since)
-}
-
-/// The host's own findings: each is an incident as long as it is there.
-pub fn update_host(state: &mut State, turn: &mut Turn) {
-    if !state.seen.configured || state.seen.manager.is_none() {
-        return;
-    }
-    let findings = snapshot::host_findings(state, turn.now);
-    let codes: Vec<Code> = findings.iter().map(|found| found.code).collect();
-    if state.seen.host_codes.as_ref() == Some(&codes) {
-        return;
-    }
-    state.seen.host_found.extend(&codes);
-    let open = |incident: &&Incident| {
-        incident.unit.is_none() && incident.resolved_at.is_none() && incident.gaps.is_empty()
-    };
-    let gone: Vec<(u64, bool)> = state
-        .durable
-        .incidents
-        .values()
-        .filter(open)
-        .filter_map(|incident| {
-            let gone = !codes.contains(&incident.cause);
-            gone.then(|| (incident.id, awaited(state, incident, turn.now)))
-        })
-        .collect();
-    let waits = gone.iter().any(|(_, awaited)| *awaited);
-    state.seen.host_codes = (!waits).then_some(codes);
-    for (id, _) in gone.into_iter().filter(|(_, awaited)| !awaited) {
-        resolve(state, id, turn);
-    }
-    for cause in &findings {
-        let known =
-            state.durable.incidents.values().filter(open).any(|incident| incident.cause == cause.code);
-        if !known {
-            add(state, None, cause, None, turn);
+    /// Its trouble is worse than what opened it.
+    pub fn raise(&mut self, id: u64, severity: Severity) {
+        if self.all.get(&id).is_some_and(|known| known.severity < severity)
+            && let Some(incident) = self.get_mut(id)
+        {
+            incident.severity = severity;
         }
     }
-}
 
-/// Open incidents of what nobody watches.
-pub fn of_gaps(state: &State) -> impl Iterator<Item = &Incident> {
-    let open = state.durable.incidents.values().filter(|incident| incident.resolved_at.is_none());
-    open.filter(|incident| !incident.gaps.is_empty())
-}
-
-/// One incident of these gaps.
-pub fn open_gaps(state: &mut State, cause: &Finding, gaps: Vec<String>, turn: &mut Turn) -> u64 {
-    let id = add(state, None, cause, None, turn);
-    if let Some(incident) = state.durable.incidents.get_mut(&id) {
-        incident.gaps = gaps;
+    fn end(&mut self, id: u64, now: Moment) {
+        self.capturing.remove(&id);
+        if let Some(incident) = self.get_mut(id) {
+            incident.resolved_at = Some(now);
+        }
+        self.open.remove(&id);
     }
-    id
-}
 
-/// What was wrong in our earlier life has time to be found again; once it was, it is over when it is gone.
-fn awaited(state: &State, incident: &Incident, now: Moment) -> bool {
-    let started_at = state.seen.started_at;
-    incident.opened_at < started_at
-        && now < started_at.plus(limits::HOST_FOUND_AGAIN)
-        && !state.seen.host_found.contains(&incident.cause)
-}
+    /// It is over. What took long has its post-mortem drafted. `saving`: its end can be saved.
+    pub fn resolve(&mut self, id: u64, draft: bool, saving: bool, now: Moment) {
+        let Some(incident) = self.all.get(&id) else {
+            return;
+        };
+        let took = now.since(incident.opened_at);
+        // What nobody watched has no course that could be described.
+        if draft && incident.gaps.is_empty() {
+            self.out.act(Action::DraftPostmortem { incident: id });
+        }
+        self.end(id, now);
+        // While nothing can be saved it is over anew with each turn.
+        if saving {
+            let message = format!("incident {id} is over, after {} s", took.as_secs());
+            self.out.file(Some(id), EventKind::Notice, message);
+        }
+    }
 
-/// The drill that made it is over: what is still found is no drill, and opens another one.
-pub fn close_drill(state: &mut State, id: u64, turn: &mut Turn) {
-    let open = state.durable.incidents.get_mut(&id).filter(|incident| incident.resolved_at.is_none());
-    if let Some(incident) = open {
-        turn.news = true;
-        incident.resolved_at = Some(turn.now);
+    /// The drill that made it is over: what is still found is no drill, and opens another one.
+    pub fn end_drill(&mut self, id: u64, now: Moment) {
+        if self.open.contains(&id) {
+            self.end(id, now);
+        }
+    }
+
+    /// A unit is not managed any more. Its incident ends soon, unless it is managed again by then.
+    pub fn leave(&mut self, unit: &UnitName, now: Moment) {
+        if self.own(unit).is_some() {
+            self.leaving.insert(unit.clone(), now.plus(limits::LEAVING));
+        }
+    }
+
+    /// A unit is managed (again).
+    pub fn stay(&mut self, unit: &UnitName) {
+        self.leaving.remove(unit);
+    }
+
+    /// Incidents of units that were not managed again in time.
+    pub fn left(&mut self, now: Moment) -> Vec<u64> {
+        let left: Vec<UnitName> =
+            self.leaving.iter().filter(|(_, at)| **at <= now).map(|(unit, _)| unit.clone()).collect();
+        for unit in &left {
+            self.leaving.remove(unit);
+        }
+        left.iter().filter_map(|unit| self.own(unit)).collect()
+    }
+
+    /// When one of them is over.
+    #[must_use]
+    pub fn due(&self) -> Option<Moment> {
+        self.leaving.values().copied().min()
+    }
+
+    /// A decision or an action was written into its history.
+    pub fn decided(&mut self, id: u64, kind: EventKind, now: Moment) {
+        let acted = kind == EventKind::Acted;
+        let Some(known) = self.all.get(&id).filter(|_| acted || kind == EventKind::Decided) else {
+            return;
+        };
+        let (decided_at, acted_at) = (known.decided_at, known.acted_at);
+        if (decided_at.is_none() || (acted && acted_at.is_none()))
+            && let Some(incident) = self.get_mut(id)
+        {
+            incident.decided_at = decided_at.or(Some(now));
+            incident.acted_at = acted_at.or(acted.then_some(now));
+        }
+    }
+
+    /// Somebody knows of it.
+    pub fn acknowledge(&mut self, id: u64, who: String, now: Moment) -> Answer {
+        let Some(incident) = self.all.get(&id) else {
+            return Answer::NoIncident;
+        };
+        if incident.resolved_at.is_some() {
+            return Answer::Refused { message: format!("incident {id} is over") };
+        }
+        let message = format!("{who} knows of incident {id}: it is not repeated, and told to nobody else");
+        if let Some(incident) = self.open_mut(id) {
+            incident.acknowledged.get_or_insert(Acknowledgement { at: now, who });
+        }
+        self.out.file(Some(id), EventKind::Told, message.clone());
+        Answer::Done { message, steps: Vec::new() }
+    }
+
+    /// A close look is to be taken, unless one is under way.
+    pub fn wish_look(&mut self, id: u64) {
+        self.out.push(Out::Capture(id));
+    }
+
+    /// A close look begins. Says whether none was under way.
+    pub fn begin_look(&mut self, id: u64, now: Moment) -> bool {
+        let begins = self.all.contains_key(&id) && !self.capturing.get(&id).is_some_and(|until| *until > now);
+        if begins {
+            self.capturing.insert(id, now.plus(limits::EVIDENCE));
+        }
+        begins
+    }
+
+    /// The look that was begun is not taken: what asked for it could not be saved.
+    pub fn cancel_look(&mut self, id: u64) {
+        self.capturing.remove(&id);
+    }
+
+    /// Before a restart ends what there is to see: how the close look at this unit stands.
+    #[must_use]
+    pub fn look_at(&self, unit: &UnitName, now: Moment) -> (Look, Option<u64>) {
+        // What is explained by another unit is looked at there.
+        let Some(id) = self.own(unit) else {
+            return (Look::Enough, None);
+        };
+        let captured = self.all.get(&id).and_then(|incident| incident.captured_at);
+        if captured.is_some_and(|at| now.since(at) < limits::EVIDENCE_FRESH) {
+            return (Look::Enough, Some(id));
+        }
+        let look = match self.capturing.get(&id).copied() {
+            Some(until) if until > now => Look::Awaited(until),
+            // It did not come in time: what there was to see is not worth waiting for.
+            Some(_) => Look::Enough,
+            None => Look::Missing,
+        };
+        (look, Some(id))
+    }
+
+    /// The look is over.
+    pub fn captured(&mut self, id: u64, file: Result<String, String>, read: Vec<Change>, now: Moment) {
+        self.capturing.remove(&id);
+        let Some(known) = self.get_mut(id) else {
+            return;
+        };
+        let first = known.captured_at.is_none();
+        known.captured_at = Some(now);
+        let message = match file {
+            Ok(file) => {
+                known.evidence_file = Some(file.clone());
+                format!("what is to be seen of it is written to {file}")
+            }
+            Err(why) => format!("cannot write down what is to be seen of it: {why}"),
+        };
+        if first {
+            known.add_changes(read);
+        }
+        self.out.file(Some(id), EventKind::Notice, message);
+    }
+
+    /// The draft of a post-mortem is there, or could not be written.
+    pub fn drafted(&mut self, id: u64, file: Result<String, String>) {
+        let message = match file {
+            Ok(file) => format!("a post-mortem is drafted: {file}"),
+            Err(why) => format!("cannot draft a post-mortem: {why}"),
+        };
+        self.out.file(Some(id), EventKind::Notice, message);
+    }
+
+    /// The incident that explains this one in the end; itself, where none does any more.
+    #[must_use]
+    pub fn whole<'a>(&'a self, incident: &'a Incident) -> &'a Incident {
+        let mut whole = incident;
+        // Each is part of one that was opened later or earlier, never of itself; the bound is for what a damaged file may say.
+        for _ in 0..limits::INCIDENTS {
+            match whole.part_of.and_then(|id| self.all.get(&id)) {
+                Some(next) => whole = next,
+                None => break,
+            }
+        }
+        whole
+    }
+
+    /// Those that changed since this was asked last, and what they are now; `None`: forgotten.
+    pub fn take_changed(&mut self) -> BTreeSet<u64> {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// What could not be saved did not come about.
+    pub fn take_back(&mut self, saved: &BTreeMap<u64, Incident>, next: u64) {
+        let kept = std::mem::take(self);
+        *self = Self { capturing: kept.capturing, leaving: kept.leaving, ..Self::resume(saved.clone(), next) };
+        self.revision = kept.revision.wrapping_add(1);
+    }
+
+    /// This boot's clock is another one.
+    pub fn shift(&mut self, change: &mut dyn FnMut(&mut Moment)) {
+        self.all.each_moment(change);
+        self.changed.extend(self.all.keys());
     }
 }
 
-/// A unit is no longer managed: its incident is over.
-pub fn close(state: &mut State, unit: &UnitName, turn: &mut Turn) {
-    if let Some(id) = own(state, unit) {
-        resolve(state, id, turn);
+impl Incident {
+    /// What was read of changed packages comes right behind what the unit itself underwent.
+    fn add_changes(&mut self, read: Vec<Change>) {
+        let unit = self.unit.clone();
+        let of_unit =
+            |change: &&Change| unit.as_ref().is_some_and(|unit| change.what.contains(unit.as_str()));
+        let own = self.changes.iter().take_while(of_unit).count();
+        self.changes.splice(own..own, read.into_iter().take(limits::CHANGES));
+        self.changes.truncate(limits::CHANGES.saturating_mul(2));
     }
 }

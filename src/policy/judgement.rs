@@ -1,6 +1,6 @@
 //! What one concern says of one condition: its truth, the reason, and the findings behind it.
 
-use crate::model::finding::{Code, Finding, Severity, Truth};
+use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::policy::limits;
 
@@ -12,19 +12,34 @@ pub struct Judgement {
     pub reason: String,
     pub message: String,
     pub findings: Vec<Finding>,
+    /// Time alone may change it then.
+    pub recheck: Option<Moment>,
 }
 
 impl Judgement {
     /// All is well.
     #[must_use]
     pub fn good(reason: &str, message: impl Into<String>) -> Self {
-        Self { truth: Truth::True, reason: reason.to_owned(), message: message.into(), findings: Vec::new() }
+        Self {
+            truth: Truth::True,
+            reason: reason.to_owned(),
+            message: message.into(),
+            findings: Vec::new(),
+            recheck: None,
+        }
     }
 
     /// It cannot be told now.
     #[must_use]
-    pub fn unknown(reason: &str, message: impl Into<String>) -> Self {
-        Self { truth: Truth::Unknown, ..Self::good(reason, message) }
+    pub fn unknown(why: Why, reason: &str, message: impl Into<String>) -> Self {
+        Self { truth: Truth::Unknown(why), ..Self::good(reason, message) }
+    }
+
+    /// It is to be judged again then, at the latest.
+    #[must_use]
+    pub fn until(mut self, at: Moment) -> Self {
+        self.recheck = Some(self.recheck.map_or(at, |known| known.min(at)));
+        self
     }
 
     /// Not so, without being a finding: a passing state.
@@ -41,6 +56,7 @@ impl Judgement {
             reason: finding.code.as_str().to_owned(),
             message: finding.message.clone(),
             findings: vec![finding],
+            recheck: None,
         }
     }
 

@@ -1,52 +1,53 @@
 //! Drift: a service that only got slow. The median of the last answers against what is usual for this probe.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::probe::Latency;
 use crate::policy::limits;
 
-/// Takes in the latency of a healthy answer.
-pub fn took(known: &mut Latency, latency: Duration) {
-    if known.recent.len() >= limits::LATENCIES {
-        known.recent.pop_front();
+impl Latency {
+    /// Takes in the latency of a healthy answer.
+    pub fn took(&mut self, latency: Duration) {
+        if self.recent.len() >= limits::LATENCIES {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(latency);
+        self.answers = self.answers.saturating_add(1);
+        let Some(median) = self.median() else {
+            return;
+        };
+        let usual = self.usual.unwrap_or(median);
+        // Quick to learn what is usual, slow to get used to something else: hours, at usual periods.
+        let weight = if self.is_known() { limits::LATENCY_INERTIA } else { limits::LATENCY_LEARNING };
+        let next = if median > usual {
+            usual.saturating_add(median.saturating_sub(usual) / weight)
+        } else {
+            usual.saturating_sub(usual.saturating_sub(median) / weight)
+        };
+        self.usual = Some(next);
     }
-    known.recent.push_back(latency);
-    known.answers = known.answers.saturating_add(1);
-    let Some(median) = median(&known.recent) else {
-        return;
-    };
-    let usual = known.usual.unwrap_or(median);
-    // Quick to learn what is usual, slow to get used to something else: hours, at usual periods.
-    let weight = if is_known(known) { limits::LATENCY_INERTIA } else { limits::LATENCY_LEARNING };
-    let next = if median > usual {
-        usual.saturating_add(median.saturating_sub(usual) / weight)
-    } else {
-        usual.saturating_sub(usual.saturating_sub(median) / weight)
-    };
-    known.usual = Some(next);
-}
 
-/// The median of the last answers and what is usual, where the difference is worth telling.
-#[must_use]
-pub fn drift(known: &Latency) -> Option<(Duration, Duration)> {
-    let (median, usual) = (median(&known.recent)?, known.usual?);
-    let far =
-        median > usual.saturating_mul(limits::DRIFT) && median > usual.saturating_add(limits::DRIFT_LEAST);
-    (far && is_known(known)).then_some((median, usual))
-}
-
-fn is_known(known: &Latency) -> bool {
-    known.answers > limits::LATENCY_KNOWN
-}
-
-fn median(recent: &VecDeque<Duration>) -> Option<Duration> {
-    if recent.len() < limits::LATENCIES {
-        return None;
+    /// The median of the last answers and what is usual, where the answers are much slower than usual.
+    #[must_use]
+    pub fn drift(&self) -> Option<(Duration, Duration)> {
+        let (median, usual) = (self.median()?, self.usual?);
+        let far =
+            median > usual.saturating_mul(limits::DRIFT) && median > usual.saturating_add(limits::DRIFT_LEAST);
+        (far && self.is_known()).then_some((median, usual))
     }
-    let mut sorted: Vec<Duration> = recent.iter().copied().collect();
-    sorted.sort_unstable();
-    sorted.get(sorted.len() / 2).copied()
+
+    fn is_known(&self) -> bool {
+        self.answers > limits::LATENCY_KNOWN
+    }
+
+    fn median(&self) -> Option<Duration> {
+        if self.recent.len() < limits::LATENCIES {
+            return None;
+        }
+        let mut sorted: Vec<Duration> = self.recent.iter().copied().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).copied()
+    }
 }
 
 #[cfg(test)]
@@ -57,32 +58,36 @@ mod tests {
         Duration::from_millis(millis)
     }
 
+    fn drift_of(known: Latency) -> Option<(Duration, Duration)> {
+        known.drift()
+    }
+
     fn of(latencies: impl IntoIterator<Item = u64>) -> Latency {
         let mut known = Latency::default();
-        latencies.into_iter().for_each(|latency| took(&mut known, ms(latency)));
+        latencies.into_iter().for_each(|latency| known.took(ms(latency)));
         known
     }
 
     #[test]
     fn slower_for_a_while_is_told_and_a_spike_is_not() {
         let usual = (0..200).map(|answer| 30 + answer % 20);
-        assert_eq!(drift(&of(usual.clone())), None);
+        assert_eq!(drift_of(of(usual.clone())), None);
         let spike = usual.clone().chain([900; 5]).chain([35; 2]);
-        assert_eq!(drift(&of(spike)), None);
-        let (median, usual) = drift(&of(usual.chain([400; 15]))).expect("it got slow");
+        assert_eq!(drift_of(of(spike)), None);
+        let (median, usual) = drift_of(of(usual.chain([400; 15]))).expect("it got slow");
         assert_eq!(median, ms(400));
         assert!((ms(30)..ms(60)).contains(&usual), "{usual:?}");
     }
 
     #[test]
     fn what_lasts_becomes_usual_and_what_is_new_is_not_judged() {
-        assert_eq!(drift(&of((0..40).map(|answer| answer * 50))), None, "nothing is usual yet");
+        assert_eq!(drift_of(of((0..40).map(|answer| answer * 50))), None, "nothing is usual yet");
         assert_eq!(
-            drift(&of([3; 200].into_iter().chain([60; 15]))),
+            drift_of(of([3; 200].into_iter().chain([60; 15]))),
             None,
             "twenty times as long, and nobody minds"
         );
         let day = std::iter::repeat_n(400, 8640);
-        assert_eq!(drift(&of([30; 200].into_iter().chain(day))), None, "after a day it is usual");
+        assert_eq!(drift_of(of([30; 200].into_iter().chain(day))), None, "after a day it is usual");
     }
 }

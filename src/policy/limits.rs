@@ -116,6 +116,8 @@ pub const SAVE_RETRY: Duration = Duration::from_secs(5);
 pub const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// What limits our orders for a unit that no file selects any more is forgotten after this long.
 pub const STRANGERS_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A unit that no file manages any more and that is managed again by then (an editor replaced its file) keeps its incident.
+pub const LEAVING: Duration = Duration::from_secs(60);
 /// Events and closed incidents that are kept.
 pub const EVENTS: usize = 512;
 pub const INCIDENTS: usize = 500;

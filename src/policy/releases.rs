@@ -8,7 +8,6 @@ mod verdict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::model::finding::Code;
 use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, PastTarget, ProcessReading, ProcessesReading};
 use crate::model::spec::Spec;
@@ -20,8 +19,6 @@ pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
 /// Where release links led, by the link's path; oldest first.
 pub type History = BTreeMap<String, Vec<PastTarget>>;
 
-/// What is found of a release that is not the current one.
-pub const CODES: [Code; 3] = [Code::ReleaseDeleted, Code::ReleaseOutdated, Code::WorkersOnlyRestart];
 /// Paths of one unit that are looked at.
 pub const PATHS: usize = 64;
 /// The longest path of Linux.
@@ -147,7 +144,7 @@ pub fn spared<'a>(
     main_pid: Option<u32>,
     settings: &UnitSettings,
 ) -> Vec<&'a ProcessReading> {
-    let lets_live = matches!(settings.kill_mode.as_str(), "process" | "none");
+    let lets_live = settings.leaves_processes();
     let main_first =
         matches!(settings.service_type.as_str(), "simple" | "exec" | "notify" | "notify-reload" | "dbus");
     let main = reading.processes.iter().find(|process| Some(process.pid) == main_pid);

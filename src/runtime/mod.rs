@@ -11,8 +11,8 @@ use crate::model::change::Change;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::snapshot::Snapshot;
-use crate::model::state::{Durable, State};
-use crate::policy;
+use crate::model::state::Durable;
+use crate::policy::{self, State};
 
 /// Observations that may wait to be taken in.
 pub const INBOX: usize = 4096;
@@ -51,7 +51,7 @@ impl<O: Outside> Loop<O> {
     #[must_use]
     pub fn new(durable: Durable, outside: O) -> (Self, watch::Receiver<Snapshot>) {
         let (snapshots, receiver) = watch::channel(Snapshot::default());
-        let state = State { durable: durable.clone(), ..State::default() };
+        let state = State::new(durable.clone());
         (Self { state, saved: durable, outside, snapshots }, receiver)
     }
 
@@ -103,7 +103,7 @@ impl<O: Outside> Loop<O> {
 
     /// Some turns in a row: one transaction, then all that they ordered.
     async fn turns(&mut self, observations: impl IntoIterator<Item = Observation>) {
-        let failing = self.state.seen.save_failure.is_some();
+        let failing = self.state.is_failing();
         let saved = self.together(observations).await;
         if failing && saved {
             self.together([Observation::Saved]).await;
@@ -119,15 +119,13 @@ impl<O: Outside> Loop<O> {
             tracing::trace!(observation = told, actions = ordered.len(), "turn");
             actions.extend(ordered);
         }
-        let changes = self.state.durable.changes_since(&self.saved);
+        let now = self.outside.now();
+        let changes = self.state.changes(&self.saved);
         if changes.is_empty() {
             self.perform(actions);
             return false;
         }
-        let now = self.outside.now();
-        let failure = self.state.seen.save_failure.as_ref();
-        if let Some(failure) = failure.filter(|failure| policy::boot::save_retry(failure) > now) {
-            let why = failure.why.clone();
+        if let Err(why) = self.state.may_save(now) {
             self.take_back(actions, &why, now);
             return false;
         }
@@ -138,68 +136,33 @@ impl<O: Outside> Loop<O> {
             self.take_back(told, &why, now);
             return false;
         }
-        policy::tally::saved(&mut self.state, &self.saved, &changes);
+        self.state.saved(&self.saved, &changes);
         for change in &changes {
             self.saved.apply(change);
         }
         self.saved.forget();
-        self.state.durable.forget();
         self.perform(actions);
         true
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
         for action in actions {
-            policy::tally::performed(&mut self.state, &action);
+            self.state.performed(&action);
             self.outside.perform(action);
         }
     }
 
     /// What was decided is not durable, so it did not happen: only what changes nothing outside is done.
     fn take_back(&mut self, actions: Vec<Action>, why: &str, now: Moment) {
-        let answers = policy::specs::taken_back(&mut self.state, self.saved.clone(), why, now);
-        for action in actions.into_iter().chain(answers) {
-            match action {
-                Action::StartUnit { .. }
-                | Action::RestartUnit { .. }
-                | Action::EnableUnit { .. }
-                | Action::EndProcesses { .. }
-                | Action::KillMainProcess { .. }
-                | Action::RunSmokeTest { .. }
-                | Action::DraftPostmortem { .. } => {}
-                Action::CaptureEvidence { incident, .. } => {
-                    self.state.seen.capturing.remove(&incident);
-                }
-                Action::SendAlert { sink, .. } => {
-                    if let Some(known) = self.state.seen.sinks.get_mut(&sink.name) {
-                        known.in_flight = None;
-                    }
-                }
-                Action::AnswerOperator { request, .. } => {
-                    let answer = policy::specs::unsaved(why);
-                    self.outside.perform(Action::AnswerOperator { request, answer });
-                }
-                Action::WatchUnits { .. }
-                | Action::ReadAllUnits
-                | Action::ReadPackageManager
-                | Action::ReadEnablement { .. }
-                | Action::PredictBoot
-                | Action::AuditHost { .. }
-                | Action::WatchLinks { .. }
-                | Action::InspectProcesses { .. }
-                | Action::RunProbe { .. }
-                | Action::SampleProgress { .. }
-                | Action::Record(_) => self.outside.perform(action),
-            }
+        for action in self.state.take_back(&self.saved, actions, why, now) {
+            self.outside.perform(action);
         }
     }
 
     /// Publishes the picture of this moment.
     pub fn publish(&mut self) {
         let now = self.outside.now();
-        let next = policy::snapshot::publish(&self.state, &self.snapshots.borrow(), now);
-        self.snapshots.send_replace(next);
-        self.state.seen.touched.clear();
+        self.snapshots.send_modify(|picture| self.state.publish(picture, now));
     }
 }
 
@@ -330,8 +293,8 @@ mod tests {
         ours.turn(Observation::Started(host)).await;
         for _ in 0..3 {
             // Nothing of the last boot is taken for this one's, though none of that could be saved.
-            assert_eq!(ours.state().durable.meta.boot_id, "this boot");
-            assert_eq!(ours.state().durable.units[&unit].spent[0].boot_ms, 500);
+            assert_eq!(ours.state().durable().meta.boot_id, "this boot");
+            assert_eq!(ours.state().durable().units[&unit].spent[0].boot_ms, 500);
             let due = policy::next_deadline(ours.state()).expect("it is tried again");
             assert!(due.boot_ms > boot_ms.get(), "and not before its time");
             boot_ms.set(due.boot_ms);
@@ -340,7 +303,7 @@ mod tests {
         full.set(false);
         boot_ms.set(boot_ms.get() + 60_000);
         ours.turn(Observation::DeadlineReached).await;
-        assert_eq!(ours.state().seen.save_failure, None);
+        assert!(!ours.state().is_failing());
         assert_eq!(
             ours.into_outside().told,
             [

@@ -196,13 +196,15 @@ fn load(connection: &Connection, notes: &mut Vec<String>) -> Result<Durable, Unf
     Ok(durable)
 }
 
-/// Without its counter (the record was unreadable), counting goes on after the highest number seen.
+/// Without its counters (the record was unreadable), counting goes on after the highest number seen.
 fn never_reuse_an_id(durable: &mut Durable) {
+    let after = |highest: Option<u64>| highest.map_or(0, |id| id.saturating_add(1));
     let orders = durable.units.values().filter_map(|unit| unit.recovery.as_ref());
-    let ids = durable.incidents.keys().copied();
-    let highest = ids.chain(orders.map(|recovery| recovery.order)).max();
-    let next = highest.map_or(0, |id| id.saturating_add(1));
-    durable.meta.next_id = durable.meta.next_id.max(next);
+    let next_order = after(orders.map(|recovery| recovery.order).max());
+    let next_incident = after(durable.incidents.keys().copied().max());
+    let meta = &mut durable.meta;
+    meta.next_order = meta.next_order.max(next_order);
+    meta.next_incident = meta.next_incident.max(next_incident);
 }
 
 /// Reads table after table.

@@ -21,7 +21,7 @@ use crate::model::unit::UnitName;
 use super::record::{Record, field, object, record, unlike, words};
 
 record!(Moment { boot_ms, wall_ms });
-record!(Meta { boot_id, next_id, worse });
+record!(Meta { boot_id, next_incident, next_order, worse });
 record!(Worse { baseline, since, lines });
 record!(WorseLine { severity, message, evidence, unit, lost, repair });
 record!(UnitDurable {

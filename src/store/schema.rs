@@ -90,6 +90,11 @@ pub const MIGRATIONS: &[&str] = &[
     CREATE INDEX event_of_incident ON event (incident);
     CREATE INDEX event_of_host ON event (wall_ms) WHERE unit IS NULL;"
     ),
+    "UPDATE meta SET body = json_remove(json_set(body,
+        '$.next_incident', body -> '$.next_id', '$.next_order', body -> '$.next_id'), '$.next_id')
+        WHERE body -> '$.next_id' IS NOT NULL;
+    ALTER TABLE meta ADD COLUMN next_incident ANY AS (body ->> '$.next_incident');
+    ALTER TABLE meta ADD COLUMN next_order ANY AS (body ->> '$.next_order');",
 ];
 
 /// The version that this program reads and writes.

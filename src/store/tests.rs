@@ -277,7 +277,7 @@ fn worse() -> impl Strategy<Value = Worse> {
 
 /// Few keys, so that one state after another changes and deletes what was there.
 fn durable() -> impl Strategy<Value = Durable> {
-    let meta = ("[0-9a-f]{8}", any::<u64>(), option::of(worse()));
+    let meta = ("[0-9a-f]{8}", any::<u64>(), any::<u64>(), option::of(worse()));
     let unit_name = select(vec!["a.service", "b@1.service", "ü.timer"]).prop_map(UnitName::from);
     let id = prop_oneof![0_u64..3, Just(u64::MAX)];
     let link = select(vec!["/srv/app/current", "/srv/b/c"]).prop_map(str::to_owned);
@@ -287,8 +287,8 @@ fn durable() -> impl Strategy<Value = Durable> {
         btree_map(id, incident(), 0..3),
         btree_map(link, vec(past_target(), 0..3), 0..3),
     )
-        .prop_map(|((boot_id, next_id, worse), units, incidents, links)| Durable {
-            meta: Meta { boot_id, next_id, worse },
+        .prop_map(|((boot_id, next_incident, next_order, worse), units, incidents, links)| Durable {
+            meta: Meta { boot_id, next_incident, next_order, worse },
             units,
             incidents,
             links,
@@ -365,7 +365,7 @@ fn sample() -> Durable {
     };
     let incident = Incident::new(4, Some(UnitName::from("horizon.service")), &cause, at);
     Durable {
-        meta: Meta { boot_id: "b".to_owned(), next_id: 5, worse: None },
+        meta: Meta { boot_id: "b".to_owned(), next_incident: 5, next_order: 5, worse: None },
         units: BTreeMap::from([(UnitName::from("horizon.service"), UnitDurable::default())]),
         incidents: BTreeMap::from([(4, incident)]),
         links: BTreeMap::new(),
@@ -571,7 +571,7 @@ fn a_lost_counter_does_not_give_an_id_twice() {
     scratch.sql("UPDATE meta SET body = '{}'");
     let (store, durable, notes) = scratch.open();
     store.close();
-    assert_eq!(durable.meta.next_id, 5);
+    assert_eq!(durable.meta.next_incident, 5);
     assert_eq!(notes.len(), 1, "{notes:?}");
 }
 
@@ -628,7 +628,7 @@ fn a_file_that_is_damaged_in_use_is_written_anew_and_nothing_is_lost() {
         let (store, before, _) = scratch.open();
         damage(&scratch.path);
         let mut now = before.clone();
-        now.meta.next_id = 77;
+        now.meta.next_order = 77;
         let news = save(&store, &now, &before);
         let told = sentences(&news).join("; ");
         assert!(told.contains(wanted) && told.contains("nothing is lost"), "{told}");

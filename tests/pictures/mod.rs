@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use steadfast::model::cause::{Cause, Transition, What};
 use steadfast::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
-use steadfast::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth};
+use steadfast::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use steadfast::model::incident::{Event, EventKind, Incident};
 use steadfast::model::moment::{Moment, millis};
 use steadfast::model::observation::Host;
@@ -61,7 +61,7 @@ pub fn ok(name: &str, now: Moment) -> UnitStatus {
         condition(Serving, "no-probes", "no probes are configured", since),
         condition(Progressing, "no-progress", "no progress checks", since),
     ];
-    conditions[6].truth = Truth::Unknown;
+    conditions[6].truth = Truth::Unknown(Why::NotRead);
     UnitStatus {
         unit: name.into(),
         state: UnitState::Ok,
@@ -142,8 +142,7 @@ pub fn probe(status: ProbeStatus, message: &str, micros: u64, now: Moment) -> Pr
         settled: status,
         settled_at: ago(now, 3 * HOUR + 30),
         in_a_row: 3,
-        due: hence(now, 6),
-        in_flight_until: None,
+        poll: Default::default(),
         latency: steadfast::model::probe::Latency::default(),
         outdated: false,
     }
@@ -161,8 +160,8 @@ fn progress(depth: u64, now: Moment) -> ProgressSeen {
         over: 0,
         unanswered: 0,
         drain: None,
-        due: hence(now, 6),
-        in_flight_until: None,
+        shown_well: true,
+        poll: Default::default(),
     }
 }
 
@@ -353,7 +352,7 @@ pub fn unknown(now: Moment) -> UnitStatus {
     unit.reading = None;
     unit.enablement = None;
     for condition in &mut unit.conditions {
-        condition.truth = Truth::Unknown;
+        condition.truth = Truth::Unknown(Why::NotRead);
         condition.reason = "not-read".to_owned();
         condition.message = "not read yet".to_owned();
         condition.since = ago(now, 3 * HOUR + 30);

@@ -9,9 +9,10 @@ use steadfast::model::coverage::Audited;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
 use steadfast::model::spec::{Settings, Spec};
-use steadfast::model::state::State;
+use steadfast::model::snapshot::Snapshot;
+use steadfast::model::state::Durable;
 use steadfast::model::unit::UnitName;
-use steadfast::policy;
+use steadfast::policy::{self, State};
 
 use crate::{people, told, words};
 
@@ -21,6 +22,10 @@ const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
 /// One story under way.
 pub struct Story {
     pub state: State,
+    /// What was last published.
+    picture: Snapshot,
+    /// We run, and have read the files.
+    started: bool,
     pub now: Moment,
     pub began: Moment,
     pub boot: u32,
@@ -40,7 +45,9 @@ pub struct Story {
 /// Plays the text and returns it with its answers written anew.
 pub fn play(text: &str) -> Result<String, String> {
     let mut story = Story {
-        state: State::default(),
+        state: State::new(Durable::default()),
+        picture: Snapshot::default(),
+        started: false,
         now: DAWN,
         began: DAWN,
         boot: 1,
@@ -100,12 +107,12 @@ impl Story {
                 self.observe(Observation::Resumed { after });
             }
             "state" => self.tell_state(first(&rest)?)?,
-            "incidents" => self.answers.extend(self.state.durable.incidents.values().map(told::incident)),
+            "incidents" => self.answers.extend(self.state.durable().incidents.values().map(told::incident)),
             "packages" => self.packages(&rest)?,
             "sink" => {
                 let sink = people::sink(first(&rest)?, rest.get(1..).unwrap_or_default())?;
                 self.settings.sinks.push(sink);
-                if self.state.seen.configured {
+                if self.started {
                     self.load();
                 }
             }
@@ -198,13 +205,15 @@ impl Story {
             user_instance: false,
         };
         self.observe(Observation::Started(host));
+        self.started = true;
         self.load();
     }
 
     /// Steadfast dies at once: only what is durable is left.
     fn crash(&mut self) {
-        let durable = std::mem::take(&mut self.state.durable);
-        self.state = State { durable, ..State::default() };
+        self.state = State::new(self.state.durable());
+        self.picture = Snapshot::default();
+        self.started = false;
     }
 
     /// The host reboots: the boot clock begins anew, the wall clock goes on.
@@ -241,7 +250,7 @@ impl Story {
         let name = first(words)?;
         let spec = words::spec(name, words.get(1..).unwrap_or_default())?;
         self.specs.insert(UnitName::from(name), spec);
-        if !self.state.seen.host.boot_id.is_empty() {
+        if self.started {
             self.load();
         }
         Ok(())
@@ -254,9 +263,8 @@ impl Story {
     }
 
     fn tell_state(&mut self, name: &str) -> Result<(), String> {
-        let empty = steadfast::model::snapshot::Snapshot::default();
-        self.state.seen.touched.insert(UnitName::from(name));
-        let snapshot = policy::snapshot::publish(&self.state, &empty, self.now);
+        self.state.publish(&mut self.picture, self.now);
+        let snapshot = &self.picture;
         let unit = snapshot.units.get(&UnitName::from(name)).ok_or("no such managed unit")?;
         self.answers.extend(told::unit(unit));
         let host = snapshot.findings.iter();

@@ -173,7 +173,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
     let rest = words.get(1..).unwrap_or_default();
     let order = story
         .state
-        .durable
+        .durable()
         .units
         .get(&unit)
         .and_then(|durable| durable.recovery.as_ref())

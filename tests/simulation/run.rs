@@ -241,14 +241,14 @@ impl Run {
     fn all_is_well(&self, ours: &mut Loop<Host>) -> Result<(), String> {
         let open: Vec<String> = ours
             .state()
-            .durable
+            .durable()
             .incidents
             .values()
             .filter(|incident| incident.resolved_at.is_none())
             .map(|incident| format!("{:?} {}", incident.unit, incident.cause.as_str()))
             .collect();
-        let in_flight = ours.state().durable.units.values().filter(|unit| unit.recovery.is_some()).count();
-        let durable = ours.state().durable.clone();
+        let in_flight = ours.state().durable().units.values().filter(|unit| unit.recovery.is_some()).count();
+        let durable = ours.state().durable();
         let host = ours.outside();
         let mut wrong = invariants::at_rest(host);
         wrong.extend(host.mailbox.lost(&durable));

@@ -257,7 +257,7 @@ fn truth(truth: Truth) -> f64 {
     match truth {
         Truth::True => 1.0,
         Truth::False => 0.0,
-        Truth::Unknown => f64::NAN,
+        Truth::Unknown(_) => f64::NAN,
     }
 }
 

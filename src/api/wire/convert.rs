@@ -264,7 +264,7 @@ impl From<finding::Truth> for Truth {
         match truth {
             finding::Truth::True => Self::True,
             finding::Truth::False => Self::False,
-            finding::Truth::Unknown => Self::Unknown,
+            finding::Truth::Unknown(_) => Self::Unknown,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Which sink is to be told of which incident now, and what.
 
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::model::alert::{AlertStatus, News, SinkSpec};
-use crate::model::finding::Code;
 use crate::model::incident::{Incident, Told};
 use crate::model::moment::Moment;
-use crate::model::state::State;
+use crate::model::unit::UnitName;
+use crate::policy::incidents::Incidents;
 use crate::policy::limits;
-use crate::policy::turn::sooner;
-
-use super::words;
 
 /// Something to tell.
 #[derive(Clone, Copy, Debug)]
@@ -18,144 +18,137 @@ pub struct Due {
     pub repeats: u32,
 }
 
-pub fn untold(now: Moment) -> Told {
-    Told { at: now, tried: false, firing: 0, gave_up: false, resolved: false }
+/// When one incident is to be told to one sink.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    Now(Due),
+    At(Moment),
+    Never,
 }
 
-/// Every open incident is entered for each sink that is meant to know of it; one that was over before a sink was configured
-/// is never told to that.
-pub fn enter(state: &mut State, sinks: &[SinkSpec], now: Moment) {
-    let open: Vec<u64> = state
-        .durable
-        .incidents
-        .values()
-        .filter(|incident| incident.resolved_at.is_none() && incident.part_of.is_none())
-        .map(|incident| incident.id)
-        .collect();
-    for id in open {
-        for sink in sinks {
-            let fails = state.seen.sinks.get(&sink.name).is_some_and(|known| known.failing.is_some());
-            let Some(incident) = state.durable.incidents.get(&id) else {
-                continue;
-            };
-            let of_itself = incident.cause == Code::AlertUndeliverable && fails;
-            if !incident.told.contains_key(&sink.name)
-                && !of_itself
-                && wanted(state, sink, incident)
-                && let Some(incident) = state.durable.incidents.get_mut(&id)
-            {
-                incident.told.insert(sink.name.clone(), untold(now));
+impl Told {
+    /// Nothing was told yet.
+    #[must_use]
+    pub fn nothing(now: Moment) -> Self {
+        Self { at: now, tried: false, firing: 0, gave_up: false, resolved: false }
+    }
+}
+
+impl Incident {
+    fn is_known_by(&self, at: Moment) -> bool {
+        self.acknowledged.as_ref().is_some_and(|known| known.at <= at)
+    }
+}
+
+impl SinkSpec {
+    /// This sink is meant to know of this incident, which has these labels.
+    #[must_use]
+    pub fn wants(&self, incident: &Incident, labels: &BTreeMap<String, String>) -> bool {
+        let fits = |(label, pattern): (&String, &String)| {
+            labels.get(label).is_some_and(|value| matches(pattern, value))
+        };
+        incident.severity >= self.min_severity && self.matching.iter().all(fits)
+    }
+
+    /// It is told again what it was told then.
+    fn again(&self, incident: &Incident, from: Moment) -> Option<Moment> {
+        // What nobody watches is told once: it is there until somebody takes it up, and that is no emergency.
+        let repeat = self.repeat.filter(|_| incident.gaps.is_empty() || self.kind.takes_all());
+        Some(from.plus(repeat?))
+    }
+
+    /// When an open incident is to be told to this sink as firing.
+    fn firing_at(&self, incident: &Incident, told: &Told, gave_up: bool) -> Option<Moment> {
+        let known = incident.acknowledged.is_some();
+        if told.firing > 0 {
+            if gave_up && !told.gave_up {
+                return Some(told.at.min(incident.opened_at));
+            }
+            return if known && !self.kind.takes_all() { None } else { self.again(incident, told.at) };
+        }
+        if known && !self.after.is_zero() {
+            return None;
+        }
+        let at = incident.opened_at.plus(self.after);
+        // Told whole: what is to be seen and what changed is there in a moment.
+        let waits = incident.captured_at.is_none() && incident.unit.is_some();
+        Some(if waits { at.max(incident.opened_at.plus(limits::EVIDENCE)) } else { at })
+    }
+}
+
+/// What is due for one sink.
+#[derive(Clone, Copy, Debug)]
+pub struct Agenda<'a> {
+    pub incidents: &'a Incidents,
+    pub sink: &'a SinkSpec,
+    /// Units that Steadfast has given up for now.
+    pub given_up: &'a BTreeSet<UnitName>,
+    pub now: Moment,
+}
+
+impl Agenda<'_> {
+    /// All that the sink is to be told now, what is critical first and what is over last; and when more will be.
+    #[must_use]
+    pub fn due(&self) -> (Vec<Due>, Option<Moment>) {
+        let mut due: Vec<(bool, &Incident, Due)> = Vec::new();
+        let mut later: Option<Moment> = None;
+        for incident in self.incidents.all().values() {
+            match self.when(incident) {
+                When::Now(news) => due.push((news.news.status == AlertStatus::Resolved, incident, news)),
+                When::At(at) => later = Some(later.map_or(at, |known| known.min(at))),
+                When::Never => {}
             }
         }
+        due.sort_by_key(|(over, incident, _)| (*over, Reverse(incident.severity), incident.id));
+        (due.into_iter().map(|(_, _, due)| due).collect(), later)
     }
-}
 
-/// This sink is meant to know of this incident.
-#[must_use]
-pub fn wanted(state: &State, sink: &SinkSpec, incident: &Incident) -> bool {
-    let labels = words::labels(state, incident);
-    let fits =
-        |(label, pattern): (&String, &String)| labels.get(label).is_some_and(|value| matches(pattern, value));
-    incident.severity >= sink.min_severity && sink.matching.iter().all(fits)
-}
-
-/// All that this sink is to be told now; what is critical first, what is over last.
-pub fn of(state: &State, sink: &SinkSpec, now: Moment, wake: &mut Option<Moment>) -> Vec<Due> {
-    let mut due: Vec<(bool, &Incident, Due)> = state
-        .durable
-        .incidents
-        .values()
-        .filter_map(|incident| {
-            let told = incident.told.get(&sink.name)?;
-            let due = of_one(state, sink, incident, told, now, wake)?;
-            Some((due.news.status == AlertStatus::Resolved, incident, due))
-        })
-        .collect();
-    due.sort_by_key(|(over, incident, _)| (*over, std::cmp::Reverse(incident.severity), incident.id));
-    due.into_iter().map(|(_, _, due)| due).collect()
-}
-
-fn of_one(
-    state: &State,
-    sink: &SinkSpec,
-    incident: &Incident,
-    told: &Told,
-    now: Moment,
-    wake: &mut Option<Moment>,
-) -> Option<Due> {
-    let gave_up = gave_up(state, incident);
-    let news = |status| Due { news: News { incident: incident.id, status, gave_up }, repeats: told.firing };
-    // What became part of another is over with that: its unit may be down as long.
-    let whole = incident.part_of.map(|_| whole(state, incident));
-    let over = incident.resolved_at.filter(|_| whole.is_none_or(|whole| whole.resolved_at.is_some()));
-    if incident.part_of.is_some() && !told.tried {
-        return None;
+    fn when(&self, incident: &Incident) -> When {
+        let Some(told) = incident.told.get(&self.sink.name) else {
+            return When::Never;
+        };
+        let gave_up = incident.unit.as_ref().is_some_and(|unit| self.given_up.contains(unit));
+        let now = |status| {
+            let news = News { incident: incident.id, status, gave_up };
+            When::Now(Due { news, repeats: told.firing })
+        };
+        if incident.part_of.is_some() && !told.tried {
+            return When::Never;
+        }
+        if let Some(over) = self.over(incident) {
+            return match self.after(incident, told, over) {
+                Some(status) => now(status),
+                None => When::Never,
+            };
+        }
+        match self.sink.firing_at(incident, told, gave_up) {
+            Some(at) if at <= self.now => now(AlertStatus::Firing),
+            Some(at) => When::At(at),
+            None => When::Never,
+        }
     }
-    if let Some(over) = over {
+
+    /// What became part of another is over with that: its unit may be down as long.
+    fn over(&self, incident: &Incident) -> Option<Moment> {
+        let whole = incident.part_of.map(|_| self.incidents.whole(incident));
+        incident.resolved_at.filter(|_| whole.is_none_or(|whole| whole.resolved_at.is_some()))
+    }
+
+    /// What is to be told of an incident that is over.
+    fn after(&self, incident: &Incident, told: &Told, over: Moment) -> Option<AlertStatus> {
         if told.firing > 0 {
-            return (!told.resolved).then(|| news(AlertStatus::Resolved));
+            return (!told.resolved).then_some(AlertStatus::Resolved);
         }
         // What was over before this sink was to hear of it is not its business; what could not be delivered is.
-        let was_due = incident.opened_at.plus(sink.after) <= over
-            && (sink.after.is_zero() || !known_by(incident, incident.opened_at.plus(sink.after)));
+        let due = incident.opened_at.plus(self.sink.after);
+        let was_due = due <= over && (self.sink.after.is_zero() || !incident.is_known_by(due));
         // Who may have heard that it fires is to hear its end, behind a beginning that is sure.
-        return (was_due || told.tried).then(|| news(AlertStatus::Firing));
+        (was_due || told.tried).then_some(AlertStatus::Firing)
     }
-    let again = |from: Moment, wake: &mut Option<Moment>| {
-        // What nobody watches is told once: it is there until somebody takes it up, and that is no emergency.
-        let repeat = sink.repeat.filter(|_| incident.gaps.is_empty() || sink.kind.takes_all());
-        let at = from.plus(repeat?);
-        if at > now {
-            sooner(wake, at);
-        }
-        (at <= now).then(|| news(AlertStatus::Firing))
-    };
-    let known = incident.acknowledged.is_some();
-    if told.firing > 0 {
-        if gave_up && !told.gave_up {
-            return Some(news(AlertStatus::Firing));
-        }
-        return if known && !sink.kind.takes_all() { None } else { again(told.at, wake) };
-    }
-    if known && !sink.after.is_zero() {
-        return None;
-    }
-    let mut at = incident.opened_at.plus(sink.after);
-    if incident.captured_at.is_none() && incident.unit.is_some() {
-        // Told whole: what is to be seen and what changed is there in a moment.
-        at = at.max(incident.opened_at.plus(limits::EVIDENCE));
-    }
-    if at > now {
-        sooner(wake, at);
-        return None;
-    }
-    Some(news(AlertStatus::Firing))
-}
-
-/// The incident that explains this one in the end; itself, where none does any more.
-pub fn whole<'a>(state: &'a State, incident: &'a Incident) -> &'a Incident {
-    let mut whole = incident;
-    // Each is part of one that was opened later or earlier, never of itself; the bound is for what a damaged file may say.
-    for _ in 0..limits::INCIDENTS {
-        match whole.part_of.and_then(|id| state.durable.incidents.get(&id)) {
-            Some(next) => whole = next,
-            None => break,
-        }
-    }
-    whole
-}
-
-fn known_by(incident: &Incident, at: Moment) -> bool {
-    incident.acknowledged.as_ref().is_some_and(|known| known.at <= at)
-}
-
-/// Nothing more will be tried of ourselves for now.
-fn gave_up(state: &State, incident: &Incident) -> bool {
-    let unit = incident.unit.as_ref().and_then(|unit| state.durable.units.get(unit));
-    unit.is_some_and(|unit| unit.quarantine.is_some())
 }
 
 /// A shell pattern of `*` and `?`.
+#[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     // Which prefixes of the text the pattern so far can have taken.

@@ -3,7 +3,6 @@
 mod packages;
 mod passing;
 mod ports;
-pub mod told;
 mod units;
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ mod tests;
 mod timers;
 mod troubles;
 mod unmanaged;
-pub mod watch;
 mod words;
 
 use std::sync::Arc;

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use crate::model::boot::{BootReading, Lingering};
-use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth};
+use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::unit::{ActiveState, UnitFileState};
-use crate::policy::active::passing;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 
@@ -172,7 +171,7 @@ fn boots(status: &UnitStatus) -> Truth {
     if found(Code::NoLinger) {
         return if found(Code::BootUnreachable) { Truth::False } else { Truth::True };
     }
-    condition(status, ConditionKind::Boot).map_or(Truth::Unknown, |known| known.truth)
+    condition(status, ConditionKind::Boot).map_or(Truth::Unknown(Why::NotRead), |known| known.truth)
 }
 
 fn condition(status: &UnitStatus, kind: ConditionKind) -> Option<&Condition> {
@@ -196,7 +195,7 @@ fn looping(status: &UnitStatus, at: Moment, user: &str) -> Option<Finding> {
     let reading = status.reading.as_ref().filter(|_| status.file.is_empty())?;
     let often = usize::try_from(reading.n_restarts).is_ok_and(|many| many >= limits::CRASH_LOOP_RESTARTS);
     let young = reading.active_since.filter(|_| running(status)).is_some_and(|began| at.since(began) < YOUNG);
-    let between = passing(&reading.sub) || reading.active == ActiveState::Activating;
+    let between = reading.is_passing() || reading.active == ActiveState::Activating;
     if !often || !(young || between) {
         return None;
     }

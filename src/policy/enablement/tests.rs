@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::model::boot::{Hindrance, UnitBootFacts};
-use crate::model::finding::Truth;
+use crate::model::finding::{Truth, Why};
 use crate::model::unit::UnitSettings;
 
 const NOW: Moment = Moment { boot_ms: 1_000, wall_ms: 2_000 };
@@ -241,7 +241,7 @@ fn boot_names_the_reason_and_the_repair() {
     assert_eq!(judged.judgement(Severity::Critical, NOW).truth, Truth::True);
     let unsure = BootVerdict::Unknown { why: "x".to_owned() };
     let judged = boot(&unit, None, &unsure, &reading(&["a.service"])).judgement(Severity::Critical, NOW);
-    assert_eq!((judged.truth, judged.findings.len()), (Truth::Unknown, 0));
+    assert_eq!((judged.truth, judged.findings.len()), (Truth::Unknown(Why::Open), 0));
 }
 
 #[test]
@@ -249,16 +249,16 @@ fn a_refuted_promise_is_told_and_nothing_else() {
     let made = |verdict| Prediction { boot_id: "x".to_owned(), verdict, made_at: NOW };
     let starts = made(BootVerdict::Starts);
     assert_eq!(
-        compare(&starts, false).as_deref(),
+        starts.compare(false).as_deref(),
         Some("it was predicted to start at this boot, and did not")
     );
-    assert_eq!(compare(&starts, true), None);
+    assert_eq!(starts.compare(true), None);
     for verdict in [
         BootVerdict::Armed { by: "a.socket".into() },
         BootVerdict::Unreachable { why: String::new() },
         BootVerdict::Unknown { why: String::new() },
     ] {
-        assert_eq!(compare(&made(verdict.clone()), false), None);
-        assert_eq!(compare(&made(verdict), true), None);
+        assert_eq!(made(verdict.clone()).compare(false), None);
+        assert_eq!(made(verdict).compare(true), None);
     }
 }

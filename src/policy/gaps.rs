@@ -1,0 +1,197 @@
+//! The looks over the whole host for what nobody watches: when they are due, and what is told of what they find. A gap is
+//! told once, as long as it is there; what is new in one look is one incident.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::model::action::Action;
+use crate::model::coverage::{Audited, Gap, ProbeRecord};
+use crate::model::finding::{Code, Finding};
+use crate::model::incident::{EventKind, Incident};
+use crate::model::moment::Moment;
+use crate::model::poll::Poll;
+use crate::model::unit::UnitName;
+use crate::policy::coverage::findings;
+use crate::policy::limits;
+use crate::policy::outbox::Outbox;
+
+/// What is remembered of each probe of each unit.
+pub type Records = BTreeMap<UnitName, BTreeMap<String, ProbeRecord>>;
+
+/// What the looks found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gaps {
+    /// How often; `None`: never.
+    every: Option<Duration>,
+    poll: Poll,
+    /// What the last look found; `None`: there was none yet.
+    known: Option<Vec<Gap>>,
+    /// The same as findings of the host.
+    findings: Vec<Finding>,
+    /// Why the last look could not be had.
+    failure: Option<String>,
+    out: Outbox,
+}
+
+/// What is to become of incidents after a look.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Keys that are left of each open incident.
+    pub left: Vec<(u64, Vec<String>)>,
+    /// Incidents of which nothing is left.
+    pub over: Vec<u64>,
+    /// What is new: the incident to open, and its gaps.
+    pub new: Option<(Finding, Vec<Gap>)>,
+}
+
+impl Gaps {
+    pub fn out(&mut self) -> &mut Outbox {
+        &mut self.out
+    }
+
+    /// What is found, as findings of the host.
+    #[must_use]
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// When something of this is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Moment> {
+        self.poll.due()
+    }
+
+    /// The configuration was read: what it says of looks is in force, and what it manages is looked at anew.
+    pub fn configure(&mut self, every: Option<Duration>, started_at: Moment, now: Moment) {
+        let Some(period) = every else {
+            *self = Self { out: std::mem::take(&mut self.out), ..Self::default() };
+            return;
+        };
+        self.every = every;
+        let first = started_at.plus(limits::FIRST_AUDIT.min(period));
+        let known = self.known.is_some();
+        self.poll.wish(if known { now.plus(limits::AUDIT_SETTLE.min(period)) } else { first.max(now) });
+    }
+
+    /// Units came or went: what they are is looked at once that is over.
+    pub fn soon(&mut self, now: Moment) {
+        if let Some(every) = self.every.filter(|_| self.known.is_some()) {
+            self.poll.wish(now.plus(limits::FIRST_AUDIT.min(every)));
+        }
+    }
+
+    /// A look is under way and does not end.
+    #[must_use]
+    pub fn is_overdue(&self, now: Moment) -> bool {
+        matches!(self.poll, Poll::Running { until, .. } if until <= now)
+    }
+
+    /// Whether a look is to begin. `reachable`: systemd answers; else it is put off.
+    pub fn poll(&mut self, reachable: bool, now: Moment) -> bool {
+        let Poll::Due(due) = self.poll else {
+            return false;
+        };
+        if !reachable && due <= now {
+            self.poll = Poll::Due(now.plus(limits::FIRST_AUDIT));
+        }
+        self.poll.start(now, limits::AUDIT_LIMIT)
+    }
+
+    /// Orders the look.
+    pub fn look(&mut self, records: Records) {
+        self.out.act(Action::AuditHost { records });
+    }
+
+    /// A look ended. `open`: incidents of gaps that are open.
+    pub fn audited(
+        &mut self,
+        result: Result<Audited, String>,
+        open: &[&Incident],
+        now: Moment,
+    ) -> Settled {
+        self.poll.finish();
+        let Some(every) = self.every else {
+            return Settled::default();
+        };
+        let Audited { gaps, whole } = match result {
+            Ok(audited) => audited,
+            Err(why) => {
+                self.poll.wish(now.plus(limits::AUDIT_RETRY.min(every)));
+                if self.failure.replace(why.clone()).is_none() {
+                    self.out.file(None, EventKind::Notice, format!("cannot look over the host: {why}"));
+                }
+                return Settled::default();
+            }
+        };
+        self.failure = None;
+        self.poll.wish(now.plus(every));
+        let before = self.known.take().unwrap_or_default();
+        let is_found = |known: &Gap| gaps.iter().any(|gap| gap.key == known.key);
+        let kept: Vec<Gap> = before.into_iter().filter(|known| !whole && !is_found(known)).collect();
+        let all: Vec<Gap> = gaps.iter().cloned().chain(kept).take(limits::GAPS).collect();
+        self.findings = findings(&all);
+        // What is beyond the limit is there all the same.
+        let (left, over) = if whole { self.close(&gaps, open) } else { Default::default() };
+        let known: BTreeSet<&String> =
+            open.iter().filter(|incident| !over.contains(&incident.id)).flat_map(|incident| &incident.gaps).collect();
+        let new: Vec<Gap> = all.iter().filter(|gap| !known.contains(&gap.key)).cloned().collect();
+        self.known = Some(all);
+        Settled { left, over, new: digest(&new, now).map(|digest| (digest, new)) }
+    }
+
+    /// What is not found any more is over; an incident is, when all of it is.
+    fn close(
+        &mut self,
+        gaps: &[Gap],
+        open: &[&Incident],
+    ) -> (Vec<(u64, Vec<String>)>, Vec<u64>) {
+        let found: BTreeSet<&str> = gaps.iter().map(|gap| gap.key.as_str()).collect();
+        let (mut kept, mut over) = (Vec::new(), Vec::new());
+        for incident in open {
+            let is_found = |key: &String| found.contains(key.as_str());
+            let (left, gone): (Vec<String>, Vec<String>) = incident.gaps.iter().cloned().partition(is_found);
+            for key in gone.iter().take(limits::GAPS_TOLD) {
+                self.out.file(Some(incident.id), EventKind::Cleared, format!("no gap any more: {key}"));
+            }
+            // Its last gaps stay in it, so that it is known for what it was.
+            if left.is_empty() {
+                over.push(incident.id);
+            } else if !gone.is_empty() {
+                kept.push((incident.id, left));
+            }
+        }
+        (kept, over)
+    }
+
+    /// Writes down what is new, under the incident that was opened for it.
+    pub fn opened(&mut self, incident: u64, new: Vec<Gap>) {
+        for gap in new.into_iter().take(limits::GAPS_TOLD) {
+            let code = Some(gap.finding.code);
+            self.out.file_code(Some(incident), (EventKind::Found, code), gap.finding.message);
+        }
+    }
+}
+
+/// All that is new in one sentence, a line for each.
+fn digest(new: &[Gap], now: Moment) -> Option<Finding> {
+    // The last of equals is taken: the first in reverse.
+    let first = new.iter().rev().max_by_key(|gap| gap.finding.severity)?;
+    let cause = Finding { since: now, ..first.finding.clone() };
+    if new.len() == 1 {
+        return Some(cause);
+    }
+    let mut counts: BTreeMap<Code, usize> = BTreeMap::new();
+    for gap in new {
+        let count = counts.entry(gap.finding.code).or_default();
+        *count = count.saturating_add(1);
+    }
+    let counted: Vec<String> =
+        counts.iter().map(|(code, count)| format!("{count} {}", code.as_str())).collect();
+    let mut evidence: Vec<String> =
+        new.iter().take(limits::EVIDENCE_LINES).map(|gap| gap.finding.message.clone()).collect();
+    if new.len() > limits::EVIDENCE_LINES {
+        evidence.push(format!("and {} more", new.len().saturating_sub(limits::EVIDENCE_LINES)));
+    }
+    let message = format!("{} gaps on this host: {}", new.len(), counted.join(", "));
+    Some(Finding { message, evidence, repair: Some("steadfast audit".to_owned()), ..cause })
+}

@@ -1,0 +1,414 @@
+//! Takes in what happened: each observation goes to the object that it is for.
+
+use std::time::Duration;
+
+use crate::model::action::Action;
+use crate::model::cause::PackagesReading;
+use crate::model::coverage::Audited;
+use crate::model::baseline::Worse;
+use crate::model::incident::{EventKind, Incident};
+use crate::model::moment::Moment;
+use crate::model::observation::Observation;
+use crate::model::operator::{AlertAsk, AlertRequest, Answer, Ask, BaselineAsk, BaselineRequest, Request};
+use crate::model::release::ProcessesReading;
+use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
+use crate::policy::releases;
+use crate::policy::unit::Unit;
+use crate::policy::view::View;
+
+use super::State;
+
+impl State {
+    pub(super) fn take_in(&mut self, observation: Observation) {
+        let now = self.now;
+        match observation {
+            Observation::Started(here) => self.started(here),
+            Observation::UnitFilesLoaded { settings, specs, problems } => {
+                self.loaded(settings, specs, problems);
+            }
+            Observation::UnitsMatched { pattern, units } => self.matched(pattern, units),
+            Observation::ManagerChanged(manager) => self.manager_changed(manager),
+            Observation::UnitChanged { unit, reading } => self.unit_changed(&unit, reading),
+            Observation::UnitsRead { began } => self.units_read(began),
+            Observation::PackageManagerRead(reading) => self.packages_read(reading),
+            Observation::Resumed { after } => self.resumed(after),
+            Observation::UnitFilesChanged { units } => self.unit_files_changed(&units),
+            Observation::EnablementRead { unit, state } => self.enablement_read(&unit, state),
+            Observation::BootPredicted(reading) => {
+                self.host.predicted(reading, now);
+                self.touched_all = true;
+            }
+            Observation::ProcessesInspected { unit, reading } => self.inspected(&unit, reading),
+            Observation::AlertDelivered { sink, message, result } => self.delivered(&sink, message, result),
+            Observation::EvidenceCaptured { incident, file, changes } => {
+                self.incidents.captured(incident, file, changes, now);
+                if let Some(unit) = self.incidents.get(incident).and_then(|known| known.unit.clone()) {
+                    self.touch(&unit);
+                }
+                self.drain_incidents(None);
+            }
+            Observation::PostmortemDrafted { incident, file } => {
+                self.incidents.drafted(incident, file);
+                self.drain_incidents(None);
+            }
+            Observation::AlertsAsked(request) => self.alerts_asked(request),
+            Observation::OperatorAsked(request) => self.operator_asked(request),
+            Observation::BaselineAsked(request) => self.baseline_asked(request),
+            Observation::SaveFailed { why } => {
+                self.touched_all |= self.host.save_failed(why, now);
+                self.drain_host();
+            }
+            Observation::Saved => {
+                self.alerts.wake();
+                self.touched_all |= self.host.saved(now);
+                self.drain_host();
+            }
+            Observation::Impaired { code, part, why } => {
+                self.host.impaired(code, part, why, now);
+                self.drain_host();
+            }
+            Observation::HostAudited(result) => self.audited(result),
+            Observation::DeadlineReached => {}
+            of_unit @ (Observation::JobPulled { .. }
+            | Observation::UnitSettingsRead { .. }
+            | Observation::ReleaseSwitched { .. }
+            | Observation::ProbeFinished { .. }
+            | Observation::ProgressSampled { .. }
+            | Observation::SmokeTestFinished { .. }
+            | Observation::JobFinished { .. }
+            | Observation::EnableFinished { .. }
+            | Observation::MainProcessKilled { .. }) => self.of_unit(of_unit),
+        }
+    }
+
+    /// What concerns one unit, or some, and nothing else.
+    fn of_unit(&mut self, observation: Observation) {
+        let now = self.now;
+        match observation {
+            Observation::JobPulled { unit, job, pull } => {
+                self.with(&unit, |unit, _| unit.pulled(job, pull));
+            }
+            Observation::UnitSettingsRead { unit, settings } => {
+                let changed = self.with(&unit, |unit, _| unit.settings_read(settings, now));
+                if changed == Some(true) {
+                    self.touch(&unit);
+                }
+            }
+            Observation::ReleaseSwitched { units } => {
+                for unit in &units {
+                    self.touching(unit, |unit, _| unit.look_at_processes(now));
+                }
+            }
+            Observation::ProbeFinished { unit, probe, outcome } => {
+                self.touching(&unit, |unit, view| unit.probe_answered(&probe, outcome, view));
+            }
+            Observation::ProgressSampled { unit, progress, answer } => {
+                self.touching(&unit, |unit, _| unit.sampled(&progress, answer, now));
+            }
+            Observation::SmokeTestFinished { unit, order, outcome } => {
+                self.touching(&unit, |unit, view| unit.tested(order, &outcome, view));
+            }
+            Observation::JobFinished { unit, order, result } => {
+                self.touching(&unit, |unit, view| unit.job_over(order, &result, view));
+            }
+            Observation::EnableFinished { unit, order, result } => {
+                self.touching(&unit, |unit, view| unit.enabling_over(order, &result, view));
+            }
+            Observation::MainProcessKilled { unit, result } => {
+                self.touching(&unit, |unit, _| unit.killed(result, now));
+            }
+            Observation::Started(_)
+            | Observation::UnitFilesLoaded { .. }
+            | Observation::UnitsMatched { .. }
+            | Observation::ManagerChanged(_)
+            | Observation::UnitChanged { .. }
+            | Observation::UnitsRead { .. }
+            | Observation::PackageManagerRead(_)
+            | Observation::Resumed { .. }
+            | Observation::UnitFilesChanged { .. }
+            | Observation::EnablementRead { .. }
+            | Observation::BootPredicted(_)
+            | Observation::ProcessesInspected { .. }
+            | Observation::AlertDelivered { .. }
+            | Observation::EvidenceCaptured { .. }
+            | Observation::PostmortemDrafted { .. }
+            | Observation::AlertsAsked(_)
+            | Observation::OperatorAsked(_)
+            | Observation::BaselineAsked(_)
+            | Observation::SaveFailed { .. }
+            | Observation::Saved
+            | Observation::Impaired { .. }
+            | Observation::HostAudited(_)
+            | Observation::DeadlineReached => {}
+        }
+    }
+
+    /// Lets a unit take something in; it is judged at the end of the turn.
+    fn touching(&mut self, name: &UnitName, take: impl FnOnce(&mut Unit, &View<'_>)) {
+        self.touch(name);
+        self.with(name, take);
+    }
+
+    fn unit_changed(&mut self, name: &UnitName, reading: UnitReading) {
+        self.release_others(name, &reading);
+        self.regressions.read(name, &reading);
+        self.drain_regressions();
+        if self.with(name, |unit, view| unit.read(reading, view)) == Some(true) {
+            self.touch(name);
+        }
+    }
+
+    /// A unit with which others were stopped is up again, or one for which they were stopped is down: they are free.
+    fn release_others(&mut self, other: &UnitName, reading: &UnitReading) {
+        if reading.job.is_some() {
+            return;
+        }
+        let with_it = |unit: &&UnitName| {
+            self.units.get(*unit).is_some_and(|unit| unit.stopped_with() == Some(other))
+        };
+        let held: Vec<UnitName> = self.stopped.iter().filter(with_it).cloned().collect();
+        for unit in held {
+            if self.with(&unit, |unit, _| unit.release_from(other, reading)) == Some(true) {
+                self.touch(&unit);
+            }
+        }
+    }
+
+    pub(super) fn drain_regressions(&mut self) {
+        let out = self.regressions.out().take();
+        self.drain(None, out);
+    }
+
+    fn manager_changed(&mut self, manager: ManagerState) {
+        let Some(before) = self.host.manager_changed(manager, self.now) else {
+            return;
+        };
+        self.touched_all = true;
+        if manager == ManagerState::Unreachable {
+            self.units.values_mut().for_each(Unit::lose_sight);
+        }
+        self.drain_host();
+        if before == Some(ManagerState::Unreachable) {
+            // What was read before an absence is old.
+            self.actions.push(Action::ReadAllUnits);
+            self.ask_enablement();
+            self.wish_prediction();
+        }
+    }
+
+    /// Everything was read, beginning then.
+    fn units_read(&mut self, began: Moment) {
+        self.units.values_mut().for_each(Unit::see_again);
+        self.touched_all |= self.host.units_read(began);
+    }
+
+    /// The host slept, or stood still, for about this long: whatever was read before is old.
+    fn resumed(&mut self, after: Duration) {
+        self.host.resumed(self.now);
+        self.packages.outdate();
+        let names: Vec<UnitName> = self.units.keys().cloned().collect();
+        for name in &names {
+            let now = self.now;
+            self.with(name, |unit, _| unit.resumed(after, now));
+        }
+        self.touched_all = true;
+        self.actions.push(Action::ReadAllUnits);
+        let seconds = after.as_secs();
+        let message = format!("the host slept or stood still for {seconds} s: everything is read anew first");
+        self.host.out().file(None, EventKind::Notice, message);
+        self.drain_host();
+    }
+
+    /// Word of the package manager.
+    pub(super) fn packages_read(&mut self, reading: PackagesReading) {
+        let now = self.now;
+        let before = self.packages.quiet(now);
+        let waiting = self.packages.read(reading, now);
+        for unit in &waiting {
+            self.touching(unit, |unit, view| unit.settle_transition(view.packages, now));
+        }
+        // Begin and end of its work change what may be done to every unit: whoever waits is to wait for what is known now.
+        if self.packages.quiet(now) != before {
+            self.touched_all = true;
+            self.packages.note_begin(before.as_ref(), now);
+            self.drain_packages();
+        }
+    }
+
+    fn inspected(&mut self, name: &UnitName, mut reading: ProcessesReading) {
+        let Some(unit) = self.units.get(name) else {
+            return;
+        };
+        let mut switched = Vec::new();
+        if let Some(settings) = unit.settings() {
+            reading.links = releases::own_links(reading.links, unit.spec(), settings, &self.links);
+            switched = releases::remember(&mut self.links, &reading.links, self.now);
+            self.changed_links.extend(reading.links.iter().map(|link| link.link.clone()));
+        }
+        self.touching(name, |unit, view| unit.inspected(reading, switched, view));
+    }
+
+    /// The enablement of every unit is to be asked.
+    pub(super) fn ask_enablement(&mut self) {
+        let local = |unit: &&UnitName| !unit.is_dependency();
+        let units: Vec<UnitName> =
+            self.units.keys().filter(local).chain(self.regressions.disabled()).cloned().collect();
+        if !units.is_empty() {
+            self.actions.push(Action::ReadEnablement { units });
+        }
+        self.host.enablement_asked(self.now);
+    }
+
+    fn enablement_read(&mut self, name: &UnitName, read: UnitFileState) {
+        self.regressions.enablement_read(name, &read);
+        self.drain_regressions();
+        let now = self.now;
+        self.touching(name, |unit, _| unit.enablement_read(read, now));
+    }
+
+    /// Unit files or links changed on disk, by whatever hand. Empty: anything may have changed.
+    fn unit_files_changed(&mut self, hints: &[UnitName]) {
+        self.gaps.soon(self.now);
+        self.wish_prediction();
+        if hints.is_empty() {
+            self.ask_enablement();
+            return;
+        }
+        // A hint names the unit, or its template.
+        let concerns = |hint: &UnitName, unit: &UnitName| {
+            hint == unit || unit.template().as_ref() == Some(hint)
+        };
+        let named: Vec<UnitName> = self
+            .units
+            .keys()
+            .chain(self.regressions.disabled())
+            .filter(|unit| hints.iter().any(|hint| concerns(hint, unit)))
+            .cloned()
+            .collect();
+        self.touched.extend(named.iter().cloned());
+        if !named.is_empty() {
+            self.actions.push(Action::ReadEnablement { units: named });
+            // What the manager has loaded may be older than the file now.
+            self.actions.push(Action::ReadAllUnits);
+        }
+    }
+
+    pub(super) fn poll_gaps(&mut self) {
+        if self.gaps.is_overdue(self.now) {
+            self.audited(Err("it did not end in time".to_owned()));
+            return;
+        }
+        let manager = self.host.manager();
+        let reachable = matches!(manager, Some(ManagerState::Running | ManagerState::Starting));
+        if self.gaps.poll(reachable, self.now) {
+            let records = self.units.values().map(|unit| (unit.name().clone(), unit.records()));
+            self.gaps.look(records.filter(|(_, all)| !all.is_empty()).collect());
+            self.drain_gaps();
+        }
+    }
+
+    fn drain_gaps(&mut self) {
+        let out = self.gaps.out().take();
+        self.drain(None, out);
+    }
+
+    /// A look over the whole host ended.
+    fn audited(&mut self, result: Result<Audited, String>) {
+        let open: Vec<&Incident> =
+            self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
+        let settled = self.gaps.audited(result, &open, self.now);
+        self.drain_gaps();
+        for (id, left) in settled.left {
+            if let Some(incident) = self.incidents.get_mut(id) {
+                incident.gaps = left;
+            }
+        }
+        for id in settled.over {
+            self.resolve(id);
+        }
+        if let Some((cause, new)) = settled.new {
+            let changes = self.changes_before(None);
+            let id = self.incidents.open_of_host(&cause, changes, self.now);
+            if let Some(incident) = self.incidents.get_mut(id) {
+                incident.gaps = new.iter().map(|gap| gap.key.clone()).collect();
+            }
+            self.gaps.opened(id, new);
+            self.drain_gaps();
+        }
+    }
+
+    fn answer(&mut self, request: u64, answer: Answer) {
+        self.actions.push(Action::AnswerOperator { request, answer });
+    }
+
+    /// It would be taken back, and with it what a stop of a person means: the answer to whoever asks meanwhile.
+    fn refused_unsaved(&self) -> Option<Answer> {
+        self.host.save_failure().map(|failure| super::saving::unsaved(&failure.why))
+    }
+
+    fn operator_asked(&mut self, request: Request) {
+        let Request { id, unit, who, ask } = request;
+        if !self.units.contains_key(&unit) {
+            self.answer(id, Answer::NotManaged);
+            return;
+        }
+        if let Some(refused) = self.refused_unsaved() {
+            self.answer(id, refused);
+            return;
+        }
+        let done = |message| Some(Answer::Done { message, steps: Vec::new() });
+        self.touch(&unit);
+        let answer = self.with(&unit, |unit, view| match ask {
+            Ask::Hold { length, reason } => done(unit.hold(who, length, reason, view.now)),
+            Ask::Resume => done(unit.resume(&who)),
+            Ask::Recover => {
+                unit.recover(id, &who, view);
+                None
+            }
+            Ask::Drill { kind, rehearse } => {
+                unit.drill(id, who, (kind, rehearse), view);
+                None
+            }
+        });
+        if let Some(answer) = answer.flatten() {
+            self.answer(id, answer);
+        }
+    }
+
+    fn alerts_asked(&mut self, request: AlertRequest) {
+        let AlertRequest { id, who, ask } = request;
+        self.alerts.wake();
+        match ask {
+            AlertAsk::Acknowledge { incident } => {
+                let answer = self.incidents.acknowledge(incident, who, self.now);
+                self.drain_incidents(None);
+                self.answer(id, answer);
+            }
+            AlertAsk::Test => {
+                let sinks = &self.host.settings().sinks;
+                self.alerts.test(id, sinks);
+                self.drain_alerts();
+            }
+        }
+    }
+
+    fn baseline_asked(&mut self, request: BaselineRequest) {
+        let BaselineRequest { id, who, ask } = request;
+        let answer = match self.refused_unsaved() {
+            Some(refused) => refused,
+            None => {
+                let message = match ask {
+                    BaselineAsk::Told { baseline, lines } => {
+                        let worse = Worse { baseline, since: self.now, lines };
+                        let units = &self.units;
+                        self.regressions.compared(worse, &who, |unit| units.contains_key(unit))
+                    }
+                    BaselineAsk::Accept => self.regressions.accept(&who),
+                };
+                self.drain_regressions();
+                Answer::Done { message, steps: Vec::new() }
+            }
+        };
+        self.answer(id, answer);
+    }
+}

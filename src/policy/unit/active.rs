@@ -1,0 +1,209 @@
+//! `Loaded` and `Active`: what systemd says of a unit, with its passing states told apart from trouble.
+
+use std::time::Duration;
+
+use crate::model::cause::{Cause, What};
+use crate::model::finding::{Code, Why};
+use crate::model::moment::Moment;
+use crate::model::state::HoldKind;
+use crate::model::unit::{ActiveState, JobKind, LoadState, UnitReading, UnitSettings};
+use crate::policy::judgement::{Judgement, finding, proven};
+use crate::policy::limits;
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    /// A finding of this unit, and the command that repairs it.
+    fn bad(&self, code: Code, message: String, repair: Option<String>, now: Moment) -> Judgement {
+        let found = finding(code, self.spec.severity, message, now);
+        let evidence = self.run.reading().filter(|_| code.row().explained).map(UnitReading::evidence);
+        Judgement::bad(proven(found, evidence.unwrap_or_default(), repair))
+    }
+
+    /// The unit exists and can be used.
+    pub(super) fn loaded(&self, now: Moment) -> Judgement {
+        let unit = &self.name;
+        let Some(reading) = self.run.reading() else {
+            return Judgement::unknown(Why::NotRead, "unread", format!("{unit} was not read yet"));
+        };
+        match &reading.load {
+            LoadState::Loaded => Judgement::good("loaded", "the unit file is loaded"),
+            LoadState::NotFound => {
+                let message = format!("there is no unit {unit}; the file {} manages nothing", self.spec.file);
+                self.bad(Code::UnitMissing, message, None, now)
+            }
+            LoadState::Masked => {
+                let message = format!("{unit} is masked: systemd refuses to start it");
+                self.bad(Code::UnitMasked, message, Some(format!("systemctl unmask {unit}")), now)
+            }
+            LoadState::Bad(why) => {
+                let message = format!("systemd cannot load {unit}: {why}");
+                self.bad(Code::UnitLoadError, message, Some(format!("systemd-analyze verify {unit}")), now)
+            }
+        }
+    }
+
+    /// The unit is active, or has done what it is for.
+    pub(super) fn active(&self, view: &View<'_>) -> Judgement {
+        let Some(reading) = self.run.reading() else {
+            return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
+        };
+        if reading.load != LoadState::Loaded {
+            return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
+        }
+        let now = view.now;
+        let recent: Vec<Moment> = self.run.restarts_within(limits::CRASH_LOOP_WINDOW, now).collect();
+        if recent.len() >= limits::CRASH_LOOP_RESTARTS {
+            return self.crash_loop(reading, &recent, now);
+        }
+        let judgement = self.active_now(reading, view);
+        match recent.first() {
+            Some(oldest) => judgement.until(oldest.plus(limits::CRASH_LOOP_WINDOW)),
+            None => judgement,
+        }
+    }
+
+    fn active_now(&self, reading: &UnitReading, view: &View<'_>) -> Judgement {
+        if reading.is_passing() {
+            return self.systemd_restarts(reading, view.now);
+        }
+        match reading.active {
+            ActiveState::Active => Judgement::good(&reading.sub, format!("active ({})", reading.sub)),
+            ActiveState::Reloading => {
+                self.busy(reading, self.start_timeout().or(Some(limits::USUAL_TIMEOUT)), view.now)
+            }
+            ActiveState::Activating => self.busy(reading, self.start_timeout(), view.now),
+            ActiveState::Deactivating => {
+                let limit = self.timeout(|known| known.timeout_stop_ms);
+                self.busy(reading, limit.map(|limit| limit.saturating_mul(2)), view.now)
+            }
+            ActiveState::Other => {
+                Judgement::unknown(Why::CannotTell, &reading.sub, format!("systemd says {}", reading.sub))
+            }
+            ActiveState::Inactive | ActiveState::Failed => self.dead(reading, view),
+        }
+    }
+
+    fn timeout(&self, of: impl Fn(&UnitSettings) -> Option<u64>) -> Option<Duration> {
+        self.run.settings().and_then(of).map(Duration::from_millis)
+    }
+
+    fn start_timeout(&self) -> Option<Duration> {
+        self.timeout(|known| known.timeout_start_ms)
+    }
+
+    fn systemd_restarts(&self, reading: &UnitReading, now: Moment) -> Judgement {
+        let over = self.run.since().plus(limits::LONG_AUTO_RESTART);
+        if over <= now {
+            let minutes = limits::LONG_AUTO_RESTART.as_secs() / 60;
+            let unit = &self.name;
+            let message =
+                format!("{unit} has waited for systemd's own restart for over {minutes} minutes (RestartSec=)");
+            return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
+        }
+        let message = format!("systemd restarts it by itself (restart {})", reading.n_restarts);
+        Judgement::passing("auto-restart", message).until(over)
+    }
+
+    fn crash_loop(&self, reading: &UnitReading, recent: &[Moment], now: Moment) -> Judgement {
+        let window = limits::CRASH_LOOP_WINDOW;
+        let message = format!(
+            "systemd restarted {} {} times within {} minutes (NRestarts={})",
+            self.name,
+            recent.len(),
+            window.as_secs() / 60,
+            reading.n_restarts
+        );
+        let repair = Some(format!("journalctl -u {} -n 50", self.name));
+        let judgement = self.bad(Code::UnitCrashLooping, message, repair, now);
+        recent.first().map_or(judgement.clone(), |oldest| judgement.until(oldest.plus(window)))
+    }
+
+    /// A job or a reload is under way. No limit (`infinity`): it may take for ever.
+    fn busy(&self, reading: &UnitReading, limit: Option<Duration>, now: Moment) -> Judgement {
+        let word = reading.active.as_str();
+        let over = limit.map(|limit| self.run.since().plus(limit.saturating_add(limits::STUCK_SLACK)));
+        if over.is_some_and(|over| over <= now) {
+            let seconds = now.since(self.run.since()).as_secs();
+            let message = format!("{} is {word} ({}) for {seconds} s", self.name, reading.sub);
+            return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
+        }
+        let judgement = if reading.active == ActiveState::Reloading {
+            Judgement::good("reloading", "active, and reloading")
+        } else {
+            Judgement::unknown(Why::CannotTell, word, format!("{word} ({})", reading.sub))
+        };
+        match over {
+            Some(over) => judgement.until(over),
+            None => judgement,
+        }
+    }
+
+    /// Inactive or failed: done, stopped by somebody, or dead.
+    fn dead(&self, reading: &UnitReading, view: &View<'_>) -> Judgement {
+        let (unit, now) = (&self.name, view.now);
+        let starting = reading.job.is_some_and(|job| matches!(job.kind, JobKind::Start | JobKind::Restart));
+        if starting {
+            return self.busy(reading, self.start_timeout().or(Some(limits::USUAL_TIMEOUT)), now);
+        }
+        if reading.is_done(self.run.settings()) {
+            return Judgement::good("done", "a oneshot that has done its work");
+        }
+        let armed = self.run.settings().is_some_and(|known| {
+            known.service_type == "oneshot" && !known.triggered_by.is_empty() && reading.result == "success"
+        });
+        if armed && reading.invocation.is_empty() {
+            return Judgement::good("armed", "a oneshot that waits for its timer, path or socket");
+        }
+        if let Some(passing) = self.left_alone(view) {
+            return passing;
+        }
+        if self.kept.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+            return self.stopped_by_somebody(now);
+        }
+        let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
+        if settled > now {
+            let word = reading.active.as_str();
+            return Judgement::passing(word, format!("{word} ({})", reading.sub)).until(settled);
+        }
+        let (code, message) = if reading.active == ActiveState::Failed {
+            let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));
+            (Code::UnitFailed, format!("{unit} failed with result {}{exit}", reading.result))
+        } else if reading.invocation.is_empty() {
+            (Code::UnitInactive, format!("{unit} was not started in this boot"))
+        } else {
+            (Code::UnitInactive, format!("{unit} is inactive ({})", reading.sub))
+        };
+        self.bad(code, message, Some(format!("steadfast recover {unit}")), now)
+    }
+
+    fn stopped_by_somebody(&self, now: Moment) -> Judgement {
+        let unit = &self.name;
+        let message = match self.fate.last().filter(|last| last.cause == Cause::Unknown) {
+            Some(last) => format!("{unit} is down: {}", last.message),
+            None => format!("{unit} was stopped by a stop job that was not ours"),
+        };
+        self.bad(Code::UnitStoppedByOperator, message, Some(format!("steadfast recover {unit}")), now)
+    }
+
+    /// Down for a reason that is no trouble: somebody brings it up again, or it is to be down now.
+    fn left_alone(&self, view: &View<'_>) -> Option<Judgement> {
+        if self.fate.doubts(What::Stopped) {
+            return Some(Judgement::passing("stopped", "it was just stopped; by whom is being looked up"));
+        }
+        let packages = self.fate.last().filter(|last| last.cause == Cause::PackageManager);
+        let quiet_until = view.packages.quiet(view.now).and_then(|gate| gate.until);
+        if let (Some(last), Some(until)) = (packages, quiet_until) {
+            let message = format!("stopped by a package manager, which starts it again: {}", last.message);
+            return Some(Judgement::passing("package-manager", message).until(until));
+        }
+        match &self.kept.hold.as_ref()?.kind {
+            HoldKind::StoppedWith { unit, conflicts } => {
+                let how = if *conflicts { "for" } else { "along with" };
+                Some(Judgement::passing("stopped-with", format!("it was stopped {how} {unit}")))
+            }
+            HoldKind::Operator { .. } | HoldKind::ManualStop => None,
+        }
+    }
+}

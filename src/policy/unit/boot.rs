@@ -1,0 +1,88 @@
+//! `Enabled` and `Boot`: whether the unit lasts over the next reboot, and whether the last prediction was right.
+
+use crate::model::boot::{BootReading, BootVerdict, Prediction};
+use crate::model::finding::{Code, Severity, Why};
+use crate::model::state::Mismatch;
+use crate::model::unit::{ManagerState, UnitSettings};
+use crate::policy::enablement;
+use crate::policy::judgement::{Judgement, finding};
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    /// What the next boot does with it. Of a unit that cannot be loaded the settings are not known, and do not matter.
+    pub(super) fn boot_verdict(&self, view: &View<'_>) -> Option<BootVerdict> {
+        // Just managed, enabled or disabled: what boot would have done before does not count.
+        let reading = view.host.boot().filter(|boot| boot.read_at >= self.enablement_since)?;
+        let bare = UnitSettings::default();
+        let settings = match self.run.settings() {
+            Some(settings) => settings,
+            None if !self.run.is_loaded() => &bare,
+            None => return None,
+        };
+        Some(enablement::boot_verdict(&self.name, settings, self.enablement.as_ref(), reading))
+    }
+
+    pub(super) fn enabled(&self, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
+        if !self.run.is_loaded() {
+            return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
+        }
+        let Some(read) = &self.enablement else {
+            return Judgement::unknown(Why::NotRead, "unread", "its enablement was not read yet");
+        };
+        enablement::enabled(&self.name, read, verdict, view.host.is_of_user())
+            .judgement(self.spec.severity, view.now)
+    }
+
+    pub(super) fn boot(&self, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
+        let judgement = match (self.run.reading(), verdict, view.host.boot()) {
+            (Some(_), Some(verdict), Some(reading)) => {
+                enablement::boot(&self.name, self.enablement.as_ref(), verdict, reading)
+                    .judgement(self.spec.severity, view.now)
+            }
+            _ => Judgement::unknown(Why::NotRead, "unread", "the next boot was not predicted yet"),
+        };
+        if !self.run.is_loaded() {
+            // Loaded names the cause; that boot does not start it either is no second finding.
+            return Judgement { findings: Vec::new(), ..judgement };
+        }
+        match &self.kept.mismatch {
+            Some(mismatch) if mismatch.boot_id == view.host.here().boot_id => {
+                let message = mismatch.message.clone();
+                judgement.note(finding(Code::BootMismatch, Severity::Warning, message, mismatch.at))
+            }
+            Some(_) | None => judgement,
+        }
+    }
+
+    /// Compares the stored prediction with this boot, once, then stores the new one.
+    pub(super) fn keep_prediction(&mut self, view: &View<'_>) {
+        let boot_id = &view.host.here().boot_id;
+        let (Some(reading), Some(settings)) = (self.run.reading(), self.run.settings()) else {
+            return;
+        };
+        if let Some(old) = self.kept.prediction.as_ref().filter(|known| known.boot_id != *boot_id) {
+            if view.host.manager() != Some(ManagerState::Running) || reading.job.is_some() {
+                return;
+            }
+            // Nothing of ours started it: we order nothing before the boot is finished.
+            let started = !reading.invocation.is_empty() || reading.active_since.is_some();
+            self.kept.mismatch = old.compare(started).map(|message| Mismatch {
+                boot_id: boot_id.clone(),
+                message,
+                at: view.now,
+            });
+            self.kept.prediction = None;
+        }
+        let told = |boot: &&BootReading| boot.failure.is_none() && boot.read_at >= self.enablement_since;
+        let Some(boot) = view.host.boot().filter(told).filter(|_| self.run.is_loaded()) else {
+            return;
+        };
+        let verdict = enablement::boot_verdict(&self.name, settings, self.enablement.as_ref(), boot);
+        if self.kept.prediction.as_ref().map(|known| &known.verdict) != Some(&verdict) {
+            let (boot_id, made_at) = (boot_id.clone(), view.now);
+            self.kept.prediction = Some(Prediction { boot_id, verdict, made_at });
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How often we may act: burst within an interval, doubling delays, quarantine with a timed retry.
+
+use std::time::Duration;
+
+use crate::model::finding::Code;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::operator::StepName;
+use crate::model::state::{OrderKind, Quarantine};
+use crate::policy::limits;
+use crate::policy::view::View;
+
+use super::Unit;
+use super::wants::Want;
+
+impl Unit {
+    /// Orders older than the interval do not count any more.
+    pub(super) fn age_budget(&mut self, now: Moment) {
+        let interval = self.spec.recovery.interval;
+        self.kept.spent.retain(|at| now.since(*at) < interval);
+        self.look_again_if(self.kept.spent.first().map(|oldest| oldest.plus(interval)));
+    }
+
+    /// Nothing is asked for, and nothing is spent any more: quarantine is over.
+    pub(super) fn forgive(&mut self) {
+        if self.kept.spent.is_empty() {
+            self.kept.quarantine = None;
+        }
+        self.kept.smoke_failure = None;
+    }
+
+    fn burst(&self) -> usize {
+        usize::try_from(self.spec.recovery.burst).unwrap_or(usize::MAX)
+    }
+
+    /// How long the next order is put off: it doubles with each order within the interval.
+    pub(super) fn delay(&self, spent: usize) -> Duration {
+        let spec = &self.spec.recovery;
+        let doublings = u32::try_from(spent.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+        spec.delay.saturating_mul(2_u32.saturating_pow(doublings)).min(spec.max_delay)
+    }
+
+    /// The wish, not before its turn.
+    pub(super) fn delayed(&self, want: Want, view: &View<'_>) -> Want {
+        let longest = self.spec.recovery.max_delay;
+        let mut due = want.due;
+        if want.kind == OrderKind::Enable {
+            let failed =
+                self.kept.last_action.as_ref().filter(|last| !last.ok && last.action == want.kind);
+            due = failed.map_or(due, |last| due.max(last.at.plus(longest)));
+            return Want { due, ..want };
+        }
+        if let Some(last) = self.kept.spent.last() {
+            let delay = self.delay(self.kept.spent.len());
+            due = due.max(last.plus(delay.saturating_add(self.jitter(&view.host.here().machine_id, delay))));
+        }
+        let failed = self.kept.smoke_failure.as_ref();
+        if let Some(failure) = failed.filter(|failure| failure.release == self.release_now()) {
+            due = due.max(failure.at.plus(longest));
+        }
+        Want { due, ..want }
+    }
+
+    /// Up to a quarter of the delay, the same for a unit on a host: a fleet does not act in step.
+    fn jitter(&self, machine_id: &str, delay: Duration) -> Duration {
+        let bytes = machine_id.bytes().chain(self.name.as_str().bytes());
+        let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let quarter = u64::try_from(delay.as_millis() / 4).unwrap_or(0);
+        Duration::from_millis(hash.checked_rem(quarter.saturating_add(1)).unwrap_or(0))
+    }
+
+    /// This wish would exceed the budget, or the last restart for the same reason cured nothing: quarantine begins.
+    pub(super) fn quarantine_if_spent(&mut self, want: &Want, now: Moment) {
+        if self.kept.quarantine.is_some() || !want.kind.disturbs() || self.has_another_chance() {
+            return;
+        }
+        let Some(why) = self.spent_up(want, now) else {
+            return;
+        };
+        let retry_at = now.plus(limits::QUARANTINE);
+        let minutes = limits::QUARANTINE.as_secs().div_ceil(60);
+        let message = format!("{}: {why}; one more try in {minutes} min", self.name);
+        self.kept.quarantine =
+            Some(Quarantine { since: now, retry_at, round: 1, because: want.because, why });
+        self.out.note(EventKind::Decided, Some(Code::Quarantined), message);
+    }
+
+    fn spent_up(&self, want: &Want, now: Moment) -> Option<String> {
+        let because = want.because.as_str();
+        let (burst, theirs) = (self.burst(), self.restarts_by_systemd(now));
+        if self.kept.spent.len().saturating_add(theirs) >= burst {
+            let theirs = if theirs > 0 { format!(", {theirs} of them by systemd") } else { String::new() };
+            let minutes = self.spec.recovery.interval.as_secs() / 60;
+            let restarts = if burst == 1 { "restart" } else { "restarts" };
+            return Some(format!("its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})"));
+        }
+        self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"))
+    }
+
+    /// Restarts that its budget allows now.
+    pub(super) fn restarts_left(&self, now: Moment) -> usize {
+        let interval = self.spec.recovery.interval;
+        let ours = self.kept.spent.iter().filter(|at| now.since(**at) < interval).count();
+        self.burst().saturating_sub(ours.saturating_add(self.restarts_by_systemd(now)))
+    }
+
+    /// An order is given now. To follow a deploy is no sign of an unstable unit, once for each release.
+    pub(super) fn spend(&mut self, now: Moment) {
+        let release = self.release_now();
+        let because = self.kept.recovery.as_ref().and_then(|recovery| recovery.because);
+        let first = release.filter(|release| !self.kept.followed.contains(release));
+        if let Some(release) = first {
+            self.kept.followed.push(release);
+            let surplus = self.kept.followed.len().saturating_sub(limits::FOLLOWED);
+            self.kept.followed.drain(..surplus);
+        }
+        let deploy = because.is_some_and(Code::is_stale_release);
+        if !(deploy && first.is_some()) {
+            self.kept.spent.push(now);
+        }
+    }
+
+    /// A release that was never tried was deployed since: what the old one did says nothing of it. A link that is switched
+    /// to and fro brings nothing new.
+    fn has_another_chance(&self) -> bool {
+        let quarantine = self.kept.quarantine.as_ref().map(|known| known.since);
+        let last = self.kept.spent.last().copied().max(quarantine);
+        let switched = last.is_none_or(|last| self.is_switched_since(last));
+        switched && self.release_now().is_some_and(|release| !self.kept.followed.contains(&release))
+    }
+
+    fn is_switched_since(&self, at: Moment) -> bool {
+        self.residents.links().iter().any(|link| link.switched_at > at)
+    }
+
+    /// A deploy ends a quarantine.
+    pub(super) fn release_by_deploy(&mut self) {
+        if self.has_another_chance() {
+            self.kept.quarantine = None;
+        }
+    }
+
+    /// What systemd restarted by itself within the interval counts as well: together it is not tried more often.
+    fn restarts_by_systemd(&self, now: Moment) -> usize {
+        self.run.restarts_within(self.spec.recovery.interval, now).count()
+    }
+
+    /// The last restart was for this finding, its processes ran anew, and live in an old release all the same; no link was
+    /// switched since. Another one would do the same.
+    fn cured_nothing(&self, want: &Want) -> bool {
+        let last = self.kept.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
+        let Some(last) = last.filter(|_| want.because.is_stale_release()) else {
+            return false;
+        };
+        let proof = last.steps.last().is_some_and(|step| step.name == StepName::Proof);
+        proof && !self.is_switched_since(last.at)
+    }
+
+    /// The one try out of quarantine failed: wait twice as long.
+    pub(super) fn prolong_quarantine(&mut self, now: Moment) {
+        if let Some(quarantine) = &mut self.kept.quarantine {
+            let factor = 2_u32.saturating_pow(quarantine.round.min(8));
+            let wait = limits::QUARANTINE.saturating_mul(factor).min(limits::LONGEST_QUARANTINE);
+            quarantine.round = quarantine.round.saturating_add(1);
+            quarantine.retry_at = now.plus(wait);
+        }
+    }
+}

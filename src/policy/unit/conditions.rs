@@ -1,0 +1,240 @@
+//! The seven conditions of a unit, the findings behind them, and when an incident of it is over.
+
+use crate::model::code::Concern;
+use crate::model::finding::ConditionKind::{Active, Boot, Enabled, Loaded, Progressing, Release, Serving};
+use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
+use crate::model::incident::Incident;
+use crate::model::moment::Moment;
+use crate::policy::judgement::{Judgement, finding, for_instance, proven};
+use crate::policy::limits;
+use crate::policy::view::View;
+
+use super::Unit;
+
+/// What a judgement has changed in the findings.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    pub found: Vec<Finding>,
+    /// Those that are not found any more; while an order is in flight none counts as gone.
+    pub gone: Vec<Finding>,
+    /// It was in trouble before.
+    pub troubled: bool,
+    /// An order is in flight.
+    pub in_flight: bool,
+}
+
+impl Unit {
+    /// Judges all conditions anew by all that is known. Says what that changes in the findings.
+    pub fn judge(&mut self, view: &View<'_>) -> News {
+        let judgements = self.judgements(view);
+        let mut found = if self.spec.is_dependency() { Vec::new() } else { self.of_recovery(view.now) };
+        for (_, judgement) in &judgements {
+            found.extend(judgement.findings.iter().cloned());
+        }
+        for_instance(&mut found, view.host.is_of_user());
+        for (kind, judgement) in judgements {
+            self.look_again_if(judgement.recheck);
+            self.keep(kind, judgement, view.now);
+        }
+        self.replace_findings(found)
+    }
+
+    fn judgements(&self, view: &View<'_>) -> Vec<(ConditionKind, Judgement)> {
+        if self.spec.is_dependency() {
+            return vec![(Serving, self.serving(view.now))];
+        }
+        let verdict = self.boot_verdict(view);
+        vec![
+            (Loaded, self.loaded(view.now)),
+            (Active, self.active(view)),
+            (Enabled, self.enabled(verdict.as_ref(), view)),
+            (Boot, self.boot(verdict.as_ref(), view)),
+            (Release, self.release(view)),
+            (Serving, self.serving(view.now)),
+            (Progressing, self.progressing(view.now)),
+        ]
+    }
+
+    fn serving(&self, now: Moment) -> Judgement {
+        if self.probes.is_empty() {
+            return Judgement::unknown(Why::NotConfigured, "no-probe", "no probe is configured");
+        }
+        if !self.is_asked() {
+            return Judgement::unknown(Why::NotRunning, "not-active", "probes run while the unit is active");
+        }
+        self.probes.judge(self.spec.severity, now)
+    }
+
+    fn progressing(&self, now: Moment) -> Judgement {
+        if self.queues.is_empty() {
+            let message = "no progress source is configured";
+            return Judgement::unknown(Why::NotConfigured, "no-progress", message);
+        }
+        if !self.is_asked() {
+            let message = "progress is asked for while the unit is active";
+            return Judgement::unknown(Why::NotRunning, "not-active", message);
+        }
+        self.queues.judge(self.spec.severity, now)
+    }
+
+    /// A condition keeps its `since` while truth and reason stay.
+    fn keep(&mut self, kind: ConditionKind, judgement: Judgement, now: Moment) {
+        let same = |known: &&Condition| known.truth == judgement.truth && known.reason == judgement.reason;
+        let since = self.conditions.get(&kind).filter(same).map_or(now, |known| known.since);
+        let Judgement { truth, reason, message, .. } = judgement;
+        self.conditions.insert(kind, Condition { kind, truth, reason, message, since });
+    }
+
+    /// Findings of a new judgement replace those of the last one; each keeps its beginning.
+    ///
+    /// While an order is in flight nothing counts as gone: only its proof clears a finding.
+    fn replace_findings(&mut self, found: Vec<Finding>) -> News {
+        let before = std::mem::take(&mut self.findings);
+        let in_flight = self.kept.recovery.is_some();
+        let troubled = before.iter().any(|finding| finding.code.row().trouble);
+        let mut now: Vec<Finding> = Vec::new();
+        for mut finding in found {
+            if now.iter().any(|known| known.code == finding.code) {
+                continue;
+            }
+            if let Some(known) = before.iter().find(|known| known.code == finding.code) {
+                finding.since = known.since;
+            }
+            now.push(finding);
+        }
+        let missing = |known: &&Finding| !now.iter().any(|finding| finding.code == known.code);
+        let mut gone: Vec<Finding> = before.iter().filter(missing).cloned().collect();
+        if in_flight {
+            now.append(&mut gone);
+        }
+        now.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.code.cmp(&b.code)));
+        let is_new = |finding: &&Finding| !before.iter().any(|known| known.code == finding.code);
+        let found = now.iter().filter(is_new).cloned().collect();
+        self.findings = now;
+        News { found, gone, troubled, in_flight }
+    }
+
+    /// What is found by now is news.
+    pub(super) fn forget_findings(&mut self) {
+        self.findings.clear();
+    }
+
+    /// What recovery itself has to tell: the budget, the last failure, the dependency that explains.
+    fn of_recovery(&self, now: Moment) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if let Some(quarantine) = &self.kept.quarantine {
+            let message = format!("{}; one more try comes later", quarantine.why);
+            findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
+        }
+        if let Some(needed) = &self.plan.explained_by {
+            let blocked = self.plan.blocked.clone();
+            let message = blocked.unwrap_or_else(|| format!("{needed}, which it requires, is down"));
+            let found = finding(Code::DependencyDown, Severity::Warning, message, now);
+            findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
+        }
+        findings.extend(self.failed_recovery());
+        findings
+    }
+
+    /// The last try failed, and what it was for is still there. A failed smoke test is found by itself.
+    fn failed_recovery(&self) -> Option<Finding> {
+        let idle = self.kept.recovery.is_none() && self.kept.smoke_failure.is_none();
+        let last = self.kept.last_action.as_ref().filter(|last| idle && !last.ok)?;
+        let because = last.because?;
+        self.findings.iter().find(|found| found.code == because)?;
+        let message = format!("the last {} {}", last.action.as_str(), last.outcome);
+        let found = finding(Code::RecoveryFailed, self.spec.severity, message, last.at);
+        let lines = last
+            .steps
+            .iter()
+            .map(|step| format!("{}: {}: {}", step.name.as_str(), step.result.as_str(), step.message))
+            .collect();
+        Some(proven(found, lines, None))
+    }
+
+    pub(super) fn truth(&self, kind: ConditionKind) -> Option<Truth> {
+        self.conditions.get(&kind).map(|known| known.truth)
+    }
+
+    /// The worst of its findings that are trouble.
+    #[must_use]
+    pub fn worst(&self) -> Option<Severity> {
+        self.findings.iter().filter(|found| found.code.row().trouble).map(|found| found.severity).max()
+    }
+
+    /// What its incident is about: the first finding that is trouble.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&Finding> {
+        self.findings.iter().find(|found| found.code.row().trouble)
+    }
+
+    /// All that is found may be explained by what it requires.
+    #[must_use]
+    pub fn may_be_explained(&self) -> bool {
+        self.findings.iter().all(|found| {
+            let row = found.code.row();
+            found.code == Code::DependencyDown || !row.trouble || row.explained
+        })
+    }
+
+    /// Nobody is told of it: its file is switched off.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.kept.off.is_some()
+    }
+
+    /// It is well, as far as was read; what was not read or answered yet says nothing.
+    #[must_use]
+    pub fn is_calm(&self) -> bool {
+        let read = self.spec.is_dependency() || self.run.reading().is_some();
+        let waits = |kind| self.truth(kind) == Some(Truth::Unknown(Why::NotRead));
+        self.is_off() || (read && !waits(Serving) && !waits(Progressing) && self.trouble().is_none())
+    }
+
+    /// A reading shows that what this incident of it is about is over.
+    #[must_use]
+    pub fn is_over(&self, incident: &Incident, now: Moment) -> bool {
+        self.is_off() || (self.is_calm() && self.is_well(incident, now))
+    }
+
+    fn is_well(&self, incident: &Incident, now: Moment) -> bool {
+        if incident.cause == Code::UnitCrashLooping && incident.opened_at < self.managed_since {
+            // We have not seen it for as long as it takes to find that again.
+            return self.crash_loop_known_at() <= now && self.is_well_in(Active);
+        }
+        match incident.cause.row().concern {
+            Concern::Recovery | Concern::Host => true,
+            Concern::Progressing => {
+                self.is_well_in(Progressing)
+                    && (!self.is_asked() || self.queues.are_over(incident.cause))
+            }
+            concern => concern.condition().is_none_or(|kind| self.is_well_in(kind)),
+        }
+    }
+
+    /// From then on a crash loop of this unit would have been seen.
+    fn crash_loop_known_at(&self) -> Moment {
+        self.managed_since.plus(limits::CRASH_LOOP_WINDOW)
+    }
+
+    /// Looks again when it will be known whether a crash loop that began in our earlier life is over.
+    pub(super) fn await_crash_loop(&mut self, view: &View<'_>) {
+        let own = view.incidents.own(&self.name).and_then(|id| view.incidents.get(id));
+        let at = self.crash_loop_known_at();
+        if at > view.now && own.is_some_and(|incident| incident.cause == Code::UnitCrashLooping) {
+            self.look_again(at);
+        }
+    }
+
+    fn is_well_in(&self, kind: ConditionKind) -> bool {
+        match self.truth(kind) {
+            Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open)) => true,
+            // Down on purpose: what it did while it ran has ended with that.
+            Some(Truth::False) => kind == Active && self.is_stopped_on_purpose(),
+            Some(Truth::Unknown(Why::NotRunning)) => kind != Active && self.is_well_in(Active),
+            Some(Truth::Unknown(Why::NotRead | Why::CannotTell)) => false,
+            // A dependency has no other condition.
+            None => true,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Holds: a person wants the unit to be left alone, or has stopped it.
+
+use std::time::Duration;
+
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::state::{Hold, HoldKind};
+use crate::model::unit::{ActiveState, UnitName, UnitReading};
+use crate::policy::outbox::Out;
+
+use super::Unit;
+
+impl Unit {
+    /// A person stopped it, or it was stopped along with another unit.
+    pub(super) fn is_stopped_on_purpose(&self) -> bool {
+        self.kept.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit())
+    }
+
+    /// Ends a hold whose time has come.
+    pub(super) fn expire_hold(&mut self, now: Moment) {
+        let Some(until) = self.kept.hold.as_ref().and_then(|hold| hold.until) else {
+            return;
+        };
+        if until > now {
+            self.look_again(until);
+            return;
+        }
+        self.kept.hold = None;
+        self.out.note(EventKind::Decided, None, format!("the hold of {} has ended", self.name));
+    }
+
+    /// A person wants it to be left alone for so long. Returns the answer.
+    pub fn hold(&mut self, who: String, length: Duration, reason: String, now: Moment) -> String {
+        let minutes = length.as_secs().div_ceil(60);
+        let message = format!("{} is held by {who} for {minutes} min: {reason}", self.name);
+        let kind = HoldKind::Operator { who, reason };
+        let known = self.kept.hold.take();
+        // A lease that is renewed, or given back, is no news.
+        let renewed = known.as_ref().filter(|known| known.kind == kind).map(|known| known.since);
+        let down = self.run.reading().is_some_and(|reading| reading.active == ActiveState::Inactive);
+        let stop = known.filter(|known| known.kind.is_implicit() || down);
+        // It never shortens the hold that a stop is, or has made longer.
+        let until = now.plus(length);
+        let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
+        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), until });
+        if renewed.is_none() {
+            self.out.note(EventKind::Decided, None, message.clone());
+        }
+        message
+    }
+
+    /// A person ends what keeps it from being acted on. Returns the answer.
+    pub fn resume(&mut self, who: &str) -> String {
+        let mut was = Vec::new();
+        was.extend(self.kept.hold.take().map(|_| "hold"));
+        was.extend(self.kept.quarantine.take().map(|_| "quarantine"));
+        was.extend(self.kept.mismatch.take().map(|_| "boot-mismatch"));
+        if was.is_empty() {
+            return format!("{} was neither held nor in quarantine", self.name);
+        }
+        self.kept.spent.clear();
+        self.kept.smoke_failure = None;
+        let message = format!("{}: {} ended by {who}", self.name, was.join(" and "));
+        self.out.note(EventKind::Decided, None, message.clone());
+        message
+    }
+
+    /// Another unit was read: where this one was stopped along with it, or for it, that may be over. Says whether it is.
+    pub fn release_from(&mut self, other: &UnitName, reading: &UnitReading) -> bool {
+        let (up, down) = (reading.active.is_up(), reading.active.is_down());
+        let over = |hold: &mut Hold| match &hold.kind {
+            HoldKind::StoppedWith { unit, conflicts } => unit == other && if *conflicts { down } else { up },
+            HoldKind::Operator { .. } | HoldKind::ManualStop => false,
+        };
+        let released = self.kept.hold.take_if(over).is_some();
+        if released {
+            let fate = if down { "down" } else { "up again" };
+            let message = format!("the hold of {} has ended: {other} is {fate}", self.name);
+            self.out.note(EventKind::Decided, None, message);
+            self.out.push(Out::Follow);
+        }
+        released
+    }
+
+    /// The unit along with which, or for which, it was stopped.
+    #[must_use]
+    pub fn stopped_with(&self) -> Option<&UnitName> {
+        match &self.kept.hold.as_ref()?.kind {
+            HoldKind::StoppedWith { unit, .. } => Some(unit),
+            HoldKind::Operator { .. } | HoldKind::ManualStop => None,
+        }
+    }
+
+    /// It should run, does not, and nobody stopped it.
+    #[must_use]
+    pub fn has_died(&self) -> bool {
+        self.kept.hold.is_none() && self.run.is_loaded() && self.run.is_down()
+    }
+}

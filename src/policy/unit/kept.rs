@@ -1,0 +1,46 @@
+//! What is kept of a unit when the boot is another one, or when it could not be saved.
+
+use crate::model::moment::{Moment, Moments};
+use crate::model::operator::Answer;
+use crate::model::state::UnitDurable;
+
+use super::Unit;
+
+impl Unit {
+    /// What is kept of it is this.
+    pub fn restore(&mut self, kept: UnitDurable) {
+        self.kept = kept;
+    }
+
+    /// What is kept of it is of another boot.
+    pub fn enter_boot(&mut self, now: Moment) {
+        self.kept.each_moment(&mut |at| *at = now.at_wall_ms(at.wall_ms));
+        self.kept.forget_last_boot(now);
+    }
+
+    /// What was decided could not be saved: what is kept was restored. Callers are answered so.
+    pub fn take_back(&mut self, decided: UnitDurable, refused: &Answer) {
+        // That a person stopped a unit is not forgotten because a disk is full.
+        if let Some(stop) = decided.hold.filter(|hold| hold.kind.is_implicit()) {
+            self.kept.hold.get_or_insert(stop);
+        }
+        if let (Some(hold), Some(until)) = (&mut self.kept.hold, self.fate.stop_holds()) {
+            hold.until = hold.until.zip(until).map(|(known, until)| known.max(until));
+        }
+        self.refuse_callers(refused);
+    }
+
+    /// Its budget is spent, and nothing more is tried for now.
+    #[must_use]
+    pub fn is_quarantined(&self) -> bool {
+        self.kept.quarantine.is_some()
+    }
+
+    /// This order of ours is carried out: it counts under the finding that asked for it, which may be over already.
+    pub fn count_order(&mut self, order: u64) {
+        let in_flight = self.kept.recovery.as_ref().filter(|known| known.order == order);
+        let last = || self.kept.last_action.as_ref().and_then(|last| last.because);
+        let because = in_flight.map_or_else(last, |known| known.because);
+        self.tally.ordered(because);
+    }
+}

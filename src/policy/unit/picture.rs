@@ -1,0 +1,191 @@
+//! What others may see of a unit: its published picture, and what it shows to the other units.
+
+use crate::model::finding::ConditionKind::{Active, Loaded, Serving};
+use crate::model::finding::{Code, Condition, ConditionKind, Finding, Truth, Why};
+use crate::model::moment::Moment;
+use crate::model::release::LinkReading;
+use crate::model::snapshot::{UnitState, UnitStatus};
+use crate::model::state::HoldKind;
+use crate::policy::peers::{Ordered, Peer};
+use crate::policy::releases;
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    /// The picture of it.
+    #[must_use]
+    pub fn status(&self, view: &View<'_>) -> UnitStatus {
+        let spec = &self.spec;
+        UnitStatus {
+            unit: self.name.clone(),
+            state: self.state(view.now),
+            mode: spec.mode,
+            severity: spec.severity,
+            file: spec.file.clone(),
+            owner: spec.owner.clone(),
+            runbook: spec.runbook.clone(),
+            reading: self.run.reading().cloned(),
+            settings: self.run.settings().cloned(),
+            enablement: self.enablement.clone(),
+            conditions: self.conditions.values().cloned().collect(),
+            links: self.links(),
+            residents: self.residents.judged().to_vec(),
+            probes: self.probes.seen().map(|(name, seen)| (name.clone(), seen.clone())).collect(),
+            progress: self.queues.seen().map(|(name, seen)| (name.clone(), seen.clone())).collect(),
+            smoke: spec.smoke.clone(),
+            preview: self.preview(view),
+            findings: self.findings.clone(),
+            incident: view.incidents.of_unit(&self.name, self.is_troubled()),
+            plan: self.plan.clone(),
+            recovery: self.kept.recovery.clone(),
+            last_action: self.kept.last_action.clone(),
+            last_transition: self.fate.last().cloned(),
+            hold: self.kept.hold.clone(),
+            quarantine: self.kept.quarantine.clone(),
+            drill: self.kept.drills.last().cloned(),
+            disabled: spec.off_until(view.now).and(spec.disabled.clone()),
+            spent: self.kept.spent.len(),
+            budget: spec.recovery.clone(),
+            tally: self.tally.clone(),
+        }
+    }
+
+    /// Its links, first the one that its release is told by.
+    fn links(&self) -> Vec<LinkReading> {
+        let links = self.residents.links();
+        let relevant = releases::relevant(links, self.residents.judged()).map(|link| link.link.as_str());
+        let mut links = links.to_vec();
+        links.sort_by_key(|link| Some(link.link.as_str()) != relevant);
+        links
+    }
+
+    /// The worst of its conditions, unless something is being done, or nothing is to be done, about it.
+    #[must_use]
+    pub fn state(&self, now: Moment) -> UnitState {
+        let held = |kind: &HoldKind| kind.is_implicit() || matches!(kind, HoldKind::Operator { .. });
+        if self.spec.off_until(now).is_some() {
+            UnitState::Disabled
+        } else if self.kept.recovery.is_some() {
+            UnitState::Recovering
+        } else if self.kept.hold.as_ref().is_some_and(|hold| held(&hold.kind)) {
+            UnitState::Held
+        } else if self.kept.quarantine.is_some() {
+            UnitState::Quarantined
+        } else {
+            self.state_of_conditions()
+        }
+    }
+
+    pub(super) fn is_ok(&self, now: Moment) -> bool {
+        self.state(now) == UnitState::Ok
+    }
+
+    fn state_of_conditions(&self) -> UnitState {
+        let vital = |known: &&Condition| matches!(known.kind, Loaded | Active | Serving);
+        let wrong = || self.conditions.values().filter(|known| known.truth == Truth::False);
+        if wrong().any(|known| vital(&known)) {
+            return UnitState::Down;
+        }
+        if wrong().next().is_some() {
+            return UnitState::Degraded;
+        }
+        let unknown = |known: &Condition| match known.truth {
+            Truth::Unknown(Why::NotConfigured | Why::NotRunning) | Truth::True | Truth::False => false,
+            Truth::Unknown(Why::NotRead | Why::Open | Why::CannotTell) => true,
+        };
+        if self.conditions.values().any(unknown) { UnitState::Unknown } else { UnitState::Ok }
+    }
+
+    /// What it shows to the other units.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        let serving = self.conditions.get(&Serving);
+        let uncertain =
+            serving.filter(|known| known.reason == Code::ProbeUnknown.as_str() && known.truth != Truth::False);
+        let answers = if self.is_asked() { self.probes.answers().collect() } else { Vec::new() };
+        Peer {
+            requires: self.spec.requires.clone(),
+            down: self.down().map(str::to_owned),
+            uncertain: uncertain.map(|known| (known.message.clone(), known.since)),
+            answers,
+            order: self.kept.recovery.as_ref().map(Ordered::from),
+            last_order: Peer::of_last(self.kept.last_action.as_ref()),
+            spent: self.kept.spent.last().copied(),
+            spared: self.spared(),
+            drilled: self.drill_in_flight().is_some(),
+        }
+    }
+
+    /// Why it serves nobody, if so.
+    fn down(&self) -> Option<&str> {
+        // What is still being started serves nobody yet.
+        let starts = self.run.reading().is_some_and(|reading| !reading.active.is_up());
+        let is_down = |known: &&Condition| match known.truth {
+            Truth::False => true,
+            Truth::Unknown(_) => starts && known.kind == Active,
+            Truth::True => false,
+        };
+        let conditions = [Loaded, Active, Serving].into_iter().filter_map(|kind| self.conditions.get(&kind));
+        conditions.filter(is_down).next().map(|known| known.message.as_str())
+    }
+
+    /// What is found now says more of an incident about this code than what was found first.
+    #[must_use]
+    pub fn finding_of(&self, cause: Code) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.code == cause).or_else(|| self.findings.first())
+    }
+
+    /// When the fault behind a finding came about, as far as systemd or a link tells. What began before anybody looked says
+    /// nothing of how soon it was found.
+    #[must_use]
+    pub fn began(&self, cause: &Finding) -> Option<Moment> {
+        let at = match cause.code {
+            Code::UnitInactive | Code::UnitFailed => {
+                self.run.reading().and_then(|reading| reading.inactive_since)
+            }
+            Code::ReleaseOutdated | Code::WorkersOnlyRestart => {
+                self.residents.flip().map(|(_, switched_at)| *switched_at)
+            }
+            _ => None,
+        };
+        at.filter(|at| *at <= cause.since && *at >= self.managed_since)
+    }
+
+    /// What is known of it, a line each, for a close look.
+    #[must_use]
+    pub fn known_lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for condition in self.conditions.values() {
+            let (kind, truth) = (condition.kind.as_str(), condition.truth.as_str());
+            lines.push(format!("{kind} {truth}: {}", condition.message));
+        }
+        for finding in &self.findings {
+            lines.push(format!("{}: {}", finding.code.as_str(), finding.message));
+            lines.extend(finding.evidence.iter().map(|line| format!("  {line}")));
+        }
+        for (name, probe) in self.probes.seen() {
+            if let Some((at, outcome)) = &probe.last {
+                lines.push(format!("probe {name}, asked at {} ms: {}", at.wall_ms, outcome.message));
+            }
+        }
+        lines
+    }
+
+    /// The control group of its processes; empty where it has none.
+    #[must_use]
+    pub fn control_group(&self) -> String {
+        self.run.settings().map(|settings| settings.control_group.clone()).unwrap_or_default()
+    }
+
+    /// Its main process, paths and other facts by which links are told to be its own.
+    #[must_use]
+    pub fn settings(&self) -> Option<&crate::model::unit::UnitSettings> {
+        self.run.settings()
+    }
+
+    #[must_use]
+    pub fn condition(&self, kind: ConditionKind) -> Option<&Condition> {
+        self.conditions.get(&kind)
+    }
+}

@@ -1,0 +1,157 @@
+//! The proof of an order: active anew, no survivor, every process current, steady. Endpoints are the probes'.
+
+use crate::model::moment::Moment;
+use crate::model::release::Residence;
+use crate::model::state::{OrderKind, Recovery};
+use crate::model::unit::{ActiveState, UnitReading, UnitSettings};
+use crate::policy::limits;
+
+use super::Unit;
+
+/// Start times come in clock ticks.
+const TICK_MS: i64 = 20;
+
+/// How the proof stands.
+#[derive(Debug, Default)]
+pub struct Proof {
+    /// It runs anew, so that its endpoints may be judged.
+    pub runs: bool,
+    /// What is proven, for people, once everything but the endpoints is.
+    pub proven: Option<String>,
+    /// What is not proven yet.
+    pub lacking: Option<String>,
+    /// It cannot come right any more.
+    pub broken: Option<String>,
+    /// Another inspection may show more.
+    pub look_again: bool,
+    /// It is steady long enough then.
+    pub steady_at: Option<Moment>,
+}
+
+impl Proof {
+    fn lacks(why: impl Into<String>) -> Self {
+        Self { lacking: Some(why.into()), ..Self::default() }
+    }
+
+    fn broken(why: impl Into<String>) -> Self {
+        Self { broken: Some(why.into()), ..Self::default() }
+    }
+
+    fn looks_again(self) -> Self {
+        Self { look_again: true, ..self }
+    }
+}
+
+impl Unit {
+    /// Weighs what was read since the proof began.
+    pub(super) fn proof(&self, order: &Recovery, now: Moment) -> Proof {
+        let Some(reading) = self.run.reading() else {
+            return Proof::lacks("the unit was not read yet");
+        };
+        if let Some(unproven) = self.runs_anew(order, reading) {
+            return unproven;
+        }
+        let steady = self.steady_at(order);
+        match self.processes_proven(order) {
+            Err(proof) => Proof { runs: true, ..proof },
+            Ok(_) if steady > now => {
+                let lacking = Some("it is not steady long enough".to_owned());
+                Proof { runs: true, lacking, steady_at: Some(steady), ..Proof::default() }
+            }
+            Ok(message) => Proof { runs: true, proven: Some(message), ..Proof::default() },
+        }
+    }
+
+    /// Why it does not run anew, if it does not.
+    fn runs_anew(&self, order: &Recovery, reading: &UnitReading) -> Option<Proof> {
+        let anew = order.kind.disturbs();
+        if anew && reading.invocation == order.invocation_before {
+            return Some(Proof::lacks("it still runs as before (same InvocationID)"));
+        }
+        if reading.is_passing() || (reading.n_restarts > order.n_restarts && anew) {
+            let why = format!("it died again and systemd restarts it (NRestarts={})", reading.n_restarts);
+            return Some(Proof::broken(why));
+        }
+        let word = reading.active.as_str();
+        if reading.active.is_up() || reading.is_done(self.run.settings()) {
+            return None;
+        }
+        Some(match reading.active {
+            ActiveState::Inactive | ActiveState::Failed if reading.job.is_none() => {
+                let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(", {exit}"));
+                Proof::broken(format!("it is {word} again with result {}{exit}", reading.result))
+            }
+            _ => Proof::lacks(format!("it is {word} ({})", reading.sub)),
+        })
+    }
+
+    /// Looked at since the proof began, nothing of the old run is left, and nobody lives in an old release: what is proven.
+    fn processes_proven(&self, order: &Recovery) -> Result<String, Proof> {
+        let anew = order.kind.disturbs();
+        let group = self.run.settings().is_some_and(|settings| !settings.control_group.is_empty());
+        if !group && self.run.main_pid().is_none() {
+            return Ok("active".to_owned());
+        }
+        if self.residents.inspected_at().is_none_or(|at| at <= order.phase_at) {
+            return Err(Proof::lacks("its processes were not looked at yet").looks_again());
+        }
+        let before =
+            |started_ms: i64| anew && started_ms.saturating_add(TICK_MS) < order.began_at.boot_ms;
+        // Such a unit leaves processes on purpose: they are named, and prove nothing of the new run.
+        let leaves = self.run.settings().is_some_and(UnitSettings::leaves_processes);
+        let all = self.residents.reading().into_iter().flat_map(|reading| &reading.processes);
+        let old: Vec<String> = all
+            .filter(|process| before(process.started_ms))
+            .map(|process| format!("{} ({})", process.pid, process.name))
+            .collect();
+        if !old.is_empty() && !leaves {
+            let why = format!("processes of the old run are left: {}", old.join(", "));
+            return Err(Proof::lacks(why).looks_again());
+        }
+        let judged = self.residents.judged();
+        let counted = judged.iter().filter(|resident| !(leaves && before(resident.started_ms)));
+        let stale: Vec<String> = counted
+            .filter_map(|resident| match &resident.residence {
+                Residence::Outdated { release, .. } | Residence::Deleted { release } => {
+                    Some(format!("{} ({}) lives in {release}", resident.pid, resident.name))
+                }
+                Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+            })
+            .collect();
+        if !stale.is_empty() {
+            return Err(Proof::lacks(stale.join(", ")).looks_again());
+        }
+        let count = judged.len();
+        let current = judged.iter().filter(|known| known.residence == Residence::Current).count();
+        Ok(match (old.as_slice(), current) {
+            ([], 0) => format!("active, nothing of the old run is left among {count} processes"),
+            ([], _) => format!(
+                "active, nothing of the old run is left, {current} of {count} processes live in the current release"
+            ),
+            (left, _) => {
+                format!("active; KillMode= leaves {} of the old run: {}", left.len(), left.join(", "))
+            }
+        })
+    }
+
+    fn steady_at(&self, order: &Recovery) -> Moment {
+        if order.kind == OrderKind::Check {
+            return order.phase_at;
+        }
+        let since = order.phase_at.max(self.run.since());
+        since.plus(self.steady_for())
+    }
+
+    /// A recovered unit must have been steady so long.
+    pub(super) fn steady_for(&self) -> std::time::Duration {
+        limits::STEADY.min(self.spec.recovery.verify_within / 2)
+    }
+}
+
+impl UnitSettings {
+    /// Its `KillMode=` lets processes outlive a stop.
+    #[must_use]
+    pub fn leaves_processes(&self) -> bool {
+        matches!(self.kill_mode.as_str(), "process" | "none")
+    }
+}

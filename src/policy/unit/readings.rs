@@ -1,0 +1,213 @@
+//! What comes in of one unit: each reading and answer goes to the part that it is for.
+
+use std::time::Duration;
+
+use crate::model::action::Action;
+use crate::model::cause::Pull;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::probe::ProbeOutcome;
+use crate::model::progress::Sample;
+use crate::model::release::ProcessesReading;
+use crate::model::spec::Spec;
+use crate::model::state::Phase;
+use crate::model::unit::{ActiveState, UnitFileState, UnitReading, UnitSettings};
+use crate::policy::limits;
+use crate::policy::outbox::Out;
+use crate::policy::releases::Known;
+use crate::policy::view::View;
+
+use super::Unit;
+use super::probes::Asked;
+
+impl Unit {
+    /// It was read; the reading replaces the last one. Says whether it differs.
+    pub fn read(&mut self, reading: UnitReading, view: &View<'_>) -> bool {
+        if self.run.reading() == Some(&reading) {
+            return false;
+        }
+        let now = view.now;
+        let before = self.run.read(&reading, now);
+        self.follow_transition(before.is_none(), &reading, view);
+        let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
+        if new_run && before.is_some() {
+            // What was seen of the last run says nothing of this one.
+            self.residents.forget();
+            self.probes.begin_anew(now);
+            self.queues.begin_anew(now);
+        }
+        if new_run {
+            self.residents.put_off(now.plus(limits::INSPECTION_DELAY));
+        }
+        if before.as_ref().is_some_and(|before| before.load != reading.load) {
+            // What was read of its file, and predicted of it, was another file, or none.
+            self.enablement = None;
+            self.enablement_since = now;
+            self.ask_enablement();
+        }
+        let running = reading.active.is_up();
+        if running || reading.active == ActiveState::Deactivating {
+            if running {
+                self.kept.hold.take_if(|hold| hold.kind.is_implicit());
+            }
+            self.kept.last_active = Some(reading.invocation);
+        }
+        true
+    }
+
+    /// Its enablement is to be asked afresh.
+    pub fn ask_enablement(&mut self) {
+        if !self.spec.is_dependency() {
+            let units = vec![self.name.clone()];
+            self.act(Action::ReadEnablement { units });
+        }
+    }
+
+    /// Its enablement, asked afresh.
+    pub fn enablement_read(&mut self, read: UnitFileState, now: Moment) {
+        if self.enablement.as_ref().is_some_and(|known| *known != read) {
+            self.enablement_since = now;
+            self.out.push(Out::PredictBoot);
+        }
+        self.enablement = Some(read);
+    }
+
+    /// What is configured for it was read. Says whether it differs.
+    pub fn settings_read(&mut self, settings: UnitSettings, now: Moment) -> bool {
+        let (modified, fragment) = (settings.modified_at.map(|at| at.wall_ms), settings.fragment.clone());
+        let group = settings.control_group.clone();
+        let Some(before) = self.run.configure(settings) else {
+            return false;
+        };
+        if before.as_ref().is_none_or(|known| known.control_group != group) {
+            self.residents.wish(now);
+        }
+        if before.is_some_and(|known| known.modified_at.map(|at| at.wall_ms) < modified) {
+            let message = format!("the unit file of {}, or a drop-in of it, was changed ({fragment})", self.name);
+            self.out.note(EventKind::Changed, None, message);
+        }
+        self.watch_links();
+        self.out.push(Out::PredictBoot);
+        true
+    }
+
+    /// Its processes and links were read. `switched`: a sentence for each link that was switched since.
+    pub fn inspected(&mut self, reading: ProcessesReading, switched: Vec<String>, view: &View<'_>) {
+        let main_pid = self.run.main_pid();
+        let known = self.run.settings().map(|settings| Known {
+            main_pid,
+            history: view.links,
+            settings,
+            now: view.now,
+        });
+        self.residents.inspected(reading, known, view.host.settings().resync, view.now);
+        for message in switched {
+            self.out.note(EventKind::Deployed, None, message);
+        }
+    }
+
+    /// This job of it came along with the fate of another unit.
+    pub fn pulled(&mut self, job: u32, pull: Pull) {
+        self.fate.pulled(job, pull);
+    }
+
+    /// A probe answered. Says whether there is such a probe.
+    pub fn probe_answered(&mut self, name: &str, outcome: ProbeOutcome, view: &View<'_>) {
+        let outcome = self.feign(name, outcome, view);
+        let (up, begun) = (self.is_asked(), self.run.active_since());
+        let Some(counted) = self.probes.answered(name, outcome, Asked { now: view.now, up, begun }) else {
+            return;
+        };
+        if let Some(took) = counted.took {
+            self.tally.answered(name, took);
+        }
+        if let Some(failed) = counted.failed {
+            self.remember_answer(name, failed, view.now);
+        }
+    }
+
+    /// A source of progress answered, or did not.
+    pub fn sampled(&mut self, name: &str, answer: Result<Sample, String>, now: Moment) {
+        self.queues.sampled(name, answer, now);
+    }
+
+    /// The manager cannot be reached: what happens to it is missed.
+    pub fn lose_sight(&mut self) {
+        self.fate.lose_sight();
+    }
+
+    /// Everything was read again.
+    pub fn see_again(&mut self) {
+        self.fate.see_again(self.run.reading().is_some_and(|reading| reading.job.is_some()));
+    }
+
+    /// The host slept, or stood still, for so long: time that nobody had makes nothing stuck, steady or silent.
+    pub fn resumed(&mut self, after: Duration, now: Moment) {
+        self.run.stood_still(now);
+        self.residents.forget();
+        self.residents.wish(now);
+        self.probes.begin_anew(now);
+        self.queues.begin_anew(now);
+        if let Some(order) = &mut self.kept.recovery {
+            order.phase_due = order.phase_due.plus(after);
+        }
+    }
+
+    /// Another file of ours is in force.
+    pub fn follow_spec(&mut self, spec: Spec, now: Moment) {
+        if self.spec == spec {
+            return;
+        }
+        self.probes.follow(&spec.probes, now);
+        self.queues.follow(&spec.progress, now);
+        self.residents.wish(now);
+        let before = std::mem::replace(&mut self.spec, spec);
+        let probes = &self.spec.probes;
+        let same = |name: &String| probes.iter().any(|one| one.name == *name && before.probes.contains(one));
+        self.tally.unrecorded.retain(|name, _| same(name));
+        self.kept.probes.retain(|name, _| same(name));
+        self.tally.probes.retain(|name, _| probes.iter().any(|one| one.name == *name));
+        self.watch_links();
+        self.out.note(EventKind::Changed, None, format!("{}: {} is in force", self.name, self.spec.file));
+    }
+
+    /// What its requirements answer is counted from the end of an outage of theirs; each queue gets its time to drain.
+    pub(super) fn follow_outage(&mut self, view: &View<'_>) {
+        if self.queues.is_empty() {
+            return;
+        }
+        let is = view.peers.cause(&self.name).is_some();
+        let was = std::mem::replace(&mut self.outage, is);
+        if is || was {
+            self.queues.begin_anew(view.now);
+        }
+        if was && !is {
+            self.queues.drain(view.now);
+        }
+    }
+
+    /// Asks the probes and sources of progress that are due.
+    pub fn ask(&mut self, now: Moment) {
+        self.probes.expire(now);
+        self.queues.expire(now);
+        if !self.is_asked() {
+            return;
+        }
+        let proving = self.kept.recovery.as_ref().is_some_and(|order| order.phase == Phase::Proof);
+        for probe in self.probes.start(proving, now) {
+            let unit = self.name.clone();
+            self.act(Action::RunProbe { unit, probe });
+        }
+        for progress in self.queues.start(now) {
+            let unit = self.name.clone();
+            self.act(Action::SampleProgress { unit, progress });
+        }
+    }
+
+    /// Its probes that have not answered well since then are asked at once.
+    pub fn hurry(&mut self, since: Moment, now: Moment) {
+        if self.is_asked() {
+            self.probes.hurry(since, now);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `Release`: every process lives in the current release, nothing of an earlier run is left, and the unit file is the one that
+//! is loaded.
+
+use crate::model::action::Action;
+use crate::model::finding::{Code, Finding, Severity, Why};
+use crate::model::moment::Moment;
+use crate::model::release::{FileId, ProcessesReading};
+use crate::model::spec::Reaction;
+use crate::model::unit::{UnitReading, UnitSettings};
+use crate::policy::judgement::{Judgement, finding, proven};
+use crate::policy::limits;
+use crate::policy::releases::{self, Named};
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    pub(super) fn release(&self, view: &View<'_>) -> Judgement {
+        let (Some(reading), Some(settings)) = (self.run.reading(), self.run.settings()) else {
+            return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
+        };
+        let running = !reading.active.is_down();
+        let judgement = match self.residents.reading() {
+            _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
+            None => Judgement::unknown(Why::NotRead, "unread", "its processes were not looked at yet"),
+            Some(processes) => self.residence(reading, settings, processes, view),
+        };
+        let judgement =
+            if running { self.unit_file(reading, settings, judgement, view.now) } else { judgement };
+        let Some(failure) = &self.kept.smoke_failure else {
+            return judgement;
+        };
+        let message = format!("the smoke test of {} {}", self.name, failure.message);
+        let found = finding(Code::SmokeFailed, self.spec.severity, message, failure.at);
+        judgement.and(proven(found, failure.output.clone(), None))
+    }
+
+    /// Where the processes live.
+    fn residence(
+        &self,
+        reading: &UnitReading,
+        settings: &UnitSettings,
+        processes: &ProcessesReading,
+        view: &View<'_>,
+    ) -> Judgement {
+        let verdict = releases::verdict(self.residents.judged(), processes);
+        let no_link = processes.links.is_empty() && processes.links_unread.is_none();
+        let mut judgement = match (&verdict.unknown, &verdict.current) {
+            _ if no_link => Judgement::good("no-link", "it runs from no release link"),
+            (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
+            (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
+            (None, None) => {
+                Judgement::unknown(Why::CannotTell, "unreadable", "the release link leads nowhere")
+            }
+        };
+        if !no_link && verdict.cannot_tell().is_some() {
+            // What was found of this run and cannot be told now is not over.
+            let of_run = |known: &&Finding| reading.active_since.is_none_or(|began| known.since >= began);
+            let known = self.findings.iter().filter(|known| known.code.is_stale_release()).filter(of_run);
+            judgement = known.cloned().fold(judgement, Judgement::note);
+        }
+        for named in verdict.named {
+            judgement = judgement.and(self.named(named, self.spec.severity, view.now));
+        }
+        if self.spec.release.binaries != Reaction::Ignore
+            && let Some(named) = releases::binaries(processes, reading.main_pid, view.links)
+        {
+            judgement = judgement.note(self.named(named, Severity::Warning, view.now));
+        }
+        match self.survivors_finding(settings, view.now) {
+            Some(found) => judgement.and(found),
+            None => judgement,
+        }
+    }
+
+    fn named(&self, named: Named, severity: Severity, now: Moment) -> Finding {
+        let found = finding(named.code, severity, named.message, now);
+        proven(found, named.evidence, Some(format!("systemctl restart {}", self.name)))
+    }
+
+    fn survivors_finding(&self, settings: &UnitSettings, now: Moment) -> Option<Finding> {
+        let left = self.residents.left_over(self.run.main_pid(), settings);
+        let left: Vec<String> =
+            left.iter().map(|process| format!("{} ({})", process.pid, process.name)).collect();
+        let message = format!("left by an earlier run of {}: {}", self.name, left.join(", "));
+        let found = finding(Code::Survivors, self.spec.severity, message, now);
+        (!left.is_empty()).then(|| proven(found, vec![format!("KillMode={}", settings.kill_mode)], None))
+    }
+
+    /// The unit file or a drop-in is newer than what is loaded, or than the run.
+    fn unit_file(
+        &self,
+        reading: &UnitReading,
+        settings: &UnitSettings,
+        judgement: Judgement,
+        now: Moment,
+    ) -> Judgement {
+        let times = settings.modified_at.zip(reading.active_since);
+        let newer = times.is_some_and(|(edited, began)| edited.wall_ms > began.wall_ms);
+        let unit = &self.name;
+        let (message, repair) = if settings.need_daemon_reload {
+            let message = format!("the unit file of {unit} changed on disk and is not loaded");
+            (message, "systemctl daemon-reload".to_owned())
+        } else if newer {
+            (format!("the unit file of {unit} is newer than its run"), format!("systemctl restart {unit}"))
+        } else {
+            return judgement;
+        };
+        let found = finding(Code::UnitFileOutdated, Severity::Warning, message, now);
+        judgement.note(proven(found, vec![settings.fragment.clone()], Some(repair)))
+    }
+
+    /// The identity of the release that would run now.
+    pub(super) fn release_now(&self) -> Option<FileId> {
+        self.residents.target().map(|target| target.id)
+    }
+
+    /// Where a restart would lead, or whether anything is stale, cannot be told now: why.
+    pub(super) fn release_uncertain(&self) -> Option<String> {
+        let Some(verdict) = self.residents.verdict() else {
+            return Some("its processes were not looked at yet".to_owned());
+        };
+        let missing = self.residents.links().iter().find(|link| link.target.is_none());
+        missing
+            .map(|link| format!("{} leads nowhere now", link.link))
+            .or_else(|| verdict.cannot_tell().map(str::to_owned))
+    }
+
+    /// There is something to inspect: its settings were read, and it is loaded.
+    fn can_be_inspected(&self) -> bool {
+        self.run.settings().is_some() && self.run.is_loaded()
+    }
+
+    pub(super) fn inspection_due(&self) -> Option<Moment> {
+        self.residents.due(self.can_be_inspected())
+    }
+
+    /// Begins the inspection of its processes where that is due.
+    pub fn inspect(&mut self, view: &View<'_>) {
+        let possible = self.can_be_inspected();
+        if !self.residents.start(possible, view.now) {
+            return;
+        }
+        if let Some(settings) = self.run.settings() {
+            let action = Action::InspectProcesses {
+                unit: self.name.clone(),
+                control_group: settings.control_group.clone(),
+                paths: releases::paths(&self.spec, settings),
+            };
+            self.act(action);
+        }
+    }
+
+    /// Watches whatever links lie on its paths.
+    pub fn watch_links(&mut self) {
+        if let Some(settings) = self.run.settings() {
+            let paths = releases::paths(&self.spec, settings);
+            let unit = self.name.clone();
+            self.act(Action::WatchLinks { unit, paths });
+        }
+    }
+
+    /// A link of it changed, or its processes are to be looked at for another reason.
+    pub fn look_at_processes(&mut self, now: Moment) {
+        self.residents.wish(now);
+    }
+
+    /// The moment from which an inspection confirms this finding; `None` once one did.
+    pub(super) fn second_look(&self, finding: &Finding) -> Option<Moment> {
+        let again = finding.since.plus(limits::SECOND_LOOK);
+        self.residents.inspected_at().is_none_or(|at| at < again).then_some(again)
+    }
+}

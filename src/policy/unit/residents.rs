@@ -1,0 +1,163 @@
+//! The processes of a unit and its release links, as the last inspection showed them.
+
+use std::collections::BTreeSet;
+
+use crate::model::moment::Moment;
+use crate::model::poll::Poll;
+use crate::model::release::{
+    Ending, LinkReading, ProcessReading, ProcessesReading, Residence, Resident, Target,
+};
+use crate::model::unit::UnitSettings;
+use crate::policy::limits;
+use crate::policy::releases::{self, Known, Verdict};
+
+/// What is known of the processes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Residents {
+    reading: Option<ProcessesReading>,
+    /// When the last inspection of this run began.
+    inspected_at: Option<Moment>,
+    poll: Poll,
+    /// The processes, judged.
+    judged: Vec<Resident>,
+    /// What an earlier run left is being ended.
+    ending: Option<Ending>,
+    /// The link that was switched last, and when.
+    flip: Option<(String, Moment)>,
+}
+
+impl Residents {
+    #[must_use]
+    pub fn reading(&self) -> Option<&ProcessesReading> {
+        self.reading.as_ref()
+    }
+
+    #[must_use]
+    pub fn inspected_at(&self) -> Option<Moment> {
+        self.inspected_at
+    }
+
+    #[must_use]
+    pub fn judged(&self) -> &[Resident] {
+        &self.judged
+    }
+
+    #[must_use]
+    pub fn flip(&self) -> Option<&(String, Moment)> {
+        self.flip.as_ref()
+    }
+
+    #[must_use]
+    pub fn links(&self) -> &[LinkReading] {
+        self.reading.as_ref().map(|reading| reading.links.as_slice()).unwrap_or_default()
+    }
+
+    /// Where the unit's release link leads now.
+    #[must_use]
+    pub fn target(&self) -> Option<&Target> {
+        releases::target(self.links(), &self.judged)
+    }
+
+    /// The last switch of any of its links.
+    #[must_use]
+    pub fn switched_at(&self) -> Option<Moment> {
+        self.links().iter().map(|link| link.switched_at).max()
+    }
+
+    /// What the processes say of the release.
+    #[must_use]
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.reading.as_ref().map(|reading| releases::verdict(&self.judged, reading))
+    }
+
+    /// What was seen of the last run says nothing of this one.
+    pub fn forget(&mut self) {
+        self.reading = None;
+        self.judged.clear();
+        self.inspected_at = None;
+    }
+
+    /// They are to be inspected then, or earlier.
+    pub fn wish(&mut self, at: Moment) {
+        self.poll.wish(at);
+    }
+
+    /// They are to be inspected then, and not before.
+    pub fn put_off(&mut self, at: Moment) {
+        self.poll.put_off(at);
+    }
+
+    /// Whether an inspection is to begin. `possible`: there is something to inspect.
+    pub fn start(&mut self, possible: bool, now: Moment) -> bool {
+        self.poll.expire(now);
+        possible && self.poll.start(now, limits::INSPECTION_LIMIT)
+    }
+
+    /// When something is to be done. `possible`: there is something to inspect.
+    #[must_use]
+    pub fn due(&self, possible: bool) -> Option<Moment> {
+        self.poll.due().filter(|_| possible || self.poll.is_running())
+    }
+
+    /// They were inspected. `known`: what they are judged by, once the unit's settings were read. `slow`: how often they are
+    /// inspected where nothing is stale.
+    pub fn inspected(
+        &mut self,
+        reading: ProcessesReading,
+        known: Option<Known<'_>>,
+        slow: std::time::Duration,
+        now: Moment,
+    ) {
+        self.poll.finish();
+        self.inspected_at = Some(reading.read_at);
+        if let Some(known) = known {
+            self.judged = releases::judge(&reading, known);
+            // They are found as survivors: as stale ones they would ask for a restart, which would leave them again.
+            let spared = releases::spared(&reading, known.main_pid, known.settings);
+            for resident in &mut self.judged {
+                if spared.iter().any(|process| process.pid == resident.pid) {
+                    resident.residence = Residence::Elsewhere;
+                }
+            }
+        }
+        let last = reading.links.iter().max_by_key(|link| link.switched_at);
+        self.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(self.flip.take());
+        let no_link = reading.links.is_empty() && reading.links_unread.is_none();
+        let period = if self.judged.iter().any(Resident::is_stale) {
+            limits::STALE_INSPECTION
+        } else if no_link {
+            limits::SLOW_INSPECTION
+        } else {
+            slow
+        };
+        // What was wished meanwhile stands.
+        self.poll.wish(now.plus(period));
+        self.reading = Some(reading);
+    }
+
+    /// Processes that an earlier run left and that bear the main process's name.
+    #[must_use]
+    pub fn left_over(&self, main_pid: Option<u32>, settings: &UnitSettings) -> Vec<&ProcessReading> {
+        let reading = self.reading.as_ref();
+        reading.map(|reading| releases::left_over(reading, main_pid, settings)).unwrap_or_default()
+    }
+
+    /// The ending of these processes that is under way.
+    #[must_use]
+    pub fn ending(&self, left: &BTreeSet<(u32, i64)>) -> Option<&Ending> {
+        self.ending.as_ref().filter(|known| left.is_subset(&known.asked))
+    }
+
+    /// These processes were asked to end.
+    pub fn end(&mut self, ending: Option<Ending>) {
+        self.ending = ending;
+    }
+}
+
+impl Resident {
+    /// It lives in a release that is not the current one.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        matches!(self.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
+    }
+}

@@ -1,0 +1,170 @@
+//! What systemd says of the unit: the last reading, what is configured, and its restarts and starts of late.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::model::moment::Moment;
+use crate::model::unit::{LoadState, UnitReading, UnitSettings};
+use crate::policy::limits;
+
+/// What is read of one unit. A new reading replaces the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    reading: Option<UnitReading>,
+    settings: Option<UnitSettings>,
+    /// Since when `ActiveState` and `SubState` are what they are.
+    since: Moment,
+    /// When systemd restarted it by itself, within the limit, oldest first.
+    restarts: VecDeque<Moment>,
+    /// When it was started, by systemd or anybody, within the limit, oldest first.
+    starts: VecDeque<Moment>,
+}
+
+impl Run {
+    #[must_use]
+    pub fn new(now: Moment) -> Self {
+        Self { reading: None, settings: None, since: now, restarts: VecDeque::new(), starts: VecDeque::new() }
+    }
+
+    #[must_use]
+    pub fn reading(&self) -> Option<&UnitReading> {
+        self.reading.as_ref()
+    }
+
+    #[must_use]
+    pub fn settings(&self) -> Option<&UnitSettings> {
+        self.settings.as_ref()
+    }
+
+    /// Since when its state is what it is.
+    #[must_use]
+    pub fn since(&self) -> Moment {
+        self.since
+    }
+
+    /// Time that nobody had counts for nothing.
+    pub fn stood_still(&mut self, now: Moment) {
+        self.since = now;
+    }
+
+    /// It is active or reloading.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.active.is_up())
+    }
+
+    /// It is inactive or failed.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.active.is_down())
+    }
+
+    #[must_use]
+    pub fn is_loaded(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.load == LoadState::Loaded)
+    }
+
+    /// systemd's own restart is under way.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        self.reading.as_ref().is_some_and(UnitReading::is_passing)
+    }
+
+    #[must_use]
+    pub fn main_pid(&self) -> Option<u32> {
+        self.reading.as_ref().and_then(|reading| reading.main_pid)
+    }
+
+    /// Since when the present run is active.
+    #[must_use]
+    pub fn active_since(&self) -> Option<Moment> {
+        self.reading.as_ref().and_then(|reading| reading.active_since)
+    }
+
+    /// Takes in a reading; returns the one before.
+    pub fn read(&mut self, reading: &UnitReading, now: Moment) -> Option<UnitReading> {
+        let before = self.reading.replace(reading.clone());
+        let same = |before: &UnitReading| before.active == reading.active && before.sub == reading.sub;
+        if !before.as_ref().is_some_and(same) {
+            self.since = now;
+        }
+        // A smaller count is a reset by a manual restart.
+        let more = before.as_ref().map_or(0, |before| reading.n_restarts.saturating_sub(before.n_restarts));
+        remember(&mut self.restarts, now, more);
+        let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
+        if new_run && !reading.invocation.is_empty() {
+            // As systemd counts them: each run, those between two readings included.
+            let at = if before.is_none() { reading.active_since.unwrap_or(now) } else { now };
+            remember(&mut self.starts, at, more.max(1));
+        }
+        before
+    }
+
+    /// Takes in what is configured; returns what was before, or nothing where nothing changed.
+    pub fn configure(&mut self, settings: UnitSettings) -> Option<Option<UnitSettings>> {
+        if self.settings.as_ref() == Some(&settings) {
+            return None;
+        }
+        Some(self.settings.replace(settings))
+    }
+
+    /// When systemd restarted it within the last `window`, oldest first.
+    pub fn restarts_within(&self, window: Duration, now: Moment) -> impl Iterator<Item = Moment> {
+        within(&self.restarts, window, now)
+    }
+
+    /// When it was started within the last `window`, oldest first.
+    pub fn starts_within(&self, window: Duration, now: Moment) -> impl Iterator<Item = Moment> {
+        within(&self.starts, window, now)
+    }
+}
+
+fn remember(times: &mut VecDeque<Moment>, at: Moment, count: u32) {
+    let count = usize::try_from(count).unwrap_or(usize::MAX).min(limits::RESTARTS_REMEMBERED);
+    times.extend(std::iter::repeat_n(at, count));
+    let surplus = times.len().saturating_sub(limits::RESTARTS_REMEMBERED);
+    times.drain(..surplus);
+}
+
+fn within(times: &VecDeque<Moment>, window: Duration, now: Moment) -> impl Iterator<Item = Moment> {
+    times.iter().copied().filter(move |at| now.since(*at) < window)
+}
+
+impl UnitReading {
+    /// systemd's own restart is under way: neither death nor life.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(
+            self.sub.as_str(),
+            "auto-restart" | "auto-restart-queued" | "failed-before-auto-restart" | "dead-before-auto-restart"
+        )
+    }
+
+    /// A oneshot without `RemainAfterExit=` that ran in this boot and succeeded.
+    #[must_use]
+    pub fn is_done(&self, settings: Option<&UnitSettings>) -> bool {
+        let oneshot =
+            settings.is_some_and(|known| known.service_type == "oneshot" && !known.remain_after_exit);
+        oneshot
+            && self.active == crate::model::unit::ActiveState::Inactive
+            && self.result == "success"
+            && !self.invocation.is_empty()
+    }
+
+    /// What systemd says of it, for people.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "ActiveState={} SubState={} Result={} NRestarts={}",
+            self.active.as_str(),
+            self.sub,
+            self.result,
+            self.n_restarts
+        )];
+        lines.extend(self.exit.as_ref().map(|exit| format!("main process: {exit}")));
+        if !self.status_text.is_empty() {
+            lines.push(format!("StatusText={}", self.status_text));
+        }
+        lines
+    }
+}

@@ -1,0 +1,166 @@
+//! The transitions of a unit as its readings show them: what became of it, who did that, and which stops are holds.
+
+use std::time::Duration;
+
+use crate::model::cause::{Cause, Evidence, Pull, Tie, Transition, What};
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::state::{Hold, HoldKind, Phase};
+use crate::model::unit::{JobKind, ManagerState, UnitReading};
+use crate::policy::limits;
+use crate::policy::outbox::Out;
+use crate::policy::packages::Packages;
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    /// A reading has replaced the one before: what became of the unit is put down to somebody, at once or as soon as it is
+    /// known whether a package manager is at work.
+    pub(super) fn follow_transition(&mut self, first: bool, reading: &UnitReading, view: &View<'_>) {
+        let held = self.kept.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit());
+        // A stop that is a hold already was seen in an earlier life.
+        let last_active = self.kept.last_active.clone().filter(|_| !held);
+        let step = self.fate.step(reading, first, last_active.as_deref(), view.now);
+        let manager = view.host.manager();
+        let stopping = manager == Some(ManagerState::Stopping);
+        let up = reading.active.is_up();
+        let booted = first && up && manager == Some(ManagerState::Starting);
+        let what = step.what.or(booted.then_some(What::Started));
+        let Some(what) = what.filter(|_| !reading.is_done(self.run.settings())) else {
+            return;
+        };
+        // Only while our own job runs is a stop ours. We order starts and restarts: a stop job is never ours.
+        let given = self.kept.recovery.as_ref().is_some_and(|order| order.phase == Phase::Job);
+        let theirs = step.job.is_some_and(|(job, _)| job.kind == JobKind::Stop);
+        let ours = given && !theirs && !self.resume && !stopping;
+        let job = step.job.map(|(job, _)| job);
+        let pull = self.fate.pull_of(job).cloned();
+        let order = pull.as_ref().and_then(|pull| view.peers.order(&pull.unit));
+        let evidence = Evidence {
+            what,
+            at: view.now,
+            ordered_at: step.job.map_or(view.now, |(_, since)| since),
+            after: reading.clone(),
+            job,
+            by_stop_job: step.by_stop_job && !ours,
+            missed: step.missed && !ours && !stopping,
+            ours: if what == What::Stopped { ours } else { self.is_started_by_us(reading) },
+            given_up: step.waited && !step.by_stop_job && !up,
+            restarted_itself: step.restarted_itself,
+            pull_is_ours: order.is_some_and(|order| order.phase == Phase::Job),
+            pull,
+            manager,
+            flip: self.flipped_lately(view.now),
+            triggers: self.run.settings().map(|known| known.triggered_by.clone()).unwrap_or_default(),
+        };
+        self.weigh_transition(evidence, view);
+    }
+
+    /// Names the cause now, or waits for word of the package manager.
+    fn weigh_transition(&mut self, evidence: Evidence, view: &View<'_>) {
+        // One that still waits was overtaken.
+        self.settle_transition(view.packages, view.now);
+        let open = evidence.asks_for_packages() && !view.packages.is_of_user();
+        self.fate.doubt(evidence);
+        if open {
+            self.out.push(Out::AskPackages);
+        } else {
+            self.settle_transition(view.packages, view.now);
+        }
+    }
+
+    /// What made its last transition is being looked up.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.fate.is_in_doubt()
+    }
+
+    /// Word of the package manager has come, or will not come: the transition that waits for it is put down to somebody.
+    pub fn settle_transition(&mut self, packages: &Packages, now: Moment) {
+        let Some(evidence) = self.fate.take_doubt() else {
+            return;
+        };
+        let at_work = packages.at_work(&evidence).filter(|_| evidence.asks_for_packages());
+        let (cause, message) = evidence.attribute(at_work.as_deref());
+        self.hold_after(&evidence, &cause, now);
+        let text = format!("{} {} ({}): {message}", self.name, evidence.what.as_str(), cause.as_str());
+        let kind = match cause {
+            Cause::Ours | Cause::Systemd | Cause::Crash | Cause::Exit => EventKind::Ran,
+            Cause::Operator
+            | Cause::Deploy
+            | Cause::PackageManager
+            | Cause::Dependency(_)
+            | Cause::Boot
+            | Cause::Shutdown
+            | Cause::Unknown => EventKind::Operated,
+        };
+        if evidence.what == What::Stopped {
+            // What is put down to somebody now is not to be found as missed after a crash of ours.
+            self.kept.last_active.take_if(|known| *known == evidence.after.invocation);
+        }
+        self.fate.settle(Transition { what: evidence.what, cause, message, at: evidence.at });
+        self.out.note(kind, None, text);
+    }
+
+    /// A stop that somebody wanted is a hold; one of the package manager, of the host, or of a dead unit is not.
+    fn hold_after(&mut self, evidence: &Evidence, cause: &Cause, now: Moment) {
+        let wanted = (evidence.by_stop_job || evidence.missed) && !evidence.ours;
+        let down = self.run.reading().is_some_and(|reading| !reading.active.is_up());
+        if !wanted || !down {
+            return;
+        }
+        let kind = match (cause, &evidence.pull) {
+            (Cause::Operator | Cause::Deploy | Cause::Unknown, _) => HoldKind::ManualStop,
+            (Cause::Dependency(_), Some(Pull { unit, how: Tie::Job })) => {
+                HoldKind::StoppedWith { unit: unit.clone(), conflicts: false }
+            }
+            (Cause::Dependency(_), Some(Pull { unit, how: Tie::Conflict })) => {
+                HoldKind::StoppedWith { unit: unit.clone(), conflicts: true }
+            }
+            (
+                Cause::Ours
+                | Cause::Systemd
+                | Cause::Crash
+                | Cause::Exit
+                | Cause::PackageManager
+                | Cause::Dependency(_)
+                | Cause::Boot
+                | Cause::Shutdown,
+                _,
+            ) => return,
+        };
+        // To start it would stop the other one: that is no question of time.
+        let forever = matches!(kind, HoldKind::StoppedWith { conflicts: true, .. });
+        let until = self.spec.recovery.after_manual_stop.map(|length| now.plus(length));
+        let until = until.filter(|_| !forever);
+        let follow_other = matches!(kind, HoldKind::StoppedWith { .. });
+        self.kept.hold = Some(match self.kept.hold.take() {
+            None => Hold { kind, since: now, until },
+            // It is only made longer.
+            Some(hold) => Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold },
+        });
+        self.fate.hold_stop(until);
+        if follow_other {
+            self.out.push(Out::Follow);
+        }
+    }
+
+    /// An order of ours is in flight whose job has made this run, and no other.
+    fn is_started_by_us(&mut self, reading: &UnitReading) -> bool {
+        let order = self.kept.recovery.as_ref().filter(|order| {
+            order.kind.disturbs()
+                && order.phase != Phase::SmokeTest
+                && order.invocation_before != reading.invocation
+        });
+        let order = order.map(|order| order.order).filter(|_| !self.resume);
+        order.is_some_and(|order| self.fate.is_first_of(order))
+    }
+
+    /// The link that was switched last, if that was lately.
+    fn flipped_lately(&self, now: Moment) -> Option<(String, Duration)> {
+        let (link, at) = self.residents.flip()?;
+        let ago = now.since(*at);
+        (ago <= limits::DEPLOY_SOON).then(|| (link.clone(), ago))
+    }
+}
