@@ -100,10 +100,7 @@ impl Evidence {
 
     /// It failed, whatever job was there; a stop job that ends badly is a stop all the same.
     fn crashed(&self) -> bool {
-        self.what == What::Stopped
-            && !self.by_stop_job
-            && !self.missed
-            && self.after.result != "success"
+        self.what == What::Stopped && !self.by_stop_job && !self.missed && self.after.result != "success"
     }
 
     /// `3 s after /srv/app/current was switched`.

@@ -73,11 +73,17 @@ pub fn enabled(
             format!("{unit} is {}", masked(state)),
             Some(format!("{systemctl} unmask {}{unit}", runtime(state))),
         ),
-        UnitFileState::Bad => Opinion::Unknown(Why::CannotTell, "bad", format!("the unit file of {unit} cannot be used")),
-        UnitFileState::NotFound => Opinion::Unknown(Why::CannotTell, "not-found", format!("{unit} has no unit file")),
-        UnitFileState::Unknown(why) => {
-            Opinion::Unknown(Why::CannotTell, "unread", format!("cannot tell whether {unit} is enabled: {why}"))
+        UnitFileState::Bad => {
+            Opinion::Unknown(Why::CannotTell, "bad", format!("the unit file of {unit} cannot be used"))
         }
+        UnitFileState::NotFound => {
+            Opinion::Unknown(Why::CannotTell, "not-found", format!("{unit} has no unit file"))
+        }
+        UnitFileState::Unknown(why) => Opinion::Unknown(
+            Why::CannotTell,
+            "unread",
+            format!("cannot tell whether {unit} is enabled: {why}"),
+        ),
         UnitFileState::Transient => {
             let message = format!("{unit} was made at run time: there is no unit file to enable");
             Opinion::bad(Code::NotEnabled, message, None)
@@ -171,7 +177,11 @@ pub fn boot(
         (None, BootVerdict::Unknown { why }) => {
             // An engine that fails says nothing; one that finds a condition or a cycle says that both may happen.
             let kind = if reading.failure.is_some() { Why::CannotTell } else { Why::Open };
-            Opinion::Unknown(kind, "unpredictable", format!("whether boot starts {unit} cannot be told: {why}"))
+            Opinion::Unknown(
+                kind,
+                "unpredictable",
+                format!("whether boot starts {unit} cannot be told: {why}"),
+            )
         }
         (None, BootVerdict::Starts | BootVerdict::Unreachable { .. }) => {
             Opinion::Good("starts", format!("boot starts {unit}"))

@@ -36,12 +36,19 @@ pub struct Gaps {
 /// What is to become of incidents after a look.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// Keys that are left of each open incident.
-    pub left: Vec<(u64, Vec<String>)>,
-    /// Incidents of which nothing is left.
-    pub over: Vec<u64>,
+    /// Of each open incident of which something is gone.
+    pub ended: Vec<Ended>,
     /// What is new: the incident to open, and its gaps.
     pub new: Option<(Finding, Vec<Gap>)>,
+}
+
+/// What is gone of one incident's gaps.
+#[derive(Debug)]
+pub struct Ended {
+    pub incident: u64,
+    pub gone: Vec<String>,
+    /// Empty: it is over.
+    pub left: Vec<String>,
 }
 
 impl Gaps {
@@ -103,12 +110,7 @@ impl Gaps {
     }
 
     /// A look ended. `open`: incidents of gaps that are open.
-    pub fn audited(
-        &mut self,
-        result: Result<Audited, String>,
-        open: &[&Incident],
-        now: Moment,
-    ) -> Settled {
+    pub fn audited(&mut self, result: Result<Audited, String>, open: &[&Incident], now: Moment) -> Settled {
         self.poll.finish();
         let Some(every) = self.every else {
             return Settled::default();
@@ -131,36 +133,16 @@ impl Gaps {
         let all: Vec<Gap> = gaps.iter().cloned().chain(kept).take(limits::GAPS).collect();
         self.findings = findings(&all);
         // What is beyond the limit is there all the same.
-        let (left, over) = if whole { self.close(&gaps, open) } else { Default::default() };
-        let known: BTreeSet<&String> =
-            open.iter().filter(|incident| !over.contains(&incident.id)).flat_map(|incident| &incident.gaps).collect();
+        let ended = if whole { ended(&gaps, open) } else { Vec::new() };
+        let is_over = |id: u64| ended.iter().any(|known| known.incident == id && known.left.is_empty());
+        let known: BTreeSet<&String> = open
+            .iter()
+            .filter(|incident| !is_over(incident.id))
+            .flat_map(|incident| &incident.gaps)
+            .collect();
         let new: Vec<Gap> = all.iter().filter(|gap| !known.contains(&gap.key)).cloned().collect();
         self.known = Some(all);
-        Settled { left, over, new: digest(&new, now).map(|digest| (digest, new)) }
-    }
-
-    /// What is not found any more is over; an incident is, when all of it is.
-    fn close(
-        &mut self,
-        gaps: &[Gap],
-        open: &[&Incident],
-    ) -> (Vec<(u64, Vec<String>)>, Vec<u64>) {
-        let found: BTreeSet<&str> = gaps.iter().map(|gap| gap.key.as_str()).collect();
-        let (mut kept, mut over) = (Vec::new(), Vec::new());
-        for incident in open {
-            let is_found = |key: &String| found.contains(key.as_str());
-            let (left, gone): (Vec<String>, Vec<String>) = incident.gaps.iter().cloned().partition(is_found);
-            for key in gone.iter().take(limits::GAPS_TOLD) {
-                self.out.file(Some(incident.id), EventKind::Cleared, format!("no gap any more: {key}"));
-            }
-            // Its last gaps stay in it, so that it is known for what it was.
-            if left.is_empty() {
-                over.push(incident.id);
-            } else if !gone.is_empty() {
-                kept.push((incident.id, left));
-            }
-        }
-        (kept, over)
+        Settled { ended, new: digest(&new, now).map(|digest| (digest, new)) }
     }
 
     /// Writes down what is new, under the incident that was opened for it.
@@ -170,6 +152,17 @@ impl Gaps {
             self.out.file_code(Some(incident), (EventKind::Found, code), gap.finding.message);
         }
     }
+}
+
+/// What is not found any more, by incident.
+fn ended(gaps: &[Gap], open: &[&Incident]) -> Vec<Ended> {
+    let found: BTreeSet<&str> = gaps.iter().map(|gap| gap.key.as_str()).collect();
+    let of = |incident: &&Incident| {
+        let keys = incident.gaps.iter().cloned();
+        let (left, gone): (Vec<String>, Vec<String>) = keys.partition(|key| found.contains(key.as_str()));
+        Ended { incident: incident.id, gone, left }
+    };
+    open.iter().map(of).filter(|ended| !ended.gone.is_empty()).collect()
 }
 
 /// All that is new in one sentence, a line for each.

@@ -239,7 +239,11 @@ impl Host {
             return false;
         };
         let seconds = now.since(failure.since).as_secs();
-        self.out.file(None, EventKind::Notice, format!("the durable state is saved again, after {seconds} s"));
+        self.out.file(
+            None,
+            EventKind::Notice,
+            format!("the durable state is saved again, after {seconds} s"),
+        );
         true
     }
 
@@ -273,7 +277,8 @@ impl Host {
         let mut first: Vec<Finding> = self.problems.iter().map(|problem| problem.finding(now)).collect();
         if self.manager == Some(ManagerState::Unreachable) {
             let message = "the service manager cannot be reached over D-Bus";
-            let found = finding(Code::HostManagerUnreachable, Severity::Critical, message, self.manager_since);
+            let found =
+                finding(Code::HostManagerUnreachable, Severity::Critical, message, self.manager_since);
             first.push(proven(found, Vec::new(), Some("systemctl status dbus".to_owned())));
         }
         if let Some(failure) = &self.save_failure {

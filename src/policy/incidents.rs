@@ -175,7 +175,13 @@ impl Incidents {
     /// A unit's trouble is explained by that of another one: it belongs to the other one's incident.
     ///
     /// `known`: its trouble was found before. Says whether no incident of its own is to be opened.
-    pub fn join(&mut self, unit: &UnitName, cause: Option<UnitName>, known: bool, now: Moment) -> Option<u64> {
+    pub fn join(
+        &mut self,
+        unit: &UnitName,
+        cause: Option<UnitName>,
+        known: bool,
+        now: Moment,
+    ) -> Option<u64> {
         let Some(cause) = cause else {
             // What it left behind is part of it.
             return self.explaining(unit).next().filter(|_| known && self.own(unit).is_none());
@@ -191,7 +197,8 @@ impl Incidents {
             if let Some(incident) = self.get_mut(before) {
                 incident.part_of = Some(id);
             }
-            let message = format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
+            let message =
+                format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");
             self.out.note(EventKind::Decided, Some(Code::DependencyDown), message);
         }
         if let Some(incident) = self.get_mut(id)
@@ -310,7 +317,8 @@ impl Incidents {
 
     /// A close look begins. Says whether none was under way.
     pub fn begin_look(&mut self, id: u64, now: Moment) -> bool {
-        let begins = self.all.contains_key(&id) && !self.capturing.get(&id).is_some_and(|until| *until > now);
+        let idle = self.capturing.get(&id).is_none_or(|until| *until <= now);
+        let begins = self.all.contains_key(&id) && idle;
         if begins {
             self.capturing.insert(id, now.plus(limits::EVIDENCE));
         }
@@ -394,7 +402,8 @@ impl Incidents {
     /// What could not be saved did not come about.
     pub fn take_back(&mut self, saved: &BTreeMap<u64, Incident>, next: u64) {
         let kept = std::mem::take(self);
-        *self = Self { capturing: kept.capturing, leaving: kept.leaving, ..Self::resume(saved.clone(), next) };
+        *self =
+            Self { capturing: kept.capturing, leaving: kept.leaving, ..Self::resume(saved.clone(), next) };
         self.revision = kept.revision.wrapping_add(1);
     }
 

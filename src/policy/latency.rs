@@ -31,8 +31,8 @@ impl Latency {
     #[must_use]
     pub fn drift(&self) -> Option<(Duration, Duration)> {
         let (median, usual) = (self.median()?, self.usual?);
-        let far =
-            median > usual.saturating_mul(limits::DRIFT) && median > usual.saturating_add(limits::DRIFT_LEAST);
+        let far = median > usual.saturating_mul(limits::DRIFT)
+            && median > usual.saturating_add(limits::DRIFT_LEAST);
         (far && self.is_known()).then_some((median, usual))
     }
 

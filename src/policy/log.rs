@@ -28,7 +28,13 @@ impl Log {
     }
 
     /// Writes a line.
-    pub fn write(&mut self, unit: Option<&UnitName>, incident: Option<u64>, note: Note, now: Moment) -> Event {
+    pub fn write(
+        &mut self,
+        unit: Option<&UnitName>,
+        incident: Option<u64>,
+        note: Note,
+        now: Moment,
+    ) -> Event {
         let Note { kind, code, message, .. } = note;
         let event = Event { id: self.next, at: now, unit: unit.cloned(), kind, code, incident, message };
         self.next = self.next.saturating_add(1);
@@ -46,7 +52,8 @@ impl Log {
     /// The same sentence about this unit was written a moment ago.
     #[must_use]
     pub fn has_lately(&self, unit: Option<&UnitName>, message: &str, now: Moment) -> bool {
-        let mut events = self.recent.iter().rev().take_while(|event| now.since(event.at) < limits::TELL_AGAIN);
+        let mut events =
+            self.recent.iter().rev().take_while(|event| now.since(event.at) < limits::TELL_AGAIN);
         events.any(|event| event.unit.as_ref() == unit && event.message == message)
     }
 

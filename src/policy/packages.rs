@@ -67,7 +67,7 @@ impl Packages {
     /// While an order is tested it is looked at all the time, but not while the host sleeps.
     #[must_use]
     pub fn is_unknown(&self, now: Moment) -> bool {
-        !self.of_user && !self.read_at.is_some_and(|at| now.since(at) <= limits::PACKAGES_LIMIT)
+        !self.of_user && self.read_at.is_none_or(|at| now.since(at) > limits::PACKAGES_LIMIT)
     }
 
     /// A user's manager has nothing to do with packages.

@@ -159,7 +159,8 @@ impl Peers {
         }
         self.needs(unit).into_iter().find_map(|need| {
             let (why, until) = self.units.get(&need)?.open(since)?;
-            (until > now).then(|| Explanation::Open { why: format!("{need}, which it requires, {why}"), until })
+            (until > now)
+                .then(|| Explanation::Open { why: format!("{need}, which it requires, {why}"), until })
         })
     }
 

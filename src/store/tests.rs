@@ -526,7 +526,7 @@ fn another_schema_is_set_aside() {
     scratch.sql("PRAGMA user_version = 99");
     let (store, _, notes) = scratch.open();
     store.close();
-    assert!(notes[0].contains("has version 99, newer than 2: set aside as "), "{}", notes[0]);
+    assert!(notes[0].contains("has version 99, newer than 3: set aside as "), "{}", notes[0]);
     assert_eq!(scratch.files(), ["steadfast.db", "steadfast.db.newer-TIME", "steadfast.lock"]);
 
     scratch.sql("DROP TABLE unit");

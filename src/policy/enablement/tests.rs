@@ -248,10 +248,7 @@ fn boot_names_the_reason_and_the_repair() {
 fn a_refuted_promise_is_told_and_nothing_else() {
     let made = |verdict| Prediction { boot_id: "x".to_owned(), verdict, made_at: NOW };
     let starts = made(BootVerdict::Starts);
-    assert_eq!(
-        starts.compare(false).as_deref(),
-        Some("it was predicted to start at this boot, and did not")
-    );
+    assert_eq!(starts.compare(false).as_deref(), Some("it was predicted to start at this boot, and did not"));
     assert_eq!(starts.compare(true), None);
     for verdict in [
         BootVerdict::Armed { by: "a.socket".into() },

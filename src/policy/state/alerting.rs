@@ -10,7 +10,6 @@ use crate::policy::alerts::{Agenda, Due, Parcel};
 use crate::policy::host::Host;
 use crate::policy::limits;
 use crate::policy::outbox::{File, Note};
-use crate::policy::unit::Unit;
 
 use super::State;
 
@@ -78,13 +77,7 @@ impl State {
             self.alerts.send(sink, parcel, self.host.here(), self.now);
             return;
         }
-        let given_up = self
-            .incidents
-            .open()
-            .filter_map(|incident| incident.unit.clone())
-            .filter(|unit| self.units.get(unit).is_some_and(Unit::is_quarantined))
-            .collect();
-        let agenda = Agenda { incidents: &self.incidents, sink, given_up: &given_up, now: self.now };
+        let agenda = Agenda { incidents: &self.incidents, sink, given_up: &self.given_up, now: self.now };
         let (due, later) = agenda.due();
         if let Some(at) = later {
             self.alerts.again_at(at);
@@ -115,10 +108,9 @@ impl State {
             }
             let unit = self.incidents.get(news.incident).filter(|incident| incident.drill);
             if let Some(unit) = unit.and_then(|incident| incident.unit.clone()) {
-                let heard = result.as_ref().map(|()| ()).map_err(String::as_str);
-                let of_drill = self.with(&unit, |unit, view| {
-                    unit.drill_is_heard(news.incident, sink, heard, view.now)
-                });
+                let heard = result.as_ref().copied().map_err(String::as_str);
+                let of_drill =
+                    self.with(&unit, |unit, view| unit.drill_is_heard(news.incident, sink, heard, view.now));
                 if of_drill == Some(true) {
                     self.touch(&unit);
                 }
@@ -187,7 +179,8 @@ impl State {
             let kind = matches!(event.kind, EventKind::Acted | EventKind::Outcome | EventKind::Decided);
             event.incident == Some(incident.id) && kind
         });
-        let mut lines: Vec<String> = done.take(limits::DONE_LINES).map(|event| event.message.clone()).collect();
+        let mut lines: Vec<String> =
+            done.take(limits::DONE_LINES).map(|event| event.message.clone()).collect();
         lines.reverse();
         lines
     }

@@ -110,6 +110,7 @@ impl State {
         self.silence.set(name, None);
         self.unread.remove(name);
         self.stopped.remove(name);
+        self.given_up.remove(name);
         self.repainted.insert(name.clone());
         self.strangers.insert(name.clone(), kept);
         self.actions.push(Action::WatchLinks { unit: name.clone(), paths: Vec::new() });

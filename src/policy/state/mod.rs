@@ -55,6 +55,8 @@ pub struct State {
     /// Units that were not read yet, and those that were stopped along with another one, or for it.
     unread: BTreeSet<UnitName>,
     stopped: BTreeSet<UnitName>,
+    /// Units of which we have given up to try more for now.
+    given_up: BTreeSet<UnitName>,
     /// Where release links led.
     links: History,
     incidents: Incidents,
@@ -300,6 +302,9 @@ impl State {
         self.silence.set(name, unit.silent_at().map(|(at, _)| at));
         mark(&mut self.unread, name, !unit.is_read());
         mark(&mut self.stopped, name, unit.stopped_with().is_some());
+        if mark(&mut self.given_up, name, unit.is_quarantined()) {
+            self.alerts.wake();
+        }
     }
 
     /// What this unit requires is to answer, where it has not since then.
@@ -319,11 +324,13 @@ impl State {
     }
 }
 
-/// The unit is in the set where `holds`, and else not.
-fn mark(set: &mut BTreeSet<UnitName>, unit: &UnitName, holds: bool) {
-    if !holds {
-        set.remove(unit);
-    } else if !set.contains(unit) {
+/// The unit is in the set where `holds`, and else not. Says whether that is news.
+fn mark(set: &mut BTreeSet<UnitName>, unit: &UnitName, holds: bool) -> bool {
+    let news = set.contains(unit) != holds;
+    if news && holds {
         set.insert(unit.clone());
+    } else if news {
+        set.remove(unit);
     }
+    news
 }

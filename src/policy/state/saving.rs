@@ -133,7 +133,13 @@ impl State {
     /// What was decided could not be saved and is taken back to what is durable. What is managed stays managed, this boot is
     /// entered again, and people whose order is gone with it are told. Of `actions` and answers only what changes nothing
     /// outside is left to be done.
-    pub fn take_back(&mut self, saved: &Durable, actions: Vec<Action>, why: &str, now: Moment) -> Vec<Action> {
+    pub fn take_back(
+        &mut self,
+        saved: &Durable,
+        actions: Vec<Action>,
+        why: &str,
+        now: Moment,
+    ) -> Vec<Action> {
         self.now = now;
         let decided: Vec<(UnitName, UnitDurable)> =
             self.units.iter().map(|(unit, known)| (unit.clone(), known.kept().clone())).collect();

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use crate::model::action::Action;
+use crate::model::baseline::Worse;
 use crate::model::cause::PackagesReading;
 use crate::model::coverage::Audited;
-use crate::model::baseline::Worse;
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::{AlertAsk, AlertRequest, Answer, Ask, BaselineAsk, BaselineRequest, Request};
 use crate::model::release::ProcessesReading;
 use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
-use crate::policy::releases;
+use crate::policy::gaps::Ended;
 use crate::policy::unit::Unit;
 use crate::policy::view::View;
+use crate::policy::{limits, releases};
 
 use super::State;
 
@@ -163,9 +164,8 @@ impl State {
         if reading.job.is_some() {
             return;
         }
-        let with_it = |unit: &&UnitName| {
-            self.units.get(*unit).is_some_and(|unit| unit.stopped_with() == Some(other))
-        };
+        let with_it =
+            |unit: &&UnitName| self.units.get(*unit).is_some_and(|unit| unit.stopped_with() == Some(other));
         let held: Vec<UnitName> = self.stopped.iter().filter(with_it).cloned().collect();
         for unit in held {
             if self.with(&unit, |unit, _| unit.release_from(other, reading)) == Some(true) {
@@ -275,9 +275,8 @@ impl State {
             return;
         }
         // A hint names the unit, or its template.
-        let concerns = |hint: &UnitName, unit: &UnitName| {
-            hint == unit || unit.template().as_ref() == Some(hint)
-        };
+        let concerns =
+            |hint: &UnitName, unit: &UnitName| hint == unit || unit.template().as_ref() == Some(hint);
         let named: Vec<UnitName> = self
             .units
             .keys()
@@ -318,13 +317,8 @@ impl State {
             self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
         let settled = self.gaps.audited(result, &open, self.now);
         self.drain_gaps();
-        for (id, left) in settled.left {
-            if let Some(incident) = self.incidents.get_mut(id) {
-                incident.gaps = left;
-            }
-        }
-        for id in settled.over {
-            self.resolve(id);
+        for ended in settled.ended {
+            self.end_gaps(ended);
         }
         if let Some((cause, new)) = settled.new {
             let changes = self.changes_before(None);
@@ -334,6 +328,22 @@ impl State {
             }
             self.gaps.opened(id, new);
             self.drain_gaps();
+        }
+    }
+
+    /// Some gaps of an incident are gone; it is over, when all are.
+    fn end_gaps(&mut self, ended: Ended) {
+        let Ended { incident: id, gone, left } = ended;
+        for key in gone.iter().take(limits::GAPS_TOLD) {
+            let message = format!("no gap any more: {key}");
+            self.gaps.out().file(Some(id), EventKind::Cleared, message);
+        }
+        self.drain_gaps();
+        if left.is_empty() {
+            // Its last gaps stay in it, so that it is known for what it was.
+            self.resolve(id);
+        } else if let Some(incident) = self.incidents.get_mut(id) {
+            incident.gaps = left;
         }
     }
 

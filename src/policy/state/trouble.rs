@@ -33,13 +33,18 @@ impl State {
         }
         for found in news.found {
             let Finding { code, message, .. } = found;
-            self.write(Some(name), Note { file: File::OfUnit, kind: EventKind::Found, code: Some(code), message });
+            self.write(
+                Some(name),
+                Note { file: File::OfUnit, kind: EventKind::Found, code: Some(code), message },
+            );
         }
         if news.in_flight {
             return;
         }
         for gone in news.gone {
-            let message = format!("{name}: {} is over", gone.code.as_str());
+            let Some(message) = self.units.get(name).map(|unit| unit.gone_sentence(gone.code)) else {
+                continue;
+            };
             let (file, code) = (File::Under(before), Some(gone.code));
             self.write(Some(name), Note { file, kind: EventKind::Cleared, code, message });
         }
@@ -212,13 +217,10 @@ impl State {
             return false;
         }
         let early = self.now < started_at.plus(limits::HOST_FOUND_AGAIN);
-        early
-            || match incident.cause {
-                Code::AlertUndeliverable => !self.alerts.are_sound(),
-                Code::HostHeartbeatUnheard => {
-                    self.host.settings().heartbeat.is_some() && !self.host.has_heard(incident.cause)
-                }
-                _ => false,
-            }
+        let beats = self.host.settings().heartbeat.is_some();
+        let unheard =
+            incident.cause == Code::HostHeartbeatUnheard && beats && !self.host.has_heard(incident.cause);
+        let unsent = incident.cause == Code::AlertUndeliverable && !self.alerts.are_sound();
+        early || unheard || unsent
     }
 }

@@ -98,8 +98,9 @@ impl Unit {
         if over <= now {
             let minutes = limits::LONG_AUTO_RESTART.as_secs() / 60;
             let unit = &self.name;
-            let message =
-                format!("{unit} has waited for systemd's own restart for over {minutes} minutes (RestartSec=)");
+            let message = format!(
+                "{unit} has waited for systemd's own restart for over {minutes} minutes (RestartSec=)"
+            );
             return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
         }
         let message = format!("systemd restarts it by itself (restart {})", reading.n_restarts);

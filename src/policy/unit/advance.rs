@@ -23,7 +23,8 @@ impl Unit {
         let read = self.run.reading().filter(|_| self.run.settings().is_some() && self.enablement.is_some());
         // Ours, most likely: its end is the next reading.
         let ours = |job: Option<_>| job.is_some() && order.phase == Phase::Job;
-        if read.is_none_or(|reading| ours(reading.job)) || self.closed_for_people(order.kind, view).is_some() {
+        if read.is_none_or(|reading| ours(reading.job)) || self.closed_for_people(order.kind, view).is_some()
+        {
             return;
         }
         if let Some(because) = order.because {

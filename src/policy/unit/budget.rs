@@ -45,8 +45,7 @@ impl Unit {
         let longest = self.spec.recovery.max_delay;
         let mut due = want.due;
         if want.kind == OrderKind::Enable {
-            let failed =
-                self.kept.last_action.as_ref().filter(|last| !last.ok && last.action == want.kind);
+            let failed = self.kept.last_action.as_ref().filter(|last| !last.ok && last.action == want.kind);
             due = failed.map_or(due, |last| due.max(last.at.plus(longest)));
             return Want { due, ..want };
         }
@@ -94,7 +93,9 @@ impl Unit {
             let theirs = if theirs > 0 { format!(", {theirs} of them by systemd") } else { String::new() };
             let minutes = self.spec.recovery.interval.as_secs() / 60;
             let restarts = if burst == 1 { "restart" } else { "restarts" };
-            return Some(format!("its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})"));
+            return Some(format!(
+                "its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})"
+            ));
         }
         self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"))
     }
@@ -150,7 +151,8 @@ impl Unit {
     /// The last restart was for this finding, its processes ran anew, and live in an old release all the same; no link was
     /// switched since. Another one would do the same.
     fn cured_nothing(&self, want: &Want) -> bool {
-        let last = self.kept.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
+        let last =
+            self.kept.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
         let Some(last) = last.filter(|_| want.because.is_stale_release()) else {
             return false;
         };

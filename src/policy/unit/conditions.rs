@@ -152,6 +152,17 @@ impl Unit {
         Some(proven(found, lines, None))
     }
 
+    /// What is said of a finding that is not found any more: it is over, or cannot be seen just now.
+    #[must_use]
+    pub fn gone_sentence(&self, code: Code) -> String {
+        let (unit, word) = (&self.name, code.as_str());
+        let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));
+        match condition.filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open))) {
+            Some(known) => format!("{unit}: {word} is not seen now: {}", known.message),
+            None => format!("{unit}: {word} is over"),
+        }
+    }
+
     pub(super) fn truth(&self, kind: ConditionKind) -> Option<Truth> {
         self.conditions.get(&kind).map(|known| known.truth)
     }
@@ -202,14 +213,10 @@ impl Unit {
             // We have not seen it for as long as it takes to find that again.
             return self.crash_loop_known_at() <= now && self.is_well_in(Active);
         }
-        match incident.cause.row().concern {
-            Concern::Recovery | Concern::Host => true,
-            Concern::Progressing => {
-                self.is_well_in(Progressing)
-                    && (!self.is_asked() || self.queues.are_over(incident.cause))
-            }
-            concern => concern.condition().is_none_or(|kind| self.is_well_in(kind)),
-        }
+        let concern = incident.cause.row().concern;
+        let moves =
+            concern != Concern::Progressing || !self.is_asked() || self.queues.are_over(incident.cause);
+        moves && concern.condition().is_none_or(|kind| self.is_well_in(kind))
     }
 
     /// From then on a crash loop of this unit would have been seen.

@@ -116,9 +116,8 @@ impl Unit {
 
     /// A failing answer is feigned, until something is done about it.
     fn is_feigning(&self) -> bool {
-        let feigns = |drill: &Drill| {
-            matches!(&drill.kind, DrillKind::Probe(_)) && drill.recovered_at.is_none()
-        };
+        let feigns =
+            |drill: &Drill| matches!(&drill.kind, DrillKind::Probe(_)) && drill.recovered_at.is_none();
         self.drill_in_flight().is_some_and(feigns) && self.kept.recovery.is_none()
     }
 
@@ -144,7 +143,13 @@ impl Unit {
     }
 
     /// A message of this incident arrived, or did not. Says whether it is the drill's.
-    pub fn drill_is_heard(&mut self, incident: u64, sink: &str, result: Result<(), &str>, now: Moment) -> bool {
+    pub fn drill_is_heard(
+        &mut self,
+        incident: u64,
+        sink: &str,
+        result: Result<(), &str>,
+        now: Moment,
+    ) -> bool {
         let Some(drill) = self.drill_mut().filter(|drill| drill.incident == Some(incident)) else {
             return false;
         };

@@ -44,9 +44,7 @@ impl Unit {
             .or_else(|| match self.fault(kind) {
                 Err(why) => Some(why),
                 Ok(None) => None,
-                Ok(Some(order)) => {
-                    self.closed_for_drill(order, view).or_else(|| self.too_few_restarts(view))
-                }
+                Ok(Some(order)) => self.closed_for_drill(order, view).or_else(|| self.too_few_restarts(view)),
             })
     }
 
@@ -55,7 +53,8 @@ impl Unit {
         match kind {
             DrillKind::Kill => {
                 if self.run.main_pid().is_none() {
-                    let why = "it has no main process that could be killed (--probe NAME feigns a failing probe)";
+                    let why =
+                        "it has no main process that could be killed (--probe NAME feigns a failing probe)";
                     return Err(why.to_owned());
                 }
                 if !self.spec.recovery.start {

@@ -90,8 +90,7 @@ impl Unit {
             return None;
         }
         let sinks = &view.host.settings().sinks;
-        let at_once =
-            |name: &&String| sinks.iter().any(|sink| sink.name == **name && sink.after.is_zero());
+        let at_once = |name: &&String| sinks.iter().any(|sink| sink.name == **name && sink.after.is_zero());
         let (mut heard, mut failed, mut silent) = (Vec::new(), Vec::new(), Vec::new());
         for name in incident.told.keys().filter(at_once) {
             match drill.told.get(name).map(|known| (known.arrived_at, &known.failure)) {

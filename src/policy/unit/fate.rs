@@ -110,7 +110,13 @@ impl Fate {
     }
 
     /// Takes in a reading. `first`: of our life. `last_active`: the invocation that was last seen active in an earlier life.
-    pub fn step(&mut self, reading: &UnitReading, first: bool, last_active: Option<&str>, now: Moment) -> Step {
+    pub fn step(
+        &mut self,
+        reading: &UnitReading,
+        first: bool,
+        last_active: Option<&str>,
+        now: Moment,
+    ) -> Step {
         let by_stop_job = self.stopped_by_somebody(reading);
         let unseen = self.unseen || first;
         let up = reading.active.is_up();

@@ -56,9 +56,8 @@ impl Unit {
     /// What would keep us from putting right what a drill is to break; `kind`: the order that would be given.
     pub(super) fn closed_for_drill(&self, kind: OrderKind, view: &View<'_>) -> Option<String> {
         let want = Want { kind, because: Code::UnitFailed, due: view.now };
-        let storm = || {
-            view.storm.is_on().then(|| "too much is being restarted on this host already".to_owned())
-        };
+        let storm =
+            || view.storm.is_on().then(|| "too much is being restarted on this host already".to_owned());
         self.closed_to_drill(view).or_else(storm).or_else(|| {
             self.quarantined(view.now)
                 .or_else(|| self.busy_with(&want))

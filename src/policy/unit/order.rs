@@ -335,8 +335,9 @@ impl Unit {
         self.ask_enablement();
         self.out.push(Out::PredictBoot);
         if result.as_ref().is_ok_and(|links| !links.is_empty()) {
-            // What was read before is over; the fresh reading is on its way.
+            // What was read before is over, and what boot would have done; the fresh readings are on their way.
             self.enablement = None;
+            self.enablement_since = view.now;
         }
         self.on(Event::Enabled(result), view);
     }
@@ -358,7 +359,6 @@ impl Unit {
         }
         self.kept.recovery.is_none()
     }
-
 }
 
 fn after_enabling(order: &Recovery, result: &Result<Vec<String>, String>) -> Next {

@@ -100,13 +100,12 @@ impl Unit {
     /// The remedy of a finding, as it is now.
     fn remedy_of(&self, found: &Finding) -> Remedy {
         let remedy = found.code.row().remedy;
-        let mends = match found.code {
-            Code::ProbeFailed | Code::ProbeSlow => self.probes.can_be_cured(found.code),
-            // What systemd has not loaded no restart brings into force.
-            Code::UnitFileOutdated => !self.run.settings().is_some_and(|known| known.need_daemon_reload),
-            _ => true,
-        };
-        if mends { remedy } else { Remedy::Nothing }
+        let probed = matches!(found.code, Code::ProbeFailed | Code::ProbeSlow);
+        let not_loaded = self.run.settings().is_some_and(|known| known.need_daemon_reload);
+        // What systemd has not loaded no restart brings into force.
+        let in_vain = found.code == Code::UnitFileOutdated && not_loaded;
+        let hopeless = in_vain || (probed && !self.probes.can_be_cured(found.code));
+        if hopeless { Remedy::Nothing } else { remedy }
     }
 
     /// No order of ours mends it, and it is not about our orders.

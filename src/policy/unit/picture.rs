@@ -101,8 +101,8 @@ impl Unit {
     #[must_use]
     pub fn peer(&self) -> Peer {
         let serving = self.conditions.get(&Serving);
-        let uncertain =
-            serving.filter(|known| known.reason == Code::ProbeUnknown.as_str() && known.truth != Truth::False);
+        let uncertain = serving
+            .filter(|known| known.reason == Code::ProbeUnknown.as_str() && known.truth != Truth::False);
         let answers = if self.is_asked() { self.probes.answers().collect() } else { Vec::new() };
         Peer {
             requires: self.spec.requires.clone(),
@@ -126,8 +126,9 @@ impl Unit {
             Truth::Unknown(_) => starts && known.kind == Active,
             Truth::True => false,
         };
-        let conditions = [Loaded, Active, Serving].into_iter().filter_map(|kind| self.conditions.get(&kind));
-        conditions.filter(is_down).next().map(|known| known.message.as_str())
+        let mut conditions =
+            [Loaded, Active, Serving].into_iter().filter_map(|kind| self.conditions.get(&kind));
+        conditions.find(is_down).map(|known| known.message.as_str())
     }
 
     /// What is found now says more of an incident about this code than what was found first.
@@ -140,14 +141,12 @@ impl Unit {
     /// nothing of how soon it was found.
     #[must_use]
     pub fn began(&self, cause: &Finding) -> Option<Moment> {
-        let at = match cause.code {
-            Code::UnitInactive | Code::UnitFailed => {
-                self.run.reading().and_then(|reading| reading.inactive_since)
-            }
-            Code::ReleaseOutdated | Code::WorkersOnlyRestart => {
-                self.residents.flip().map(|(_, switched_at)| *switched_at)
-            }
-            _ => None,
+        let died = matches!(cause.code, Code::UnitInactive | Code::UnitFailed);
+        let deployed = cause.code.is_stale_release() && cause.code != Code::ReleaseDeleted;
+        let at = if died {
+            self.run.reading().and_then(|reading| reading.inactive_since)
+        } else {
+            self.residents.flip().filter(|_| deployed).map(|(_, switched_at)| *switched_at)
         };
         at.filter(|at| *at <= cause.since && *at >= self.managed_since)
     }

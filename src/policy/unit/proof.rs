@@ -3,7 +3,7 @@
 use crate::model::moment::Moment;
 use crate::model::release::Residence;
 use crate::model::state::{OrderKind, Recovery};
-use crate::model::unit::{ActiveState, UnitReading, UnitSettings};
+use crate::model::unit::{UnitReading, UnitSettings};
 use crate::policy::limits;
 
 use super::Unit;
@@ -76,13 +76,11 @@ impl Unit {
         if reading.active.is_up() || reading.is_done(self.run.settings()) {
             return None;
         }
-        Some(match reading.active {
-            ActiveState::Inactive | ActiveState::Failed if reading.job.is_none() => {
-                let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(", {exit}"));
-                Proof::broken(format!("it is {word} again with result {}{exit}", reading.result))
-            }
-            _ => Proof::lacks(format!("it is {word} ({})", reading.sub)),
-        })
+        if reading.active.is_down() && reading.job.is_none() {
+            let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(", {exit}"));
+            return Some(Proof::broken(format!("it is {word} again with result {}{exit}", reading.result)));
+        }
+        Some(Proof::lacks(format!("it is {word} ({})", reading.sub)))
     }
 
     /// Looked at since the proof began, nothing of the old run is left, and nobody lives in an old release: what is proven.
@@ -95,8 +93,7 @@ impl Unit {
         if self.residents.inspected_at().is_none_or(|at| at <= order.phase_at) {
             return Err(Proof::lacks("its processes were not looked at yet").looks_again());
         }
-        let before =
-            |started_ms: i64| anew && started_ms.saturating_add(TICK_MS) < order.began_at.boot_ms;
+        let before = |started_ms: i64| anew && started_ms.saturating_add(TICK_MS) < order.began_at.boot_ms;
         // Such a unit leaves processes on purpose: they are named, and prove nothing of the new run.
         let leaves = self.run.settings().is_some_and(UnitSettings::leaves_processes);
         let all = self.residents.reading().into_iter().flat_map(|reading| &reading.processes);

@@ -33,7 +33,8 @@ impl Queue {
             seen.unanswered = seen.unanswered.saturating_add(1);
             return;
         };
-        let in_a_row = |count: &mut u32, holds: bool| *count = if holds { count.saturating_add(1) } else { 0 };
+        let in_a_row =
+            |count: &mut u32, holds: bool| *count = if holds { count.saturating_add(1) } else { 0 };
         let moved = seen.known.as_ref().is_none_or(|before| sample.is_progress_since(before));
         if moved {
             seen.moved_at = now;
@@ -53,8 +54,7 @@ impl Queue {
 
     /// Forgets what was counted: of an earlier run, or before an absence.
     fn begin_anew(&mut self, now: Moment) {
-        let ProgressSeen { last, poll, .. } =
-            std::mem::replace(&mut self.seen, ProgressSeen::unasked(now));
+        let ProgressSeen { last, poll, .. } = std::mem::replace(&mut self.seen, ProgressSeen::unasked(now));
         self.seen.last = last;
         self.seen.poll = poll;
     }
@@ -129,20 +129,20 @@ impl Queue {
         let completed = sample.completed.map_or(String::new(), |count| format!(", {count} completed"));
         let drains = if self.seen.drain.is_some() { ", draining" } else { "" };
         let ago = minutes(now.since(self.seen.moved_at).as_secs());
-        let still =
-            if self.seen.unmoved > 0 { format!(", none completed for {ago}") } else { String::new() };
+        let still = if self.seen.unmoved > 0 { format!(", none completed for {ago}") } else { String::new() };
         format!("{}{completed}{still}{drains}", sample.waiting())
     }
 
     /// The last sample shows that this trouble is over.
     fn is_over(&self, code: Code) -> bool {
         let seen = &self.seen;
-        let over = match code {
-            Code::Backlog => seen.over == 0,
-            Code::NoConsumer => seen.unconsumed == 0,
-            Code::Paused => seen.paused == 0,
-            _ => seen.shown_well && seen.unmoved == 0,
-        };
+        let moves = seen.shown_well && seen.unmoved == 0;
+        let counted = [
+            (Code::Backlog, seen.over == 0),
+            (Code::NoConsumer, seen.unconsumed == 0),
+            (Code::Paused, seen.paused == 0),
+        ];
+        let over = counted.iter().find(|(known, _)| *known == code).map_or(moves, |(_, over)| *over);
         over && seen.known.is_some() && seen.unanswered == 0
     }
 }
@@ -284,7 +284,8 @@ impl Queues {
     /// A source that asks for a restart is in this trouble.
     #[must_use]
     pub fn ask_for_restart(&self, code: Code, now: Moment) -> bool {
-        let asks = |queue: &Queue| queue.spec.on_stall == OnFailure::Restart && queue.stuck(now) == Some(code);
+        let asks =
+            |queue: &Queue| queue.spec.on_stall == OnFailure::Restart && queue.stuck(now) == Some(code);
         self.0.iter().any(asks)
     }
 
@@ -336,7 +337,8 @@ impl Queues {
         });
         samples
             .map(|(name, sample)| {
-                let age = sample.age.map_or(String::new(), |age| format!(", the oldest for {} s", age.as_secs()));
+                let age =
+                    sample.age.map_or(String::new(), |age| format!(", the oldest for {} s", age.as_secs()));
                 format!("{name}: {} wait{age}", sample.depth)
             })
             .collect()

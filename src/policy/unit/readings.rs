@@ -83,7 +83,8 @@ impl Unit {
             self.residents.wish(now);
         }
         if before.is_some_and(|known| known.modified_at.map(|at| at.wall_ms) < modified) {
-            let message = format!("the unit file of {}, or a drop-in of it, was changed ({fragment})", self.name);
+            let message =
+                format!("the unit file of {}, or a drop-in of it, was changed ({fragment})", self.name);
             self.out.note(EventKind::Changed, None, message);
         }
         self.watch_links();

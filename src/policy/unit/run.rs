@@ -64,12 +64,6 @@ impl Run {
         self.reading.as_ref().is_some_and(|reading| reading.load == LoadState::Loaded)
     }
 
-    /// systemd's own restart is under way.
-    #[must_use]
-    pub fn is_passing(&self) -> bool {
-        self.reading.as_ref().is_some_and(UnitReading::is_passing)
-    }
-
     #[must_use]
     pub fn main_pid(&self) -> Option<u32> {
         self.reading.as_ref().and_then(|reading| reading.main_pid)
@@ -136,7 +130,10 @@ impl UnitReading {
     pub fn is_passing(&self) -> bool {
         matches!(
             self.sub.as_str(),
-            "auto-restart" | "auto-restart-queued" | "failed-before-auto-restart" | "dead-before-auto-restart"
+            "auto-restart"
+                | "auto-restart-queued"
+                | "failed-before-auto-restart"
+                | "dead-before-auto-restart"
         )
     }
 

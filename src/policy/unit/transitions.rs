@@ -138,7 +138,9 @@ impl Unit {
         self.kept.hold = Some(match self.kept.hold.take() {
             None => Hold { kind, since: now, until },
             // It is only made longer.
-            Some(hold) => Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold },
+            Some(hold) => {
+                Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold }
+            }
         });
         self.fate.hold_stop(until);
         if follow_other {

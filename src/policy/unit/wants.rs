@@ -87,8 +87,9 @@ impl Unit {
                 // The settle time after the last flip of any of its links.
                 self.residents.switched_at().unwrap_or(finding.since).plus(spec.release.settle)
             }),
-            (Code::BinaryOutdated, _) => (spec.release.binaries == Reaction::Restart)
-                .then(|| finding.since.plus(spec.release.settle)),
+            (Code::BinaryOutdated, _) => {
+                (spec.release.binaries == Reaction::Restart).then(|| finding.since.plus(spec.release.settle))
+            }
             (Code::ProbeFailed | Code::ProbeSlow, _) => {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
