@@ -25,6 +25,7 @@ use steadfast::runtime::Outside;
 use crate::chance::Chance;
 use crate::mailbox::Mailbox;
 use crate::story::Story;
+use crate::truth::Truth;
 
 /// The last two need the first: one serves, one works on a queue.
 pub const UNITS: [&str; 4] = ["broker.service", "horizon.service", "shop.service", "worker.service"];
@@ -135,6 +136,7 @@ pub struct Host {
     pub events: BTreeMap<(i64, u64), Event>,
     sequence: u64,
     pub saved: Durable,
+    pub truth: Truth,
     pub saves_fail: bool,
     pub saves_failed_at: Option<Moment>,
     /// We die at the n-th step from now, or right after this durable write.
@@ -202,6 +204,7 @@ impl Host {
             events: BTreeMap::new(),
             sequence: 0,
             saved: Durable::default(),
+            truth: Truth::default(),
             saves_fail: false,
             saves_failed_at: None,
             dies_in: None,
@@ -588,6 +591,13 @@ impl Host {
         Ok(Sample { depth: self.depth, completed: Some(self.completed), ..Sample::default() })
     }
 
+    /// Notes which units are well now.
+    pub fn look(&mut self) {
+        let mut truth = std::mem::take(&mut self.truth);
+        truth.look(self);
+        self.truth = truth;
+    }
+
     /// A step of ours: we may die right before it.
     fn step(&mut self) -> bool {
         if let Some(steps) = &mut self.dies_in {
@@ -612,6 +622,11 @@ impl Outside for Host {
         if self.saves_fail {
             return Err("disk full".to_owned());
         }
+        let mut truth = std::mem::take(&mut self.truth);
+        truth.look(self);
+        let wrong = truth.wrong(self, &changes, &self.saved.incidents);
+        self.violations.extend(wrong);
+        self.truth = truth;
         for change in changes {
             self.saved.apply(&change);
         }

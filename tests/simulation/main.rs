@@ -23,6 +23,7 @@ mod shrink;
 mod story;
 #[path = "../scenarios/told.rs"]
 mod told;
+mod truth;
 #[path = "../scenarios/words.rs"]
 mod words;
 
@@ -61,13 +62,14 @@ fn part(part: u64) {
         }
     }
     println!(
-        "{} seeds, {} simulated hours, {} faults, {} orders, {} drills, {} durable writes, {} invariants checked, {} violations",
+        "{} seeds, {} simulated hours, {} faults, {} orders, {} drills, {} durable writes, {} ends of incidents, {} invariants checked, {} violations",
         seeds.len(),
         sum.lasted.as_secs() / 3600,
         sum.faults,
         sum.orders,
         sum.drills,
         sum.saves,
+        sum.ends,
         sum.orders * invariants::COUNT,
         broken.len()
     );

@@ -33,6 +33,8 @@ pub struct Played {
     pub drills: u64,
     /// Durable writes.
     pub saves: u64,
+    /// Ends of incidents that were looked at.
+    pub ends: u64,
     /// Simulated time.
     pub lasted: Duration,
     /// As a scenario, where that was asked for.
@@ -46,6 +48,7 @@ impl Played {
         self.orders += other.orders;
         self.drills += other.drills;
         self.saves += other.saves;
+        self.ends += other.ends;
         self.lasted += other.lasted;
     }
 }
@@ -89,8 +92,8 @@ pub fn replay(history: &History) -> Result<Played, String> {
         let host = ours.outside();
         let lasted = host.now.since(began);
         let story = host.story.as_ref().map_or(String::new(), |story| story.text().to_owned());
-        let (orders, drills, saves) = (host.orders, host.drills, host.saves);
-        Ok(Played { faults: run.faults, orders, drills, saves, lasted, story })
+        let (orders, drills, saves, ends) = (host.orders, host.drills, host.saves, host.truth.ends);
+        Ok(Played { faults: run.faults, orders, drills, saves, ends, lasted, story })
     })
 }
 
@@ -106,6 +109,7 @@ impl Run {
     async fn reborn(&mut self, mut host: Host) -> Loop<Host> {
         host.dead = false;
         host.heard.clear();
+        host.truth.started_at = host.now;
         host.dies_in =
             if host.calm || !host.chance.percent(60) { None } else { Some(host.chance.below(400)) };
         // Outcomes of our earlier life are told to nobody.
@@ -148,6 +152,7 @@ impl Run {
             if ours.outside().dead {
                 ours = self.die(ours).await;
             }
+            ours.outside().look();
             if let Some(why) = ours.outside().violations.first().cloned() {
                 let told: Vec<String> = ours.outside().told.iter().cloned().collect();
                 return Err(format!("{why}\n{}{}", told.join("\n"), as_scenario(ours.outside())));
