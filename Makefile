@@ -77,6 +77,10 @@ demo: tools-fast $(BINARY) ## replays an outage on a throw-away systemd; as root
 	$(CARGO) build --release --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(BINARY)) $(CARGO) run --locked --quiet --example demo
 
+.PHONY: figures
+figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them
+	@$(CARGO) run --locked --quiet --example figures
+
 HOURS ?= 1
 
 .PHONY: simulate
