@@ -1,11 +1,9 @@
 //! Steadfast: a service supervisor for what does not crash.
 //! Modules in reading order; docs/ARCHITECTURE.md is the plan of the house.
 
-pub mod model;
+pub use steadfast_core::{model, policy};
 
 pub mod packages;
-pub mod policy;
-
 pub mod runtime;
 
 pub mod alert;

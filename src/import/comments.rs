@@ -2,7 +2,7 @@
 
 use crate::model::adoption::{CommentedOut, Format};
 
-use super::words::shown;
+use crate::model::adoption::shown;
 
 /// Blocks of one file that are told.
 const BLOCKS: usize = 200;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use configparser::ini::Ini;
 
-use crate::model::adoption::{Entry, Foreign};
+use crate::model::adoption::{Entry, Foreign, Left};
 
-use super::words::{budget, left};
+use super::words::budget;
 
 /// Within which supervisord's own retries of a start count here: it has no such length.
 const RETRIES_WITHIN: u64 = 900;
@@ -109,15 +109,15 @@ fn take(foreign: &mut Foreign, section: &str, line: usize, mut keys: Vec<Line>) 
         }
         "eventlistener" => {
             let why = "it hears events of supervisord, which ends with it; incidents are told by [alert.NAME] of steadfast.toml";
-            foreign.left.push(left(line, &text, why));
+            foreign.left.push(Left::new(line, &text, why));
         }
         "group" => {
-            foreign.left.push(left(line, &text, "systemd groups units by targets and slices"));
+            foreign.left.push(Left::new(line, &text, "systemd groups units by targets and slices"));
         }
         "include" => {
             let files = keys.iter().find(|key| key.key == "files").map(Line::written).unwrap_or_default();
             let why = "includes are not followed: read each with `adopt --from supervisord FILE`";
-            foreign.left.push(left(line, &format!("[include] {files}"), why));
+            foreign.left.push(Left::new(line, &format!("[include] {files}"), why));
         }
         // How supervisord itself is run and spoken to.
         _ => {}

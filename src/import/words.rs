@@ -1,20 +1,6 @@
 //! What the importers share: lengths, sizes, addresses, tables of probes.
 
-use std::collections::BTreeSet;
-
-use crate::model::adoption::{Entry, Key, Left, Table, Taken};
-
-/// Characters of a statement that are shown.
-const SHOWN: usize = 120;
-
-/// A statement as it is told, in one line.
-pub fn shown(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(SHOWN) {
-        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
-        None => line,
-    }
-}
+use crate::model::adoption::{Key, Table};
 
 /// Seconds as people write them in a unit file.
 pub fn length(seconds: u64) -> String {
@@ -46,37 +32,6 @@ pub fn address(host: &str, port: &str) -> String {
     } else {
         format!("{host}:{port}")
     }
-}
-
-impl Entry {
-    /// Takes a statement over as this table. Its name is made unique within the entry.
-    pub fn take(&mut self, line: usize, text: &str, mut table: Table) {
-        let taken: BTreeSet<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
-        let base = table.name.clone();
-        let mut number = 2;
-        while taken.contains(table.name.as_str()) {
-            table.name = format!("{base}-{number}");
-            number += 1;
-        }
-        let into = format!("[{}]", table.name);
-        self.tables.push(table);
-        self.took(line, text, into);
-    }
-
-    /// Takes a statement over as this.
-    pub fn took(&mut self, line: usize, text: &str, into: impl Into<String>) {
-        self.taken.push(Taken { line, text: shown(text), into: into.into() });
-    }
-
-    /// Leaves a statement, and says why.
-    pub fn leave(&mut self, line: usize, text: &str, why: impl Into<String>) {
-        self.left.push(left(line, text, why));
-    }
-}
-
-/// A statement that stays behind.
-pub fn left(line: usize, text: &str, why: impl Into<String>) -> Left {
-    Left { line, text: shown(text), why: why.into() }
 }
 
 /// A probe's table.

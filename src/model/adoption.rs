@@ -1,6 +1,6 @@
 //! Adoption: what a live unit, or the file of another supervisor, shows; and the unit file that follows from it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::host::{HostProcess, Listener};
 use super::unit::UnitName;
@@ -147,6 +147,32 @@ pub struct Entry {
     pub left: Vec<Left>,
 }
 
+impl Entry {
+    /// Takes a statement over as this table. Its name is made unique within the entry.
+    pub fn take(&mut self, line: usize, text: &str, mut table: Table) {
+        let taken: BTreeSet<&str> = self.tables.iter().map(|table| table.name.as_str()).collect();
+        let base = table.name.clone();
+        let mut number = 2;
+        while taken.contains(table.name.as_str()) {
+            table.name = format!("{base}-{number}");
+            number += 1;
+        }
+        let into = format!("[{}]", table.name);
+        self.tables.push(table);
+        self.took(line, text, into);
+    }
+
+    /// Takes a statement over as this.
+    pub fn took(&mut self, line: usize, text: &str, into: impl Into<String>) {
+        self.taken.push(Taken { line, text: shown(text), into: into.into() });
+    }
+
+    /// Leaves a statement, and says why.
+    pub fn leave(&mut self, line: usize, text: &str, why: impl Into<String>) {
+        self.left.push(Left::new(line, text, why));
+    }
+}
+
 /// A statement that was taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Taken {
@@ -266,4 +292,23 @@ pub struct Recipe {
     /// `nginx.service`
     pub name: String,
     pub tables: Vec<Table>,
+}
+
+impl Left {
+    /// A statement that stays behind, and why.
+    pub fn new(line: usize, text: &str, why: impl Into<String>) -> Self {
+        Self { line, text: shown(text), why: why.into() }
+    }
+}
+
+/// Characters of a statement that are shown.
+const SHOWN: usize = 120;
+
+/// A statement as it is told, in one line.
+pub fn shown(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(SHOWN) {
+        Some((at, _)) => format!("{}…", line.get(..at).unwrap_or_default()),
+        None => line,
+    }
 }

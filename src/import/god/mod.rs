@@ -5,9 +5,9 @@ mod ruby;
 
 use std::collections::BTreeMap;
 
-use crate::model::adoption::{Entry, Foreign};
+use crate::model::adoption::{Entry, Foreign, Left};
 
-use super::words::{budget, left};
+use super::words::budget;
 use ruby::{Said, assigned, call, literal, seconds, symbol};
 
 pub use ruby::{closes, opens};
@@ -57,7 +57,7 @@ pub fn read(text: &str) -> Foreign {
         }
     }
     if let Some(entry) = reader.entry.take() {
-        reader.foreign.left.push(left(entry.line, "God.watch do", "its `end` is missing"));
+        reader.foreign.left.push(Left::new(entry.line, "God.watch do", "its `end` is missing"));
         reader.foreign.entries.push(entry);
     }
     reader.foreign
@@ -116,7 +116,7 @@ impl Reader {
             }
             Some(("God", "contact", _)) => {
                 let why = "who is told stands in steadfast.toml, [alert.NAME]";
-                self.foreign.left.push(left(number, line, why));
+                self.foreign.left.push(Left::new(number, line, why));
                 Block::Other
             }
             Some(_) | None => {
@@ -170,7 +170,7 @@ impl Reader {
                     self.known.insert(name.to_owned(), text);
                 }
                 _ if receiver == "God" => {
-                    self.foreign.left.push(left(number, line, "a setting of god itself"));
+                    self.foreign.left.push(Left::new(number, line, "a setting of god itself"));
                 }
                 Said::Text(_) | Said::Number(_) | Said::Other => {}
             }
@@ -180,7 +180,7 @@ impl Reader {
             Some(("God", "load", _)) | Some(("", "load", _)) => {
                 let why =
                     "it includes other files, which are not followed: read each with `adopt --from god FILE`";
-                self.foreign.left.push(left(number, line, why));
+                self.foreign.left.push(Left::new(number, line, why));
             }
             Some(_) | None => {}
         }

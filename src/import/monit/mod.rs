@@ -3,9 +3,9 @@
 mod condition;
 mod tokens;
 
-use crate::model::adoption::{About, Entry, Foreign};
+use crate::model::adoption::{About, Entry, Foreign, Left};
 
-use super::words::{budget, left, unit_seconds};
+use super::words::{budget, unit_seconds};
 use condition::Place;
 use tokens::{Token, statements};
 
@@ -21,18 +21,18 @@ pub fn read(text: &str) -> Foreign {
             ["set", "alert" | "mailserver" | "mail-format" | "eventqueue" | "mmonit", ..] => {
                 let why =
                     "who is told stands in steadfast.toml, [alert.NAME]; `steadfast test-alert` tries it";
-                foreign.left.push(left(line, &written(&statement), why));
+                foreign.left.push(Left::new(line, &written(&statement), why));
             }
             ["include", ..] => {
                 let why = "includes are not followed: read each with `adopt --from monit FILE`";
-                foreign.left.push(left(line, &written(&statement), why));
+                foreign.left.push(Left::new(line, &written(&statement), why));
             }
             // How monit itself is run and spoken to.
             ["set", ..] => {}
             ["check", ..] => foreign.entries.push(check(&statement)),
             _ => match foreign.entries.last_mut() {
                 Some(entry) => of_check(entry, &statement, cycle),
-                None => foreign.left.push(left(line, &written(&statement), "it is not understood")),
+                None => foreign.left.push(Left::new(line, &written(&statement), "it is not understood")),
             },
         }
     }
