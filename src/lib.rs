@@ -24,6 +24,8 @@ pub mod store;
 pub mod systemd;
 pub mod tls;
 
+pub mod check;
+
 pub mod api;
 pub mod cli;
 pub mod daemon;

@@ -8,16 +8,16 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::check::{look, unmanaged};
 use crate::clock;
 use crate::config::{self, Directories, Loaded, Loader};
 use crate::evidence;
 use crate::host;
 use crate::model::boot::BootReading;
 use crate::model::coverage::{Audited, ProbeRecord, Surroundings};
-use crate::model::finding::Severity;
 use crate::model::host::HostReading;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::{Mode, RecoverySpec, Selector, Settings, Spec};
+use crate::model::spec::{Mode, Selector, Settings, Spec};
 use crate::model::state::{Durable, UnitDurable};
 use crate::model::unit::UnitName;
 use crate::policy::coverage::{self, Audit, Look};
@@ -26,11 +26,7 @@ use crate::store;
 use crate::systemd::{Instance, inventory, timer};
 
 use super::claims;
-use super::once::look;
-use super::{DATABASE, place};
 
-/// Stands for the file of a unit that no file manages.
-const NO_FILE: &str = "";
 /// Processes, sockets and files; a disk that does not answer by then tells nothing.
 const HOST_LIMIT: Duration = Duration::from_secs(30);
 /// All timers together.
@@ -54,7 +50,8 @@ struct Gathered {
 /// The service manager cannot be reached.
 pub async fn audit(user: bool) -> anyhow::Result<Audit> {
     // Where the durable state can be read. Before our first start there is none, and nothing to say.
-    let durable = place::state_directory(user).ok().and_then(|folder| store::peek(&folder.join(DATABASE)));
+    let durable =
+        store::state_directory(user).ok().and_then(|folder| store::peek(&folder.join(store::DATABASE)));
     let records = durable.as_ref().map(remembered).unwrap_or_default();
     let found = gather(user, records, true).await?;
     let told = coverage::audit(&found.look());
@@ -191,15 +188,4 @@ fn never_drilled(user: bool, found: &Gathered, durable: &Durable) -> Option<Stri
     // One look only observes: what the file says counts.
     let managed = managed.map(|status| (&status.unit, mode(&status.file)));
     drill::never_drilled(managed, durable, if user { "steadfast --user" } else { "steadfast" })
-}
-
-/// An empty file's wishes, for a unit without a file.
-pub(super) fn unmanaged(unit: UnitName) -> Spec {
-    Spec {
-        mode: Mode::Observe,
-        severity: Severity::Warning,
-        // Nobody said when what a person stopped is to run again.
-        recovery: RecoverySpec { after_manual_stop: None, ..RecoverySpec::default() },
-        ..Spec::of_empty_file(Selector::Unit(unit), NO_FILE.to_owned())
-    }
 }

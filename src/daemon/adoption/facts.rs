@@ -8,6 +8,7 @@ use anyhow::Context;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::check::{look, unmanaged};
 use crate::config::Loaded;
 use crate::host;
 use crate::model::adoption::{Live, Needs};
@@ -17,9 +18,6 @@ use crate::model::spec::Settings;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName};
 use crate::release;
 use crate::systemd::{Instance, needs};
-
-use super::super::audit::unmanaged;
-use super::super::once::look;
 
 /// Disks and /proc have this long.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::check;
 use crate::config::{self, Directories};
 use crate::model::adoption::{Answer, Candidate, Group, Key, Table, Written};
 use crate::model::probe::ProbeStatus;
@@ -10,8 +11,6 @@ use crate::model::unit::UnitName;
 use crate::policy::adoption::{covered, judged};
 use crate::probe;
 use crate::systemd::orders::Orders;
-
-use super::super::asking;
 
 /// A page that is asked for the first time.
 const PAGE: Duration = Duration::from_secs(3);
@@ -72,11 +71,11 @@ async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, t
         }
     };
     if let Some(probe) = spec.probes.first() {
-        let outcome = asking::ask(orders, unit, probe, None).await;
+        let outcome = check::ask(orders, unit, probe, None).await;
         return told(outcome.status == ProbeStatus::Healthy, outcome.message);
     }
     match spec.progress.first() {
-        Some(progress) => match asking::sample(orders, unit, progress).await {
+        Some(progress) => match check::sample(orders, unit, progress).await {
             Ok(_) => told(true, String::new()),
             Err(why) => told(false, why),
         },

@@ -10,9 +10,8 @@ use tokio::task::spawn_blocking;
 
 use crate::model::baseline::{Baseline, Comparison, Head};
 use crate::policy::baseline::compare;
+use crate::store;
 use crate::store::baselines::Baselines;
-
-use super::place;
 
 pub use settle::settle;
 
@@ -41,7 +40,7 @@ pub enum Which {
 /// # Errors
 /// The service manager cannot be reached, or the baseline cannot be kept.
 pub async fn save(user: bool, taking: Taking) -> anyhow::Result<(Baseline, String, u64)> {
-    let kept = Baselines::new(&place::state_directory(user)?);
+    let kept = Baselines::new(&store::state_directory(user)?);
     let head = picture::head(user, taking.name, taking.before).await;
     if !taking.replace {
         let (kept, name) = (kept.clone(), head.name.clone());
@@ -85,7 +84,7 @@ pub async fn diff(user: bool, which: Which, against: Option<String>) -> anyhow::
 /// # Errors
 /// The folder cannot be read.
 pub async fn list(user: bool) -> anyhow::Result<Vec<Head>> {
-    let kept = Baselines::new(&place::state_directory(user)?);
+    let kept = Baselines::new(&store::state_directory(user)?);
     Ok(spawn_blocking(move || kept.list()).await??)
 }
 
@@ -94,7 +93,7 @@ pub async fn list(user: bool) -> anyhow::Result<Vec<Head>> {
 /// # Errors
 /// There is none of that name, or none at all.
 pub async fn stored(user: bool, which: Which) -> anyhow::Result<Baseline> {
-    let kept = Baselines::new(&place::state_directory(user)?);
+    let kept = Baselines::new(&store::state_directory(user)?);
     spawn_blocking(move || {
         let name = name_of(&kept, which)?;
         Ok(kept.read(&name)?)
@@ -107,7 +106,7 @@ pub async fn stored(user: bool, which: Which) -> anyhow::Result<Baseline> {
 /// # Errors
 /// There is none of that name, or none at all.
 pub async fn text(user: bool, which: Which) -> anyhow::Result<String> {
-    let kept = Baselines::new(&place::state_directory(user)?);
+    let kept = Baselines::new(&store::state_directory(user)?);
     spawn_blocking(move || {
         let name = name_of(&kept, which)?;
         Ok(kept.text(&name)?)
@@ -120,7 +119,7 @@ pub async fn text(user: bool, which: Which) -> anyhow::Result<String> {
 /// # Errors
 /// There is none of that name, or the disk refuses.
 pub async fn delete(user: bool, name: String) -> anyhow::Result<()> {
-    let kept = Baselines::new(&place::state_directory(user)?);
+    let kept = Baselines::new(&store::state_directory(user)?);
     Ok(spawn_blocking(move || kept.delete(&name)).await??)
 }
 

@@ -8,6 +8,7 @@ use nix::unistd::{Uid, User};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use crate::check::{look, unmanaged};
 use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
 use crate::evidence::redacted;
@@ -23,9 +24,6 @@ use crate::policy::enablement::boot_verdict;
 use crate::systemd::{Instance, inventory};
 
 use super::NAMES;
-use crate::daemon::audit::unmanaged;
-use crate::daemon::once::look;
-use crate::daemon::place;
 
 /// The kernel's usual range, where it does not tell.
 const EPHEMERAL: (u32, u32) = (32_768, 60_999);
@@ -58,7 +56,7 @@ const COMPANIONS: [&str; 16] = [
 /// Names a picture that is taken now.
 pub async fn head(user: bool, name: Option<String>, before: Option<String>) -> Head {
     let now = clock::now().wall_ms;
-    let host = place::host(user);
+    let host = host::identity(user);
     let looked = timeout(NAMES, spawn_blocking(whoami)).await;
     let by = looked.ok().and_then(Result::ok).unwrap_or_else(|| format!("uid {}", Uid::effective()));
     let named = || {

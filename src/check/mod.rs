@@ -1,4 +1,9 @@
-//! One round of readings through the same policy, acting on nothing: what `check` and `audit` show.
+//! One round of readings through the same policy, acting on nothing: what `check`, `audit`, `adopt` and `baseline` see of
+//! units. The daemon reads by the same shells.
+
+mod commands;
+mod probes;
+mod readings;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +15,14 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
+use crate::host;
 use crate::model::boot::BootReading;
+use crate::model::finding::Severity;
 use crate::model::observation::Observation;
 use crate::model::probe::ProbeSpec;
 use crate::model::progress::ProgressSpec;
 use crate::model::snapshot::Snapshot;
-use crate::model::spec::{Mode, Selector, Spec};
+use crate::model::spec::{Mode, RecoverySpec, Selector, Spec};
 use crate::model::state::{Durable, Plan, State, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, ManagerState, UnitName};
 use crate::policy;
@@ -23,8 +30,12 @@ use crate::runtime::{INBOX, Loop};
 use crate::systemd::Instance;
 use crate::tls;
 
-use super::place;
-use super::world::World;
+pub use commands::{run_as, run_ours};
+pub use probes::{ask, sample};
+pub use readings::Readings;
+
+/// Stands for the file of a unit that no file manages.
+const NO_FILE: &str = "";
 
 /// What has not answered by then stays unknown.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -77,9 +88,9 @@ pub async fn look(
     tls::init();
     let instance = if user { Instance::User } else { Instance::System };
     let (inbox, mut observations) = mpsc::channel(INBOX);
-    let (world, _answers) = World::new(instance, None, inbox);
-    let (mut ours, snapshots) = Loop::new(Durable::default(), world);
-    ours.turn(Observation::Started(place::host(user))).await;
+    let readings = Readings::new(instance, None, inbox);
+    let (mut ours, snapshots) = Loop::new(Durable::default(), readings);
+    ours.turn(Observation::Started(host::identity(user))).await;
     let Loaded { settings, specs, problems, .. } = loaded;
     let specs = specs.into_iter().map(|spec| Spec { mode: Mode::Observe, ..spec }).collect();
     ours.turn(Observation::UnitFilesLoaded { settings, specs, problems }).await;
@@ -130,4 +141,16 @@ fn known(unit: &UnitSeen) -> bool {
     }
     let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
     unit.settings.is_some() && unit.enablement.is_some() && unit.inspected_at.is_some() && (asked || !running)
+}
+
+/// An empty file's wishes, for a unit without a file.
+#[must_use]
+pub fn unmanaged(unit: UnitName) -> Spec {
+    Spec {
+        mode: Mode::Observe,
+        severity: Severity::Warning,
+        // Nobody said when what a person stopped is to run again.
+        recovery: RecoverySpec { after_manual_stop: None, ..RecoverySpec::default() },
+        ..Spec::of_empty_file(Selector::Unit(unit), NO_FILE.to_owned())
+    }
 }
