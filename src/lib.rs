@@ -26,6 +26,8 @@ pub mod tls;
 
 pub mod check;
 
+pub mod audit;
+
 pub mod api;
 pub mod cli;
 pub mod daemon;

@@ -1,9 +1,7 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
 mod adoption;
-mod audit;
 pub mod baseline;
-mod claims;
 mod heartbeat;
 mod journal;
 mod operators;
@@ -28,9 +26,7 @@ use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
 use crate::tls;
 
-pub use crate::policy::coverage::Audit;
 pub use adoption::{Adopted, Fate, Imported, Matched, Purpose, adopt, import};
-pub use audit::audit;
 
 use world::World;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
+use crate::audit;
 use crate::check::{Readings, run_as};
 use crate::evidence::Look;
 use crate::model::action::Action;
@@ -18,7 +19,6 @@ use crate::store::{DURABLE, Store};
 use crate::systemd::Instance;
 use crate::systemd::unit_files::watch_unit_files;
 
-use super::audit::look_over;
 use super::journal;
 use super::operators::Answers;
 
@@ -107,7 +107,7 @@ impl Outside for World {
         match action {
             Action::AuditHost { records } => {
                 let user = self.is_user();
-                let look = async move { Observation::HostAudited(look_over(user, records).await) };
+                let look = async move { Observation::HostAudited(audit::gaps(user, records).await) };
                 self.readings.spawn(look);
             }
             Action::SendAlert { sink, message } => self.send_alert(sink, message),

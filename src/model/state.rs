@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::alert::{SinkSeen, TestAsked};
+use super::audit::{Coverage, ProbeRecord};
 use super::baseline::Worse;
 use super::boot::{BootReading, Prediction};
 use super::cause::{Fate, Packages};
-use super::coverage::{Coverage, ProbeRecord};
 use super::drill::Drill;
 use super::finding::{Code, Condition, ConditionKind, Finding};
 use super::incident::{Event, Incident};

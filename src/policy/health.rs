@@ -9,7 +9,7 @@ use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::active::Case;
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::turn::{Turn, sooner};
-use crate::policy::{coverage, drill, latency, limits};
+use crate::policy::{drill, gaps, latency, limits};
 
 /// A probe answered.
 pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeOutcome, turn: &mut Turn) {
@@ -48,7 +48,7 @@ pub fn finished(state: &mut State, unit: &UnitName, probe: &str, outcome: ProbeO
     let failed = matches!(outcome.status, ProbeStatus::Unhealthy | ProbeStatus::Slow);
     known.last = Some((turn.now, outcome));
     if told && !(early && failed) {
-        coverage::watch::answered(state, unit, probe, failed, turn.now);
+        gaps::answered(state, unit, probe, failed, turn.now);
     }
 }
 

@@ -15,11 +15,11 @@ pub mod baseline;
 pub mod boot;
 pub mod changes;
 pub mod conditions;
-pub mod coverage;
 pub mod dependencies;
 pub mod drill;
 pub mod enablement;
 pub mod evidence;
+pub mod gaps;
 pub mod health;
 pub mod impact;
 pub mod incidents;
@@ -52,7 +52,7 @@ pub fn decide(state: &mut State, observation: Observation, now: Moment) -> Vec<A
     route(state, observation, &mut turn);
     boot::due(state, &mut turn);
     packages::due(state, &mut turn);
-    coverage::watch::due(state, &mut turn);
+    gaps::due(state, &mut turn);
     recovery::watch_for_storms(state, &mut turn);
     let touched = turn.touched(state);
     // All are judged before any is acted on: what one requires may be judged in the same turn.
@@ -87,7 +87,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
             units::settings_read(state, &unit, settings, turn);
         }
         Observation::UnitFilesChanged { units } => {
-            coverage::watch::soon(state, turn.now);
+            gaps::soon(state, turn.now);
             boot::unit_files_changed(state, &units, turn);
         }
         Observation::EnablementRead { unit, state: read } => {
@@ -127,7 +127,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
         Observation::Saved => boot::saved(state, turn),
         Observation::Impaired { code, part, why } => boot::impaired(state, code, part, why, turn),
-        Observation::HostAudited(result) => coverage::watch::audited(state, result, turn),
+        Observation::HostAudited(result) => gaps::audited(state, result, turn),
         Observation::DeadlineReached => boot::deadline_reached(state, turn),
     }
 }
@@ -142,7 +142,7 @@ pub fn next_deadline(state: &State) -> Option<Moment> {
         seen.resync_due,
         seen.enablement_due,
         packages::deadline(state),
-        coverage::watch::deadline(state),
+        gaps::deadline(state),
         seen.storm_due,
         seen.boot_in_flight_until.or(seen.boot_due),
         seen.save_failure.as_ref().map(boot::save_retry),

@@ -13,7 +13,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{baseline, coverage, drill, incidents, limits, tally};
+use crate::policy::{baseline, drill, gaps, incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -53,7 +53,7 @@ pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -
     enter_boot(state, now);
     state.seen.host_codes = None;
     // What nobody watches is found anew, and told then.
-    coverage::watch::soon(state, now);
+    gaps::soon(state, now);
     let mut answers = Vec::new();
     for (unit, seen) in &mut state.seen.units {
         let known = state.durable.units.entry(unit.clone()).or_default();
@@ -166,7 +166,7 @@ pub fn loaded(
     seen.problems = problems;
     seen.configured = true;
     let patterns = patterns(&seen.specs);
-    coverage::watch::loaded(state, turn.now);
+    gaps::loaded(state, turn.now);
     let seen = &mut state.seen;
     seen.matches.retain(|pattern, _| patterns.contains(pattern));
     assign(state, turn);

@@ -1,10 +1,8 @@
 //! What nobody watches: the gaps that a look over the whole host finds, and what it finds them by.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::finding::Finding;
-use super::host::HostReading;
+use super::finding::{Code, Finding, Severity};
 use super::moment::Moment;
 use super::probe::TimerReading;
 use super::unit::UnitName;
@@ -20,18 +18,23 @@ pub struct Gap {
     pub finding: Finding,
 }
 
-/// What a look over the whole host found, besides what systemd says of its units.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Surroundings {
-    pub host: HostReading,
-    /// Names of users, as far as this host itself knows them.
-    pub users: BTreeMap<u32, String>,
-    /// Every unit file there is, whether or not it is used.
-    pub unit_files: BTreeSet<UnitName>,
-    pub timers: Vec<TimerFacts>,
-    pub off: Vec<OffFile>,
-    pub claims: Vec<Claim>,
-    pub records: BTreeMap<UnitName, BTreeMap<String, ProbeRecord>>,
+impl Gap {
+    /// A warning that is told by itself. `about`: what names it over time, and its subject.
+    #[must_use]
+    pub fn new(code: Code, about: (&str, &str), message: String, since: Moment) -> Self {
+        let (key, subject) = about;
+        let severity = Severity::Warning;
+        let finding = Finding { code, severity, message, since, evidence: Vec::new(), repair: None };
+        Self { key: format!("{} {key}", code.as_str()), subject: subject.to_owned(), finding }
+    }
+
+    /// The same with evidence and a command that repairs it.
+    #[must_use]
+    pub fn proven(mut self, evidence: Vec<String>, repair: impl Into<Option<String>>) -> Self {
+        self.finding.evidence = evidence;
+        self.finding.repair = repair.into();
+        self
+    }
 }
 
 /// A timer, how often it fires, and how what it starts last ran.
@@ -73,25 +76,6 @@ pub enum Off {
     Masked,
     /// Comments that would be keys in force: from line to line, and the table or key that they begin with.
     CommentedOut { first: usize, last: usize, what: String },
-}
-
-/// A process that another supervisor on this host keeps up, by its own file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claim {
-    /// `monit`, `supervisord`, `god`
-    pub supervisor: String,
-    pub file: String,
-    pub line: usize,
-    /// `check process redis`
-    pub what: String,
-    /// What its pid file says.
-    pub pid: Option<i32>,
-    /// A pattern over command lines.
-    pub matching: Option<String>,
-    /// Commands of it; never run.
-    pub commands: Vec<String>,
-    /// Somebody made a comment of it: up to this line.
-    pub commented_out: Option<usize>,
 }
 
 /// What is remembered of a probe, over our own restarts.

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use crate::model::boot::{BootReading, Lingering};
+use crate::model::audit::Gap;
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth};
 use crate::model::moment::Moment;
-use crate::model::snapshot::{Snapshot, UnitStatus};
-use crate::model::unit::{ActiveState, UnitFileState};
+use crate::model::snapshot::UnitStatus;
+use crate::model::unit::{ActiveState, UnitFileState, is_of_vendor};
 use crate::policy::active::passing;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
+use crate::policy::words::listed;
 
-use super::words::{self, listed};
+use super::{Look, NAMED};
 
 /// Names that systemd-run gives by itself: a command, not a service.
 pub const ANONYMOUS: &str = "run-";
@@ -19,16 +20,18 @@ pub const ANONYMOUS: &str = "run-";
 const YOUNG: Duration = Duration::from_secs(60);
 
 /// What is wrong with this unit and worth telling, as a newcomer reads it.
-pub fn of_unit(status: &UnitStatus, at: Moment, user: &str) -> Vec<Finding> {
-    let looping = looping(status, at, user);
+pub fn of_unit(look: &Look, status: &UnitStatus) -> Vec<Finding> {
+    let user = look.user_option();
+    let looping = looping(status, look.at(), user);
     let kept = status.findings.iter().filter(|found| !status.file.is_empty() || worth(status, found));
     kept.cloned().chain(looping).map(|found| worded(status, found, user)).collect()
 }
 
 /// A sentence for each kind of fact that the look did not get.
-pub fn untold(snapshot: &Snapshot, boot: Option<&BootReading>) -> Vec<String> {
+pub fn untold(look: &Look) -> Vec<String> {
+    let snapshot = &look.snapshot;
     let mut untold = Vec::new();
-    if let Some(why) = boot.and_then(|reading| reading.failure.as_ref()) {
+    if let Some(why) = look.boot.as_ref().and_then(|reading| reading.failure.as_ref()) {
         untold.push(format!("what the next boot will start: {why}"));
     }
     let hidden = snapshot.units.values().filter(|status| {
@@ -208,24 +211,31 @@ fn looping(status: &UnitStatus, at: Moment, user: &str) -> Option<Finding> {
 }
 
 /// A user's services whose manager boot does not start.
-pub fn no_linger(snapshot: &Snapshot, off: &Lingering) -> Option<Finding> {
+pub fn no_linger(look: &Look) -> Option<Gap> {
+    let off = look.boot.as_ref().and_then(|reading| reading.lingering.as_ref()).filter(|known| !known.on)?;
     let user = &off.user;
-    let own = snapshot.units.values().filter(|status| status.unit.kind() == "service" && ours(status));
+    let own = look.snapshot.units.values().filter(|status| status.unit.kind() == "service" && ours(status));
     let names: Vec<&str> = own.map(|status| status.unit.as_str()).collect();
     if names.is_empty() {
         return None;
     }
     let message = format!(
         "no manager of {user} runs at boot, lingering is off: {} will not start before {user} logs in",
-        listed(&names)
+        listed(&names, NAMED)
     );
-    let found = finding(Code::NoLinger, Severity::Warning, message, snapshot.at);
-    Some(proven(found, Vec::new(), Some(format!("loginctl enable-linger {user}"))))
+    let gap = Gap::new(Code::NoLinger, ("user", "no-linger"), message, look.at());
+    Some(gap.proven(Vec::new(), format!("loginctl enable-linger {user}")))
 }
 
 /// Written by people here, not by the distribution; running or enabled, and meant to stay (no oneshot, nothing transient).
 fn ours(status: &UnitStatus) -> bool {
     let enabled = status.enablement == Some(UnitFileState::Enabled);
     let stays = status.settings.as_ref().is_some_and(|settings| settings.service_type != "oneshot");
-    stays && words::is_local(status) && (running(status) || enabled)
+    stays && is_local(status) && (running(status) || enabled)
+}
+
+/// Its unit file was written by people here.
+pub fn is_local(status: &UnitStatus) -> bool {
+    let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
+    !fragment.is_empty() && !is_of_vendor(fragment)
 }

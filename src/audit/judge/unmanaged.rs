@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::coverage::Gap;
+use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
@@ -13,8 +13,9 @@ use crate::model::unit::{UnitFileState, UnitName};
 use crate::policy::alerts::matches;
 
 use super::Look;
-use super::troubles::{ANONYMOUS, running};
-use super::words::{addresses, gap, is_local, listening, shown, span};
+use super::listeners::{addresses, listening};
+use super::span;
+use super::troubles::{ANONYMOUS, is_local, running};
 
 /// What a plain distribution runs by itself.
 const VENDOR_UNITS: &str = include_str!("../../../config/vendor-units.txt");
@@ -32,7 +33,7 @@ struct Found<'a> {
 }
 
 /// One gap for each, ranked: of this host's own making, listens on a port, has used CPU, has children.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     let vendor = Vendor::read();
     let mut groups: BTreeMap<UnitName, Vec<&UnitStatus>> = BTreeMap::new();
     for status in look.snapshot.units.values().filter(|status| counts(look, status, &vendor)) {
@@ -62,7 +63,7 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
 }
 
 /// Runs or is enabled, is meant to stay, and is not what every host has.
-fn counts(look: &Look<'_>, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
+fn counts(look: &Look, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
     let name = status.unit.as_str();
     let Some(settings) = &status.settings else {
         return false;
@@ -85,7 +86,7 @@ fn counts(look: &Look<'_>, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
 }
 
 /// A socket, timer or path whose service is told, or managed; a service that a timer runs.
-fn stands_for_another(look: &Look<'_>, status: &UnitStatus, known: &BTreeSet<UnitName>) -> bool {
+fn stands_for_another(look: &Look, status: &UnitStatus, known: &BTreeSet<UnitName>) -> bool {
     let triggered_by = |status: &UnitStatus| {
         status.settings.as_ref().map(|settings| settings.triggered_by.clone()).unwrap_or_default()
     };
@@ -101,7 +102,7 @@ fn stands_for_another(look: &Look<'_>, status: &UnitStatus, known: &BTreeSet<Uni
         && units.filter(told).any(|other| triggered_by(other).contains(&status.unit))
 }
 
-fn found<'a>(look: &Look<'a>, name: UnitName, members: Vec<&'a UnitStatus>) -> Found<'a> {
+fn found<'a>(look: &'a Look, name: UnitName, members: Vec<&'a UnitStatus>) -> Found<'a> {
     let host = &look.around.host;
     let theirs = |process: &&HostProcess| {
         let unit = process.place.unit(look.snapshot.host.user_instance);
@@ -119,15 +120,15 @@ fn found<'a>(look: &Look<'a>, name: UnitName, members: Vec<&'a UnitStatus>) -> F
     }
 }
 
-fn told(look: &Look<'_>, found: &Found<'_>) -> Gap {
+fn told(look: &Look, found: &Found<'_>) -> Gap {
     let name = &found.name;
-    let user = if look.snapshot.host.user_instance { " --user" } else { "" };
+    let user = look.user_option();
     let line = format!("{name}: {}", clauses(found).join(", "));
     let began = found.members.iter().filter_map(|status| status.reading.as_ref()?.active_since).min();
-    let since: Moment = began.unwrap_or(look.snapshot.at);
+    let since: Moment = began.unwrap_or(look.at());
     let message = format!("{name} is managed by nobody ({})", clauses(found).join(", "));
-    let gap = gap(Code::Unmanaged, (name.as_str(), name.as_str()), message, since);
-    shown(gap, vec![line], format!("steadfast{user} adopt {name}"))
+    let gap = Gap::new(Code::Unmanaged, (name.as_str(), name.as_str()), message, since);
+    gap.proven(vec![line], format!("steadfast{user} adopt {name}"))
 }
 
 fn clauses(found: &Found<'_>) -> Vec<String> {

@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::model::alert::SinkSpec;
-use crate::model::coverage::Gap;
+use crate::model::audit::Gap;
 use crate::model::finding::{Code, Severity};
 use crate::model::spec::Spec;
 use crate::policy::alerts::matches;
 
 use super::Look;
-use super::words::{gap, shown};
 
 /// Nothing is to be told while nothing is managed.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     let managed = look.snapshot.units.values().filter(|status| !status.file.is_empty());
     let count = managed.clone().count();
     if count == 0 {
@@ -32,7 +31,7 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
         let Some(spec) = look.specs.iter().find(|spec| spec.file == status.file) else {
             continue;
         };
-        let off = spec.disabled.as_ref().is_some_and(|off| look.snapshot.at.wall_ms < off.until_ms);
+        let off = spec.disabled.as_ref().is_some_and(|off| look.at().wall_ms < off.until_ms);
         let unit = status.unit.as_str();
         if !off && !anybody(sinks, &labels(look, Some((unit, spec)), spec.severity), spec.severity) {
             let owner = spec.owner.as_ref().map_or(String::new(), |owner| format!(", owner {owner}"));
@@ -53,13 +52,13 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
     gaps
 }
 
-fn told(look: &Look<'_>, about: &str, message: String) -> Gap {
-    let gap = gap(Code::AlertUndeliverable, (about, about), message, look.snapshot.at);
-    shown(gap, Vec::new(), "steadfast test-alert".to_owned())
+fn told(look: &Look, about: &str, message: String) -> Gap {
+    let gap = Gap::new(Code::AlertUndeliverable, (about, about), message, look.at());
+    gap.proven(Vec::new(), "steadfast test-alert".to_owned())
 }
 
 /// The labels that an alert of it would have, besides its code.
-fn labels(look: &Look<'_>, unit: Option<(&str, &Spec)>, severity: Severity) -> BTreeMap<String, String> {
+fn labels(look: &Look, unit: Option<(&str, &Spec)>, severity: Severity) -> BTreeMap<String, String> {
     let mut labels = look.settings.labels.clone();
     let mut set = |name: &str, value: &str| labels.insert(name.to_owned(), value.to_owned());
     set("host", &look.snapshot.host.name);

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use crate::import;
 use crate::model::adoption::{About, Entry, Format};
-use crate::model::coverage::Claim;
 use crate::model::host::{HostProcess, HostReading};
+
+use super::judge::Claim;
 
 /// Files of all of them together.
 const FILES: usize = 200;
@@ -32,7 +33,7 @@ const PLACES: [(Format, &str, &[&str]); 12] = [
 const SAMPLES: [&str; 4] = ["theprogramname", "thegroupname", "theeventlistenername", "monitrc"];
 
 /// All claims. Blocks.
-pub fn read(host: &HostReading) -> Vec<Claim> {
+pub fn claims(host: &HostReading) -> Vec<Claim> {
     let mut files: Vec<(Format, PathBuf)> = Vec::new();
     for (format, place, endings) in PLACES {
         let place = Path::new(place);

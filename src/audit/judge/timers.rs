@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use crate::model::coverage::{Gap, TimerFacts};
+use crate::model::audit::{Gap, TimerFacts};
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
 
 use super::Look;
-use super::words::{gap, shown, span};
+use super::span;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// One gap for each that is overdue. What it starts and has failed is told as that.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     look.around.timers.iter().filter_map(|facts| overdue(look, facts)).collect()
 }
 
-fn overdue(look: &Look<'_>, facts: &TimerFacts) -> Option<Gap> {
-    let at = look.snapshot.at;
+fn overdue(look: &Look, facts: &TimerFacts) -> Option<Gap> {
+    let at = look.at();
     let period = period(facts)?;
     let (timer, starts) = (facts.timer.as_str(), facts.last.unit.as_str());
     // A daemon that is started over and over in vain is meant to be: it runs already.
@@ -41,8 +41,8 @@ fn overdue(look: &Look<'_>, facts: &TimerFacts) -> Option<Gap> {
     };
     let message = format!("{timer} starts {starts} at least every {}, and {last}", span(period));
     let since: Moment = at.at_wall_ms(from).plus(period);
-    let gap = gap(Code::HostTimerOverdue, (timer, timer), message, since);
-    let user = if look.snapshot.host.user_instance { " --user" } else { "" };
+    let gap = Gap::new(Code::HostTimerOverdue, (timer, timer), message, since);
+    let user = look.user_option();
     let mut evidence = Vec::new();
     if let Some(running) = facts.last.running_since {
         evidence
@@ -54,11 +54,11 @@ fn overdue(look: &Look<'_>, facts: &TimerFacts) -> Option<Gap> {
         status.unit.as_str() == starts && status.findings.iter().any(|found| found.code == Code::UnitFailed)
     });
     // What has failed is told as that.
-    (!failed).then(|| shown(gap, evidence, format!("systemctl{user} status {starts}")))
+    (!failed).then(|| gap.proven(evidence, format!("systemctl{user} status {starts}")))
 }
 
 /// This unit is a timer, and none that repeats.
-pub fn fires_once(look: &Look<'_>, unit: &UnitName) -> bool {
+pub fn fires_once(look: &Look, unit: &UnitName) -> bool {
     let mut timers = look.around.timers.iter().filter(|facts| facts.timer == *unit);
     timers.any(|facts| period(facts).is_none())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::coverage::Gap;
+use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::probe::{Expected, Free, ProbeKind, ProbeSpec};
@@ -11,13 +11,13 @@ use crate::model::spec::Spec;
 use crate::policy::limits;
 
 use super::Look;
+use super::listeners::listening;
+use super::span;
 use super::troubles::running;
-use super::words::{gap, listening, shown, span};
 
 /// One gap for each.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
-    let in_force =
-        |spec: &&Spec| spec.disabled.as_ref().is_none_or(|off| look.snapshot.at.wall_ms >= off.until_ms);
+pub fn gaps(look: &Look) -> Vec<Gap> {
+    let in_force = |spec: &&Spec| spec.disabled.as_ref().is_none_or(|off| look.at().wall_ms >= off.until_ms);
     let mut gaps = Vec::new();
     for spec in look.specs.iter().filter(in_force) {
         if spec.probes.is_empty() && spec.progress.is_empty() {
@@ -29,7 +29,7 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
     gaps
 }
 
-fn unprobed(look: &Look<'_>, status: &UnitStatus) -> Option<Gap> {
+fn unprobed(look: &Look, status: &UnitStatus) -> Option<Gap> {
     let unit = status.unit.as_str();
     let host = &look.around.host;
     let user = look.snapshot.host.user_instance;
@@ -40,9 +40,9 @@ fn unprobed(look: &Look<'_>, status: &UnitStatus) -> Option<Gap> {
     let listener = listener.filter(|_| running(status) && status.unit.kind() == "service")?;
     let address = &listener.address;
     let message = format!("{unit} listens on {address}, and no probe asks whether it answers");
-    let gap = gap(Code::HostUnprobed, (unit, unit), message, look.snapshot.at);
+    let gap = Gap::new(Code::HostUnprobed, (unit, unit), message, look.at());
     let line = format!("{unit}: [probe.port] {}", suggestion(listener));
-    Some(shown(gap, vec![line], format!("steadfast adopt --print {unit}")))
+    Some(gap.proven(vec![line], format!("steadfast adopt --print {unit}")))
 }
 
 /// The simplest probe that asks it.
@@ -57,7 +57,7 @@ fn suggestion(listener: &Listener) -> String {
 }
 
 /// A probe that does not do what it is there for.
-fn unfit(look: &Look<'_>, spec: &Spec, probe: &ProbeSpec) -> Option<Gap> {
+fn unfit(look: &Look, spec: &Spec, probe: &ProbeSpec) -> Option<Gap> {
     let why = never_fails(&probe.kind).or_else(|| unmeetable(spec, probe))?;
     let name = &probe.name;
     let file = &spec.file;
@@ -65,13 +65,13 @@ fn unfit(look: &Look<'_>, spec: &Spec, probe: &ProbeSpec) -> Option<Gap> {
         crate::model::spec::Selector::Unit(unit) => unit.to_string(),
         crate::model::spec::Selector::Pattern(pattern) => pattern.clone(),
     };
-    let gap = gap(
+    let gap = Gap::new(
         Code::HostProbeUnfit,
         (&format!("{file} {name}"), &subject),
         format!("[probe.{name}] of {subject} {why}"),
-        look.snapshot.at,
+        look.at(),
     );
-    Some(shown(gap, vec![format!("in {file}")], format!("$EDITOR {file}")))
+    Some(gap.proven(vec![format!("in {file}")], format!("$EDITOR {file}")))
 }
 
 /// Why it cannot fail.

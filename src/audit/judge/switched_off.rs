@@ -1,21 +1,20 @@
 //! Unit files of ours that are not in force as they seem to be: renamed, misplaced, masked, commented out; patterns that
 //! select nothing.
 
-use crate::model::coverage::{Gap, Off, OffFile};
+use crate::model::audit::{Gap, Off, OffFile};
 use crate::model::finding::Code;
 use crate::model::spec::{Selector, Spec};
 use crate::policy::alerts::matches;
 
 use super::Look;
-use super::words::{gap, shown};
 
 /// One gap for each.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     let off = look.around.off.iter().map(|off| switched_off(look, off));
     off.chain(look.specs.iter().filter_map(|spec| selects_nothing(look, spec))).collect()
 }
 
-fn switched_off(look: &Look<'_>, off: &OffFile) -> Gap {
+fn switched_off(look: &Look, off: &OffFile) -> Gap {
     let file = &off.file;
     let (about, message, repair) = match &off.how {
         Off::Renamed => (
@@ -60,22 +59,22 @@ fn switched_off(look: &Look<'_>, off: &OffFile) -> Gap {
             (format!("{file} {what}"), message, Some(format!("$EDITOR +{first} {file}")))
         }
     };
-    let since = off.modified_at.unwrap_or(look.snapshot.at);
-    shown(gap(Code::SwitchedOff, (&about, file), message, since), Vec::new(), repair)
+    let since = off.modified_at.unwrap_or(look.at());
+    Gap::new(Code::SwitchedOff, (&about, file), message, since).proven(Vec::new(), repair)
 }
 
 /// A pattern or template that no unit fits.
-fn selects_nothing(look: &Look<'_>, spec: &Spec) -> Option<Gap> {
+fn selects_nothing(look: &Look, spec: &Spec) -> Option<Gap> {
     let Selector::Pattern(pattern) = &spec.selector else {
         return None;
     };
     let fits = |name: &str, file: &str| file == spec.file || matches(pattern, name);
     let some = look.snapshot.units.values().any(|status| fits(status.unit.as_str(), &status.file));
-    let off = spec.disabled.as_ref().is_some_and(|off| look.snapshot.at.wall_ms < off.until_ms);
+    let off = spec.disabled.as_ref().is_some_and(|off| look.at().wall_ms < off.until_ms);
     if some || off {
         return None;
     }
     let message = format!("{} selects {pattern}, and there is no such unit", spec.file);
-    let gap = gap(Code::UnitMissing, (&spec.file, pattern), message, look.snapshot.at);
-    Some(shown(gap, Vec::new(), format!("systemctl list-units --all '{pattern}'")))
+    let gap = Gap::new(Code::UnitMissing, (&spec.file, pattern), message, look.at());
+    Some(gap.proven(Vec::new(), format!("systemctl list-units --all '{pattern}'")))
 }

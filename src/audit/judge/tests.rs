@@ -5,49 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::model::coverage::{Claim, Off, OffFile, ProbeRecord, TimerFacts};
+use crate::model::audit::{Off, OffFile, ProbeRecord, TimerFacts};
 use crate::model::finding::Severity;
 use crate::model::host::{HostProcess, Listener, Place, Protocol};
 use crate::model::moment::Moment;
 use crate::model::probe::{OnFailure, ProbeKind, ProbeSpec, TimerReading};
 use crate::model::snapshot::{UnitState, UnitStatus};
-use crate::model::spec::{Ignored, Mode, Selector};
+use crate::model::spec::{Ignored, Mode, Selector, Spec};
 use crate::model::state::{OrderKind, Plan};
 use crate::model::tally::UnitTally;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading, UnitSettings};
 
 const AT: Moment = Moment { boot_ms: 900_000_000, wall_ms: 1_800_000_000_000 };
 
-/// A host as it is looked at.
-#[derive(Default)]
-struct Host {
-    snapshot: Snapshot,
-    specs: Vec<Spec>,
-    settings: Settings,
-    around: Surroundings,
+/// A host where nothing runs.
+fn host() -> Look {
+    let mut look = Look::default();
+    look.snapshot.at = AT;
+    look.snapshot.ready = true;
+    look
 }
 
-impl Host {
-    fn new() -> Self {
-        let mut host = Self::default();
-        host.snapshot.at = AT;
-        host.snapshot.ready = true;
-        host
-    }
-
-    fn look(&self) -> Look<'_> {
-        Look {
-            snapshot: &self.snapshot,
-            boot: None,
-            specs: &self.specs,
-            settings: &self.settings,
-            around: &self.around,
-        }
-    }
-
+impl Look {
     /// `CODE subject: message` of each gap.
     fn told(&self) -> Vec<String> {
-        let gaps = gaps(&self.look());
+        let gaps = gaps(self);
         gaps.iter().map(|gap| format!("{}: {}", gap.finding.code.as_str(), gap.finding.message)).collect()
     }
 
@@ -173,7 +155,7 @@ fn session() -> Place {
 
 #[test]
 fn what_nobody_manages_is_ranked() {
-    let mut host = Host::new();
+    let mut host = host();
     host.runs("nginx.service", VENDOR);
     host.process(10, 1, "nginx", service("nginx.service")).cpu = Duration::from_secs(90);
     host.process(11, 10, "nginx", service("nginx.service"));
@@ -211,7 +193,7 @@ fn what_nobody_manages_is_ranked() {
             "unmanaged: nginx.service is managed by nobody (runs, listens on 0.0.0.0:80, has used 90 s of CPU, 1 child)",
         ]
     );
-    let page = audit(&host.look()).snapshot.findings;
+    let page = audit(&host).snapshot.findings;
     assert_eq!(page.len(), 1);
     assert_eq!(
         page[0].message,
@@ -223,7 +205,7 @@ fn what_nobody_manages_is_ranked() {
 
 #[test]
 fn a_socket_and_its_service_are_one_line_and_a_timer_stands_for_what_it_runs() {
-    let mut host = Host::new();
+    let mut host = host();
     host.runs("armed.socket", LOCAL);
     let by = |name: &str| vec![UnitName::from(name)];
     host.unit("armed.service", LOCAL, ActiveState::Active, UnitFileState::Static)
@@ -238,13 +220,13 @@ fn a_socket_and_its_service_are_one_line_and_a_timer_stands_for_what_it_runs() {
         .expect("settings")
         .triggered_by = by("nightly.timer");
     host.runs("alone.socket", LOCAL);
-    let subjects: Vec<String> = gaps(&host.look()).into_iter().map(|gap| gap.subject).collect();
+    let subjects: Vec<String> = gaps(&host).into_iter().map(|gap| gap.subject).collect();
     assert_eq!(subjects, ["alone.socket", "armed.service", "nightly.timer"]);
 }
 
 #[test]
 fn a_daemon_that_nobody_started_as_a_service_is_a_stray() {
-    let mut host = Host::new();
+    let mut host = host();
     host.process(100, 1, "/usr/bin/python3 /opt/web.py --port 80", session());
     host.process(101, 100, "/usr/bin/python3 /opt/web.py --port 80", session());
     host.listens(Protocol::Tcp, "0.0.0.0:80", 101);
@@ -266,14 +248,14 @@ fn a_daemon_that_nobody_started_as_a_service_is_a_stray() {
             "stray-process: python3 /opt/web.py --port 80 (pid 100, joe) was left behind in a login (session-3.scope), listens on 0.0.0.0:80, 2 processes: no service manages it",
         ]
     );
-    let repairs: Vec<Option<String>> = gaps(&host.look()).into_iter().map(|gap| gap.finding.repair).collect();
+    let repairs: Vec<Option<String>> = gaps(&host).into_iter().map(|gap| gap.finding.repair).collect();
     assert_eq!(repairs[3].as_deref(), Some("systemctl cat memcached.service"));
     assert_eq!(repairs[4].as_deref(), Some("systemctl edit --force --full web.service"));
 }
 
 #[test]
 fn people_desktops_containers_and_the_kernel_are_no_strays() {
-    let mut host = Host::new();
+    let mut host = host();
     let scope = || Place::Session { scope: UnitName::from("session-c1.scope"), uid: 1000 };
     host.process(2, 0, "kthreadd", Place::Kernel);
     host.process(1, 0, "/sbin/init", Place::Manager);
@@ -305,7 +287,7 @@ fn people_desktops_containers_and_the_kernel_are_no_strays() {
 
 #[test]
 fn another_supervisor_of_the_same_unit_is_told_while_it_runs() {
-    let mut host = Host::new();
+    let mut host = host();
     host.manages("shop.service").probes.push(probe("port", "127.0.0.1:1"));
     host.settings.sinks.push(crate::model::alert::SinkSpec::usual(
         "ops".to_owned(),
@@ -353,7 +335,7 @@ fn probe(name: &str, address: &str) -> ProbeSpec {
 
 #[test]
 fn files_that_are_not_in_force_and_patterns_without_a_unit_are_told() {
-    let mut host = Host::new();
+    let mut host = host();
     let file = |name: &str, how: Off| OffFile {
         file: format!("/etc/steadfast/units.d/{name}"),
         how,
@@ -366,7 +348,7 @@ fn files_that_are_not_in_force_and_patterns_without_a_unit_are_told() {
     ];
     host.specs
         .push(Spec::of_empty_file(Selector::Pattern("web-*.service".to_owned()), "/f/web.toml".to_owned()));
-    let gaps = gaps(&host.look());
+    let gaps = gaps(&host);
     let told: Vec<(&str, Option<&str>)> =
         gaps.iter().map(|gap| (gap.key.as_str(), gap.finding.repair.as_deref())).collect();
     assert_eq!(
@@ -392,7 +374,7 @@ fn files_that_are_not_in_force_and_patterns_without_a_unit_are_told() {
         ]
     );
     host.manages("web-1.service");
-    assert!(!super::gaps(&host.look()).iter().any(|gap| gap.finding.code == Code::UnitMissing));
+    assert!(!super::gaps(&host).iter().any(|gap| gap.finding.code == Code::UnitMissing));
 }
 
 #[test]
@@ -415,7 +397,7 @@ fn a_timer_is_overdue_after_twice_its_period() {
         tolerance: Duration::from_secs(60),
     };
     let told = |facts: TimerFacts| {
-        let mut host = Host::new();
+        let mut host = host();
         host.around.timers = vec![facts];
         host.told()
     };
@@ -440,7 +422,7 @@ fn a_timer_is_overdue_after_twice_its_period() {
 
 #[test]
 fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
-    let mut host = Host::new();
+    let mut host = host();
     host.manages("shop.service");
     host.process(20, 1, "shop", service("shop.service"));
     host.listens(Protocol::Tcp, "0.0.0.0:8080", 20);
@@ -474,7 +456,7 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
 
 #[test]
 fn what_is_ignored_with_a_reason_is_a_note_until_its_end() {
-    let mut host = Host::new();
+    let mut host = host();
     host.runs("legacy-mail.service", LOCAL);
     host.settings.ignored = Some(Ignored {
         patterns: vec!["legacy-*".to_owned()],
@@ -488,7 +470,7 @@ fn what_is_ignored_with_a_reason_is_a_note_until_its_end() {
     host.around.records.insert(UnitName::from("app.service"), records);
     assert_eq!(host.told(), Vec::<String>::new());
     assert_eq!(
-        audit(&host.look()).notes,
+        audit(&host).notes,
         [
             "left alone for another 3 days: legacy-*: moves in March",
             "app.service: inbox has answered well for 7 days and never failed: nobody has seen that it can",
@@ -502,13 +484,19 @@ fn what_is_ignored_with_a_reason_is_a_note_until_its_end() {
 
 #[test]
 fn every_gap_has_a_key_of_its_own() {
-    let mut host = Host::new();
+    let mut host = host();
     for name in ["a.service", "b.service", "c.timer"] {
         host.runs(name, LOCAL);
     }
     host.process(20, 1, "/opt/x", session());
     host.process(21, 1, "/opt/x", session());
-    let gaps = gaps(&host.look());
+    let gaps = gaps(&host);
     let keys: BTreeSet<&str> = gaps.iter().map(|gap| gap.key.as_str()).collect();
     assert_eq!((gaps.len(), keys.len()), (4, 4), "{keys:?}");
+}
+
+#[test]
+fn lengths_of_time_are_told_by_their_largest_part() {
+    let told = [0, 1, 119, 120, 7199, 7200, 172_799, 172_800].map(|s| span(Duration::from_secs(s)));
+    assert_eq!(told, ["less than 1 s", "1 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::model::coverage::Gap;
+use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Place};
 use crate::model::unit::UnitName;
 
 use super::Look;
-use super::words::{addresses, gap, listening, shown, span};
+use super::listeners::{addresses, listening};
+use super::span;
 
 /// Who is younger may be about to end.
 const LONG_LIVED: Duration = Duration::from_secs(10);
@@ -129,7 +130,7 @@ const CONTAINERS: [&str; 10] = [
 ];
 
 /// One gap for each that nobody started as a service.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     if look.snapshot.host.user_instance {
         return Vec::new();
     }
@@ -146,7 +147,7 @@ pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
 
 /// All processes, and who is whose child.
 struct Family<'a> {
-    look: &'a Look<'a>,
+    look: &'a Look,
     by_pid: BTreeMap<i32, &'a HostProcess>,
     children: BTreeMap<i32, Vec<&'a HostProcess>>,
     desktops: BTreeSet<&'a UnitName>,
@@ -155,7 +156,7 @@ struct Family<'a> {
 }
 
 impl<'a> Family<'a> {
-    fn of(look: &'a Look<'a>) -> Self {
+    fn of(look: &'a Look) -> Self {
         let processes = &look.around.host.processes;
         let mut children: BTreeMap<i32, Vec<&HostProcess>> = BTreeMap::new();
         for process in processes {
@@ -242,7 +243,7 @@ impl<'a> Family<'a> {
     }
 
     fn told(&self, process: &HostProcess, how: &str) -> Gap {
-        let around = self.look.around;
+        let around = &self.look.around;
         let user = around.users.get(&process.uid).cloned();
         let user = user.unwrap_or_else(|| format!("user {}", process.uid));
         let command = command(process);
@@ -264,14 +265,14 @@ impl<'a> Family<'a> {
             process.pid,
             clauses.join(", ")
         );
-        let gap = gap(
+        let gap = Gap::new(
             Code::StrayProcess,
             (&format!("{user} {command}"), &process.name),
             message,
             process.started_at,
         );
         let (evidence, repair) = self.way_out(process, &user, &command);
-        shown(gap, evidence, Some(repair))
+        gap.proven(evidence, Some(repair))
     }
 
     /// The unit that is there already, or what the one to write says.

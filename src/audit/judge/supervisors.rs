@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::coverage::{Claim, Gap};
+use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Place};
 use crate::model::unit::UnitName;
+use crate::policy::words::listed;
 
-use super::Look;
 use super::strays::program;
-use super::words::{gap, listed, shown};
+use super::{Claim, Look, NAMED};
 
 /// Supervisors that are looked at.
 const SUPERVISORS: usize = 30;
 
 /// One gap for each managed unit that another keeps up, for each that keeps processes of its own, and for each check of theirs
 /// that somebody made a comment.
-pub fn gaps(look: &Look<'_>) -> Vec<Gap> {
+pub fn gaps(look: &Look) -> Vec<Gap> {
     let running: Vec<(&str, &HostProcess)> = look
         .around
         .host
@@ -66,7 +66,7 @@ fn supervisor(process: &HostProcess) -> Option<&'static str> {
     }
 }
 
-fn fights(look: &Look<'_>, claim: &Claim, by: &HostProcess) -> Option<Gap> {
+fn fights(look: &Look, claim: &Claim, by: &HostProcess) -> Option<Gap> {
     let unit = claimed(look, claim)?;
     let status = look.snapshot.units.get(&unit).filter(|status| !status.file.is_empty())?;
     let Claim { supervisor, file, line, what, .. } = claim;
@@ -74,7 +74,7 @@ fn fights(look: &Look<'_>, claim: &Claim, by: &HostProcess) -> Option<Gap> {
         "{supervisor} keeps {unit} up as well ({what}): two supervisors restart it, each unaware of the other"
     );
     let about = format!("{supervisor} {unit}");
-    let gap = gap(Code::HostOtherSupervisor, (&about, unit.as_str()), message, by.started_at);
+    let gap = Gap::new(Code::HostOtherSupervisor, (&about, unit.as_str()), message, by.started_at);
     let evidence = vec![format!("{file}:{line}: {what}"), format!("{supervisor} runs as pid {}", by.pid)];
     let repair = match supervisor.as_str() {
         "monit" => match what.rsplit(' ').next().filter(|name| is_plain(name)) {
@@ -83,11 +83,11 @@ fn fights(look: &Look<'_>, claim: &Claim, by: &HostProcess) -> Option<Gap> {
         },
         _ => format!("$EDITOR {}", status.file),
     };
-    Some(shown(gap, evidence, repair))
+    Some(gap.proven(evidence, repair))
 }
 
 /// The unit that a claim is about, by its commands, its pid file, or its pattern.
-fn claimed(look: &Look<'_>, claim: &Claim) -> Option<UnitName> {
+fn claimed(look: &Look, claim: &Claim) -> Option<UnitName> {
     let by_command = look.snapshot.units.keys().find(|unit| {
         let short = unit.as_str().strip_suffix(".service");
         claim.commands.iter().any(|command| {
@@ -124,7 +124,7 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// What it keeps up without systemd.
-fn keeps(look: &Look<'_>, name: &str, by: &HostProcess) -> Option<Gap> {
+fn keeps(look: &Look, name: &str, by: &HostProcess) -> Option<Gap> {
     // What a service of its own name holds is kept by it, also what went into the background.
     let home = matches!(&by.place, Place::Unit(unit) if unit.as_str().contains(by.name.as_str()));
     let kept = |process: &&HostProcess| {
@@ -151,28 +151,28 @@ fn keeps(look: &Look<'_>, name: &str, by: &HostProcess) -> Option<Gap> {
     let message = format!(
         "{name} (pid {}) keeps {count} that no service is for: {}; nobody watches {them} but {name}",
         by.pid,
-        listed(&names)
+        listed(&names, NAMED)
     );
-    let gap = gap(Code::HostOtherSupervisor, (name, name), message, by.started_at);
+    let gap = Gap::new(Code::HostOtherSupervisor, (name, name), message, by.started_at);
     let file = look.around.claims.iter().find(|claim| claim.supervisor == name);
     let repair = match (name, file) {
         (_, Some(claim)) => format!("steadfast adopt --from {name} {}", claim.file),
         ("pm2", None) => "pm2 ls".to_owned(),
         (_, None) => format!("systemctl edit --force --full {}.service", kept_unit(look, by)),
     };
-    Some(shown(gap, Vec::new(), repair))
+    Some(gap.proven(Vec::new(), repair))
 }
 
-fn kept_unit(look: &Look<'_>, by: &HostProcess) -> String {
+fn kept_unit(look: &Look, by: &HostProcess) -> String {
     let first = look.around.host.processes.iter().find(|process| process.parent == by.pid);
     first.map_or_else(|| "daemon".to_owned(), program)
 }
 
-fn commented_out(look: &Look<'_>, claim: &Claim, last: usize) -> Gap {
+fn commented_out(look: &Look, claim: &Claim, last: usize) -> Gap {
     let Claim { supervisor, file, line, what, .. } = claim;
     let message = format!(
         "{file}:{line}: {what} is commented out (to line {last}): {supervisor} does not watch it, and nothing else says why"
     );
-    let gap = gap(Code::SwitchedOff, (&format!("{file} {what}"), file), message, look.snapshot.at);
-    shown(gap, Vec::new(), format!("steadfast adopt --from {supervisor} {file}"))
+    let gap = Gap::new(Code::SwitchedOff, (&format!("{file} {what}"), file), message, look.at());
+    gap.proven(Vec::new(), format!("steadfast adopt --from {supervisor} {file}"))
 }
