@@ -27,6 +27,7 @@ pub mod tls;
 pub mod check;
 
 pub mod audit;
+pub mod baseline;
 
 pub mod api;
 pub mod cli;

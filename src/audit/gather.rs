@@ -8,12 +8,11 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::check::{look, unmanaged};
+use crate::check::{look, unasked, with_unmanaged};
 use crate::config::{self, Directories, Loaded, Loader};
 use crate::evidence;
 use crate::host;
 use crate::model::host::HostReading;
-use crate::model::spec::{Selector, Spec};
 use crate::model::unit::UnitName;
 use crate::systemd::{Instance, inventory, timer};
 
@@ -30,24 +29,13 @@ const TIMERS_LIMIT: Duration = Duration::from_secs(15);
 /// # Errors
 /// The service manager cannot be reached.
 pub async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Result<Look> {
-    let (instance, directories) =
-        if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
+    let (instance, directories) = (Instance::of(user), Directories::of(user));
     let folders = directories.clone();
     let loaded = spawn_blocking(move || Loader::new(folders).load()).await?;
     let Loaded { settings, specs, problems } = loaded;
-    let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
     let present = inventory::whole(instance).await?;
-    let more: Vec<Spec> = present.units.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
-    let mut all: Vec<Spec> = specs.clone();
-    if !probes {
-        for spec in &mut all {
-            spec.probes.clear();
-            spec.progress.clear();
-        }
-        // Something elsewhere is nothing but its probes.
-        all.retain(|spec| !spec.is_dependency());
-    }
-    all.extend(more);
+    let ours = if probes { specs.clone() } else { unasked(specs.clone()) };
+    let all = with_unmanaged(ours, present.units);
     let loaded = Loaded { settings: settings.clone(), specs: all, problems };
     let (mut snapshot, boot) = look(user, loaded, |_, _| {}).await?;
     // What is wrong with what is switched off is nobody's business until its end.

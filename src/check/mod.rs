@@ -45,7 +45,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// # Errors
 /// The service manager cannot be reached, or a named unit is managed by no file.
 pub async fn check(user: bool, units: &[String], tell: impl FnMut(usize, usize)) -> anyhow::Result<Snapshot> {
-    let directories = if user { Directories::user() } else { Directories::system() };
+    let directories = Directories::of(user);
     let mut loaded = Loader::new(directories).load();
     let units: Vec<UnitName> = units.iter().map(|name| UnitName::meant(name)).collect();
     let named = |spec: &Spec| match &spec.selector {
@@ -86,7 +86,7 @@ pub async fn look(
     mut tell: impl FnMut(usize, usize),
 ) -> anyhow::Result<(Snapshot, Option<BootReading>)> {
     tls::init();
-    let instance = if user { Instance::User } else { Instance::System };
+    let instance = Instance::of(user);
     let (inbox, mut observations) = mpsc::channel(INBOX);
     let readings = Readings::new(instance, None, inbox);
     let (mut ours, snapshots) = Loop::new(Durable::default(), readings);
@@ -144,8 +144,7 @@ fn known(unit: &UnitSeen) -> bool {
 }
 
 /// An empty file's wishes, for a unit without a file.
-#[must_use]
-pub fn unmanaged(unit: UnitName) -> Spec {
+fn unmanaged(unit: UnitName) -> Spec {
     Spec {
         mode: Mode::Observe,
         severity: Severity::Warning,
@@ -153,4 +152,24 @@ pub fn unmanaged(unit: UnitName) -> Spec {
         recovery: RecoverySpec { after_manual_stop: None, ..RecoverySpec::default() },
         ..Spec::of_empty_file(Selector::Unit(unit), NO_FILE.to_owned())
     }
+}
+
+/// The same units without a question: no probe and no sample; something elsewhere is nothing but its probes.
+#[must_use]
+pub fn unasked(mut specs: Vec<Spec>) -> Vec<Spec> {
+    specs.retain(|spec| !spec.is_dependency());
+    for spec in &mut specs {
+        spec.probes.clear();
+        spec.progress.clear();
+    }
+    specs
+}
+
+/// These, and an empty file's wishes for each unit that none of them names.
+#[must_use]
+pub fn with_unmanaged(mut specs: Vec<Spec>, units: impl IntoIterator<Item = UnitName>) -> Vec<Spec> {
+    let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
+    let more: Vec<Spec> = units.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
+    specs.extend(more);
+    specs
 }

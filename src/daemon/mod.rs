@@ -1,7 +1,6 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
 mod adoption;
-pub mod baseline;
 mod heartbeat;
 mod journal;
 mod operators;
@@ -40,8 +39,8 @@ const QUESTIONS: usize = 64;
 pub async fn run(user: bool) -> anyhow::Result<()> {
     journal::begin();
     tls::init();
-    let instance = if user { Instance::User } else { Instance::System };
-    let directories = if user { Directories::user() } else { Directories::system() };
+    let instance = Instance::of(user);
+    let directories = Directories::of(user);
     let folder = store::state_directory(user)?;
     let spare = store::spare_directory(user).map(|folder| folder.join(DATABASE));
     let (store, durable, news) =

@@ -7,7 +7,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Mismatch, SaveFailure, State};
 use crate::model::unit::{LoadState, ManagerState, UnitFileState, UnitName};
-use crate::policy::baseline;
+use crate::policy::comparison;
 use crate::policy::enablement;
 use crate::policy::limits;
 use crate::policy::turn::{Turn, sooner};
@@ -52,7 +52,7 @@ pub fn unit_files_changed(state: &mut State, units: &[UnitName], turn: &mut Turn
         .seen
         .units
         .keys()
-        .chain(baseline::told::disabled(state))
+        .chain(comparison::disabled(state))
         .filter(|unit| units.iter().any(|hint| concerns(hint, unit)))
         .cloned()
         .collect();
@@ -73,7 +73,7 @@ fn concerns(hint: &UnitName, unit: &UnitName) -> bool {
 
 fn read_enablement(state: &mut State, turn: &mut Turn) {
     let local = |unit: &&UnitName| !unit.is_dependency();
-    let lost = baseline::told::disabled(state);
+    let lost = comparison::disabled(state);
     let units: Vec<UnitName> = state.seen.units.keys().filter(local).chain(lost).cloned().collect();
     if !units.is_empty() {
         turn.act(Action::ReadEnablement { units });
@@ -83,7 +83,7 @@ fn read_enablement(state: &mut State, turn: &mut Turn) {
 
 /// The enablement of a unit, asked afresh.
 pub fn enablement_read(state: &mut State, unit: &UnitName, read: UnitFileState, turn: &mut Turn) {
-    baseline::told::enablement_read(state, unit, &read, turn);
+    comparison::enablement_read(state, unit, &read, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };

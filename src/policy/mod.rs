@@ -11,9 +11,9 @@ pub mod adoption;
 pub mod alerts;
 pub mod attribution;
 pub mod awake;
-pub mod baseline;
 pub mod boot;
 pub mod changes;
+pub mod comparison;
 pub mod conditions;
 pub mod dependencies;
 pub mod drill;
@@ -123,7 +123,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
         Observation::PostmortemDrafted { incident, file } => incidents::drafted(state, incident, file, turn),
         Observation::AlertsAsked(request) => alerts::asked(state, request, turn),
         Observation::OperatorAsked(request) => operator::asked(state, request, turn),
-        Observation::BaselineAsked(request) => baseline::told::asked(state, request, turn),
+        Observation::BaselineAsked(request) => comparison::asked(state, request, turn),
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
         Observation::Saved => boot::saved(state, turn),
         Observation::Impaired { code, part, why } => boot::impaired(state, code, part, why, turn),

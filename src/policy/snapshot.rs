@@ -9,7 +9,7 @@ use crate::model::snapshot::{Snapshot, UnitState, UnitStatus};
 use crate::model::state::{HoldKind, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::judgement::{finding, for_instance, proven};
-use crate::policy::{alerts, baseline, health, incidents, operator, recovery, releases, switched_off};
+use crate::policy::{alerts, comparison, health, incidents, operator, recovery, releases, switched_off};
 
 /// The picture after a turn; what the turn did not touch is taken from the picture before.
 #[must_use]
@@ -192,7 +192,7 @@ pub fn host_findings(state: &State, now: Moment) -> Vec<Finding> {
         findings.push(proven(found, Vec::new(), Some("steadfast status".to_owned())));
     }
     findings.extend(alerts::undeliverable(state, now));
-    findings.extend(baseline::told::finding(state));
+    findings.extend(comparison::finding(state));
     let impaired = seen.impaired.iter();
     findings
         .extend(impaired.map(|((code, _), (at, why))| finding(*code, Severity::Warning, why.clone(), *at)));

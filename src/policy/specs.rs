@@ -13,7 +13,7 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::{Durable, HoldKind, LastAction, State, UnitDurable, UnitSeen};
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading};
 use crate::policy::turn::Turn;
-use crate::policy::{baseline, drill, gaps, incidents, limits, tally};
+use crate::policy::{comparison, drill, gaps, incidents, limits, tally};
 
 /// We started: what is durable is taken up.
 pub fn started(state: &mut State, host: Host, turn: &mut Turn) {
@@ -207,7 +207,7 @@ pub fn watch(state: &State, turn: &mut Turn) {
         }
     });
     // What an upgrade stopped is followed until it is back.
-    let others = stopped_with.chain(baseline::told::down(state));
+    let others = stopped_with.chain(comparison::down(state));
     turn.act(Action::WatchUnits {
         units: managed.clone().filter(|unit| !unit.is_dependency()).chain(others).cloned().collect(),
         patterns: patterns(&state.seen.specs),

@@ -9,14 +9,14 @@ use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSett
 use crate::policy::conditions;
 use crate::policy::turn::{Turn, sooner};
 use crate::policy::{
-    baseline, boot, drill, health, impact, incidents, limits, operator, progress, recovery, releases,
+    boot, comparison, drill, health, impact, incidents, limits, operator, progress, recovery, releases,
     switched_off, transitions,
 };
 
 /// A unit was read; the reading replaces the last one.
 pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &mut Turn) {
     transitions::release_others(state, unit, &reading, turn);
-    baseline::told::read(state, unit, &reading, turn);
+    comparison::read(state, unit, &reading, turn);
     let Some(seen) = state.seen.units.get_mut(unit) else {
         return;
     };

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::check::{look, unmanaged};
+use crate::check::{look, with_unmanaged};
 use crate::config::Loaded;
 use crate::host;
 use crate::model::adoption::{Live, Needs};
@@ -37,8 +37,8 @@ pub struct Facts {
 /// # Errors
 /// The service manager cannot be reached.
 pub async fn gather(user: bool, units: BTreeSet<UnitName>) -> anyhow::Result<Facts> {
-    let instance = if user { Instance::User } else { Instance::System };
-    let specs = units.iter().cloned().map(unmanaged).collect();
+    let instance = Instance::of(user);
+    let specs = with_unmanaged(Vec::new(), units);
     let loaded = Loaded { settings: Settings::default(), specs, ..Loaded::default() };
     let (snapshot, _) = look(user, loaded, |_, _| {}).await?;
     let host = blocking(host::read).await.context("cannot look at the host's processes")?;

@@ -1,10 +1,11 @@
 //! Ports: what was listened on and is not. What the downfall of a unit explains is told with the unit.
 
-use crate::model::baseline::{Baseline, Difference, Gravity, Lost, Port};
+use crate::model::baseline::{Baseline, Difference, Gravity, Lost, Port, UnitThen};
 use crate::model::host::Protocol;
-use crate::model::unit::UnitName;
-use crate::policy::baseline::passing::{is_transient, may_rest};
-use crate::policy::baseline::{difference, listed, of_unit};
+use crate::model::unit::{ActiveState, UnitName};
+
+use super::passing::{is_transient, may_rest};
+use super::{difference, listed, of_unit};
 
 /// Digits in a row that stand for a pid or a random number in the name of a socket.
 const RANDOM: usize = 3;
@@ -156,7 +157,6 @@ fn rests(port: &Port, before: &Baseline, after: &Baseline) -> bool {
         return false;
     };
     let (then, now) = (before.units.get(unit.as_str()), after.units.get(unit.as_str()));
-    let ended =
-        |now: &crate::model::baseline::UnitThen| now.active == crate::model::unit::ActiveState::Inactive;
+    let ended = |now: &UnitThen| now.active == ActiveState::Inactive;
     then.zip(now).is_some_and(|(then, now)| ended(now) && may_rest(unit.as_str(), then, now, after))
 }

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use crate::model::baseline::{Baseline, Difference, Gravity, Lost, ReleaseThen, UnitThen};
 use crate::model::boot::BootVerdict;
 use crate::model::unit::ActiveState;
-use crate::policy::baseline::passing::{is_transient, may_rest};
-use crate::policy::baseline::{difference, listed, of_unit, packages};
+
+use super::passing::{is_transient, may_rest};
+use super::{difference, listed, of_unit, packages};
 
 /// States of unit files that somebody wished.
 const WISHED: [&str; 4] = ["enabled", "enabled-runtime", "linked", "linked-runtime"];

@@ -7,11 +7,13 @@ use crate::model::incident::EventKind;
 use crate::model::operator::{Answer, BaselineAsk, BaselineRequest};
 use crate::model::state::State;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading};
-use crate::policy::baseline::listed;
 use crate::policy::judgement::{finding as found, proven};
 use crate::policy::specs;
 use crate::policy::turn::Turn;
+use crate::policy::words::listed;
 
+/// Names in one line.
+const NAMED: usize = 6;
 /// Lines that are kept.
 const LINES: usize = 100;
 
@@ -157,6 +159,78 @@ fn sentence(worse: &Worse) -> String {
     match worse.lines.len() {
         1 => format!("worse than {}: {first}", worse.baseline),
         many if units.is_empty() => format!("{many} things are worse than {}: {first}", worse.baseline),
-        many => format!("{many} things are worse than {}: {}", worse.baseline, listed(&units)),
+        many => format!("{many} things are worse than {}: {}", worse.baseline, listed(&units, NAMED)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::moment::Moment;
+
+    const NOW: Moment = Moment { boot_ms: 5000, wall_ms: 1_000_005_000 };
+
+    fn line(unit: &str, lost: Lost) -> WorseLine {
+        WorseLine {
+            severity: Severity::Critical,
+            message: format!("{unit} was active (running), is inactive (dead)"),
+            evidence: Vec::new(),
+            unit: Some(UnitName::from(unit)),
+            lost,
+            repair: Some(format!("systemctl start {unit}")),
+        }
+    }
+
+    fn ask(state: &mut State, ask: BaselineAsk) -> String {
+        let mut turn = Turn::new(NOW);
+        asked(state, BaselineRequest { id: 1, who: "root".to_owned(), ask }, &mut turn);
+        let answered = |action| {
+            if let Action::AnswerOperator { answer: Answer::Done { message, .. }, .. } = action {
+                return Some(message);
+            }
+            None
+        };
+        turn.actions.into_iter().find_map(answered).expect("one answer")
+    }
+
+    fn compared(lines: &[WorseLine]) -> BaselineAsk {
+        BaselineAsk::Told { baseline: "apt-1".to_owned(), lines: lines.to_vec() }
+    }
+
+    fn back(state: &mut State, unit: &str) {
+        let read = UnitFileState::Enabled;
+        enablement_read(state, &UnitName::from(unit), &read, &mut Turn::new(NOW));
+    }
+
+    #[test]
+    fn what_is_told_is_a_finding_until_every_unit_is_back() {
+        let mut state = State::default();
+        assert_eq!(ask(&mut state, compared(&[])), "nothing is worse");
+        ask(&mut state, compared(&[line("a.service", Lost::Enabled), line("b.service", Lost::Enabled)]));
+        let found = finding(&state).expect("a finding");
+        assert_eq!((found.code, found.severity), (Code::HostWorseThanBaseline, Severity::Critical));
+        assert_eq!(found.message, "2 things are worse than apt-1: a.service, b.service");
+        assert_eq!(found.repair.as_deref(), Some("systemctl start a.service"));
+        back(&mut state, "a.service");
+        back(&mut state, "c.service");
+        assert!(finding(&state).is_some_and(|found| found.message.contains("b.service was active")));
+        back(&mut state, "b.service");
+        assert_eq!(finding(&state), None);
+    }
+
+    #[test]
+    fn a_later_comparison_or_a_person_ends_it() {
+        let mut state = State::default();
+        ask(&mut state, compared(&[line("a.service", Lost::Running)]));
+        assert_eq!(down(&state).count(), 1);
+        // That it is enabled brings nothing back.
+        back(&mut state, "a.service");
+        assert!(finding(&state).is_some());
+        assert_eq!(ask(&mut state, compared(&[])), "it is over: nothing is worse any more");
+        assert_eq!(finding(&state), None);
+        ask(&mut state, compared(&[line("a.service", Lost::Running)]));
+        assert_eq!(ask(&mut state, BaselineAsk::Accept), "what is worse than apt-1 is accepted by root");
+        assert_eq!(finding(&state), None);
+        assert_eq!(ask(&mut state, BaselineAsk::Accept), "nothing was told to be worse");
     }
 }

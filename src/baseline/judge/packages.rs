@@ -1,7 +1,8 @@
 //! Packages: how many changed, the first by name, and those that were left half done.
 
 use crate::model::baseline::{Baseline, Difference, Gravity};
-use crate::policy::baseline::{difference, listed};
+
+use super::{difference, listed};
 
 pub fn differences(before: &Baseline, after: &Baseline) -> Vec<Difference> {
     if before.packages.is_empty() || after.packages.is_empty() {

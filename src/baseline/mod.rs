@@ -1,15 +1,14 @@
-//! Baselines: taken, kept, compared, without a running daemon.
+//! `baseline`: the host as it was, and what differs from that, without a running daemon. `gather` takes a picture, the store
+//! keeps it, `judge` compares two.
 
-mod picture;
+mod gather;
+mod judge;
 mod settle;
-
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use tokio::task::spawn_blocking;
 
 use crate::model::baseline::{Baseline, Comparison, Head};
-use crate::policy::baseline::compare;
 use crate::store;
 use crate::store::baselines::Baselines;
 
@@ -40,17 +39,19 @@ pub enum Which {
 /// # Errors
 /// The service manager cannot be reached, or the baseline cannot be kept.
 pub async fn save(user: bool, taking: Taking) -> anyhow::Result<(Baseline, String, u64)> {
-    let kept = Baselines::new(&store::state_directory(user)?);
-    let head = picture::head(user, taking.name, taking.before).await;
-    if !taking.replace {
-        let (kept, name) = (kept.clone(), head.name.clone());
-        spawn_blocking(move || kept.may_save(&name)).await??;
+    let Taking { name, before, replace } = taking;
+    let head = gather::head(user, name, before).await;
+    if !replace {
+        let name = head.name.clone();
+        kept(user, move |all| Ok(all.may_save(&name)?)).await?;
     }
-    let baseline = picture::take(user, head, &[]).await?;
-    let saved = baseline.clone();
-    let path = spawn_blocking(move || kept.save(&saved, taking.replace)).await??;
-    let bytes = std::fs::metadata(&path).map(|file| file.len()).unwrap_or_default();
-    Ok((baseline, path.display().to_string(), bytes))
+    let baseline = gather::take(user, head, &[]).await?;
+    kept(user, move |all| {
+        let path = all.save(&baseline, replace)?;
+        let bytes = std::fs::metadata(&path).map(|file| file.len()).unwrap_or_default();
+        Ok((baseline, path.display().to_string(), bytes))
+    })
+    .await
 }
 
 /// Compares a baseline with another one, or with the host as it is now.
@@ -64,8 +65,8 @@ pub async fn diff(user: bool, which: Which, against: Option<String>) -> anyhow::
         None => {
             // What ran then is looked at, whatever became of it.
             let units: Vec<String> = before.units.keys().cloned().collect();
-            let head = picture::head(user, Some("now".to_owned()), None).await;
-            picture::take(user, head, &units).await?
+            let head = gather::head(user, Some("now".to_owned()), None).await;
+            gather::take(user, head, &units).await?
         }
     };
     if before.head.host != after.head.host && !before.head.host.is_empty() {
@@ -76,7 +77,7 @@ pub async fn diff(user: bool, which: Which, against: Option<String>) -> anyhow::
             after.head.host
         );
     }
-    Ok(compare(&before, &after))
+    Ok(judge::compare(&before, &after))
 }
 
 /// Those that are kept, newest first.
@@ -84,8 +85,7 @@ pub async fn diff(user: bool, which: Which, against: Option<String>) -> anyhow::
 /// # Errors
 /// The folder cannot be read.
 pub async fn list(user: bool) -> anyhow::Result<Vec<Head>> {
-    let kept = Baselines::new(&store::state_directory(user)?);
-    Ok(spawn_blocking(move || kept.list()).await??)
+    kept(user, |all| Ok(all.list()?)).await
 }
 
 /// One that is kept.
@@ -93,12 +93,7 @@ pub async fn list(user: bool) -> anyhow::Result<Vec<Head>> {
 /// # Errors
 /// There is none of that name, or none at all.
 pub async fn stored(user: bool, which: Which) -> anyhow::Result<Baseline> {
-    let kept = Baselines::new(&store::state_directory(user)?);
-    spawn_blocking(move || {
-        let name = name_of(&kept, which)?;
-        Ok(kept.read(&name)?)
-    })
-    .await?
+    kept(user, |all| Ok(all.read(&name_of(all, which)?)?)).await
 }
 
 /// The file of one that is kept, as it is.
@@ -106,12 +101,7 @@ pub async fn stored(user: bool, which: Which) -> anyhow::Result<Baseline> {
 /// # Errors
 /// There is none of that name, or none at all.
 pub async fn text(user: bool, which: Which) -> anyhow::Result<String> {
-    let kept = Baselines::new(&store::state_directory(user)?);
-    spawn_blocking(move || {
-        let name = name_of(&kept, which)?;
-        Ok(kept.text(&name)?)
-    })
-    .await?
+    kept(user, |all| Ok(all.text(&name_of(all, which)?)?)).await
 }
 
 /// Removes one.
@@ -119,8 +109,16 @@ pub async fn text(user: bool, which: Which) -> anyhow::Result<String> {
 /// # Errors
 /// There is none of that name, or the disk refuses.
 pub async fn delete(user: bool, name: String) -> anyhow::Result<()> {
-    let kept = Baselines::new(&store::state_directory(user)?);
-    Ok(spawn_blocking(move || kept.delete(&name)).await??)
+    kept(user, move |all| Ok(all.delete(&name)?)).await
+}
+
+/// Works with the baselines of this instance where it may block.
+async fn kept<T: Send + 'static>(
+    user: bool,
+    work: impl FnOnce(&Baselines) -> anyhow::Result<T> + Send + 'static,
+) -> anyhow::Result<T> {
+    let all = Baselines::new(&store::state_directory(user)?);
+    spawn_blocking(move || work(&all)).await?
 }
 
 fn name_of(kept: &Baselines, which: Which) -> anyhow::Result<String> {
@@ -136,6 +134,3 @@ fn name_of(kept: &Baselines, which: Which) -> anyhow::Result<String> {
     let newest = all.into_iter().find(|head| before.is_none() || head.before == before);
     newest.map(|head| head.name).with_context(|| format!("cannot find a baseline: {none}"))
 }
-
-/// What a picture may take besides its readings.
-const NAMES: Duration = Duration::from_secs(5);

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use nix::unistd::{Uid, User};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::check::{look, unmanaged};
+use crate::check::{look, unasked, with_unmanaged};
 use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
 use crate::evidence::redacted;
@@ -17,14 +18,13 @@ use crate::model::baseline::{Baseline, Head, Port, ReleaseThen, Stray, UnitThen}
 use crate::model::boot::BootReading;
 use crate::model::host::{HostProcess, HostReading, Place, Protocol};
 use crate::model::snapshot::UnitStatus;
-use crate::model::spec::{Selector, Spec};
 use crate::model::unit::{ActiveState, LoadState, UnitName};
 use crate::packages;
 use crate::policy::enablement::boot_verdict;
 use crate::systemd::{Instance, inventory};
 
-use super::NAMES;
-
+/// Asking who had it taken: a directory of users may not answer.
+const NAMES: Duration = Duration::from_secs(5);
 /// The kernel's usual range, where it does not tell.
 const EPHEMERAL: (u32, u32) = (32_768, 60_999);
 /// Arguments by which a daemon outside every service is known.
@@ -137,21 +137,14 @@ type Statuses = BTreeMap<UnitName, std::sync::Arc<UnitStatus>>;
 
 /// Every unit of note, as the same policy sees it, without the questions of probes.
 async fn units(user: bool, also: &[String]) -> anyhow::Result<(Statuses, Option<BootReading>, Vec<String>)> {
-    let (instance, directories) =
-        if user { (Instance::User, Directories::user()) } else { (Instance::System, Directories::system()) };
-    let Loaded { settings, mut specs, .. } = Loader::new(directories).load();
-    specs.retain(|spec| !spec.is_dependency());
+    let Loaded { settings, specs, .. } = Loader::new(Directories::of(user)).load();
+    let mut specs = unasked(specs);
     for spec in &mut specs {
-        spec.probes.clear();
-        spec.progress.clear();
         spec.requires.clear();
     }
-    let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
-    let mut present = inventory::with_mounts(instance).await?;
+    let mut present = inventory::with_mounts(Instance::of(user)).await?;
     present.extend(also.iter().map(|name| UnitName::from(name.as_str())));
-    let more: Vec<Spec> = present.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
-    specs.extend(more);
-    let loaded = Loaded { settings, specs, problems: Vec::new() };
+    let loaded = Loaded { settings, specs: with_unmanaged(specs, present), problems: Vec::new() };
     let (snapshot, boot) = look(user, loaded, |_, _| {}).await?;
     let mut untold = Vec::new();
     if let Some(why) = boot.as_ref().and_then(|reading| reading.failure.as_ref()) {

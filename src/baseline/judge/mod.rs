@@ -1,9 +1,14 @@
 //! What differs between two pictures of the host, gravest first, without what comes and goes by its nature.
+#![deny(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing
+)]
 
 mod packages;
 mod passing;
 mod ports;
-pub mod told;
 mod units;
 
 #[cfg(test)]
