@@ -26,6 +26,7 @@ pub mod tls;
 
 pub mod check;
 
+pub mod adopt;
 pub mod audit;
 pub mod baseline;
 

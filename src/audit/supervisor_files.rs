@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::import;
-use crate::model::adoption::{About, Entry, Format};
+use crate::model::adopt::{About, Entry, Format};
 use crate::model::host::{HostProcess, HostReading};
 
 use super::judge::Claim;

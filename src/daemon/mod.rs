@@ -1,6 +1,5 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
-mod adoption;
 mod heartbeat;
 mod journal;
 mod operators;
@@ -24,8 +23,6 @@ use crate::runtime::{INBOX, Loop};
 use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
 use crate::tls;
-
-pub use adoption::{Adopted, Fate, Imported, Matched, Purpose, adopt, import};
 
 use world::World;
 

@@ -1,6 +1,6 @@
 //! What somebody switched off by making it a comment: whole checks, and statements inside a check that is in force.
 
-use crate::model::adoption::{CommentedOut, Format};
+use crate::model::adopt::{CommentedOut, Format};
 
 use super::words::shown;
 

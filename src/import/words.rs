@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::adoption::{Entry, Key, Left, Table, Taken};
+use crate::model::adopt::{Entry, Key, Left, Table, Taken};
 
 /// Characters of a statement that are shown.
 const SHOWN: usize = 120;

@@ -7,7 +7,7 @@
 )]
 
 pub mod action;
-pub mod adoption;
+pub mod adopt;
 pub mod alert;
 pub mod audit;
 pub mod baseline;

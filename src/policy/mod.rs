@@ -7,7 +7,6 @@
 )]
 
 pub mod active;
-pub mod adoption;
 pub mod alerts;
 pub mod attribution;
 pub mod awake;

@@ -5,7 +5,7 @@ mod ruby;
 
 use std::collections::BTreeMap;
 
-use crate::model::adoption::{Entry, Foreign};
+use crate::model::adopt::{Entry, Foreign};
 
 use super::words::{budget, left};
 use ruby::{Said, assigned, call, literal, seconds, symbol};

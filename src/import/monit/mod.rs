@@ -3,7 +3,7 @@
 mod condition;
 mod tokens;
 
-use crate::model::adoption::{About, Entry, Foreign};
+use crate::model::adopt::{About, Entry, Foreign};
 
 use super::words::{budget, left, unit_seconds};
 use condition::Place;

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::adoption::{Key, Live, Table, Value, Written};
+use crate::model::adopt::{Key, Table, Value, Written};
 use crate::model::unit::UnitName;
 
 use super::addresses::{loopback, passing, role, split};
+use super::live::Live;
 
 /// Remote ends that are told.
 const REMOTES: usize = 6;
@@ -36,12 +37,10 @@ impl Neighbours {
 /// `requires = […]` as far as it holds now, and comments about the rest; what is in force is added to the neighbours.
 #[must_use]
 pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
-    let Some(unit) = &live.unit else {
-        return Vec::new();
-    };
+    let unit = &live.unit;
     let mut needed: Vec<(UnitName, String)> = Vec::new();
     let mut remarks = Vec::new();
-    for (need, why) in seen(live, unit) {
+    for (need, why) in seen(live) {
         if neighbours.leads(&need, unit) {
             remarks.push(format!(
                 "not {need} ({why}): it requires {unit} already, and a circle explains nothing"
@@ -72,10 +71,10 @@ pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
 }
 
 /// Each unit that it needs, and from what that was seen.
-fn seen(live: &Live, unit: &UnitName) -> BTreeMap<UnitName, String> {
+fn seen(live: &Live) -> BTreeMap<UnitName, String> {
     let mut seen: BTreeMap<UnitName, String> = BTreeMap::new();
     let mut say = |need: &UnitName, why: String| {
-        if need != unit {
+        if *need != live.unit {
             let known = seen.entry(need.clone()).or_default();
             if !known.contains(&why) {
                 *known = if known.is_empty() { why } else { format!("{known}, {why}") };

@@ -1,7 +1,9 @@
-//! `adopt`: reads live units, asks on the spot, writes the unit files that follow. Needs no running daemon.
+//! `adopt`: reads live units, asks on the spot, writes the unit files that follow; needs no running daemon. `judge` says what
+//! is worth asking, and what the file says.
 
-mod facts;
 mod foreign;
+mod gather;
+mod judge;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -10,17 +12,18 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use crate::config::{self, Directories, Loader};
-use crate::model::adoption::{Draft, Live, Recipe};
+use crate::model::adopt::{Draft, Recipe};
 use crate::model::spec::{Selector, Spec};
 use crate::model::unit::UnitName;
-use crate::policy::adoption::{self, Neighbours};
 use crate::policy::alerts;
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, inventory};
 use crate::tls;
 
-use facts::{Facts, gather};
-pub use foreign::{Imported, Matched, import};
+pub use foreign::{Imported, from_file};
+use gather::{Facts, gather};
+use judge::{Live, Neighbours};
+pub use judge::{Matched, unit_text};
 
 /// Units of one call.
 const UNITS: usize = 500;
@@ -59,14 +62,14 @@ pub struct Adopted {
 ///
 /// # Errors
 /// The service manager cannot be reached, or there is nothing to adopt.
-pub async fn adopt(
+pub async fn units(
     user: bool,
-    units: &[String],
+    names: &[String],
     all: bool,
     purpose: Purpose,
 ) -> anyhow::Result<(Vec<Adopted>, Vec<String>)> {
     let mut ours = Ours::new(user, purpose);
-    let mut wanted: BTreeSet<UnitName> = units.iter().map(|name| UnitName::meant(name)).collect();
+    let mut wanted: BTreeSet<UnitName> = names.iter().map(|name| UnitName::meant(name)).collect();
     if all {
         let present = inventory::read(ours.instance).await?;
         let kinds = |unit: &UnitName| matches!(unit.kind(), "service" | "timer");
@@ -74,14 +77,10 @@ pub async fn adopt(
     }
     let facts = gather(user, wanted).await?;
     let Facts { lives, enabled, missing, host } = facts;
-    let named = |unit: &UnitName| units.iter().any(|name| UnitName::meant(name) == *unit);
+    let named = |unit: &UnitName| names.iter().any(|name| UnitName::meant(name) == *unit);
     let lives: Vec<Live> = lives
         .into_iter()
-        .filter(|live| {
-            live.unit.as_ref().is_some_and(|unit| {
-                !all || named(unit) || adoption::worth_adopting(live, enabled.contains(unit))
-            })
-        })
+        .filter(|live| !all || named(&live.unit) || live.is_worth_a_file(enabled.contains(&live.unit)))
         .collect();
     let mut adopted: Vec<Adopted> = missing
         .into_iter()
@@ -109,11 +108,7 @@ struct Ours {
 impl Ours {
     fn new(user: bool, purpose: Purpose) -> Self {
         tls::init();
-        let (instance, directories) = if user {
-            (Instance::User, Directories::user())
-        } else {
-            (Instance::System, Directories::system())
-        };
+        let (instance, directories) = (Instance::of(user), Directories::of(user));
         let specs = Loader::new(directories.clone()).load().specs;
         let mut neighbours = Neighbours::default();
         for spec in &specs {
@@ -139,19 +134,13 @@ impl Ours {
 
     /// One after the other: what is adopted is there for the next to require.
     async fn adopt(&mut self, lives: &[Live]) -> Vec<Adopted> {
-        for unit in lives
-            .iter()
-            .filter(|live| adoption::refusal(live).is_none())
-            .filter_map(|live| live.unit.as_ref())
-        {
-            self.neighbours.0.entry(unit.clone()).or_default();
+        for live in lives.iter().filter(|live| live.refusal().is_none()) {
+            self.neighbours.0.entry(live.unit.clone()).or_default();
         }
         let mut adopted = Vec::new();
         for live in lives {
-            let Some(unit) = live.unit.clone() else {
-                continue;
-            };
-            if let Some(why) = adoption::refusal(live) {
+            let unit = live.unit.clone();
+            if let Some(why) = live.refusal() {
                 adopted.push(self.refused(unit, why));
                 continue;
             }
@@ -161,13 +150,11 @@ impl Ours {
                 adopted.push(Adopted { unit, file, text, watched, fate: Fate::Exists });
                 continue;
             }
-            let groups = adoption::groups(live, &self.recipes);
+            let groups = judge::groups(live, &self.recipes);
             let asked = trial::try_all(&self.orders, &self.directories, &unit, &groups).await;
-            let requires = adoption::requires(live, &mut self.neighbours);
-            if let Some(draft) = adoption::drafted(live, requires, asked) {
-                let watched = adoption::watched(&draft, live);
-                adopted.push(self.put(&draft, file, watched));
-            }
+            let requires = judge::requires(live, &mut self.neighbours);
+            let draft = judge::drafted(live, requires, asked);
+            adopted.push(self.put(&draft, file, judge::watched(&draft, live)));
         }
         adopted
     }

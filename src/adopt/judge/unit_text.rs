@@ -1,6 +1,6 @@
 //! The systemd unit to write first, for a program that only another supervisor runs.
 
-use crate::model::adoption::Entry;
+use crate::model::adopt::Entry;
 
 use super::matching::of_command;
 

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::check;
 use crate::config::{self, Directories};
-use crate::model::adoption::{Answer, Candidate, Group, Key, Table, Written};
+use crate::model::adopt::{Key, Table, Written};
 use crate::model::probe::ProbeStatus;
 use crate::model::unit::UnitName;
-use crate::policy::adoption::{covered, judged};
 use crate::probe;
 use crate::systemd::orders::Orders;
+
+use super::judge::{Answer, Candidate, Group, covered, judged};
 
 /// A page that is asked for the first time.
 const PAGE: Duration = Duration::from_secs(3);

@@ -2,15 +2,29 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::adoption::{Answer, Candidate, Draft, Entry, Key, Live, Table, Written};
+use crate::model::adopt::{Draft, Entry, Key, Table, Written};
+use crate::model::host::Protocol;
+use crate::model::unit::UnitName;
 
-use super::known::recognised;
+use super::addresses;
+use super::candidates::Candidate;
+use super::live::Live;
 use super::period::{length, period};
+use super::software::recognised;
 
 /// Answers with these mean that the page itself is in trouble, or is no page.
 const NO_PAGE: u16 = 400;
 const TROUBLE: u16 = 500;
 const BUSY: [u16; 3] = [408, 425, 429];
+
+/// What came of a question that was asked on the spot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    pub well: bool,
+    pub message: String,
+    /// Of a page.
+    pub status: Option<u16>,
+}
 
 /// A way to ask, after it was tried on the spot.
 #[must_use]
@@ -57,8 +71,7 @@ pub fn told(live: &Live) -> Vec<Written> {
 
 /// The whole file. `asked`: probes and queues, in order.
 #[must_use]
-pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Option<Draft> {
-    let unit = live.unit.clone()?;
+pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Draft {
     let mut keys = watched_only(live);
     keys.extend(requires);
     let mut tables: Vec<Written> = release(live).into_iter().collect();
@@ -66,7 +79,7 @@ pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Opti
     tables.extend(asked);
     tables.extend(unasked(live));
     name_apart(&mut tables);
-    Some(Draft { head: head(live, &unit.0), unit, keys, tables })
+    Draft { head: head(live), unit: live.unit.clone(), keys, tables }
 }
 
 /// What is off is not started because it was adopted.
@@ -83,23 +96,18 @@ fn watched_only(live: &Live) -> Vec<Written> {
     vec![Written { table, remarks: Vec::new(), in_force: true }]
 }
 
-fn head(live: &Live, unit: &str) -> Vec<String> {
+fn head(live: &Live) -> Vec<String> {
     let named = if live.needs.description.is_empty() {
         String::new()
     } else {
         format!(": {}", live.needs.description)
     };
     let mut head =
-        vec![format!("{unit}{named}. Written by `steadfast adopt` from what the live unit shows.")];
+        vec![format!("{}{named}. Written by `steadfast adopt` from what the live unit shows.", live.unit)];
     if let Some(((recipe, seen), _)) = recognised(live) {
         head.push(format!("Known software, recipe {recipe}: {seen}."));
     }
-    for entry in &live.told {
-        head.push(format!(
-            "Taken over: {} {}, line {} of the file that it was in.",
-            entry.kind, entry.name, entry.line
-        ));
-    }
+    head.extend(live.told.iter().map(taken_over));
     head.push("What is in force was asked when this was written, and was well; the rest is a comment with the reason.".to_owned());
     for (link, target) in &live.links {
         head.push(format!(
@@ -119,14 +127,13 @@ fn release(live: &Live) -> Option<Written> {
 /// What was seen and not asked, with the reason.
 fn unasked(live: &Live) -> Vec<Written> {
     let mut remarks = Vec::new();
-    let unit = live.unit.as_ref();
-    if unit.is_some_and(|unit| unit.kind() == "socket") {
+    if live.unit.kind() == "socket" {
         remarks.push("no probe: a question would start what this socket waits for".to_owned());
     }
     if !live.active {
         remarks.push("it does not run: nothing could be asked of it".to_owned());
     }
-    let udp = live.listeners.iter().filter(|one| one.protocol == crate::model::host::Protocol::Udp);
+    let udp = live.listeners.iter().filter(|one| one.protocol == Protocol::Udp);
     let udp: BTreeSet<&str> = udp.map(|one| one.address.as_str()).collect();
     if !udp.is_empty() {
         let listed = udp.into_iter().collect::<Vec<_>>().join(", ");
@@ -135,10 +142,10 @@ fn unasked(live: &Live) -> Vec<Written> {
     let passing: BTreeSet<u16> = live
         .listeners
         .iter()
-        .filter(|one| one.protocol == crate::model::host::Protocol::Tcp)
-        .filter_map(|one| super::addresses::split(&one.address))
+        .filter(|one| one.protocol == Protocol::Tcp)
+        .filter_map(|one| addresses::split(&one.address))
         .map(|(_, port)| port)
-        .filter(|port| super::addresses::passing(*port))
+        .filter(|port| addresses::passing(*port))
         .collect();
     if !passing.is_empty() {
         let listed = passing.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
@@ -163,7 +170,7 @@ fn name_apart(tables: &mut [Written]) {
         let named = |written: &&mut Written| written.in_force == in_force && !written.table.name.is_empty();
         for written in tables.iter_mut().filter(named) {
             let base = written.table.name.clone();
-            let port = written.table.text("http").and_then(super::addresses::url).map(|url| url.port);
+            let port = written.table.text("http").and_then(addresses::url).map(|url| url.port);
             let second = port.map(|port| format!("{base}-{port}"));
             let others = second.into_iter().chain((2..).map(|number| format!("{base}-{number}")));
             let free = std::iter::once(base.clone()).chain(others).find(|name| !taken.contains(name));
@@ -178,17 +185,7 @@ fn name_apart(tables: &mut [Written]) {
 pub fn watched(draft: &Draft, live: &Live) -> Vec<String> {
     let mut watched = vec!["active, enabled, reached by boot".to_owned()];
     watched.extend(live.links.iter().map(|(link, _)| format!("release {link}")));
-    for written in draft.tables.iter().filter(|written| written.in_force) {
-        let table = &written.table;
-        match (table.kind(), table.keys.first()) {
-            ("probe" | "progress" | "release", Some(key)) => {
-                let shown = table.text(&key.name).unwrap_or_default();
-                watched.push(format!("{} {shown}", key.name));
-            }
-            ("recovery", _) => watched.push("a budget of restarts".to_owned()),
-            _ => {}
-        }
-    }
+    watched.extend(watched_by_tables(draft));
     if let Some(schedule) = &live.needs.schedule {
         let every = period(schedule)
             .map_or_else(String::new, |(seconds, _)| format!(" at least every {}", length(seconds)));
@@ -197,22 +194,39 @@ pub fn watched(draft: &Draft, live: &Live) -> Vec<String> {
     watched
 }
 
-/// The draft of something that is no unit: another host, a file, a file system.
+/// What its tables watch, as far as they are in force.
+#[must_use]
+pub fn watched_by_tables(draft: &Draft) -> Vec<String> {
+    let words = |table: &Table| match (table.kind(), table.keys.first()) {
+        ("probe" | "progress" | "release", Some(key)) => {
+            Some(format!("{} {}", key.name, table.text(&key.name).unwrap_or_default()))
+        }
+        ("recovery", _) => Some("a budget of restarts".to_owned()),
+        _ => None,
+    };
+    draft
+        .tables
+        .iter()
+        .filter(|written| written.in_force)
+        .filter_map(|written| words(&written.table))
+        .collect()
+}
+
+/// The name of something that is no unit: another host, a file, a file system.
+#[must_use]
+pub fn dependency_unit(entry: &Entry) -> UnitName {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    UnitName(format!("{}.dependency", entry.name.to_ascii_lowercase().replace(|c| !plain(c), "-")))
+}
+
+/// The draft of it.
 #[must_use]
 pub fn dependency(entry: &Entry, asked: Vec<Written>) -> Draft {
-    let name = entry
-        .name
-        .to_ascii_lowercase()
-        .replace(|c: char| !(c.is_ascii_alphanumeric() || "_-.".contains(c)), "-");
     let mut tables = asked;
     name_apart(&mut tables);
-    Draft {
-        unit: crate::model::unit::UnitName(format!("{name}.dependency")),
-        head: vec![format!(
-            "Taken over: {} {}, line {} of the file that it was in.",
-            entry.kind, entry.name, entry.line
-        )],
-        keys: Vec::new(),
-        tables,
-    }
+    Draft { unit: dependency_unit(entry), head: vec![taken_over(entry)], keys: Vec::new(), tables }
+}
+
+fn taken_over(entry: &Entry) -> String {
+    format!("Taken over: {} {}, line {} of the file that it was in.", entry.kind, entry.name, entry.line)
 }

@@ -3,17 +3,44 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::adoption::{Candidate, Group, Key, Live, Recipe, Table, Value, Written};
+use crate::model::adopt::{Key, Recipe, Table, Value, Written};
 use crate::model::host::{Listener, Protocol};
 
 use super::addresses::{self, join, other_language, passing, rank, reachable, split, url};
-use super::known::recognised;
+use super::live::Live;
 use super::period::{length, max_age, period};
+use super::software::recognised;
 
 /// Addresses of one unit that are asked.
 const ADDRESSES: usize = 12;
 /// Keys whose value is a URL, or a host and port.
 const PLACES: [&str; 8] = ["http", "tcp", "redis", "memcached", "amqp", "postgres", "mysql", "rabbitmq"];
+
+/// A table that may be put in a file, if what it asks is well right now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    pub table: Table,
+    /// GET and take the status that comes.
+    pub page: bool,
+}
+
+/// Ways to ask the same thing: the first that is well is taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Group {
+    /// The address that they ask; empty where none but this group does.
+    pub address: String,
+    pub ways: Vec<Candidate>,
+    /// What is not well is not even worth a comment.
+    pub only_if_well: bool,
+}
+
+impl Group {
+    /// There is no other way to ask it.
+    #[must_use]
+    pub fn one_way(table: Table) -> Self {
+        Self { ways: vec![Candidate { table, page: false }], ..Self::default() }
+    }
+}
 
 /// The questions, in the order in which they are asked.
 #[must_use]
@@ -66,28 +93,24 @@ fn address(table: &Table) -> Option<String> {
     Some(join(&place.host, place.port))
 }
 
-fn one_way(table: Table) -> Group {
-    Group { ways: vec![Candidate { table, page: false }], ..Group::default() }
-}
-
 /// What a foreign file asks of it.
 fn told(live: &Live) -> Vec<Group> {
     let tables = live.told.iter().flat_map(|entry| &entry.tables);
-    tables.filter(|table| table.kind() == "probe").cloned().map(one_way).collect()
+    tables.filter(|table| table.kind() == "probe").cloned().map(Group::one_way).collect()
 }
 
 fn timer(live: &Live) -> Option<Group> {
-    let (unit, schedule) = (live.unit.as_ref()?, live.needs.schedule.as_ref()?);
+    let schedule = live.needs.schedule.as_ref()?;
     let (seconds, setting) = period(schedule)?;
     let seen = format!("{setting}: at most {} apart, and some room", length(seconds));
     let mut keys = vec![
-        Key::text("timer", unit.as_str(), format!("it starts {}", schedule.unit)),
+        Key::text("timer", live.unit.as_str(), format!("it starts {}", schedule.unit)),
         Key::text("max_age", length(max_age(seconds, schedule.spread)), seen),
     ];
     if seconds >= 3600 {
         keys.push(Key::text("period", "5m", "it does not change more often"));
     }
-    Some(one_way(Table { name: "probe.run".to_owned(), keys }))
+    Some(Group::one_way(Table { name: "probe.run".to_owned(), keys }))
 }
 
 /// The recipe's questions, at the addresses of this unit.
@@ -108,7 +131,7 @@ fn of_recipe(live: &Live, recipes: &[Recipe]) -> Vec<Group> {
         }
         table
     });
-    tables.map(|table| Group { only_if_well: !sure, ..one_way(table) }).collect()
+    tables.map(|table| Group { only_if_well: !sure, ..Group::one_way(table) }).collect()
 }
 
 /// The table at the addresses of this unit; `None` where it listens in another way.
@@ -193,7 +216,7 @@ fn ports(live: &Live) -> BTreeMap<u16, &Listener> {
 /// For each address at which it listens: a page, else a connection.
 fn listening(live: &Live) -> Vec<Group> {
     // A question would start what a socket unit waits for.
-    let asked = live.active && live.unit.as_ref().is_none_or(|unit| unit.kind() != "socket");
+    let asked = live.active && live.unit.kind() != "socket";
     if !asked {
         return Vec::new();
     }
@@ -203,7 +226,7 @@ fn listening(live: &Live) -> Vec<Group> {
     groups.extend(unix(live).take(ADDRESSES).map(|listener| {
         let key = Key::text("unix", &listener.address, "it listens on it");
         let table = Table { name: "probe.socket".to_owned(), keys: vec![key] };
-        Group { address: listener.address.clone(), ..one_way(table) }
+        Group { address: listener.address.clone(), ..Group::one_way(table) }
     }));
     groups
 }

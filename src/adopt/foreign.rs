@@ -7,15 +7,15 @@ use anyhow::{Context, anyhow};
 use regex::Regex;
 use tokio::task::spawn_blocking;
 
-use crate::config::{self};
+use crate::config;
 use crate::import;
-use crate::model::adoption::{About, Candidate, Entry, Foreign, Format, Group, Live};
+use crate::model::adopt::{About, Entry, Foreign, Format};
 use crate::model::host::{HostProcess, HostReading};
 use crate::model::unit::UnitName;
-use crate::policy::adoption::{self, Match, matched};
 use crate::systemd::inventory;
 
-use super::facts::gather;
+use super::gather::gather;
+use super::judge::{self, Group, Live, Matched, matched};
 use super::{Adopted, Ours, Purpose, trial};
 
 /// A pid file is a line.
@@ -31,21 +31,16 @@ pub struct Imported {
     pub untold: Vec<String>,
 }
 
-/// What an entry is on this host.
-#[derive(Clone, Debug)]
-pub struct Matched {
-    pub unit: Option<UnitName>,
-    /// How it was told, or why systemd does not run it.
-    pub why: String,
-    /// The unit to write first.
-    pub unit_text: Option<String>,
-}
-
 /// Reads the file and adopts the units that it is about.
 ///
 /// # Errors
 /// It cannot be read, it is no such file, or the service manager cannot be reached.
-pub async fn import(user: bool, format: Format, file: &Path, purpose: Purpose) -> anyhow::Result<Imported> {
+pub async fn from_file(
+    user: bool,
+    format: Format,
+    file: &Path,
+    purpose: Purpose,
+) -> anyhow::Result<Imported> {
     let path = file.to_owned();
     let reading = spawn_blocking(move || config::read_foreign(&path, import::BYTES));
     let text = reading.await.context("cannot read the file")?.map_err(anyhow::Error::msg)?;
@@ -60,14 +55,13 @@ pub async fn import(user: bool, format: Format, file: &Path, purpose: Purpose) -
     units.extend(processes().filter(|entry| plain(&entry.name)).map(|entry| UnitName::meant(&entry.name)));
     let facts = gather(user, units).await?;
 
-    let matches: Vec<Match> =
+    let matched: Vec<Matched> =
         foreign.entries.iter().map(|entry| of_entry(entry, &facts.host, &facts.lives)).collect();
-    let lives = chosen(&foreign, &matches, facts.lives);
+    let lives = chosen(&foreign, &matched, facts.lives);
     let mut adopted = ours.adopt(&lives).await;
     for entry in foreign.entries.iter().filter(|entry| entry.about == About::Thing) {
         adopted.extend(dependency(&ours, entry).await);
     }
-    let matched = foreign.entries.iter().zip(matches).map(|(entry, found)| told(entry, found)).collect();
     Ok(Imported { foreign, matched, adopted, untold: facts.host.missing(false) })
 }
 
@@ -76,10 +70,7 @@ fn plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.@:".contains(c))
 }
 
-fn of_entry(entry: &Entry, host: &HostReading, lives: &[Live]) -> Match {
-    if entry.about == About::Thing {
-        return Match::None;
-    }
+fn of_entry(entry: &Entry, host: &HostReading, lives: &[Live]) -> Matched {
     let pid = entry.pidfile.as_ref().and_then(|file| pid(Path::new(file)));
     let owner = pid.and_then(|pid| host.processes.iter().find(|process| process.pid == pid));
     // As monit does: the pattern anywhere in the command line. One that is no pattern matches nothing.
@@ -96,23 +87,17 @@ fn pid(file: &Path) -> Option<i32> {
 }
 
 /// The live units of the file, with what it says of each.
-fn chosen(foreign: &Foreign, matches: &[Match], lives: Vec<Live>) -> Vec<Live> {
+fn chosen(foreign: &Foreign, matched: &[Matched], lives: Vec<Live>) -> Vec<Live> {
     let of_name: BTreeMap<&str, &UnitName> = foreign
         .entries
         .iter()
-        .zip(matches)
-        .filter_map(|(entry, found)| match found {
-            Match::Unit(unit, _) => Some((entry.name.as_str(), unit)),
-            Match::Elsewhere(_) | Match::None => None,
-        })
+        .zip(matched)
+        .filter_map(|(entry, found)| Some((entry.name.as_str(), found.unit.as_ref()?)))
         .collect();
     let mut chosen = Vec::new();
     for mut live in lives {
-        for (entry, found) in foreign.entries.iter().zip(matches) {
-            let Match::Unit(unit, _) = found else {
-                continue;
-            };
-            if live.unit.as_ref() == Some(unit) {
+        for (entry, found) in foreign.entries.iter().zip(matched) {
+            if found.unit.as_ref() == Some(&live.unit) {
                 live.told_needs.extend(entry.depends.iter().filter_map(|(line, name)| {
                     let need = of_name.get(name.as_str())?;
                     Some(((*need).clone(), format!("depends on {name}, line {line}")))
@@ -129,48 +114,19 @@ fn chosen(foreign: &Foreign, matches: &[Match], lives: Vec<Live>) -> Vec<Live> {
 
 /// The file of something that is no unit, where a question about it is well now.
 async fn dependency(ours: &Ours, entry: &Entry) -> Option<Adopted> {
-    let groups: Vec<Group> = entry
-        .tables
-        .iter()
-        .map(|table| Group {
-            ways: vec![Candidate { table: table.clone(), page: false }],
-            ..Group::default()
-        })
-        .collect();
+    let groups: Vec<Group> = entry.tables.iter().cloned().map(Group::one_way).collect();
     if groups.is_empty() {
         return None;
     }
-    let unit = adoption::dependency(entry, Vec::new()).unit;
+    let unit = judge::dependency_unit(entry);
     let asked = trial::try_all(&ours.orders, &ours.directories, &unit, &groups).await;
-    let draft = adoption::dependency(entry, asked);
+    let draft = judge::dependency(entry, asked);
     let file: PathBuf = config::place(&ours.directories, unit.as_str());
     if !draft.tables.iter().any(|written| written.in_force) {
         let why =
             draft.tables.first().and_then(|written| written.remarks.first().cloned()).unwrap_or_default();
         return Some(ours.refused(unit, format!("nothing could be asked of it: {why}")));
     }
-    let watched = draft.tables.iter().filter(|written| written.in_force).map(|written| {
-        let key = written.table.keys.first();
-        key.map_or_else(String::new, |key| {
-            format!("{} {}", key.name, written.table.text(&key.name).unwrap_or_default())
-        })
-    });
-    let watched = watched.collect();
+    let watched = judge::watched_by_tables(&draft);
     Some(ours.put(&draft, file, watched))
-}
-
-fn told(entry: &Entry, found: Match) -> Matched {
-    let nobody = |why: String| Matched { unit: None, why, unit_text: adoption::unit_text(entry) };
-    match found {
-        Match::Unit(unit, why) => Matched { unit: Some(unit), why, unit_text: None },
-        Match::Elsewhere(why) => nobody(format!("systemd does not run it: {why}")),
-        Match::None if entry.about == About::Thing => Matched {
-            unit: None,
-            why: "nothing that systemd runs; units can require it as a dependency".to_owned(),
-            unit_text: None,
-        },
-        Match::None => {
-            nobody("systemd does not run it: no unit has its name, its process or its command".to_owned())
-        }
-    }
 }

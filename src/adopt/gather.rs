@@ -11,13 +11,15 @@ use tokio::time::timeout;
 use crate::check::{look, with_unmanaged};
 use crate::config::Loaded;
 use crate::host;
-use crate::model::adoption::{Live, Needs};
+use crate::model::adopt::Needs;
 use crate::model::host::{HostProcess, HostReading, Listener, Place, Protocol};
 use crate::model::snapshot::UnitStatus;
 use crate::model::spec::Settings;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName};
 use crate::release;
 use crate::systemd::{Instance, needs};
+
+use super::judge::Live;
 
 /// Disks and /proc have this long.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -103,7 +105,6 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
         .iter()
         .filter_map(|link| link.target.as_ref().map(|target| (link.link.clone(), target.path.clone())));
     Live {
-        unit: Some(id),
         fragment: settings.fragment,
         service_type: settings.service_type,
         active: reading.is_some_and(|reading| reading.active == ActiveState::Active),
@@ -118,7 +119,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
             .collect(),
         links: links.collect(),
         processes,
-        ..Live::default()
+        ..Live::of(id)
     }
 }
 
@@ -142,13 +143,8 @@ fn listens(remote: &str, host: &HostReading, user: bool) -> Option<UnitName> {
             && (bound == address || near(address) && (everywhere || near(bound)))
     };
     let pids: BTreeSet<i32> = host.listeners.iter().filter(here).flat_map(|one| one.pids.clone()).collect();
-    host.processes.iter().filter(|process| pids.contains(&process.pid)).find_map(|process| {
-        match &process.place {
-            Place::Unit(unit) if !user => Some(unit.clone()),
-            Place::User { unit: Some(unit), .. } if user => Some(unit.clone()),
-            _ => None,
-        }
-    })
+    let mut holders = host.processes.iter().filter(|process| pids.contains(&process.pid));
+    holders.find_map(|process| process.place.unit(user)).cloned()
 }
 
 /// Packages, and links that no setting names.

@@ -1,9 +1,9 @@
 //! Known software: by what a unit runs, the package it came with, and, where nothing else tells, the port it listens on.
 
-use crate::model::adoption::Live;
 use crate::model::host::Protocol;
 
 use super::addresses::split;
+use super::live::Live;
 
 /// What betrays a piece of software.
 struct Known {

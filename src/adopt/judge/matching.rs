@@ -1,33 +1,51 @@
 //! Which unit of this host is what another supervisor keeps: by its pid file, its name, its command.
 
-use crate::model::adoption::{Entry, Live};
+use crate::model::adopt::{About, Entry};
 use crate::model::host::{HostProcess, Place};
 use crate::model::unit::UnitName;
+
+use super::live::Live;
+use super::unit_text::unit_text;
 
 /// Units of other supervisors: what lives in them is run by them, not by systemd.
 const SUPERVISORS: [&str; 5] =
     ["monit.service", "supervisor.service", "supervisord.service", "god.service", "pm2-root.service"];
 
-/// What was found.
+/// What an entry is on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Match {
-    /// This unit, and how it was told.
-    Unit(UnitName, String),
-    /// It runs, but not as a unit of its own: where.
-    Elsewhere(String),
-    None,
+pub struct Matched {
+    pub unit: Option<UnitName>,
+    /// How it was told, or why systemd does not run it.
+    pub why: String,
+    /// The unit to write first.
+    pub unit_text: Option<String>,
+}
+
+impl Matched {
+    fn unit(unit: UnitName, why: String) -> Self {
+        Self { unit: Some(unit), why, unit_text: None }
+    }
 }
 
 /// The unit of an entry. `owner`: the process of its pid file; `alike`: processes that its pattern matches.
 #[must_use]
-pub fn matched(entry: &Entry, owner: Option<&HostProcess>, alike: &[&HostProcess], lives: &[Live]) -> Match {
+pub fn matched(
+    entry: &Entry,
+    owner: Option<&HostProcess>,
+    alike: &[&HostProcess],
+    lives: &[Live],
+) -> Matched {
+    if entry.about == About::Thing {
+        let why = "nothing that systemd runs; units can require it as a dependency".to_owned();
+        return Matched { unit: None, why, unit_text: None };
+    }
     let mut elsewhere = None;
     let processes = owner.map(|process| (process, "its pid file")).into_iter();
     let processes = processes.chain(alike.iter().map(|process| (*process, "its pattern")));
     for (process, told) in processes {
         match &process.place {
             Place::Unit(unit) if !SUPERVISORS.contains(&unit.as_str()) => {
-                return Match::Unit(unit.clone(), format!("{told} leads to {unit}"));
+                return Matched::unit(unit.clone(), format!("{told} leads to {unit}"));
             }
             Place::User { unit: Some(unit), .. } => {
                 elsewhere = Some(format!("{unit} of a user's own service manager runs it"));
@@ -41,24 +59,25 @@ pub fn matched(entry: &Entry, owner: Option<&HostProcess>, alike: &[&HostProcess
     }
     let known = |name: &str| {
         let unit = UnitName::meant(name);
-        lives.iter().filter_map(|live| live.unit.as_ref()).find(|known| **known == unit).cloned()
+        lives.iter().map(|live| &live.unit).find(|known| **known == unit).cloned()
     };
     if let Some(unit) = entry.start.as_deref().and_then(of_command).and_then(|name| known(&name)) {
         let how = format!("its start command starts {unit}");
-        return Match::Unit(unit, how);
+        return Matched::unit(unit, how);
     }
     if let Some(unit) = known(&entry.name) {
-        return Match::Unit(unit, "it has this name".to_owned());
+        return Matched::unit(unit, "it has this name".to_owned());
     }
     let same = entry.start.as_deref().and_then(|command| {
         let words: Vec<&str> = command.split_whitespace().collect();
         lives.iter().find(|live| live.exec_start.iter().any(|exec| same_command(exec, &words)))
     });
-    match (same.and_then(|live| live.unit.clone()), elsewhere) {
-        (Some(unit), _) => Match::Unit(unit, "its ExecStart= is this command".to_owned()),
-        (None, Some(place)) => Match::Elsewhere(place),
-        (None, None) => Match::None,
+    if let Some(live) = same {
+        return Matched::unit(live.unit.clone(), "its ExecStart= is this command".to_owned());
     }
+    let nowhere = || "no unit has its name, its process or its command".to_owned();
+    let why = format!("systemd does not run it: {}", elsewhere.unwrap_or_else(nowhere));
+    Matched { unit: None, why, unit_text: unit_text(entry) }
 }
 
 /// `systemctl start X`, `service X start`, `/etc/init.d/X start`: what a service manager starts already.
@@ -88,17 +107,13 @@ mod tests {
 
     fn live(name: &str, exec: &[&str]) -> Live {
         Live {
-            unit: Some(UnitName::from(name)),
             exec_start: vec![exec.iter().map(|&word| word.to_owned()).collect()],
-            ..Live::default()
+            ..Live::of(UnitName::from(name))
         }
     }
 
     fn named(entry: &Entry, lives: &[Live]) -> Option<String> {
-        match matched(entry, None, &[], lives) {
-            Match::Unit(unit, _) => Some(unit.to_string()),
-            Match::Elsewhere(_) | Match::None => None,
-        }
+        matched(entry, None, &[], lives).unit.map(|unit| unit.to_string())
     }
 
     #[test]
@@ -139,9 +154,7 @@ mod tests {
             cpu: std::time::Duration::ZERO,
         };
         let told = matched(&Entry::default(), Some(&process), &[], &[]);
-        assert_eq!(
-            told,
-            Match::Elsewhere("supervisor.service runs it, as one of its own processes".to_owned())
-        );
+        let why = "systemd does not run it: supervisor.service runs it, as one of its own processes";
+        assert_eq!((told.unit, told.why.as_str()), (None, why));
     }
 }

@@ -1,8 +1,5 @@
 //! Adoption: what a live unit, or the file of another supervisor, shows; and the unit file that follows from it.
 
-use std::collections::BTreeMap;
-
-use super::host::{HostProcess, Listener};
 use super::unit::UnitName;
 
 /// A value of a unit file.
@@ -200,64 +197,6 @@ pub struct Schedule {
     pub monotonic: Vec<(String, u64)>,
     /// `RandomizedDelaySec=` and `AccuracySec=` together, in seconds.
     pub spread: u64,
-}
-
-/// A live unit, as far as adoption looks at it.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Live {
-    pub unit: Option<UnitName>,
-    /// Where its unit file lies.
-    pub fragment: String,
-    pub service_type: String,
-    pub active: bool,
-    pub exec_start: Vec<Vec<String>>,
-    pub triggered_by: Vec<UnitName>,
-    /// A restart takes these along.
-    pub takes_along: Vec<UnitName>,
-    pub needs: Needs,
-    /// Its processes, the main one first.
-    pub processes: Vec<HostProcess>,
-    /// What its processes listen on.
-    pub listeners: Vec<Listener>,
-    /// Whom its processes are connected to, and the unit of this host that listens there.
-    pub connections: Vec<(String, Option<UnitName>)>,
-    /// Package → files of it that were seen.
-    pub packages: BTreeMap<String, String>,
-    /// Release links that are found without a key: link and target.
-    pub links: Vec<(String, String)>,
-    /// A link that leads to where a process lives, and that is not among them: link, and whose directory.
-    pub hidden_link: Option<(String, String)>,
-    /// What a foreign file says of it.
-    pub told: Vec<Entry>,
-    /// Units that it needs by that file, and where it says so.
-    pub told_needs: Vec<(UnitName, String)>,
-}
-
-/// A table that may be put in a file, if what it asks is well right now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Candidate {
-    pub table: Table,
-    /// GET and take the status that comes.
-    pub page: bool,
-}
-
-/// Ways to ask the same thing: the first that is well is taken.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Group {
-    /// The address that they ask; empty where none but this group does.
-    pub address: String,
-    pub ways: Vec<Candidate>,
-    /// What is not well is not even worth a comment.
-    pub only_if_well: bool,
-}
-
-/// What came of a question that was asked on the spot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    pub well: bool,
-    pub message: String,
-    /// Of a page.
-    pub status: Option<u16>,
 }
 
 /// What is known of a usual piece of software: config/recipes.

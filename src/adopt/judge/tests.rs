@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use super::software::recognised;
 use super::*;
-use crate::model::adoption::{
-    Answer, Candidate, Entry, Group, Key, Needs, Recipe, Schedule, Table, Value, Written,
-};
+use crate::model::adopt::{Entry, Key, Needs, Recipe, Schedule, Table, Value, Written};
 use crate::model::host::{HostProcess, Listener, Place, Protocol};
 use crate::model::moment::Moment;
+use crate::model::unit::UnitName;
 
 fn process(name: &str, command: &str) -> HostProcess {
     HostProcess {
@@ -29,7 +29,6 @@ fn process(name: &str, command: &str) -> HostProcess {
 fn live(unit: &str, command: &str, listeners: &[(Protocol, &str)]) -> Live {
     let name = command.split(' ').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     Live {
-        unit: Some(UnitName::from(unit)),
         fragment: format!("/usr/lib/systemd/system/{unit}"),
         service_type: "simple".to_owned(),
         active: true,
@@ -42,7 +41,7 @@ fn live(unit: &str, command: &str, listeners: &[(Protocol, &str)]) -> Live {
                 pids: vec![7],
             })
             .collect(),
-        ..Live::default()
+        ..Live::of(UnitName::from(unit))
     }
 }
 
@@ -94,7 +93,7 @@ fn an_unknown_port_is_asked_for_a_page_and_then_for_a_connection() {
             "probe.socket unix=/run/app.sock",
         ]
     );
-    let text = format!("{:?}", drafted(&app, Vec::new(), Vec::new()).unwrap().tables);
+    let text = format!("{:?}", drafted(&app, Vec::new(), Vec::new()).tables);
     assert!(text.contains("UDP 0.0.0.0:53") && text.contains("port 43211"), "{text}");
 }
 
@@ -224,7 +223,7 @@ fn a_timer_is_asked_by_its_own_period() {
     let once = Schedule { monotonic: vec![("OnBootSec".to_owned(), 60)], ..Schedule::default() };
     timer.needs.schedule = Some(once);
     assert!(super::groups(&timer, &[]).is_empty());
-    let text = format!("{:?}", drafted(&timer, Vec::new(), Vec::new()).unwrap().tables);
+    let text = format!("{:?}", drafted(&timer, Vec::new(), Vec::new()).tables);
     assert!(text.contains("no max_age"), "{text}");
 }
 
@@ -241,7 +240,7 @@ fn names_of_tables_are_unique_and_a_link_that_is_found_needs_no_key() {
         remarks: Vec::new(),
         in_force,
     };
-    let draft = drafted(&app, Vec::new(), vec![page(80, true), page(8080, false), page(8080, true)]).unwrap();
+    let draft = drafted(&app, Vec::new(), vec![page(80, true), page(8080, false), page(8080, true)]);
     let names: Vec<&str> = draft.tables.iter().map(|one| one.table.name.as_str()).collect();
     assert_eq!(names, ["probe.page", "probe.page-2", "probe.page-8080"]);
     assert!(draft.head.iter().any(|line| line.contains("/srv/app/current") && line.contains("no key")));
@@ -255,7 +254,7 @@ fn names_of_tables_are_unique_and_a_link_that_is_found_needs_no_key() {
         ]
     );
     app.links.clear();
-    let draft = drafted(&app, Vec::new(), Vec::new()).unwrap();
+    let draft = drafted(&app, Vec::new(), Vec::new());
     assert_eq!(draft.tables[0].table.text("link"), Some("/srv/app/live"));
 }
 
@@ -264,21 +263,21 @@ fn what_stands_for_others_or_is_started_by_a_timer_is_not_adopted() {
     let mut dump = live("dump.service", "/bin/true", &[]);
     dump.service_type = "oneshot".to_owned();
     dump.triggered_by = vec![UnitName::from("dump.timer")];
-    assert!(refusal(&dump).unwrap().contains("steadfast adopt dump.timer"));
+    assert!(dump.refusal().unwrap().contains("steadfast adopt dump.timer"));
     let mut cluster = live("postgresql.service", "/bin/true", &[]);
     cluster.service_type = "oneshot".to_owned();
     cluster.processes.clear();
     cluster.takes_along = vec![UnitName::from("postgresql@15-main.service")];
-    assert!(refusal(&cluster).unwrap().contains("steadfast adopt postgresql@15-main.service"));
+    assert!(cluster.refusal().unwrap().contains("steadfast adopt postgresql@15-main.service"));
 
     let own =
         Live { fragment: "/etc/systemd/system/a.service".to_owned(), ..live("a.service", "/srv/a", &[]) };
-    assert!(refusal(&own).is_none() && worth_adopting(&own, false));
-    assert!(!worth_adopting(&Live { active: false, ..own.clone() }, false), "neither runs nor is wanted");
-    assert!(worth_adopting(&Live { active: false, ..own }, true));
-    assert!(worth_adopting(&live("nginx.service", "/usr/sbin/nginx", &[]), true), "known software");
-    assert!(!worth_adopting(&live("cron.service", "/usr/sbin/cron -f", &[]), true), "a plain distribution");
-    assert!(!worth_adopting(&live("steadfast.service", "/usr/sbin/nginx", &[]), true));
+    assert!(own.refusal().is_none() && own.is_worth_a_file(false));
+    assert!(!Live { active: false, ..own.clone() }.is_worth_a_file(false), "neither runs nor is wanted");
+    assert!(Live { active: false, ..own }.is_worth_a_file(true));
+    assert!(live("nginx.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true), "known software");
+    assert!(!live("cron.service", "/usr/sbin/cron -f", &[]).is_worth_a_file(true), "a plain distribution");
+    assert!(!live("steadfast.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true));
 }
 
 #[test]
@@ -300,6 +299,6 @@ fn a_foreign_budget_is_taken_over_as_it_was() {
     assert_eq!(asked(&groups)[0], "probe.page http=http://127.0.0.1:80/x");
     let page = judged(&groups[0].ways[0], &well());
     assert!(covered(std::slice::from_ref(&page), &groups[1]), "its own page is better than /");
-    let draft = drafted(&app, Vec::new(), vec![page]).unwrap();
+    let draft = drafted(&app, Vec::new(), vec![page]);
     assert!(draft.tables[0].in_force && draft.tables[0].table.name == "recovery");
 }

@@ -1,6 +1,6 @@
 //! How long a timer may be silent: the longest gap of its schedule, and some room.
 
-use crate::model::adoption::Schedule;
+use crate::model::adopt::Schedule;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
