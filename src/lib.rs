@@ -22,6 +22,12 @@ pub mod store;
 pub mod systemd;
 pub mod tls;
 
+pub mod check;
+
+pub mod adopt;
+pub mod audit;
+pub mod baseline;
+
 pub mod api;
 pub mod cli;
 pub mod daemon;

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use pictures::{TEN_O_CLOCK, ago};
+use steadfast::adopt::{Adopted, Fate, Imported, Matched};
 use steadfast::api::server::{HistoryQuestion, Question, serve};
 use steadfast::api::wire::{BaselineDiff, Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
 use steadfast::cli::render::{Look, adopt, audit, baseline, details, explain, overview, plugin, probes};
 use steadfast::clock;
-use steadfast::daemon::{Adopted, Fate, Imported, Matched};
 use steadfast::import;
-use steadfast::model::adoption::{Entry, Format};
+use steadfast::model::adopt::{Entry, Format};
 use steadfast::model::drill::{DrillKind, DrillPlan};
 use steadfast::model::finding::{ConditionKind, Truth, Why};
 use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
@@ -587,7 +587,7 @@ fn taken_over(format: Format, text: &str, unit_of: impl Fn(&Entry) -> Option<&'s
     let foreign = import::read(format, text).unwrap();
     let matched = foreign.entries.iter().map(|entry| {
         let unit = unit_of(entry).map(UnitName::from);
-        let unit_text = unit.is_none().then(|| steadfast::policy::adoption::unit_text(entry)).flatten();
+        let unit_text = unit.is_none().then(|| steadfast::adopt::unit_text(entry)).flatten();
         let why = if unit.is_some() { "it has this name" } else { "systemd does not run it" };
         Matched { unit, why: why.to_owned(), unit_text }
     });

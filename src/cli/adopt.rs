@@ -10,8 +10,8 @@ use super::exit::Exit;
 use super::render::adopt::{self as pages};
 use super::render::text::clean;
 use super::terminal::{SeenEnough, Terminal};
-use crate::daemon::{self, Adopted, Fate, Imported, Purpose};
-use crate::model::adoption::Format;
+use crate::adopt::{self, Adopted, Fate, Imported, Purpose};
+use crate::model::adopt::Format;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -59,7 +59,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     let purpose = if arguments.print || arguments.diff { Purpose::Show } else { Purpose::Write };
     let [format, file] = arguments.from.as_slice() else {
         let (adopted, untold) =
-            daemon::adopt(options.user, &arguments.units, arguments.all_enabled, purpose).await?;
+            adopt::units(options.user, &arguments.units, arguments.all_enabled, purpose).await?;
         return show(options, terminal, arguments, &adopted, &untold, None);
     };
     let Some(format) = self::format(format) else {
@@ -67,7 +67,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
             .remark(&format!("steadfast: cannot take over from {format}: write monit, supervisord or god"));
         return Ok(Exit::Usage);
     };
-    let imported = daemon::import(options.user, format, Path::new(file), purpose).await?;
+    let imported = adopt::from_file(options.user, format, Path::new(file), purpose).await?;
     let Imported { adopted, untold, .. } = &imported;
     show(options, terminal, arguments, adopted, untold, Some((file, &imported)))
 }

@@ -4,11 +4,11 @@ use serde::Serialize;
 
 use super::Options;
 use super::exit::Exit;
-use super::render::audit::{audit, findings};
+use super::render::audit::{audit as rendered, findings};
 use super::render::text::{clean, cleaned};
 use super::terminal::{SeenEnough, Terminal};
 use crate::api::wire::Status;
-use crate::daemon;
+use crate::audit::{self, Audit};
 
 /// The status with what could not be told, and what is no trouble.
 #[derive(Serialize)]
@@ -20,7 +20,7 @@ struct Page {
 }
 
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let daemon::Audit { snapshot, untold, notes } = daemon::audit(options.user).await?;
+    let Audit { snapshot, untold, notes } = audit::page(options.user).await?;
     let status = Status::of(&snapshot);
     let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
     let exit = if all.is_empty() && !untold.is_empty() { Exit::Unknown } else { Exit::of_findings(&all) };
@@ -29,7 +29,7 @@ pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit>
     } else {
         let untold: Vec<String> = untold.iter().map(|sentence| clean(sentence)).collect();
         let notes: Vec<String> = notes.iter().map(|sentence| clean(sentence)).collect();
-        terminal.print(&audit(&terminal.look(), &cleaned(&status)?, &untold, &notes))
+        terminal.print(&rendered(&terminal.look(), &cleaned(&status)?, &untold, &notes))
     };
     SeenEnough::forgive(printed, exit)
 }

@@ -8,7 +8,7 @@ use super::render::text::{clean, cleaned, count};
 use super::terminal::{SeenEnough, Terminal};
 use super::wait::duration;
 use crate::api::wire::{BaselineDiff, BaselineGravity, BaselineHead, BaselineList, Reply};
-use crate::daemon::baseline::{self, Taking, Which};
+use crate::baseline::{self, Taking, Which};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {

@@ -6,7 +6,7 @@ use super::render::text::cleaned;
 use super::render::{overview, plugin, probes};
 use super::terminal::{SeenEnough, Terminal, Waiting};
 use crate::api::wire::Status;
-use crate::daemon;
+use crate::check;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
@@ -19,7 +19,7 @@ pub struct Arguments {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut waiting = Waiting::new();
-    let checked = daemon::check(options.user, &arguments.units, |read, all| waiting.tell(read, all)).await;
+    let checked = check::check(options.user, &arguments.units, |read, all| waiting.tell(read, all)).await;
     waiting.end();
     let snapshot = checked?;
     let status = Status::of(&snapshot);

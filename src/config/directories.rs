@@ -15,6 +15,12 @@ pub struct Directories {
 }
 
 impl Directories {
+    /// Those of the user's own instance, or of the system's.
+    #[must_use]
+    pub fn of(user: bool) -> Self {
+        if user { Self::user() } else { Self::system() }
+    }
+
     /// The system instance.
     #[must_use]
     pub fn system() -> Self {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::adoption::{Draft, Key, Table, Value, Written};
+use crate::model::adopt::{Draft, Key, Table, Value, Written};
 
 /// A line with its comment is at most so long; else the comment stands above.
 const WIDTH: usize = 120;

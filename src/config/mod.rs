@@ -43,7 +43,7 @@ pub use watch::watch;
 /// What is wrong in these files, or in all files of the instance when none is named.
 #[must_use]
 pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
-    let directories = if user { Directories::user() } else { Directories::system() };
+    let directories = Directories::of(user);
     if files.is_empty() {
         return Loader::new(directories).load().problems;
     }
@@ -53,7 +53,7 @@ pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
 /// What is good to know of these files, or of all of the instance, and no mistake.
 #[must_use]
 pub fn remarks(user: bool, files: &[PathBuf]) -> Vec<String> {
-    let directories = if user { Directories::user() } else { Directories::system() };
+    let directories = Directories::of(user);
     let specs: Vec<Spec> = if files.is_empty() {
         Loader::new(directories).load().specs
     } else {

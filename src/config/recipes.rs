@@ -1,6 +1,6 @@
 //! The recipes of config/recipes, as they are installed, with the comments beside their keys.
 
-use crate::model::adoption::{Key, Recipe, Table, Value};
+use crate::model::adopt::{Key, Recipe, Table, Value};
 
 const TEXTS: [(&str, &str); 12] = [
     ("celery.service", include_str!("../../config/recipes/celery.service.toml")),

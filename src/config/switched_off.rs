@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::clock;
-use crate::model::coverage::{Off, OffFile};
+use crate::model::audit::{Off, OffFile};
 use crate::model::moment::Moment;
 
 use super::directories::Directories;

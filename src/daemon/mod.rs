@@ -1,16 +1,8 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
-mod adoption;
-mod asking;
-mod audit;
-pub mod baseline;
-mod claims;
-mod commands;
 mod heartbeat;
 mod journal;
-mod once;
 mod operators;
-mod place;
 mod supervision;
 mod telling;
 mod world;
@@ -25,21 +17,15 @@ use tokio::sync::mpsc;
 
 use crate::api;
 use crate::config::{self, Directories};
+use crate::host;
 use crate::model::observation::Observation;
 use crate::runtime::{INBOX, Loop};
-use crate::store::{DURABLE, Store};
+use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
 use crate::tls;
 
-pub use crate::policy::coverage::Audit;
-pub use adoption::{Adopted, Fate, Imported, Matched, Purpose, adopt, import};
-pub use audit::audit;
-pub use once::check;
-
 use world::World;
 
-/// The database's file name within the state directory.
-const DATABASE: &str = "steadfast.db";
 /// Questions of people that may wait.
 const QUESTIONS: usize = 64;
 
@@ -50,12 +36,12 @@ const QUESTIONS: usize = 64;
 pub async fn run(user: bool) -> anyhow::Result<()> {
     journal::begin();
     tls::init();
-    let instance = if user { Instance::User } else { Instance::System };
-    let directories = if user { Directories::user() } else { Directories::system() };
-    let database = place::state_directory(user)?.join(DATABASE);
-    let spare = place::spare_directory(user).map(|folder| folder.join(DATABASE));
+    let instance = Instance::of(user);
+    let directories = Directories::of(user);
+    let folder = store::state_directory(user)?;
+    let spare = store::spare_directory(user).map(|folder| folder.join(DATABASE));
     let (store, durable, news) =
-        Store::open(&database, spare.as_deref()).context("cannot open the durable state")?;
+        Store::open(&folder.join(DATABASE), spare.as_deref()).context("cannot open the durable state")?;
     let socket = api::socket_path(user).map_err(anyhow::Error::msg)?;
     let listener = status_socket(&socket, user)?;
 
@@ -65,9 +51,9 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
     tokio::spawn(operators::tell_history(wanted, store.reader()));
-    let (world, answers) = World::new(instance, Some(store), inbox.clone());
+    let (world, answers) = World::new(instance, store, folder, inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
-    ours.turn(Observation::Started(place::host(user))).await;
+    ours.turn(Observation::Started(host::identity(user))).await;
     for (code, why) in news {
         ours.turn(Observation::Impaired { code, part: DURABLE, why }).await;
     }

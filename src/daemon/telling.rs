@@ -8,16 +8,15 @@ use tokio::task::spawn_blocking;
 use crate::alert;
 use crate::api::postmortem;
 use crate::api::wire::{Incident, IncidentDetails};
+use crate::check::run_ours;
 use crate::evidence::{self, Look};
 use crate::model::alert::{Message, SinkKind, SinkSpec};
 use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
 use crate::store::Reader;
-use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
 
-use super::commands::run_ours;
 use super::world::World;
 
 /// Characters of a command's last line that are told.
@@ -26,11 +25,8 @@ const SAID: usize = 200;
 impl World {
     /// One delivery through one sink.
     pub(super) fn send_alert(&self, sink: SinkSpec, mut message: Message) {
-        if self.store.is_none() {
-            return;
-        }
-        let orders = self.orders.clone();
-        self.spawn(async move {
+        let orders = self.readings.orders().clone();
+        self.readings.spawn(async move {
             // What a smoke test or a probe wrote may hold what nobody outside is to read.
             for alert in &mut message.alerts {
                 let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
@@ -49,10 +45,8 @@ impl World {
 
     /// A close look at a sick unit.
     pub(super) fn capture(&self, look: Look) {
-        let Some(folder) = self.kept.as_ref().map(|kept| kept.join("evidence")) else {
-            return;
-        };
-        self.spawn(async move {
+        let folder = self.kept.join("evidence");
+        self.readings.spawn(async move {
             let incident = look.incident;
             let (file, changes) = evidence::capture(folder, look).await;
             Observation::EvidenceCaptured { incident, file, changes }
@@ -61,12 +55,9 @@ impl World {
 
     /// The draft of a post-mortem, as a file.
     pub(super) fn draft(&self, incident: u64) {
-        let folder = self.kept.as_ref().map(|kept| kept.join("postmortems"));
-        let (Some(folder), Some(store)) = (folder, &self.store) else {
-            return;
-        };
-        let (reader, user) = (store.reader(), self.orders.instance() == Instance::User);
-        self.spawn(async move {
+        let folder = self.kept.join("postmortems");
+        let (reader, user) = (self.store.reader(), self.is_user());
+        self.readings.spawn(async move {
             let file = draft(folder, reader, incident, user).await;
             Observation::PostmortemDrafted { incident, file }
         });

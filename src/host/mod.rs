@@ -1,11 +1,13 @@
 //! The whole host at one look, bounded: every process and where it belongs, who listens, who is connected to whom.
 
+mod identity;
 mod owner;
 mod place;
 mod processes;
 mod sockets;
 mod users;
 
+pub use identity::identity;
 pub use owner::owner;
 pub use users::users;
 

@@ -1,8 +1,8 @@
 //! What somebody switched off by making it a comment: whole checks, and statements inside a check that is in force.
 
-use crate::model::adoption::{CommentedOut, Format};
+use crate::model::adopt::{CommentedOut, Format};
 
-use crate::model::adoption::shown;
+use crate::model::adopt::shown;
 
 /// Blocks of one file that are told.
 const BLOCKS: usize = 200;

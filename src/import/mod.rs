@@ -9,7 +9,7 @@ mod supervisord;
 mod tests;
 mod words;
 
-use crate::model::adoption::{Foreign, Format};
+use crate::model::adopt::{Foreign, Format};
 
 /// Bytes of a file.
 pub const BYTES: u64 = 256 * 1024;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use configparser::ini::Ini;
 
-use crate::model::adoption::{Entry, Foreign, Left};
+use crate::model::adopt::{Entry, Foreign, Left};
 
 use super::words::budget;
 

@@ -1,6 +1,6 @@
 //! Whole files, as people have them.
 
-use crate::model::adoption::{Entry, Foreign, Format, Value};
+use crate::model::adopt::{Entry, Foreign, Format, Value};
 
 use super::read;
 
@@ -24,7 +24,7 @@ fn tables(entry: &Entry) -> Vec<String> {
         Value::Number(number) => number.to_string(),
         other => format!("{other:?}"),
     };
-    let line = |table: &crate::model::adoption::Table| {
+    let line = |table: &crate::model::adopt::Table| {
         let keys: Vec<String> =
             table.keys.iter().map(|key| format!("{}={}", key.name, shown(&key.value))).collect();
         format!("{} {}", table.name, keys.join(" "))

@@ -1,6 +1,6 @@
 //! What the importers share: lengths, sizes, addresses, tables of probes.
 
-use crate::model::adoption::{Key, Table};
+use crate::model::adopt::{Key, Table};
 
 /// Seconds as people write them in a unit file.
 pub fn length(seconds: u64) -> String {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::alert::{Message, SinkSpec};
-use super::coverage::ProbeRecord;
+use super::audit::ProbeRecord;
 use super::incident::Event;
 use super::moment::Moment;
 use super::operator::Answer;

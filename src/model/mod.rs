@@ -7,14 +7,14 @@
 )]
 
 pub mod action;
-pub mod adoption;
+pub mod adopt;
 pub mod alert;
+pub mod audit;
 pub mod baseline;
 pub mod boot;
 pub mod cause;
 pub mod change;
 pub mod code;
-pub mod coverage;
 pub mod drill;
 pub mod finding;
 pub mod history;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::audit::Audited;
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
-use super::coverage::Audited;
 use super::finding::Code;
 use super::incident::Change;
 use super::moment::Moment;

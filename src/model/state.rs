@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::audit::ProbeRecord;
 use super::baseline::Worse;
 use super::boot::Prediction;
-use super::coverage::ProbeRecord;
 use super::drill::Drill;
 use super::finding::Code;
 use super::incident::{Event, Incident};

@@ -5,15 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::coverage::{Audited, Gap, ProbeRecord};
+use crate::model::audit::{Audited, Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::unit::UnitName;
-use crate::policy::coverage::findings;
 use crate::policy::limits;
 use crate::policy::outbox::Outbox;
+use crate::policy::words::listed;
+
+/// Names that one sentence lists.
+const NAMED: usize = 12;
+/// Findings of one code; what is more is counted.
+const ALONE: usize = 30;
+/// Lines of one finding that is about many gaps.
+const TOGETHER: usize = 40;
 
 /// What is remembered of each probe of each unit.
 pub type Records = BTreeMap<UnitName, BTreeMap<String, ProbeRecord>>;
@@ -187,4 +194,51 @@ fn digest(new: &[Gap], now: Moment) -> Option<Finding> {
     }
     let message = format!("{} gaps on this host: {}", new.len(), counted.join(", "));
     Some(Finding { message, evidence, repair: Some("steadfast audit".to_owned()), ..cause })
+}
+
+/// Gaps as findings: those of a kind that comes in numbers are told in one.
+#[must_use]
+pub fn findings(gaps: &[Gap]) -> Vec<Finding> {
+    let mut codes: Vec<Code> = Vec::new();
+    for gap in gaps {
+        if !codes.contains(&gap.finding.code) {
+            codes.push(gap.finding.code);
+        }
+    }
+    codes.into_iter().flat_map(|code| of_code(code, gaps)).collect()
+}
+
+fn of_code(code: Code, gaps: &[Gap]) -> Vec<Finding> {
+    let of_it: Vec<&Gap> = gaps.iter().filter(|gap| gap.finding.code == code).collect();
+    let names: Vec<&str> = of_it.iter().map(|gap| gap.subject.as_str()).collect();
+    let sentence = match (code, names.len()) {
+        (Code::Unmanaged, 1) => format!("1 unit is managed by nobody: {}", listed(&names, NAMED)),
+        (Code::Unmanaged, many) => format!("{many} units are managed by nobody: {}", listed(&names, NAMED)),
+        (Code::HostUnprobed, 2..) => {
+            format!(
+                "{} managed units listen, and no probe asks whether they answer: {}",
+                names.len(),
+                listed(&names, NAMED)
+            )
+        }
+        _ => return alone(&of_it),
+    };
+    let Some(first) = of_it.first() else {
+        return Vec::new();
+    };
+    let lines = of_it.iter().flat_map(|gap| gap.finding.evidence.iter().cloned());
+    let mut evidence: Vec<String> = lines.take(TOGETHER).collect();
+    if of_it.len() > TOGETHER {
+        evidence.push(format!("and {} more", of_it.len().saturating_sub(TOGETHER)));
+    }
+    let since = of_it.iter().map(|gap| gap.finding.since).max().unwrap_or(first.finding.since);
+    vec![Finding { message: sentence, evidence, since, ..first.finding.clone() }]
+}
+
+fn alone(gaps: &[&Gap]) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = gaps.iter().take(ALONE).map(|gap| gap.finding.clone()).collect();
+    if let (more @ 1.., Some(last)) = (gaps.len().saturating_sub(ALONE), findings.last_mut()) {
+        last.evidence.push(format!("and {more} more like this"));
+    }
+    findings
 }

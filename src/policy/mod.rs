@@ -6,13 +6,10 @@
     clippy::indexing_slicing
 )]
 
-pub mod adoption;
 pub mod agenda;
 pub mod alerts;
 pub mod attribution;
-pub mod baseline;
 pub mod changes;
-pub mod coverage;
 pub mod drilled;
 pub mod enablement;
 pub mod gaps;

@@ -2,6 +2,7 @@
 
 pub mod baselines;
 mod database;
+mod directory;
 mod history;
 mod keeper;
 mod record;
@@ -24,6 +25,10 @@ use crate::model::history::{History, Question};
 use crate::model::state::Durable;
 use keeper::Keeper;
 
+pub use directory::{spare_directory, state_directory};
+
+/// The database's file name within the state directory.
+pub const DATABASE: &str = "steadfast.db";
 /// What the store is, where it is told that it does not work.
 pub const DURABLE: &str = "the durable state";
 /// Saves that may wait; the loop has one in flight, so this is never reached.

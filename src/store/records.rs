@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::model::audit::ProbeRecord;
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
-use crate::model::coverage::ProbeRecord;
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Severity};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};

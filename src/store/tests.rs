@@ -10,9 +10,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::model::audit::ProbeRecord;
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
-use crate::model::coverage::ProbeRecord;
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::history::Wanted;

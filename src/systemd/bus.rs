@@ -39,6 +39,14 @@ pub enum Instance {
     User,
 }
 
+impl Instance {
+    /// The user's own, or the system's.
+    #[must_use]
+    pub fn of(user: bool) -> Self {
+        if user { Self::User } else { Self::System }
+    }
+}
+
 /// The bus could not be had, or what was asked over it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {

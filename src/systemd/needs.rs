@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use zbus::{Connection, Variant};
 
-use crate::model::adoption::{Needs, Schedule};
+use crate::model::adopt::{Needs, Schedule};
 use crate::model::unit::UnitName;
 
 use super::Instance;

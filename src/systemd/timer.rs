@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use zbus::Connection;
 
 use super::bus::{self, Instance, UNIT, words};
-use crate::model::coverage::TimerFacts;
+use crate::model::audit::TimerFacts;
 use crate::model::probe::TimerReading;
 use crate::model::unit::UnitName;
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use steadfast::model::action::Action;
+use steadfast::model::audit::Audited;
 use steadfast::model::cause::PackagesReading;
-use steadfast::model::coverage::Audited;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
 use steadfast::model::snapshot::Snapshot;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use steadfast::model::audit::{Audited, Gap};
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
-use steadfast::model::coverage::{Audited, Gap};
 use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::observation::Observation;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use steadfast::model::action::Action;
+use steadfast::model::audit::{Audited, Gap};
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::PackagesReading;
 use steadfast::model::change::Change;
-use steadfast::model::coverage::{Audited, Gap};
 use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;

@@ -1,6 +1,6 @@
 //! A history as the text of a scenario: what was observed, in the language of `tests/scenarios`.
 
-use steadfast::model::coverage::Gap;
+use steadfast::model::audit::Gap;
 use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;

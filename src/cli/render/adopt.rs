@@ -6,9 +6,9 @@ use super::Look;
 use super::page::Page;
 use super::style::{FAINT, STRONG};
 use super::text::{clean, count};
+use crate::adopt::{Adopted, Fate, Imported, Matched};
 use crate::api::wire::{Severity, Truth};
-use crate::daemon::{Adopted, Fate, Imported, Matched};
-use crate::model::adoption::{About, CommentedOut, Entry};
+use crate::model::adopt::{About, CommentedOut, Entry};
 
 /// Lines of a block that was commented out.
 const BLOCK: usize = 60;

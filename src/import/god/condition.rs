@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::adoption::{Entry, Key, Value};
+use crate::model::adopt::{Entry, Key, Value};
 
 use super::super::words::{address, length, probe};
 use super::ruby::{Said, assigned, literal, seconds, size};

@@ -5,7 +5,7 @@ mod ruby;
 
 use std::collections::BTreeMap;
 
-use crate::model::adoption::{Entry, Foreign, Left};
+use crate::model::adopt::{Entry, Foreign, Left};
 
 use super::words::budget;
 use ruby::{Said, assigned, call, literal, seconds, symbol};

@@ -1,6 +1,6 @@
 //! `if failed host H port P protocol http …`: the question that it asks, as a probe.
 
-use crate::model::adoption::{Key, Table, Value};
+use crate::model::adopt::{Key, Table, Value};
 
 use super::super::words::{address, length, probe, unit_seconds};
 use super::tokens::Token;

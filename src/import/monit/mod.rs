@@ -3,7 +3,7 @@
 mod condition;
 mod tokens;
 
-use crate::model::adoption::{About, Entry, Foreign, Left};
+use crate::model::adopt::{About, Entry, Foreign, Left};
 
 use super::words::{budget, unit_seconds};
 use condition::Place;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use crate::model::action::Action;
+use crate::model::audit::Audited;
 use crate::model::baseline::Worse;
 use crate::model::cause::PackagesReading;
-use crate::model::coverage::Audited;
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;

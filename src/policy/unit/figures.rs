@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::coverage::ProbeRecord;
+use crate::model::audit::ProbeRecord;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::policy::limits;

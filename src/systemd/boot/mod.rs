@@ -50,7 +50,7 @@ pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
 
 async fn compute(orders: &Orders, user_instance: bool) -> Result<Transcript, String> {
     let orders = &able(orders);
-    let units = if user_instance { Instance::User } else { Instance::System };
+    let units = Instance::of(user_instance);
     let mut transcript = transaction(orders, units, DEFAULT).await?;
     let told = if user_instance { None } else { command_line::told_target() };
     if let Some(target) = told.filter(|target| target != DEFAULT) {

@@ -1,0 +1,117 @@
+//! What a unit needs: what its unit file says, and whom its processes are connected to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::adopt::{Key, Table, Value, Written};
+use crate::model::unit::UnitName;
+
+use super::addresses::{loopback, passing, role, split};
+use super::live::Live;
+
+/// Remote ends that are told.
+const REMOTES: usize = 6;
+/// Units that need one another in a row.
+const CHAIN: usize = 64;
+
+/// What else is managed, and what that requires.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Neighbours(pub BTreeMap<UnitName, Vec<UnitName>>);
+
+impl Neighbours {
+    /// `from` needs `unit`, itself or through others.
+    fn leads(&self, from: &UnitName, unit: &UnitName) -> bool {
+        let mut open = vec![from];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            if next == unit {
+                return true;
+            }
+            if seen.len() < CHAIN && seen.insert(next) {
+                open.extend(self.0.get(next).into_iter().flatten());
+            }
+        }
+        false
+    }
+}
+
+/// `requires = […]` as far as it holds now, and comments about the rest; what is in force is added to the neighbours.
+#[must_use]
+pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
+    let unit = &live.unit;
+    let mut needed: Vec<(UnitName, String)> = Vec::new();
+    let mut remarks = Vec::new();
+    for (need, why) in seen(live) {
+        if neighbours.leads(&need, unit) {
+            remarks.push(format!(
+                "not {need} ({why}): it requires {unit} already, and a circle explains nothing"
+            ));
+        } else if neighbours.0.contains_key(&need) {
+            needed.push((need, why));
+        } else {
+            remarks.push(format!(
+                "{need} ({why}) is managed by no file: steadfast adopt {need}, then requires = [\"{need}\"]"
+            ));
+        }
+    }
+    remarks.extend(remote(live));
+    let mut written = Vec::new();
+    if !needed.is_empty() {
+        let seen = needed.iter().map(|(need, why)| format!("{need}: {why}")).collect::<Vec<_>>().join("; ");
+        let names: Vec<UnitName> = needed.into_iter().map(|(need, _)| need).collect();
+        let values = names.iter().map(|name| Value::Text(name.to_string())).collect();
+        neighbours.0.insert(unit.clone(), names);
+        let key = Key { name: "requires".to_owned(), value: Value::List(values), seen };
+        let table = Table { name: String::new(), keys: vec![key] };
+        written.push(Written { table, remarks: Vec::new(), in_force: true });
+    }
+    if !remarks.is_empty() {
+        written.push(Written { table: Table::default(), remarks, in_force: false });
+    }
+    written
+}
+
+/// Each unit that it needs, and from what that was seen.
+fn seen(live: &Live) -> BTreeMap<UnitName, String> {
+    let mut seen: BTreeMap<UnitName, String> = BTreeMap::new();
+    let mut say = |need: &UnitName, why: String| {
+        if *need != live.unit {
+            let known = seen.entry(need.clone()).or_default();
+            if !known.contains(&why) {
+                *known = if known.is_empty() { why } else { format!("{known}, {why}") };
+            }
+        }
+    };
+    for need in live.needs.requires.iter().filter(|need| need.kind() == "service") {
+        say(need, "Requires= or BindsTo= of the unit".to_owned());
+    }
+    for (need, why) in &live.told_needs {
+        say(need, why.clone());
+    }
+    for (remote, listener) in &live.connections {
+        if let Some(need) = listener.as_ref().filter(|need| need.kind() == "service") {
+            say(need, format!("connected to {remote}, where it listens"));
+            if live.needs.after.contains(need) {
+                say(need, "After= of the unit".to_owned());
+            }
+        }
+    }
+    seen
+}
+
+/// Ends of connections that are no unit of this host, each once.
+fn remote(live: &Live) -> Vec<String> {
+    let strangers: BTreeSet<(&str, &str, u16)> = live
+        .connections
+        .iter()
+        .filter(|(_, listener)| listener.is_none())
+        .filter_map(|(remote, _)| split(remote).map(|(host, port)| (remote.as_str(), host, port)))
+        .filter(|(_, host, port)| !loopback(host) && !passing(*port))
+        .collect();
+    let told = strangers.into_iter().take(REMOTES).map(|(remote, _, port)| {
+        let name = role(port);
+        format!(
+            "connected to {remote}, which is no unit of this host: if it is needed, write {name}.dependency.toml with [probe.port] tcp = \"{remote}\", then requires = [\"{name}.dependency\"]"
+        )
+    });
+    told.collect()
+}

@@ -1,0 +1,304 @@
+//! From a live unit to its file, without a host.
+
+use std::time::Duration;
+
+use super::software::recognised;
+use super::*;
+use crate::model::adopt::{Entry, Key, Needs, Recipe, Schedule, Table, Value, Written};
+use crate::model::host::{HostProcess, Listener, Place, Protocol};
+use crate::model::moment::Moment;
+use crate::model::unit::UnitName;
+
+fn process(name: &str, command: &str) -> HostProcess {
+    HostProcess {
+        terminal: false,
+        pid: 7,
+        parent: 1,
+        uid: 0,
+        name: name.to_owned(),
+        executable: command.split(' ').next().map(str::to_owned),
+        arguments: command.split(' ').map(str::to_owned).collect(),
+        directory: None,
+        control_group: String::new(),
+        place: Place::Outside,
+        started_at: Moment::default(),
+        cpu: Duration::ZERO,
+    }
+}
+
+fn live(unit: &str, command: &str, listeners: &[(Protocol, &str)]) -> Live {
+    let name = command.split(' ').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
+    Live {
+        fragment: format!("/usr/lib/systemd/system/{unit}"),
+        service_type: "simple".to_owned(),
+        active: true,
+        processes: vec![process(name, command)],
+        listeners: listeners
+            .iter()
+            .map(|(protocol, address)| Listener {
+                protocol: *protocol,
+                address: (*address).to_owned(),
+                pids: vec![7],
+            })
+            .collect(),
+        ..Live::of(UnitName::from(unit))
+    }
+}
+
+fn recipe(name: &str, tables: &[(&str, &[(&str, &str)])]) -> Recipe {
+    let tables = tables.iter().map(|(name, keys)| Table {
+        name: (*name).to_owned(),
+        keys: keys.iter().map(|(key, value)| Key::text(key, *value, "")).collect(),
+    });
+    Recipe { name: name.to_owned(), tables: tables.collect() }
+}
+
+/// Each group's ways as `name key=value`, joined by `or`.
+fn asked(groups: &[Group]) -> Vec<String> {
+    let way = |candidate: &Candidate| {
+        let key = &candidate.table.keys[0];
+        format!("{} {}={}", candidate.table.name, key.name, candidate.table.text(&key.name).unwrap())
+    };
+    groups.iter().map(|group| group.ways.iter().map(way).collect::<Vec<_>>().join(" or ")).collect()
+}
+
+fn well() -> Answer {
+    Answer { well: true, message: String::new(), status: None }
+}
+
+#[test]
+fn an_unknown_port_is_asked_for_a_page_and_then_for_a_connection() {
+    use Protocol::{Tcp, Udp, Unix};
+    let app = live(
+        "app.service",
+        "/srv/app/server",
+        &[
+            (Tcp, "[::]:8080"),
+            (Tcp, "127.0.0.1:9000"),
+            (Tcp, "[::1]:9000"),
+            (Tcp, "10.0.0.5:25"),
+            (Tcp, "0.0.0.0:43211"),
+            (Udp, "0.0.0.0:53"),
+            (Unix, "/run/app.sock"),
+            (Unix, "@abstract"),
+        ],
+    );
+    let asked = asked(&groups(&app, &[]));
+    assert_eq!(
+        asked,
+        [
+            "probe.port-25 tcp=10.0.0.5:25",
+            "probe.page http=http://127.0.0.1:8080/ or probe.port-8080 tcp=127.0.0.1:8080 or probe.port-8080 tcp=[::1]:8080",
+            "probe.page http=http://127.0.0.1:9000/ or probe.port-9000 tcp=127.0.0.1:9000",
+            "probe.socket unix=/run/app.sock",
+        ]
+    );
+    let text = format!("{:?}", drafted(&app, Vec::new(), Vec::new()).tables);
+    assert!(text.contains("UDP 0.0.0.0:53") && text.contains("port 43211"), "{text}");
+}
+
+#[test]
+fn a_recipe_asks_at_the_addresses_of_this_unit() {
+    let redis = recipe(
+        "redis-server.service",
+        &[
+            ("probe.ping", &[("redis", "redis://127.0.0.1/0")]),
+            ("probe.room", &[("disk", "/var/lib/redis"), ("min_free", "10%")]),
+        ],
+    );
+    let moved = live("cache.service", "/usr/bin/redis-server *:6380", &[(Protocol::Tcp, "127.0.0.1:6380")]);
+    let groups = groups(&moved, &[redis]);
+    let asked = asked(&groups);
+    assert_eq!(asked[..2], ["probe.ping redis=redis://127.0.0.1:6380/0", "probe.room disk=/var/lib/redis"]);
+    // Once it is asked in its own language, a mere connection says nothing more.
+    let ping = judged(&groups[0].ways[0], &well());
+    assert!(covered(&[ping], &groups[2]), "{asked:?}");
+    let silent = Answer { well: false, message: "no answer within 3 s".to_owned(), status: None };
+    let off = judged(&groups[0].ways[0], &silent);
+    assert!(!off.in_force && off.remarks == ["not in force: no answer within 3 s"]);
+    assert!(!covered(&[off], &groups[2]));
+    let full = Answer { well: false, message: "room: 9 of 99 GiB are free".to_owned(), status: None };
+    let room = judged(&groups[1].ways[0], &full);
+    assert_eq!(room.remarks, ["not in force: less than that was free at /var/lib/redis"]);
+
+    let php = recipe("php8.2-fpm.service", &[("probe.socket", &[("unix", "/run/php/php8.2-fpm.sock")])]);
+    let other = live(
+        "php8.3-fpm.service",
+        "php-fpm: master process (/etc/php/8.3/fpm/php-fpm.conf)",
+        &[(Protocol::Unix, "/run/php/shop.sock")],
+    );
+    assert_eq!(super::groups(&other, &[php]).len(), 2);
+    assert_eq!(recognised(&other).map(|((name, _), sure)| (name, sure)), Some(("php8.2-fpm.service", true)));
+}
+
+#[test]
+fn software_is_recognised_by_what_runs_and_not_by_what_is_passed_to_it() {
+    let name = |command: &str| recognised(&live("x.service", command, &[])).map(|((name, _), _)| name);
+    for (command, recipe) in [
+        ("/usr/bin/python3 /usr/bin/gunicorn app:application", "gunicorn.service"),
+        ("nginx: master process /usr/sbin/nginx", "nginx.service"),
+        ("/usr/bin/python3 -m celery -A tasks worker -c 1", "celery.service"),
+        ("/usr/bin/php artisan horizon", "horizon.service"),
+        ("/usr/bin/rake jobs:work", "delayed-job.service"),
+        ("/usr/lib/postgresql/15/bin/postgres -D /var/lib/postgresql", "postgresql@15-main.service"),
+    ] {
+        assert_eq!(name(command), Some(recipe), "{command}");
+    }
+    assert_eq!(name("/usr/bin/tail -f /var/log/nginx"), None);
+    assert_eq!(name("/usr/bin/php artisan schedule:work"), None);
+    // A port alone is worth a question, and no comment if it is not well.
+    let mut proxy = live("proxy.service", "/usr/bin/proxy", &[(Protocol::Tcp, "127.0.0.1:6379")]);
+    let redis = recipe("redis-server.service", &[("probe.ping", &[("redis", "redis://127.0.0.1/0")])]);
+    assert!(groups(&proxy, std::slice::from_ref(&redis))[0].only_if_well);
+    proxy.packages.insert("redis-server".to_owned(), "/usr/bin/proxy".to_owned());
+    assert!(!groups(&proxy, &[redis])[0].only_if_well);
+}
+
+#[test]
+fn a_page_is_kept_and_trouble_is_no_page() {
+    let page =
+        &groups(&live("x.service", "/x", &[(Protocol::Tcp, "127.0.0.1:8080")]), &[])[0].ways[0].clone();
+    let judge = |status: u16| judged(page, &Answer { status: Some(status), ..well() });
+    let kept = judge(302);
+    assert!(kept.in_force);
+    assert_eq!(kept.table.keys[1].value, Value::Text("200-399".to_owned()));
+    assert!(judge(404).in_force, "it answers");
+    assert_eq!(judge(404).table.keys[1].value, Value::Text("200-499".to_owned()));
+    for status in [400, 429, 500, 503] {
+        let off = judge(status);
+        assert!(!off.in_force && off.remarks[0].contains(&status.to_string()), "{off:?}");
+    }
+}
+
+#[test]
+fn what_a_unit_needs_is_in_force_only_where_it_is_managed_and_no_circle() {
+    let mut app = live("app.service", "/srv/app", &[]);
+    let unit = |name: &str| Some(UnitName::from(name));
+    app.connections = vec![
+        ("127.0.0.1:6379".to_owned(), unit("redis-server.service")),
+        ("127.0.0.1:5432".to_owned(), unit("postgresql@15-main.service")),
+        ("127.0.0.1:8000".to_owned(), unit("front.service")),
+        ("10.0.0.9:5672".to_owned(), None),
+        ("10.0.0.9:50123".to_owned(), None),
+        ("127.0.0.1:9".to_owned(), None),
+    ];
+    app.needs = Needs {
+        requires: vec![
+            UnitName::from("redis-server.service"),
+            UnitName::from("system.slice"),
+            UnitName::from("app.service"),
+        ],
+        after: vec![UnitName::from("redis-server.service")],
+        ..Needs::default()
+    };
+    let mut neighbours = Neighbours::default();
+    neighbours.0.insert(UnitName::from("redis-server.service"), Vec::new());
+    neighbours.0.insert(UnitName::from("middle.service"), vec![UnitName::from("app.service")]);
+    neighbours.0.insert(UnitName::from("front.service"), vec![UnitName::from("middle.service")]);
+    let written = requires(&app, &mut neighbours);
+    let key = &written[0].table.keys[0];
+    assert_eq!(key.value, Value::List(vec![Value::Text("redis-server.service".to_owned())]));
+    assert!(key.seen.contains("connected to 127.0.0.1:6379") && key.seen.contains("After="), "{}", key.seen);
+    let remarks = written[1].remarks.join("\n");
+    assert!(remarks.contains("steadfast adopt postgresql@15-main.service"), "{remarks}");
+    assert!(remarks.contains("not front.service") && remarks.contains("circle"), "{remarks}");
+    assert!(remarks.contains("broker.dependency.toml") && remarks.contains("10.0.0.9:5672"), "{remarks}");
+    assert_eq!(written[1].remarks.len(), 3, "{remarks}");
+    assert_eq!(neighbours.0[&UnitName::from("app.service")], [UnitName::from("redis-server.service")]);
+}
+
+#[test]
+fn a_timer_is_asked_by_its_own_period() {
+    let mut timer = live("dump.timer", "", &[]);
+    timer.processes.clear();
+    timer.needs.schedule = Some(Schedule {
+        unit: "dump.service".to_owned(),
+        calendar: vec!["*-*-* 00:00:00".to_owned()],
+        spread: 60,
+        ..Schedule::default()
+    });
+    let groups = groups(&timer, &[]);
+    assert_eq!(asked(&groups), ["probe.run timer=dump.timer"]);
+    assert_eq!(groups[0].ways[0].table.text("max_age"), Some("31h"));
+    let once = Schedule { monotonic: vec![("OnBootSec".to_owned(), 60)], ..Schedule::default() };
+    timer.needs.schedule = Some(once);
+    assert!(super::groups(&timer, &[]).is_empty());
+    let text = format!("{:?}", drafted(&timer, Vec::new(), Vec::new()).tables);
+    assert!(text.contains("no max_age"), "{text}");
+}
+
+#[test]
+fn names_of_tables_are_unique_and_a_link_that_is_found_needs_no_key() {
+    let mut app = live("app.service", "/srv/app", &[]);
+    app.links = vec![("/srv/app/current".to_owned(), "/srv/app/releases/7".to_owned())];
+    app.hidden_link = Some(("/srv/app/live".to_owned(), "/srv/app/releases/7".to_owned()));
+    let page = |port: u16, in_force: bool| Written {
+        table: Table {
+            name: "probe.page".to_owned(),
+            keys: vec![Key::text("http", format!("http://127.0.0.1:{port}/"), "")],
+        },
+        remarks: Vec::new(),
+        in_force,
+    };
+    let draft = drafted(&app, Vec::new(), vec![page(80, true), page(8080, false), page(8080, true)]);
+    let names: Vec<&str> = draft.tables.iter().map(|one| one.table.name.as_str()).collect();
+    assert_eq!(names, ["probe.page", "probe.page-2", "probe.page-8080"]);
+    assert!(draft.head.iter().any(|line| line.contains("/srv/app/current") && line.contains("no key")));
+    assert_eq!(
+        watched(&draft, &app),
+        [
+            "active, enabled, reached by boot",
+            "release /srv/app/current",
+            "http http://127.0.0.1:80/",
+            "http http://127.0.0.1:8080/"
+        ]
+    );
+    app.links.clear();
+    let draft = drafted(&app, Vec::new(), Vec::new());
+    assert_eq!(draft.tables[0].table.text("link"), Some("/srv/app/live"));
+}
+
+#[test]
+fn what_stands_for_others_or_is_started_by_a_timer_is_not_adopted() {
+    let mut dump = live("dump.service", "/bin/true", &[]);
+    dump.service_type = "oneshot".to_owned();
+    dump.triggered_by = vec![UnitName::from("dump.timer")];
+    assert!(dump.refusal().unwrap().contains("steadfast adopt dump.timer"));
+    let mut cluster = live("postgresql.service", "/bin/true", &[]);
+    cluster.service_type = "oneshot".to_owned();
+    cluster.processes.clear();
+    cluster.takes_along = vec![UnitName::from("postgresql@15-main.service")];
+    assert!(cluster.refusal().unwrap().contains("steadfast adopt postgresql@15-main.service"));
+
+    let own =
+        Live { fragment: "/etc/systemd/system/a.service".to_owned(), ..live("a.service", "/srv/a", &[]) };
+    assert!(own.refusal().is_none() && own.is_worth_a_file(false));
+    assert!(!Live { active: false, ..own.clone() }.is_worth_a_file(false), "neither runs nor is wanted");
+    assert!(Live { active: false, ..own }.is_worth_a_file(true));
+    assert!(live("nginx.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true), "known software");
+    assert!(!live("cron.service", "/usr/sbin/cron -f", &[]).is_worth_a_file(true), "a plain distribution");
+    assert!(!live("steadfast.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true));
+}
+
+#[test]
+fn a_foreign_budget_is_taken_over_as_it_was() {
+    let entry = Entry {
+        kind: "check process".to_owned(),
+        name: "app".to_owned(),
+        tables: vec![
+            Table { name: "recovery".to_owned(), keys: vec![Key::number("burst", 5, "monit, line 3")] },
+            Table {
+                name: "probe.page".to_owned(),
+                keys: vec![Key::text("http", "http://127.0.0.1:80/x", "")],
+            },
+        ],
+        ..Entry::default()
+    };
+    let app = Live { told: vec![entry], ..live("app.service", "/srv/app", &[(Protocol::Tcp, "0.0.0.0:80")]) };
+    let groups = groups(&app, &[]);
+    assert_eq!(asked(&groups)[0], "probe.page http=http://127.0.0.1:80/x");
+    let page = judged(&groups[0].ways[0], &well());
+    assert!(covered(std::slice::from_ref(&page), &groups[1]), "its own page is better than /");
+    let draft = drafted(&app, Vec::new(), vec![page]);
+    assert!(draft.tables[0].in_force && draft.tables[0].table.name == "recovery");
+}

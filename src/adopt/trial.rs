@@ -1,0 +1,85 @@
+//! Asks on the spot what may be put into a file: the very text that would be written, read as the daemon would read it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::check;
+use crate::config::{self, Directories};
+use crate::model::adopt::{Key, Table, Written};
+use crate::model::probe::ProbeStatus;
+use crate::model::unit::UnitName;
+use crate::probe;
+use crate::systemd::orders::Orders;
+
+use super::judge::{Answer, Candidate, Group, covered, judged};
+
+/// A page that is asked for the first time.
+const PAGE: Duration = Duration::from_secs(3);
+
+/// Asks group by group; of each the first way that is well is taken.
+pub async fn try_all(
+    orders: &Orders,
+    directories: &Directories,
+    unit: &UnitName,
+    groups: &[Group],
+) -> Vec<Written> {
+    let mut written = Vec::new();
+    for group in groups {
+        if covered(&written, group) {
+            continue;
+        }
+        for way in &group.ways {
+            let answer = ask(orders, directories, unit, way).await;
+            let judged = judged(way, &answer);
+            let well = judged.in_force;
+            // A connection is the answer to "is it a page": that it is none is worth no comment.
+            let silent = group.only_if_well || way.page && answer.status.is_none();
+            if well || !silent {
+                written.push(judged);
+            }
+            if well {
+                break;
+            }
+        }
+    }
+    written
+}
+
+async fn ask(orders: &Orders, directories: &Directories, unit: &UnitName, way: &Candidate) -> Answer {
+    if !way.page {
+        return of_table(orders, directories, unit, &way.table).await;
+    }
+    match probe::status(way.table.text("http").unwrap_or_default(), PAGE).await {
+        Err(message) => Answer { well: false, message, status: None },
+        Ok(status) => {
+            let mut table = way.table.clone();
+            table.keys.push(Key::number("status", i64::from(status), ""));
+            let answer = of_table(orders, directories, unit, &table).await;
+            Answer { status: Some(status), ..answer }
+        }
+    }
+}
+
+async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, table: &Table) -> Answer {
+    let told = |well: bool, message: String| Answer { well, message, status: None };
+    // Beside the units' folder: drop-ins of a file that is there have no part in the question.
+    let file = PathBuf::from(format!("{unit}.toml"));
+    let spec = match config::spec_of_text(&file, &config::alone(table), directories) {
+        Ok(spec) => spec,
+        Err(problems) => {
+            let why = problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
+            return told(false, why);
+        }
+    };
+    if let Some(probe) = spec.probes.first() {
+        let outcome = check::ask(orders, unit, probe, None).await;
+        return told(outcome.status == ProbeStatus::Healthy, outcome.message);
+    }
+    match spec.progress.first() {
+        Some(progress) => match check::sample(orders, unit, progress).await {
+            Ok(_) => told(true, String::new()),
+            Err(why) => told(false, why),
+        },
+        None => told(false, "it asks nothing".to_owned()),
+    }
+}

@@ -1,0 +1,181 @@
+//! The shells that read: each wish becomes a task that reports back as an observation. What is not a reading is not done.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::clock;
+use crate::model::action::Action;
+use crate::model::change::Change;
+use crate::model::moment::Moment;
+use crate::model::observation::Observation;
+use crate::model::probe::ProbeSpec;
+use crate::model::progress::ProgressSpec;
+use crate::model::unit::UnitName;
+use crate::packages;
+use crate::release;
+use crate::runtime::Outside;
+use crate::systemd::follow::{Wish, follow};
+use crate::systemd::orders::Orders;
+use crate::systemd::{Instance, boot};
+
+use super::probes;
+
+/// An inspection of one unit's processes; the policy gives it up a little later.
+const INSPECTION: Duration = Duration::from_secs(4);
+/// Units whose enablement waits to be asked.
+const ENABLEMENTS: usize = 16_384;
+/// Units whose enablement is asked in one go.
+const BATCH: usize = 256;
+
+/// The shells that read, and what leads to them.
+#[derive(Debug)]
+pub struct Readings {
+    orders: Orders,
+    /// The folder that keeps up to which line each log was read; `None`: nothing is kept.
+    cursors: Option<PathBuf>,
+    inbox: mpsc::Sender<Observation>,
+    wishes: watch::Sender<Wish>,
+    rereads: mpsc::Sender<()>,
+    links: watch::Sender<BTreeMap<UnitName, Vec<String>>>,
+    enablements: mpsc::Sender<UnitName>,
+}
+
+impl Readings {
+    /// Starts the shells of this instance. Their observations go to the inbox.
+    #[must_use]
+    pub fn new(instance: Instance, cursors: Option<PathBuf>, inbox: mpsc::Sender<Observation>) -> Self {
+        let orders = Orders::new(instance);
+        let (wishes, wished) = watch::channel(Wish::default());
+        let (rereads, reread) = mpsc::channel(1);
+        let (links, linked) = watch::channel(BTreeMap::new());
+        let (enablements, queue) = mpsc::channel(ENABLEMENTS);
+        tokio::spawn(follow(instance, wished, reread, inbox.clone()));
+        tokio::spawn(release::watch::watch(linked, inbox.clone()));
+        tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
+        Self { orders, cursors, inbox, wishes, rereads, links, enablements }
+    }
+
+    /// The way to this instance of the service manager.
+    #[must_use]
+    pub fn orders(&self) -> &Orders {
+        &self.orders
+    }
+
+    /// Runs a shell; its outcome is an observation.
+    pub fn spawn(&self, shell: impl Future<Output = Observation> + Send + 'static) {
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let observation = shell.await;
+            // A loop that has ended wants no outcome.
+            drop(inbox.send(observation).await);
+        });
+    }
+
+    fn watch_links(&self, unit: UnitName, paths: Vec<String>) {
+        self.links.send_if_modified(|links| {
+            if paths.is_empty() {
+                links.remove(&unit).is_some()
+            } else if links.get(&unit) == Some(&paths) {
+                false
+            } else {
+                links.insert(unit, paths);
+                true
+            }
+        });
+    }
+
+    fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
+        let orders = self.orders.clone();
+        self.spawn(async move {
+            let answer = probes::sample(&orders, &unit, &spec).await;
+            Observation::ProgressSampled { unit, progress: spec.name, answer }
+        });
+    }
+
+    fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
+        let orders = self.orders.clone();
+        let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
+        self.spawn(async move {
+            let outcome = probes::ask(&orders, &unit, &spec, cursor).await;
+            Observation::ProbeFinished { unit, probe: spec.name, outcome }
+        });
+    }
+}
+
+impl Outside for Readings {
+    fn now(&self) -> Moment {
+        clock::now()
+    }
+
+    async fn save(&mut self, _: Vec<Change>) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::WatchUnits { units, patterns } => {
+                self.wishes.send_replace(Wish { units, patterns });
+            }
+            // A reading that is asked for already serves this wish, too.
+            Action::ReadAllUnits => {
+                let _full = self.rereads.try_send(());
+            }
+            Action::ReadPackageManager => {
+                self.spawn(async { Observation::PackageManagerRead(packages::read().await) });
+            }
+            Action::ReadEnablement { units } => {
+                for unit in units {
+                    // What does not fit is read with the next slow reading.
+                    drop(self.enablements.try_send(unit));
+                }
+            }
+            Action::PredictBoot => {
+                let orders = self.orders.clone();
+                let user = orders.instance() == Instance::User;
+                self.spawn(async move { Observation::BootPredicted(boot::predict(&orders, user).await) });
+            }
+            Action::WatchLinks { unit, paths } => self.watch_links(unit, paths),
+            Action::InspectProcesses { unit, control_group, paths } => self.spawn(async move {
+                let reading = release::processes::inspect(&unit, &control_group, &paths, INSPECTION).await;
+                Observation::ProcessesInspected { unit, reading }
+            }),
+            Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
+            Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
+            Action::AuditHost { .. }
+            | Action::SendAlert { .. }
+            | Action::CaptureEvidence { .. }
+            | Action::DraftPostmortem { .. }
+            | Action::AnswerOperator { .. }
+            | Action::Record(_)
+            | Action::StartUnit { .. }
+            | Action::RestartUnit { .. }
+            | Action::EnableUnit { .. }
+            | Action::EndProcesses { .. }
+            | Action::KillMainProcess { .. }
+            | Action::RunSmokeTest { .. } => {}
+        }
+    }
+}
+
+/// Asks the enablement of what waits, many at a time.
+async fn read_enablements(
+    orders: Orders,
+    mut queue: mpsc::Receiver<UnitName>,
+    inbox: mpsc::Sender<Observation>,
+) {
+    let mut units = Vec::new();
+    while queue.recv_many(&mut units, BATCH).await > 0 {
+        units.sort();
+        units.dedup();
+        for (unit, state) in orders.enablements(&units).await {
+            if inbox.send(Observation::EnablementRead { unit, state }).await.is_err() {
+                return;
+            }
+        }
+        units.clear();
+    }
+}
