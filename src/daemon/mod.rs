@@ -10,6 +10,7 @@ mod heartbeat;
 mod journal;
 mod once;
 mod operators;
+mod patterns;
 mod place;
 mod supervision;
 mod telling;
@@ -35,6 +36,7 @@ pub use crate::policy::coverage::Audit;
 pub use adoption::{Adopted, Fate, Imported, Matched, Purpose, adopt, import};
 pub use audit::audit;
 pub use once::check;
+pub use patterns::matches;
 
 use world::World;
 

@@ -57,6 +57,8 @@ pub fn taken_back(state: &mut State, durable: Durable, why: &str, now: Moment) -
     let mut answers = Vec::new();
     for (unit, seen) in &mut state.seen.units {
         let known = state.durable.units.entry(unit.clone()).or_default();
+        // Nor is it forgotten that it ran.
+        known.ran |= decided.units.get(unit).is_some_and(|decided| decided.ran);
         // That a person stopped a unit is not forgotten because a disk is full.
         let stop = decided.units.get(unit).and_then(|decided| decided.hold.as_ref());
         if let Some(stop) = stop.filter(|hold| hold.kind.is_implicit()) {
@@ -99,6 +101,7 @@ fn forget_last_boot(durable: &mut UnitDurable, now: Moment) {
         durable.hold = None;
     }
     durable.last_active = None;
+    durable.ran = false;
 }
 
 /// Tells the moments of an earlier boot by this boot's clock.

@@ -58,6 +58,9 @@ pub fn changed(state: &mut State, unit: &UnitName, reading: UnitReading, turn: &
     }
     let running = matches!(reading.active, ActiveState::Active | ActiveState::Reloading);
     let ran = running || reading.active == ActiveState::Deactivating;
+    if let Some(durable) = state.durable.units.get_mut(unit) {
+        durable.ran |= ran || reading.active == ActiveState::Activating;
+    }
     if let Some(durable) = state.durable.units.get_mut(unit).filter(|_| ran) {
         if running && durable.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit()) {
             durable.hold = None;

@@ -39,3 +39,25 @@ fn a_newline_in_the_name_of_a_release_is_no_line_of_a_unit_file() {
     let page = machine.sh("steadfast explain horizon");
     assert!(page.contains("its working directory contains a control character"), "{page}");
 }
+
+#[test]
+fn a_pattern_over_every_service_starts_nothing_that_nobody_wants() {
+    let machine = Machine::boot("everything");
+    machine.install_steadfast();
+    machine.write("/etc/steadfast/units.d/*.service.toml", "");
+    machine.wait_until("emergency.service is weighed", LIMIT, || {
+        unit(&machine, "emergency.service", ".blocked // empty").contains("it belongs to systemd")
+    });
+    assert_eq!(machine.try_sh("systemctl is-active emergency.service").stdout, "inactive");
+    let ordered =
+        machine.sh("journalctl -t steadfast -o cat --no-pager | grep -E '^(start|restart|enable) ' || true");
+    println!("{ordered}");
+    for unit in
+        ordered.lines().filter(|line| line.starts_with("start ")).filter_map(|line| line.split(' ').nth(1))
+    {
+        assert_eq!(machine.try_sh(&format!("systemctl is-enabled {unit}")).stdout, "enabled", "{ordered}");
+    }
+    let page = machine.sh("steadfast verify");
+    assert!(page.contains("pattern *.service matches ") && page.contains(" units: "), "{page}");
+    println!("{page}");
+}

@@ -343,6 +343,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
         match key {
             "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
+            "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
             "armed-by" => settings.triggered_by.push(UnitName::from(value)),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use crate::model::boot::BootVerdict;
 use crate::model::cause::What;
 use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
-use crate::model::spec::Mode;
+use crate::model::spec::{Mode, Selector};
 use crate::model::state::{HoldKind, OrderKind, Phase, Recovery, State, UnitSeen};
 use crate::model::unit::{ActiveState, ManagerState, UnitName};
 use crate::policy::active::passing;
@@ -16,6 +17,7 @@ use crate::policy::turn::sooner;
 use crate::policy::{limits, packages, releases, switched_off};
 
 use super::Want;
+use super::pattern::Matched;
 
 /// A closed gate.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub fn closed(
         .or_else(|| package_work(state, now, wake))
         .or_else(|| disabled(seen, now, wake))
         .or_else(|| (seen.spec.mode == Mode::Observe).then(|| Gate::because("mode is observe")))
+        .or_else(|| pattern(state, unit, seen, want.kind))
         .or_else(|| held(state, unit, wake))
         .or_else(|| want.kind.disturbs().then(|| quarantined(state, unit, now, wake)).flatten())
         .or_else(|| busy(seen, want))
@@ -89,6 +92,7 @@ pub fn closed_for_drill(state: &State, unit: &UnitName, kind: OrderKind, now: Mo
         || state.seen.storm_since.map(|_| "too much is being restarted on this host already".to_owned());
     closed_to_drill(state, unit, now).or_else(storm).or_else(|| {
         quarantined(state, unit, now, &mut None)
+            .or_else(|| pattern(state, unit, seen, kind))
             .or_else(|| busy(seen, &want))
             .or_else(|| (kind == OrderKind::Restart).then(|| radius(state, seen)).flatten())
             .or_else(|| kind.disturbs().then(|| start_limit(seen, now, &mut None)).flatten())
@@ -133,6 +137,22 @@ pub fn package_work(state: &State, now: Moment, wake: &mut Option<Moment>) -> Op
         sooner(wake, until);
     }
     Some(Gate::because(why))
+}
+
+fn pattern(state: &State, unit: &UnitName, seen: &UnitSeen, kind: OrderKind) -> Option<Gate> {
+    let Selector::Pattern(pattern) = &seen.spec.selector else {
+        return None;
+    };
+    let durable = state.durable.units.get(unit)?;
+    let verdict = durable.prediction.as_ref().map(|known| &known.verdict);
+    let matched = Matched {
+        pattern,
+        settings: seen.settings.as_ref(),
+        enablement: seen.enablement.as_ref(),
+        boot_starts: verdict == Some(&BootVerdict::Starts),
+        ran: durable.ran,
+    };
+    super::pattern::closed(unit, matched, kind).map(Gate::because)
 }
 
 fn disabled(seen: &UnitSeen, now: Moment, wake: &mut Option<Moment>) -> Option<Gate> {

@@ -4,6 +4,7 @@
 mod budget;
 mod gates;
 mod outcome;
+mod pattern;
 mod phases;
 mod proof;
 mod resume;
