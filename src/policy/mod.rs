@@ -121,9 +121,7 @@ fn route(state: &mut State, observation: Observation, turn: &mut Turn) {
             evidence::captured(state, incident, file, changes, turn);
         }
         Observation::PostmortemDrafted { incident, file } => incidents::drafted(state, incident, file, turn),
-        Observation::AlertsAsked(request) => alerts::asked(state, request, turn),
         Observation::OperatorAsked(request) => operator::asked(state, request, turn),
-        Observation::BaselineAsked(request) => baseline::told::asked(state, request, turn),
         Observation::SaveFailed { why } => boot::save_failed(state, why, turn),
         Observation::Saved => boot::saved(state, turn),
         Observation::Impaired { code, part, why } => boot::impaired(state, code, part, why, turn),

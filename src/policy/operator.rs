@@ -1,4 +1,4 @@
-//! What people ask: recover, hold, resume, drill. Exactly one answer each.
+//! The commands of people. Exactly one answer each.
 
 use std::time::Duration;
 
@@ -6,9 +6,11 @@ use crate::model::action::Action;
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::operator::{Answer, Ask, Request};
+use crate::model::operator::{Answer, Ask, Request, UnitAsk};
 use crate::model::state::{Hold, HoldKind, OrderKind, State};
 use crate::model::unit::{ActiveState, UnitName};
+use crate::policy::alerts;
+use crate::policy::baseline::told;
 use crate::policy::drill;
 use crate::policy::recovery;
 use crate::policy::specs;
@@ -16,8 +18,27 @@ use crate::policy::turn::{Turn, sooner};
 
 /// A person asks.
 pub fn asked(state: &mut State, request: Request, turn: &mut Turn) {
-    let Request { id, unit, who, ask } = request;
-    if !state.seen.units.contains_key(&unit) {
+    let Request { id, who, ask } = request;
+    let answer = match ask {
+        Ask::OfUnit { unit, ask } => {
+            asked_of_unit(state, &unit, id, who, ask, turn);
+            return;
+        }
+        Ask::Acknowledge { incident } => alerts::acknowledge(state, incident, who, turn),
+        Ask::TestAlerts => {
+            let Some(answer) = alerts::begin_test(state, id, turn) else {
+                return;
+            };
+            answer
+        }
+        Ask::Compared { baseline, lines } => told::compared(state, baseline, lines, &who, turn),
+        Ask::AcceptBaseline => told::accepted(state, &who, turn),
+    };
+    turn.act(Action::AnswerOperator { request: id, answer });
+}
+
+fn asked_of_unit(state: &mut State, unit: &UnitName, id: u64, who: String, ask: UnitAsk, turn: &mut Turn) {
+    if !state.seen.units.contains_key(unit) {
         turn.act(Action::AnswerOperator { request: id, answer: Answer::NotManaged });
         return;
     }
@@ -26,12 +47,12 @@ pub fn asked(state: &mut State, request: Request, turn: &mut Turn) {
         turn.act(Action::AnswerOperator { request: id, answer: specs::unsaved(&failure.why) });
         return;
     }
-    turn.touch(&unit);
+    turn.touch(unit);
     match ask {
-        Ask::Hold { length, reason } => hold(state, &unit, id, who, length, reason, turn),
-        Ask::Resume => resume(state, &unit, id, &who, turn),
-        Ask::Recover => recover(state, &unit, id, &who, turn),
-        Ask::Drill { kind, rehearse } => drill::asked(state, &unit, id, who, (kind, rehearse), turn),
+        UnitAsk::Hold { length, reason } => hold(state, unit, id, who, length, reason, turn),
+        UnitAsk::Resume => resume(state, unit, id, &who, turn),
+        UnitAsk::Recover => recover(state, unit, id, &who, turn),
+        UnitAsk::Drill { kind, rehearse } => drill::asked(state, unit, id, who, (kind, rehearse), turn),
     }
 }
 

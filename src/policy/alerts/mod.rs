@@ -11,7 +11,7 @@ use crate::model::alert::{
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{Acknowledgement, EventKind};
 use crate::model::moment::Moment;
-use crate::model::operator::{AlertAsk, AlertRequest, Answer};
+use crate::model::operator::Answer;
 use crate::model::state::State;
 use crate::policy::drill;
 use crate::policy::judgement::{finding, proven};
@@ -197,27 +197,21 @@ fn remember(state: &mut State, sink: &str, news: News, turn: &mut Turn) {
     }
 }
 
-/// A person asks.
-pub fn asked(state: &mut State, request: AlertRequest, turn: &mut Turn) {
-    let AlertRequest { id, who, ask } = request;
+/// A person asks for a test of every sink; the answer comes once all have answered, or is given now.
+pub fn begin_test(state: &mut State, request: u64, turn: &mut Turn) -> Option<Answer> {
     turn.news = true;
-    let answer = match ask {
-        AlertAsk::Acknowledge { incident } => acknowledge(state, incident, who, turn),
-        AlertAsk::Test => {
-            let left: Vec<String> = state.seen.settings.sinks.iter().map(|sink| sink.name.clone()).collect();
-            if !left.is_empty() {
-                state.seen.tests.insert(id, TestAsked { left, results: Vec::new() });
-                return;
-            }
-            let message =
-                "no way to tell anybody is configured: add [alert.NAME] to steadfast.toml".to_owned();
-            Answer::Refused { message }
-        }
-    };
-    turn.act(Action::AnswerOperator { request: id, answer });
+    let left: Vec<String> = state.seen.settings.sinks.iter().map(|sink| sink.name.clone()).collect();
+    if left.is_empty() {
+        let message = "no way to tell anybody is configured: add [alert.NAME] to steadfast.toml".to_owned();
+        return Some(Answer::Refused { message });
+    }
+    state.seen.tests.insert(request, TestAsked { left, results: Vec::new() });
+    None
 }
 
-fn acknowledge(state: &mut State, id: u64, who: String, turn: &mut Turn) -> Answer {
+/// A person knows of the incident.
+pub fn acknowledge(state: &mut State, id: u64, who: String, turn: &mut Turn) -> Answer {
+    turn.news = true;
     let Some(incident) = state.durable.incidents.get_mut(&id) else {
         return Answer::NoIncident;
     };

@@ -7,9 +7,10 @@ use crate::model::boot::BootVerdict;
 use crate::model::finding::{Code, Severity};
 use crate::model::host::Protocol;
 use crate::model::moment::Moment;
-use crate::model::operator::{Answer, BaselineAsk, BaselineRequest};
+use crate::model::operator::{Answer, Ask, Request};
 use crate::model::state::State;
 use crate::model::unit::{ActiveState, UnitFileState};
+use crate::policy::operator;
 use crate::policy::turn::Turn;
 
 fn unit() -> UnitThen {
@@ -348,9 +349,9 @@ fn line(unit: &str, lost: Lost) -> WorseLine {
     }
 }
 
-fn ask(state: &mut State, ask: BaselineAsk) -> String {
+fn ask(state: &mut State, ask: Ask) -> String {
     let mut turn = Turn::new(NOW);
-    told::asked(state, BaselineRequest { id: 1, who: "root".to_owned(), ask }, &mut turn);
+    operator::asked(state, Request { id: 1, who: "root".to_owned(), ask }, &mut turn);
     let answered = |action| {
         if let Action::AnswerOperator { answer: Answer::Done { message, .. }, .. } = action {
             return Some(message);
@@ -360,8 +361,8 @@ fn ask(state: &mut State, ask: BaselineAsk) -> String {
     turn.actions.into_iter().find_map(answered).expect("one answer")
 }
 
-fn compared(lines: &[WorseLine]) -> BaselineAsk {
-    BaselineAsk::Told { baseline: "apt-1".to_owned(), lines: lines.to_vec() }
+fn compared(lines: &[WorseLine]) -> Ask {
+    Ask::Compared { baseline: "apt-1".to_owned(), lines: lines.to_vec() }
 }
 
 fn back(state: &mut State, unit: &str) {
@@ -396,7 +397,7 @@ fn a_later_comparison_or_a_person_ends_it() {
     assert_eq!(ask(&mut state, compared(&[])), "it is over: nothing is worse any more");
     assert_eq!(told::finding(&state), None);
     ask(&mut state, compared(&[line("a.service", Lost::Running)]));
-    assert_eq!(ask(&mut state, BaselineAsk::Accept), "what is worse than apt-1 is accepted by root");
+    assert_eq!(ask(&mut state, Ask::AcceptBaseline), "what is worse than apt-1 is accepted by root");
     assert_eq!(told::finding(&state), None);
-    assert_eq!(ask(&mut state, BaselineAsk::Accept), "nothing was told to be worse");
+    assert_eq!(ask(&mut state, Ask::AcceptBaseline), "nothing was told to be worse");
 }

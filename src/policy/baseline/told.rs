@@ -4,7 +4,7 @@ use crate::model::action::Action;
 use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::EventKind;
-use crate::model::operator::{Answer, BaselineAsk, BaselineRequest};
+use crate::model::operator::Answer;
 use crate::model::state::State;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading};
 use crate::policy::baseline::listed;
@@ -15,21 +15,28 @@ use crate::policy::turn::Turn;
 /// Lines that are kept.
 const LINES: usize = 100;
 
-/// Somebody tells what a comparison found, or accepts it.
-pub fn asked(state: &mut State, request: BaselineRequest, turn: &mut Turn) {
-    let BaselineRequest { id, who, ask } = request;
-    let answer = match &state.seen.save_failure {
+/// Takes in what somebody's comparison found worse.
+pub fn compared(
+    state: &mut State,
+    baseline: String,
+    lines: Vec<WorseLine>,
+    who: &str,
+    turn: &mut Turn,
+) -> Answer {
+    saved(state, |state| told(state, baseline, lines, who, turn))
+}
+
+/// Somebody accepts what is worse.
+pub fn accepted(state: &mut State, who: &str, turn: &mut Turn) -> Answer {
+    saved(state, |state| accept(state, who, turn))
+}
+
+fn saved(state: &mut State, change: impl FnOnce(&mut State) -> String) -> Answer {
+    match &state.seen.save_failure {
         // It would be taken back.
         Some(failure) => specs::unsaved(&failure.why),
-        None => {
-            let message = match ask {
-                BaselineAsk::Told { baseline, lines } => told(state, baseline, lines, &who, turn),
-                BaselineAsk::Accept => accept(state, &who, turn),
-            };
-            Answer::Done { message, steps: Vec::new() }
-        }
-    };
-    turn.act(Action::AnswerOperator { request: id, answer });
+        None => Answer::Done { message: change(state), steps: Vec::new() },
+    }
 }
 
 /// A comparison replaces the one before.
