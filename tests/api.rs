@@ -22,7 +22,7 @@ use steadfast::api::wire::{BaselineBody, Event, ReplyResult, State, Status};
 use steadfast::model::baseline::Lost;
 use steadfast::model::finding::Code;
 use steadfast::model::incident::EventKind;
-use steadfast::model::operator::{Answer, Ask, Asked, BaselineAsk, Step, StepName, StepResult};
+use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult, UnitAsk};
 use steadfast::model::snapshot::Snapshot;
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -66,13 +66,13 @@ impl Served {
     }
 
     /// Answers every question, telling what was asked.
-    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<(String, String, Ask)> {
+    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<(String, String, UnitAsk)> {
         let mut questions = self.questions.take().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((asked, reply)) = questions.recv().await {
-                if let Asked::OfUnit(request) = asked {
-                    let _ = tell.send((request.unit.to_string(), request.who, request.ask));
+            while let Some((request, reply)) = questions.recv().await {
+                if let Ask::OfUnit { unit, ask } = request.ask {
+                    let _ = tell.send((unit.to_string(), request.who, ask));
                 }
                 let _ = reply.send(answer.clone());
             }
@@ -274,17 +274,14 @@ async fn a_comparison_is_passed_on_whole_and_one_that_is_none_is_refused() {
     });
     let mut asked = Vec::new();
     for _ in 0..2 {
-        let (question, reply) = questions.recv().await.unwrap();
-        let Asked::OfBaseline(request) = question else {
-            panic!("{question:?}");
-        };
+        let (request, reply) = questions.recv().await.unwrap();
         assert_eq!(request.who, "root");
         let _ = reply.send(Answer::Done { message: "noted".to_owned(), steps: Vec::new() });
         asked.push(request.ask);
     }
     let (told, accepted) = asking.await.unwrap();
     assert_eq!((told.message.as_str(), accepted.result), ("noted", ReplyResult::Done));
-    let [BaselineAsk::Told { baseline, lines }, BaselineAsk::Accept] = &asked[..] else {
+    let [Ask::Compared { baseline, lines }, Ask::AcceptBaseline] = &asked[..] else {
         panic!("{asked:?}");
     };
     assert_eq!((baseline.as_str(), lines.len()), ("apt-1", 1));
@@ -295,6 +292,27 @@ async fn a_comparison_is_passed_on_whole_and_one_that_is_none_is_refused() {
     let (status, answer) = served.ask("POST", "/v1/baseline", r#"{"baseline": "apt-1"}"#).await;
     assert_eq!(status, 400);
     assert!(answer["error"].as_str().unwrap().contains("missing field `worse`"), "{answer}");
+}
+
+#[tokio::test]
+async fn every_route_of_the_document_is_served_with_its_methods_and_no_other() {
+    let served = Served::new(contract());
+    let (_, document) = served.ask("GET", "/v1/openapi.json", "").await;
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() > 10, "{document}");
+    for (path, operations) in paths {
+        let at = path.replace("{unit}", "horizon").replace("{id}", "1");
+        let request = format!("PUT {at} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let stream = UnixStream::connect(served.socket()).await.unwrap();
+        let (status, head, _) = said(stream, &request).await;
+        assert_eq!(status, 405, "{path}");
+        let allowed = head.lines().find_map(|line| line.strip_prefix("allow: ")).unwrap_or_default();
+        let mut allowed: Vec<&str> = allowed.split(',').filter(|method| *method != "head").collect();
+        allowed.sort_unstable();
+        let mut documented: Vec<&str> = operations.as_object().unwrap().keys().map(String::as_str).collect();
+        documented.sort_unstable();
+        assert_eq!(allowed, documented, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -313,10 +331,10 @@ async fn a_recovery_is_passed_on_and_its_steps_come_back() {
     assert_eq!(reply.result, ReplyResult::Done);
     assert_eq!(reply.steps[0].step, "restart");
     let (unit, who, ask) = told.recv().await.unwrap();
-    assert_eq!((unit.as_str(), ask), ("horizon.service", Ask::Recover));
+    assert_eq!((unit.as_str(), ask), ("horizon.service", UnitAsk::Recover));
     assert!(who == "root" || who.contains("(uid "), "{who}");
     served.client().resume("horizon.service").await.unwrap();
-    assert_eq!(told.recv().await.unwrap().2, Ask::Resume);
+    assert_eq!(told.recv().await.unwrap().2, UnitAsk::Resume);
 }
 
 #[tokio::test]
@@ -364,7 +382,7 @@ async fn a_hold_needs_a_length_and_a_reason() {
     served.client().hold("horizon", "30m", "upgrade").await.unwrap();
     let length = Duration::from_secs(1800);
     let reason = "upgrade".to_owned();
-    assert_eq!(told.recv().await.unwrap().2, Ask::Hold { length, reason });
+    assert_eq!(told.recv().await.unwrap().2, UnitAsk::Hold { length, reason });
     let (status, _) = served.ask("POST", path, &"x".repeat(70_000)).await;
     assert_eq!(status, 413);
 }

@@ -20,7 +20,7 @@ use steadfast::import;
 use steadfast::model::adopt::{Entry, Format};
 use steadfast::model::drill::{DrillKind, DrillPlan};
 use steadfast::model::finding::{ConditionKind, Truth, Why};
-use steadfast::model::operator::{Answer, Ask, Asked, Step, StepName, StepResult};
+use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult, UnitAsk};
 use steadfast::model::snapshot::{Snapshot, UnitState};
 use steadfast::model::state::OrderKind;
 use steadfast::model::unit::{UnitName, UnitSettings};
@@ -63,13 +63,13 @@ impl Served {
         Self { directory, snapshots, questions: Some(questions) }
     }
 
-    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<Ask> {
+    fn answer_with(&mut self, answer: Answer) -> mpsc::UnboundedReceiver<UnitAsk> {
         let mut questions = self.questions.take().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((asked, reply)) = questions.recv().await {
-                if let Asked::OfUnit(request) = asked {
-                    let _ = tell.send(request.ask);
+            while let Some((request, reply)) = questions.recv().await {
+                if let Ask::OfUnit { ask, .. } = request.ask {
+                    let _ = tell.send(ask);
                 }
                 let _ = reply.send(answer.clone());
             }
@@ -164,7 +164,7 @@ async fn a_drill_is_planned_asked_for_and_measured() {
     let mut served = Served::new(pictures::zoo(clock::now()));
     let mut told = served.answer_with(Answer::DrillPlanned(plan));
     insta::assert_snapshot!("drill_plan", shown(&served.run(&["drill", "nginx", "--dry-run"]).await));
-    let asked = Ask::Drill { kind: DrillKind::Kill, rehearse: true };
+    let asked = UnitAsk::Drill { kind: DrillKind::Kill, rehearse: true };
     assert_eq!(told.recv().await, Some(asked));
     // Where nobody can be asked, and nobody said yes, nothing is done: it is not even asked what it would do.
     let usage = shown(&served.run(&["drill", "nginx"]).await);
@@ -326,7 +326,7 @@ async fn recover_reports_each_step() {
         steps,
     });
     insta::assert_snapshot!(shown(&served.run(&["recover", "horizon"]).await));
-    assert_eq!(told.recv().await, Some(Ask::Recover));
+    assert_eq!(told.recv().await, Some(UnitAsk::Recover));
 }
 
 #[tokio::test]
@@ -362,13 +362,13 @@ async fn hold_and_resume_say_what_was_done() {
     assert_eq!(output.stdout, b"horizon.service is held\n");
     assert_eq!(output.status.code(), Some(0));
     let (length, reason) = (Duration::from_secs(1800), "upgrade".to_owned());
-    assert_eq!(told.recv().await, Some(Ask::Hold { length, reason }));
+    assert_eq!(told.recv().await, Some(UnitAsk::Hold { length, reason }));
     let output = served.run(&["hold", "horizon", "--for", "25h", "--reason", "upgrade"]).await;
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert!(sentence.contains("may be at most 24h"), "{sentence}");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(served.run(&["resume", "horizon"]).await.status.code(), Some(0));
-    assert_eq!(told.recv().await, Some(Ask::Resume));
+    assert_eq!(told.recv().await, Some(UnitAsk::Resume));
 }
 
 #[tokio::test]
@@ -429,7 +429,7 @@ async fn a_hold_lasts_as_long_as_its_command_and_passes_its_status_on() {
     let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
     let output = served.run(&["hold", "horizon", "--", "/bin/sh", "-c", "echo deployed; exit 7"]).await;
     assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"deployed\n"[..], Some(7)));
-    let hold = |seconds| Ask::Hold {
+    let hold = |seconds| UnitAsk::Hold {
         length: Duration::from_secs(seconds),
         reason: "/bin/sh -c echo deployed; exit 7 runs".to_owned(),
     };

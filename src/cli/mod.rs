@@ -146,7 +146,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Audit => audit::run(options, terminal).await,
         Command::Baseline(arguments) => baseline::run(options, terminal, arguments).await,
         Command::Adopt(arguments) => adopt::run(options, terminal, &arguments).await,
-        Command::Verify(arguments) => verify::run(options, terminal, &arguments),
+        Command::Verify(arguments) => verify::run(options, terminal, &arguments).await,
         Command::Schema => schema::run(terminal),
         Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,
         Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,

@@ -26,10 +26,11 @@ mod switched_off;
 mod tests;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::clock;
-use crate::model::spec::{Problem, Spec};
+use crate::model::spec::{Problem, Selector, Spec};
 
 pub use directories::Directories;
 pub use draft::{alone, render};
@@ -53,13 +54,25 @@ pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
 /// What is good to know of these files, or of all of the instance, and no mistake.
 #[must_use]
 pub fn remarks(user: bool, files: &[PathBuf]) -> Vec<String> {
-    let directories = Directories::of(user);
-    let specs: Vec<Spec> = if files.is_empty() {
-        Loader::new(directories).load().specs
-    } else {
-        files.iter().filter_map(|file| loader::spec_in(file, &directories)).collect()
+    notes::of(&specs(user, files), clock::now().wall_ms, false)
+}
+
+/// The patterns of unit names in these files, or in all of the instance.
+#[must_use]
+pub fn patterns(user: bool, files: &[PathBuf]) -> BTreeSet<String> {
+    let pattern = |spec: Spec| match spec.selector {
+        Selector::Unit(_) => None,
+        Selector::Pattern(pattern) => Some(pattern),
     };
-    notes::of(&specs, clock::now().wall_ms, false)
+    specs(user, files).into_iter().filter_map(pattern).collect()
+}
+
+fn specs(user: bool, files: &[PathBuf]) -> Vec<Spec> {
+    let directories = Directories::of(user);
+    if files.is_empty() {
+        return Loader::new(directories).load().specs;
+    }
+    files.iter().filter_map(|file| loader::spec_in(file, &directories)).collect()
 }
 
 /// The JSON Schema of a unit file.

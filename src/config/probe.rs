@@ -187,9 +187,15 @@ pub fn absolute(written: &Spanned<String>) -> Result<String, Mistake> {
     Err(Mistake::at(written.span(), format!("cannot ask \"{text}\": write an absolute path")))
 }
 
-/// A command: not empty, its program an absolute path.
+/// A command: not empty, its program an absolute path, fit to be written into a unit file.
 pub fn command(written: &Spanned<Vec<String>>) -> Result<Vec<String>, Mistake> {
     let argv = written.get_ref();
+    let control =
+        |word: &String| word.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'));
+    if argv.iter().any(control) {
+        let message = "cannot run a command with a control character (a newline, a tab) in it";
+        return Err(Mistake::at(written.span(), message).help("put the script into a file of its own"));
+    }
     match argv.first() {
         Some(program) if program.starts_with('/') => Ok(argv.clone()),
         Some(program) => {

@@ -196,6 +196,15 @@ fn mistakes_are_told_with_their_place() {
 }
 
 #[test]
+fn a_command_is_fit_to_be_a_line_of_a_unit_file() {
+    for script in ["a\\nb", "a\\tb", "a\\u0085b", "a\\u2028b"] {
+        let why = spec_of(&format!("[smoke]\ncommand = [\"/bin/sh\", \"-c\", \"{script}\"]\n")).unwrap_err();
+        assert!(why.contains("a control character") && why.contains("put the script into a file"), "{why}");
+    }
+    assert!(spec_of("[smoke]\ncommand = [\"/bin/sh\", \"-c\", \"true; true 'ü'\"]\n").is_ok());
+}
+
+#[test]
 fn an_end_that_has_passed_or_is_far_away_is_noted_and_no_mistake() {
     let now_ms = 1_795_168_800_000;
     let noted = |until: &str, all| {

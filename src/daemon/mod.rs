@@ -3,6 +3,7 @@
 mod heartbeat;
 mod journal;
 mod operators;
+mod patterns;
 mod supervision;
 mod telling;
 mod world;
@@ -23,6 +24,8 @@ use crate::runtime::{INBOX, Loop};
 use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
 use crate::tls;
+
+pub use patterns::matches;
 
 use world::World;
 

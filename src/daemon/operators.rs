@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::api::server::{HistoryQuestion, Question};
 use crate::model::observation::Observation;
-use crate::model::operator::{Answer, Asked};
+use crate::model::operator::Answer;
 use crate::store::Reader;
 
 /// Answers of the loop, by request.
@@ -22,17 +22,12 @@ pub async fn pass_on(
     loop {
         tokio::select! {
             question = asked.recv() => {
-                let Some((asked, back)) = question else {
+                let Some((request, back)) = question else {
                     return;
                 };
                 waiting.retain(|_, back| !back.is_closed());
-                waiting.insert(asked.id(), back);
-                let observation = match asked {
-                    Asked::OfUnit(request) => Observation::OperatorAsked(request),
-                    Asked::OfAlerts(request) => Observation::AlertsAsked(request),
-                    Asked::OfBaseline(request) => Observation::BaselineAsked(request),
-                };
-                if inbox.send(observation).await.is_err() {
+                waiting.insert(request.id, back);
+                if inbox.send(Observation::OperatorAsked(request)).await.is_err() {
                     return;
                 }
             }

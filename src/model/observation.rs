@@ -9,7 +9,7 @@ use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
 use super::incident::Change;
 use super::moment::Moment;
-use super::operator::{AlertRequest, BaselineRequest, Request};
+use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
 use super::progress::Sample;
 use super::release::ProcessesReading;
@@ -68,10 +68,6 @@ pub enum Observation {
     EvidenceCaptured { incident: u64, file: Result<String, String>, changes: Vec<Change> },
     /// A draft was written to this file, or why it was not.
     PostmortemDrafted { incident: u64, file: Result<String, String> },
-    /// A person asks about alerts.
-    AlertsAsked(AlertRequest),
-    /// Somebody compared the host with a baseline, or accepts what is worse.
-    BaselineAsked(BaselineRequest),
     /// A source of progress said this, or why it said nothing.
     ProgressSampled { unit: UnitName, progress: String, answer: Result<Sample, String> },
     /// The durable state could not be saved; what was decided in that turn did not happen.

@@ -1,4 +1,4 @@
-//! What a person asks through the status socket, and what they are answered.
+//! The commands of people through the status socket, and the answers to them.
 
 use std::time::Duration;
 
@@ -6,78 +6,47 @@ use super::baseline::WorseLine;
 use super::drill::{Drill, DrillKind, DrillPlan};
 use super::unit::UnitName;
 
-/// A request that changes something. Who may ask was settled by the socket's peer credentials.
+/// A command of a person. Who may give one was settled by the socket's peer credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Names the waiting caller.
     pub id: u64,
-    pub unit: UnitName,
     /// `root`, `anna (uid 1000)`.
     pub who: String,
     pub ask: Ask,
 }
 
-/// A request, of whatever kind.
+/// The commands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asked {
-    OfUnit(Request),
-    OfAlerts(AlertRequest),
-    OfBaseline(BaselineRequest),
+pub enum Ask {
+    /// About one managed unit.
+    OfUnit { unit: UnitName, ask: UnitAsk },
+    /// Somebody knows of this incident: it is not repeated, and told to nobody else.
+    Acknowledge { incident: u64 },
+    /// Send a test through every sink.
+    TestAlerts,
+    /// Compared with this baseline, these lines are worse; none: all is well again.
+    Compared { baseline: String, lines: Vec<WorseLine> },
+    /// What is worse than the baseline is to stay so.
+    AcceptBaseline,
 }
 
-impl Asked {
-    /// Names the waiting caller.
+impl Ask {
+    /// What the answer is about: `horizon.service`, `incident 9`.
     #[must_use]
-    pub fn id(&self) -> u64 {
+    pub fn subject(&self) -> String {
         match self {
-            Self::OfUnit(request) => request.id,
-            Self::OfAlerts(request) => request.id,
-            Self::OfBaseline(request) => request.id,
+            Self::OfUnit { unit, .. } => unit.to_string(),
+            Self::Acknowledge { incident } => format!("incident {incident}"),
+            Self::TestAlerts => "the test".to_owned(),
+            Self::Compared { .. } | Self::AcceptBaseline => "the comparison".to_owned(),
         }
     }
 }
 
-/// A request about alerts.
+/// The commands about one unit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AlertRequest {
-    /// Names the waiting caller.
-    pub id: u64,
-    /// `root`, `anna (uid 1000)`.
-    pub who: String,
-    pub ask: AlertAsk,
-}
-
-/// What people can do about alerts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AlertAsk {
-    /// Somebody knows of this incident: it is not repeated, and told to nobody else.
-    Acknowledge { incident: u64 },
-    /// Tell every sink a test.
-    Test,
-}
-
-/// A request about what is worse than a baseline.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BaselineRequest {
-    /// Names the waiting caller.
-    pub id: u64,
-    /// `root`, `anna (uid 1000)`.
-    pub who: String,
-    pub ask: BaselineAsk,
-}
-
-/// What became of a comparison.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BaselineAsk {
-    /// Compared with this baseline, this is worse; nothing: all is well again.
-    Told { baseline: String, lines: Vec<WorseLine> },
-    /// It is to be as it is now.
-    Accept,
-}
-
-/// The operator's commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum UnitAsk {
     /// start + enable + endpoint check, now.
     Recover,
     /// Observe only, for this long.

@@ -59,6 +59,8 @@ kept! {
         pub mismatch: Option<Mismatch>,
         /// The last invocation that was seen active, to tell a stop that happened while we were away.
         pub last_active: Option<String>,
+        /// It was seen to run, or being started, in this boot: that somebody wants it to run is not only a pattern's word.
+        pub ran: bool,
         pub last_action: Option<LastAction>,
         pub smoke_failure: Option<SmokeFailure>,
         /// Releases to which the unit was started or restarted by us, the last ones.
@@ -92,8 +94,7 @@ pub enum HoldKind {
     },
     /// A person's clean stop is an implicit hold.
     ManualStop,
-    /// It was stopped along with this other unit, and stays down as long as that does; with a unit that it conflicts
-    /// with, as long as that one is up.
+    /// It was stopped along with this unit, and until that is up again; if both conflict, until that is down again.
     StoppedWith {
         unit: UnitName,
         conflicts: bool,

@@ -171,6 +171,8 @@ pub struct UnitSettings {
     pub can_start: bool,
     /// `CanStop=` and not `RefuseManualStop=`: together with `can_start`, a restart is possible.
     pub can_stop: bool,
+    /// `AllowIsolate=`: `systemctl isolate` makes it the only thing that runs.
+    pub allow_isolate: bool,
     /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.
     pub working_directory: String,
     /// Path and arguments of every `ExecStart=` command.

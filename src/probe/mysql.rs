@@ -11,7 +11,7 @@ use crate::causes;
 use crate::model::probe::Server;
 
 use super::failure::Failure;
-use super::sql::Row;
+use super::sql::{Cell, Row};
 use super::{Limit, secret, server, words};
 
 /// The port where the URL names none.
@@ -57,7 +57,7 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
     Ok(row.map(|row| {
         let names: Vec<String> =
             row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
-        names.into_iter().zip(row.unwrap().into_iter().map(text)).collect()
+        names.into_iter().zip(row.unwrap_raw().into_iter().map(cell)).collect()
     }))
 }
 
@@ -99,11 +99,12 @@ fn refused(error: &Error) -> bool {
     })
 }
 
-fn text(value: Value) -> Option<String> {
+/// A value as text. The library leaves out only one that was taken from the row before.
+fn cell(value: Option<Value>) -> Cell {
     match value {
-        Value::NULL => None,
-        Value::Bytes(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        other => Some(other.as_sql(true)),
+        None | Some(Value::NULL) => Cell::Null,
+        Some(Value::Bytes(bytes)) => Cell::Text(String::from_utf8_lossy(&bytes).into_owned()),
+        Some(other) => Cell::Text(other.as_sql(true)),
     }
 }
 
@@ -131,5 +132,18 @@ fn told(error: &Error, user: &str) -> Failure {
             let said = words::name(&error.to_string());
             Failure::unhealthy(format!("what listens there does not speak MySQL ({said})"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_any_kind_become_text() {
+        assert_eq!(cell(None), Cell::Null);
+        assert_eq!(cell(Some(Value::NULL)), Cell::Null);
+        assert_eq!(cell(Some(Value::Int(-3))), Cell::Text("-3".to_owned()));
+        assert_eq!(cell(Some(Value::Bytes(b"Jos\xe9".to_vec()))), Cell::Text("Jos\u{fffd}".to_owned()));
     }
 }

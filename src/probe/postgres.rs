@@ -4,13 +4,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::causes;
 use crate::model::probe::Server;
 
 use super::failure::Failure;
-use super::sql::Row;
+use super::sql::{Cell, Row};
 use super::{Limit, names, secret, server, words};
 
 /// The port where the URL names none.
@@ -76,14 +76,19 @@ where
     Ok(answer.iter().find_map(|message| match message {
         SimpleQueryMessage::Row(row) => {
             let columns = row.columns().iter().enumerate();
-            Some(
-                columns
-                    .map(|(at, known)| (known.name().to_owned(), row.get(at).map(str::to_owned)))
-                    .collect(),
-            )
+            Some(columns.map(|(at, known)| (known.name().to_owned(), cell(row, at))).collect())
         }
         _ => None,
     }))
+}
+
+/// A value as text. `get` would panic where it is not UTF-8: a database in `SQL_ASCII` hands out the bytes that it was given.
+fn cell(row: &SimpleQueryRow, at: usize) -> Cell {
+    match row.try_get(at) {
+        Ok(None) => Cell::Null,
+        Ok(Some(text)) => Cell::Text(text.to_owned()),
+        Err(_) => Cell::NotUtf8,
+    }
 }
 
 fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
@@ -108,5 +113,58 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
         &SqlState::TOO_MANY_CONNECTIONS => Failure::unhealthy(format!("it lets nobody in, {message}")),
         &SqlState::QUERY_CANCELED => Failure::unhealthy("the query did not end in time"),
         code => Failure::unhealthy(format!("answered the error {}, {message}", code.code())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    /// A message of the protocol: its kind, its length, its body.
+    fn message(kind: u8, body: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(body.len() + 4).expect("a short message");
+        [&[kind][..], &length.to_be_bytes(), body].concat()
+    }
+
+    /// A server that lets everybody in and answers every query with one row of one column.
+    async fn serve(mut stream: DuplexStream, value: &[u8]) {
+        let mut asked = [0; 1024];
+        assert!(stream.read(&mut asked).await.expect("a client that speaks") > 0, "a startup message");
+        let ready = message(b'Z', b"I");
+        let welcome = [message(b'R', &[0; 4]), ready.clone()].concat();
+        stream.write_all(&welcome).await.expect("a client that listens");
+        assert!(stream.read(&mut asked).await.expect("a client that speaks") > 0, "a query");
+        let column = [b"name\0".as_slice(), &[0; 18]].concat();
+        let length = u32::try_from(value.len()).expect("a short value");
+        let answer = [
+            message(b'T', &[&[0, 1][..], &column].concat()),
+            message(b'D', &[&[0, 1][..], &length.to_be_bytes(), value].concat()),
+            message(b'C', b"SELECT 1\0"),
+            ready,
+        ];
+        stream.write_all(&answer.concat()).await.expect("a client that listens");
+        // The client hangs up.
+        while stream.read(&mut asked).await.is_ok_and(|read| read > 0) {}
+    }
+
+    async fn answered(value: &'static [u8]) -> Option<Row> {
+        let (ours, theirs) = duplex(4096);
+        let server = tokio::spawn(serve(theirs, value));
+        let mut config = Config::new();
+        config.user("probe");
+        let row = talk(&config, ours, "SELECT name", Limit::new(Duration::from_secs(10))).await;
+        server.abort();
+        row.unwrap_or_else(|failure| panic!("{}", failure.of("DB").message))
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_not_utf8_ends_nothing() {
+        let wanted = |cell| Some(vec![("name".to_owned(), cell)]);
+        assert_eq!(answered(b"Zoe").await, wanted(Cell::Text("Zoe".to_owned())));
+        assert_eq!(answered(b"Jos\xe9").await, wanted(Cell::NotUtf8));
     }
 }

@@ -11,8 +11,30 @@ use crate::model::progress::Sample;
 use super::failure::Failure;
 use super::{Limit, json, mysql, postgres, server, words};
 
-/// Column and text of a row; `None`: NULL.
-pub type Row = Vec<(String, Option<String>)>;
+/// Names and values of the columns of a row.
+pub type Row = Vec<(String, Cell)>;
+
+/// The value of one column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cell {
+    Null,
+    Text(String),
+    /// Bytes that the client library does not give out as text: a database may keep text of any encoding.
+    NotUtf8,
+}
+
+impl Cell {
+    /// The text; `None` is NULL.
+    fn text(&self, column: &str) -> Result<Option<&str>, Failure> {
+        match self {
+            Self::Null => Ok(None),
+            Self::Text(text) => Ok(Some(text)),
+            Self::NotUtf8 => {
+                Err(Failure::unknown(format!("its column {} is not UTF-8 text", words::name(column))))
+            }
+        }
+    }
+}
 
 /// Asked where no query is configured.
 const USUAL: &str = "SELECT 1";
@@ -48,13 +70,13 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
     let Some(expected) = expected else {
         return Ok(());
     };
-    let Some((column, text)) = row.and_then(|row| row.first()) else {
+    let Some((column, cell)) = row.and_then(|row| row.first()) else {
         return Err(Failure::unhealthy("answered, but the query found no row"));
     };
-    let found = match text {
+    let found = match cell.text(column)? {
         None => Value::Null,
-        Some(text) if matches!(expected, Expected::Text(_)) => Value::from(text.as_str()),
-        Some(text) => text.parse::<f64>().map_or_else(|_| Value::from(text.as_str()), Value::from),
+        Some(text) if matches!(expected, Expected::Text(_)) => Value::from(text),
+        Some(text) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
     };
     json::holds(&found, expected)
         .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", words::name(column))))
@@ -68,11 +90,11 @@ pub async fn sample(engine: Engine, server: &Server, query: &str, limit: Limit) 
 
 fn figures(row: &Row) -> Result<Sample, Failure> {
     let figure = |name: &str| {
-        let Some((_, text)) = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)) else {
+        let Some((column, cell)) = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)) else {
             return Ok(None);
         };
         // Of nothing there is no oldest: NULL is not known.
-        let Some(text) = text else {
+        let Some(text) = cell.text(column)? else {
             return Ok(None);
         };
         let whole = text.parse::<f64>().ok().filter(|figure| *figure >= 0.0).and_then(super::progress::whole);
@@ -97,7 +119,8 @@ mod tests {
     use super::*;
 
     fn row(columns: &[(&str, Option<&str>)]) -> Row {
-        columns.iter().map(|(name, text)| ((*name).to_owned(), text.map(str::to_owned))).collect()
+        let cell = |text: &str| Cell::Text(text.to_owned());
+        columns.iter().map(|(name, text)| ((*name).to_owned(), text.map_or(Cell::Null, cell))).collect()
     }
 
     #[test]
@@ -107,6 +130,19 @@ mod tests {
         assert_eq!(told, Ok(wanted));
         assert!(figures(&row(&[("count", Some("12"))])).is_err());
         assert!(figures(&row(&[("depth", Some("many"))])).is_err());
+    }
+
+    #[test]
+    fn a_column_that_is_no_text_is_said_and_spoils_no_other() {
+        let odd = vec![("name".to_owned(), Cell::NotUtf8), ("depth".to_owned(), Cell::Text("3".to_owned()))];
+        let said = judge(Some(&odd), Some(&Expected::Text("x".to_owned()))).expect_err("not to be compared");
+        let outcome = said.of("DB");
+        assert_eq!(outcome.message, "DB: its column name is not UTF-8 text");
+        assert_eq!(outcome.status, ProbeStatus::Unknown);
+        assert_eq!(judge(Some(&odd), None).map_err(|failure| failure.of("DB").message), Ok(()));
+        assert_eq!(figures(&odd).map(|sample| sample.depth).ok(), Some(3));
+        let odd = vec![("depth".to_owned(), Cell::NotUtf8)];
+        assert!(figures(&odd).is_err());
     }
 
     #[test]

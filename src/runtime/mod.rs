@@ -191,8 +191,6 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::EnableFinished { .. } => "EnableFinished",
         Observation::MainProcessKilled { .. } => "MainProcessKilled",
         Observation::OperatorAsked(_) => "OperatorAsked",
-        Observation::AlertsAsked(_) => "AlertsAsked",
-        Observation::BaselineAsked(_) => "BaselineAsked",
         Observation::AlertDelivered { .. } => "AlertDelivered",
         Observation::EvidenceCaptured { .. } => "EvidenceCaptured",
         Observation::PostmortemDrafted { .. } => "PostmortemDrafted",

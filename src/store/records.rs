@@ -32,6 +32,7 @@ record!(UnitDurable {
     prediction,
     mismatch,
     last_active,
+    ran,
     last_action,
     smoke_failure,
     followed,

@@ -184,7 +184,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         record.prop_map(|(asked_since, answers, failures)| ProbeRecord { asked_since, answers, failures });
     let last = (vec(file(), 0..3), btree_map(text(), record, 0..3));
     let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()), last);
-    let fourth = (vec(drill(), 0..3), option::of(off()));
+    let fourth = (vec(drill(), 0..3), option::of(off()), any::<bool>());
     (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
         hold: first.0,
         recovery: first.1,
@@ -199,6 +199,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         probes: third.3.1,
         drills: fourth.0,
         off: fourth.1,
+        ran: fourth.2,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Runs one command once, as a transient unit: systemd starts it, bounds it, and cleans up after it.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use zbus::{Connection, Fd, MatchRule, OwnedVariant, Variant};
 use super::bus::{self, PROPERTIES, SYSTEMD, Signals, UNIT, words};
 use super::orders::Orders;
 use super::output::{Output, OutputLimit};
-use super::proxies::{ManagerProxy, Setting};
+use super::proxies::ManagerProxy;
+use super::setting::Setting;
 use super::values::{self, Values};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 
@@ -85,46 +86,49 @@ impl Command {
         }
     }
 
-    /// What the transient unit is made of. `Type=exec`: a program that cannot be executed is told apart from one that fails.
-    fn settings<'c>(&'c self, out: &'c OwnedFd) -> zbus::Result<Vec<Setting<'c>>> {
+    /// The properties of the transient unit. `Type=exec`: a program that cannot be executed is told apart from one that fails.
+    ///
+    /// # Errors
+    /// Why the command cannot be run: one of its parts cannot be written into a unit file.
+    fn settings(&self, out: &OwnedFd) -> Result<Vec<Setting<'_>>, String> {
         let program = self.argv.first().map_or("", String::as_str);
         let exec = vec![(program, self.argv.clone(), false)];
-        let mut settings: Vec<Setting<'c>> = vec![
-            ("Description", self.description.as_str().into()),
-            ("Type", "exec".into()),
-            ("ExecStart", exec.into()),
-            ("RuntimeMaxUSec", micros(self.timeout).into()),
-            ("TimeoutStartUSec", micros(self.timeout).into()),
-            ("TimeoutStopUSec", micros(STOP_LIMIT).into()),
-            ("KillMode", "control-group".into()),
-            ("CollectMode", "inactive-or-failed".into()),
-            ("NoNewPrivileges", true.into()),
-            ("TasksMax", TASKS.into()),
-            ("LogLevelMax", WARNING.into()),
-            ("StandardOutputFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
-            ("StandardErrorFileDescriptor", Fd::Borrowed(out.as_fd()).into()),
+        let mut settings = vec![
+            Setting::new("Description", self.description.as_str())?,
+            Setting::new("Type", "exec")?,
+            Setting::new("ExecStart", exec)?,
+            Setting::new("RuntimeMaxUSec", micros(self.timeout))?,
+            Setting::new("TimeoutStartUSec", micros(self.timeout))?,
+            Setting::new("TimeoutStopUSec", micros(STOP_LIMIT))?,
+            Setting::new("KillMode", "control-group")?,
+            Setting::new("CollectMode", "inactive-or-failed")?,
+            Setting::new("NoNewPrivileges", true)?,
+            Setting::new("TasksMax", TASKS)?,
+            Setting::new("LogLevelMax", WARNING)?,
         ];
+        for name in ["StandardOutputFileDescriptor", "StandardErrorFileDescriptor"] {
+            let out = out.try_clone().map_err(|error| error.to_string())?;
+            settings.push(Setting::new(name, Fd::Owned(out))?);
+        }
         for (name, value) in &self.like {
-            settings.push((name, Variant::from(value.try_clone()?)));
+            let value = value.try_clone().map_err(|error| words(&error))?;
+            settings.push(Setting::new(name, Variant::from(value))?);
         }
-        if let Some(user) = &self.user {
-            settings.push(("User", user.as_str().into()));
-        }
-        if let Some(group) = &self.group {
-            settings.push(("Group", group.as_str().into()));
-        }
-        if let Some(directory) = &self.directory {
-            settings.push(("WorkingDirectory", directory.as_str().into()));
+        let texts = [("User", &self.user), ("Group", &self.group), ("WorkingDirectory", &self.directory)];
+        for (name, text) in texts {
+            if let Some(text) = text {
+                settings.push(Setting::new(name, text.as_str())?);
+            }
         }
         if !self.environment.is_empty() {
-            settings.push(("Environment", self.environment.clone().into()));
+            settings.push(Setting::new("Environment", self.environment.clone())?);
         }
         if self.private_tmp {
-            settings.push(("PrivateTmp", true.into()));
+            settings.push(Setting::new("PrivateTmp", true)?);
         }
         if self.until.is_some() {
             // Killing it is the way it is meant to end; the journal need not call that a failure.
-            settings.push(("SuccessExitStatus", (Vec::<i32>::new(), vec![SIGKILL]).into()));
+            settings.push(Setting::new("SuccessExitStatus", (Vec::<i32>::new(), vec![SIGKILL]))?);
         }
         Ok(settings)
     }
@@ -148,11 +152,18 @@ pub async fn run(orders: &Orders, command: Command) -> CommandOutcome {
 }
 
 async fn carry_out(orders: &Orders, command: &Command, output: &mut Output) -> Result<CommandEnd, String> {
+    let (writer, reader) = pipe::pipe().map_err(|error| error.to_string())?;
+    // The command must be able to wait for us when it writes faster than we read.
+    let writer = writer.into_blocking_fd().map_err(|error| error.to_string())?;
+    // Refused, if it must be, before systemd hears of it.
+    let settings = command.settings(&writer)?;
+    drop(writer);
     let connection = bus::connect(orders.instance()).await.map_err(|error| error.to_string())?;
     let unit = unit_name();
     let limit = command.timeout.saturating_add(GRACE);
     let lived = timeout(limit, async {
-        let mut life = Life::begin(&connection, &unit, command).await.map_err(|error| words(&error))?;
+        let begun = Life::begin(&connection, &unit, settings, reader).await;
+        let mut life = begun.map_err(|error| words(&error))?;
         life.follow(&connection, command, output).await
     });
     match lived.await {
@@ -210,7 +221,12 @@ struct Seen {
 
 impl Life {
     /// Starts the transient unit, listening first.
-    async fn begin(connection: &Connection, unit: &str, command: &Command) -> zbus::Result<Self> {
+    async fn begin(
+        connection: &Connection,
+        unit: &str,
+        settings: Vec<Setting<'_>>,
+        reader: pipe::Receiver,
+    ) -> zbus::Result<Self> {
         let path = bus::unit_path(unit);
         let rules = vec![
             MatchRule::builder()
@@ -224,10 +240,6 @@ impl Life {
         let signals = Signals::open(connection, rules, QUEUE).await?;
         let manager = ManagerProxy::new(connection).await?;
         manager.subscribe().await?;
-        let (writer, reader) = pipe::pipe()?;
-        // The command must be able to wait for us when it writes faster than we read.
-        let writer = writer.into_blocking_fd()?;
-        let settings = command.settings(&writer)?;
         manager.start_transient_unit(unit, "fail", &settings, &[]).await?;
         Ok(Self { unit: unit.to_owned(), signals, pipe: Some(reader), started: None, seen: Seen::default() })
     }
@@ -379,6 +391,16 @@ mod tests {
             ended("failed", "resources", 0, 0),
             CommandEnd::NotRun("systemd did not start it: resources".to_owned())
         );
+    }
+
+    /// Refuses before it asks: `Orders` of a bus that is not there would say something else.
+    #[tokio::test]
+    async fn a_directory_that_would_be_a_line_of_a_unit_file_is_refused() {
+        let mut command = Command::new(vec!["/bin/x".to_owned()], Duration::from_secs(1));
+        command.directory = Some("/srv/app/2\nExecStopPost=+/bin/sh".to_owned());
+        let outcome = run(&Orders::new(bus::Instance::User), command).await;
+        let why = "its working directory contains a control character".to_owned();
+        assert_eq!(outcome.ended, CommandEnd::NotRun(why));
     }
 
     #[test]

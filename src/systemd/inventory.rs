@@ -1,6 +1,6 @@
 //! Which units of the host a look over all of it concerns. Read once: listing unit files costs PID 1 a second per thousand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -10,10 +10,13 @@ use crate::model::unit::UnitName;
 use super::Instance;
 use super::bus::{self, BusError};
 use super::command::PREFIX;
+use super::patterns::Patterns;
 use super::proxies::ManagerProxy;
 
 /// Both lists together.
 const LIMIT: Duration = Duration::from_secs(60);
+/// The list of loaded units alone, which is quick.
+const QUICK: Duration = Duration::from_secs(10);
 /// Kinds of unit that people enable and expect to work. Of others only those that failed.
 const KINDS: [&str; 4] = ["service", "socket", "timer", "path"];
 /// Kinds of unit that are there because something is mounted.
@@ -54,6 +57,22 @@ pub async fn with_mounts(instance: Instance) -> Result<BTreeSet<UnitName>, BusEr
     let mut kinds = KINDS.to_vec();
     kinds.extend(MOUNTS);
     Ok(among(instance, &kinds).await?.units)
+}
+
+/// The loaded units that each of these patterns matches, as the supervisor would find them now.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn matches(
+    instance: Instance,
+    patterns: &BTreeSet<String>,
+) -> Result<BTreeMap<String, Vec<UnitName>>, BusError> {
+    let connection = bus::connect(instance).await?;
+    let listed = async { ManagerProxy::new(&connection).await?.list_units().await };
+    let listed = timeout(QUICK, listed).await;
+    let listed = listed.map_err(|_| BusError::Call(format!("no answer within {} s", QUICK.as_secs())))??;
+    let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
+    Ok(Patterns::new(patterns).sort_out(names))
 }
 
 async fn among(instance: Instance, kinds: &[&str]) -> Result<Inventory, BusError> {

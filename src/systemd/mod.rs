@@ -11,6 +11,7 @@ mod patterns;
 mod proxies;
 mod reading;
 mod session;
+mod setting;
 mod settings;
 mod survey;
 mod unit_paths;

@@ -3,15 +3,14 @@
 //! No properties of units here: a proxy with properties caches them all, and reading all of a unit is what PID 1 must
 //! be spared. `bus::property` asks for one at a time.
 
-use zbus::{OwnedObjectPath, Variant};
+use zbus::OwnedObjectPath;
+
+use super::setting::Setting;
 
 /// One unit in the list of those that are loaded: name, description, load state, active state, sub state,
 /// followed unit, object, job id, job type, job object.
 pub(super) type Listed =
     (String, String, String, String, String, String, OwnedObjectPath, u32, String, OwnedObjectPath);
-
-/// A property of a transient unit.
-pub(super) type Setting<'v> = (&'v str, Variant<'v>);
 
 /// `org.freedesktop.systemd1.Manager`.
 #[zbus::proxy(

@@ -60,6 +60,7 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         // Both take the refusal of manual starts and stops into account.
         can_start: values::flag(told, "CanStart"),
         can_stop: values::flag(told, "CanStop"),
+        allow_isolate: values::flag(told, "AllowIsolate"),
         start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
         start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
         triggered_by: named(told, &["TriggeredBy"]),

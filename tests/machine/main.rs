@@ -6,6 +6,7 @@
 
 mod adopt;
 mod alerts;
+mod attacks;
 mod attribution;
 mod audit;
 mod baseline;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use steadfast::model::alert::{Alertmanager, SinkKind, SinkSpec};
 use steadfast::model::finding::Severity;
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::{AlertAsk, AlertRequest};
+use steadfast::model::operator::{Ask, Request};
 
 use crate::words;
 
@@ -39,8 +39,8 @@ pub fn sink(name: &str, keys: &[&str]) -> Result<SinkSpec, String> {
 pub fn asked(verb: &str, rest: &[&str]) -> Result<Observation, String> {
     let number = || rest.first().and_then(|word| word.parse().ok()).ok_or("ack INCIDENT");
     let ask = match verb {
-        "ack" => AlertAsk::Acknowledge { incident: number()? },
-        _ => AlertAsk::Test,
+        "ack" => Ask::Acknowledge { incident: number()? },
+        _ => Ask::TestAlerts,
     };
-    Ok(Observation::AlertsAsked(AlertRequest { id: 1, who: "anna (uid 1000)".to_owned(), ask }))
+    Ok(Observation::OperatorAsked(Request { id: 1, who: "anna (uid 1000)".to_owned(), ask }))
 }

@@ -8,7 +8,7 @@ use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::{Ask, Request};
+use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::probe::{
     CommandEnd, CommandOutcome, Free, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
@@ -230,9 +230,8 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         "enable-failed" => Observation::EnableFinished { unit, order, result: Err(rest.join(" ")) },
         "ask" => Observation::OperatorAsked(Request {
             id: 1,
-            unit,
             who: "anna (uid 1000)".to_owned(),
-            ask: ask(rest)?,
+            ask: Ask::OfUnit { unit, ask: ask(rest)? },
         }),
         other => return Err(format!("{other} is no word of this language")),
     })
@@ -343,6 +342,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
         match key {
             "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
+            "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
             "armed-by" => settings.triggered_by.push(UnitName::from(value)),
@@ -525,15 +525,15 @@ fn probe_named<'a>(words: &[&'a str]) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix("probe="))
 }
 
-fn ask(words: &[&str]) -> Result<Ask> {
+fn ask(words: &[&str]) -> Result<UnitAsk> {
     Ok(match words.first().copied().unwrap_or("") {
-        "recover" => Ask::Recover,
-        "resume" => Ask::Resume,
-        "hold" => Ask::Hold {
+        "recover" => UnitAsk::Recover,
+        "resume" => UnitAsk::Resume,
+        "hold" => UnitAsk::Hold {
             length: duration(words.get(1).copied().unwrap_or("30m"))?,
             reason: words.get(2..).unwrap_or_default().join(" "),
         },
-        "drill" => Ask::Drill {
+        "drill" => UnitAsk::Drill {
             kind: probe_named(words).map_or(DrillKind::Kill, |name| DrillKind::Probe(name.to_owned())),
             rehearse: words.contains(&"dry-run"),
         },

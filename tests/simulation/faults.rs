@@ -5,7 +5,7 @@ use std::time::Duration;
 use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::Ask;
+use steadfast::model::operator::UnitAsk;
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Event, Host, UNITS};
@@ -60,8 +60,8 @@ pub fn fault(host: &mut Host, spared: bool) {
             host.sleeps = Some(length);
             format!("the host sleeps for {} s", length.as_secs())
         }
-        18 => asked(host, at, Ask::Hold { length, reason: "work".to_owned() }),
-        19 => asked(host, at, Ask::Recover),
+        18 => asked(host, at, UnitAsk::Hold { length, reason: "work".to_owned() }),
+        19 => asked(host, at, UnitAsk::Recover),
         21 if unit == "worker.service" && host.units[at].active == ActiveState::Active => {
             host.units[at].stuck = true;
             format!("{unit} completes nothing any more")
@@ -74,9 +74,11 @@ pub fn fault(host: &mut Host, spared: bool) {
             host.mailbox.down = !host.mailbox.down;
             format!("nobody can be told: {}", host.mailbox.down)
         }
-        24 => asked(host, at, Ask::Drill { kind: DrillKind::Kill, rehearse: false }),
-        25 => asked(host, at, Ask::Drill { kind: DrillKind::Probe("health".to_owned()), rehearse: false }),
-        _ if kind == 20 && broken => asked(host, at, Ask::Resume),
+        24 => asked(host, at, UnitAsk::Drill { kind: DrillKind::Kill, rehearse: false }),
+        25 => {
+            asked(host, at, UnitAsk::Drill { kind: DrillKind::Probe("health".to_owned()), rehearse: false })
+        }
+        _ if kind == 20 && broken => asked(host, at, UnitAsk::Resume),
         _ => {
             host.dies_in = host.dies_in.or(Some(3));
             "we are about to die".to_owned()
@@ -211,7 +213,7 @@ fn goes_down(host: &mut Host) -> String {
     "the host shuts down".to_owned()
 }
 
-fn asked(host: &mut Host, at: usize, ask: Ask) -> String {
+fn asked(host: &mut Host, at: usize, ask: UnitAsk) -> String {
     let told = format!("ask {} {ask:?}", UNITS[at]);
     host.ask(at, ask);
     told

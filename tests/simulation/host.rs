@@ -11,7 +11,7 @@ use steadfast::model::change::Change;
 use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::{Answer, Ask, Request};
+use steadfast::model::operator::{Answer, Ask, Request, UnitAsk};
 use steadfast::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
 use steadfast::model::progress::Sample;
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
@@ -130,7 +130,7 @@ pub struct Host {
     pub depth: u64,
     pub completed: u64,
     /// Questions of people that are not answered yet.
-    pub asked: BTreeMap<u64, (usize, Ask)>,
+    pub asked: BTreeMap<u64, (usize, UnitAsk)>,
     pub mailbox: Mailbox,
     pub requests: u64,
     pub events: BTreeMap<(i64, u64), Event>,
@@ -484,15 +484,16 @@ impl Host {
     }
 
     /// A person asks; the answer must come.
-    pub fn ask(&mut self, at: usize, ask: Ask) {
-        if ask == Ask::Recover {
+    pub fn ask(&mut self, at: usize, ask: UnitAsk) {
+        if ask == UnitAsk::Recover {
             // Whoever asks for that wants it up again.
             self.units[at].stopped_until = None;
         }
         self.requests += 1;
         self.asked.insert(self.requests, (at, ask.clone()));
         let unit = UnitName::from(UNITS[at]);
-        let request = Request { id: self.requests, unit, who: "anna (uid 1000)".to_owned(), ask };
+        let ask = Ask::OfUnit { unit, ask };
+        let request = Request { id: self.requests, who: "anna (uid 1000)".to_owned(), ask };
         self.outcome(1, Observation::OperatorAsked(request));
     }
 
@@ -503,10 +504,10 @@ impl Host {
         };
         self.drills += u64::from(matches!(answer, Answer::Drilled { .. }));
         match (ask, answer) {
-            (Ask::Hold { length, .. }, Answer::Done { .. }) => {
+            (UnitAsk::Hold { length, .. }, Answer::Done { .. }) => {
                 self.units[at].held_until = Some(self.now.plus(length));
             }
-            (Ask::Resume, Answer::Done { .. }) => {
+            (UnitAsk::Resume, Answer::Done { .. }) => {
                 self.units[at].held_until = None;
                 self.units[at].stopped_until = None;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host as Where, Observation};
-use steadfast::model::operator::Ask;
+use steadfast::model::operator::UnitAsk;
 use steadfast::model::spec::{Settings, Spec};
 use steadfast::model::unit::{ActiveState, JobKind, JobResult, ManagerState, UnitName};
 use steadfast::policy;
@@ -117,7 +117,7 @@ impl Run {
         for (at, ask) in std::mem::take(&mut host.asked).into_values() {
             // Whether a hold came to be, or ended, is told to nobody.
             host.units[at].held_until = None;
-            if ask == Ask::Resume {
+            if ask == UnitAsk::Resume {
                 host.units[at].stopped_until = None;
             }
         }

@@ -4,7 +4,7 @@ use steadfast::model::audit::Gap;
 use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
-use steadfast::model::operator::{Ask, Request};
+use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::probe::{CommandEnd, ProbeStatus};
 use steadfast::model::release::{ProcessReading, ProcessesReading};
 use steadfast::model::unit::{JobKind, JobResult, ManagerState, UnitFileState, UnitReading};
@@ -134,13 +134,15 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
 }
 
 fn asked(request: &Request) -> String {
-    let unit = &request.unit;
-    match &request.ask {
-        Ask::Recover => format!("ask {unit} recover"),
-        Ask::Resume => format!("ask {unit} resume"),
-        Ask::Drill { kind: DrillKind::Kill, .. } => format!("ask {unit} drill"),
-        Ask::Drill { kind: DrillKind::Probe(name), .. } => format!("ask {unit} drill probe={name}"),
-        Ask::Hold { length, reason } => format!("ask {unit} hold {}ms {reason}", length.as_millis()),
+    let Ask::OfUnit { unit, ask } = &request.ask else {
+        return format!("# {request:?}");
+    };
+    match ask {
+        UnitAsk::Recover => format!("ask {unit} recover"),
+        UnitAsk::Resume => format!("ask {unit} resume"),
+        UnitAsk::Drill { kind: DrillKind::Kill, .. } => format!("ask {unit} drill"),
+        UnitAsk::Drill { kind: DrillKind::Probe(name), .. } => format!("ask {unit} drill probe={name}"),
+        UnitAsk::Hold { length, reason } => format!("ask {unit} hold {}ms {reason}", length.as_millis()),
     }
 }
 

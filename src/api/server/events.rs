@@ -15,7 +15,8 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::fail::{Fail, queried};
-use super::routes::{concerns, find};
+use super::lookup::find;
+use super::routes::concerns;
 use crate::api::wire;
 use crate::model::snapshot::Snapshot;
 

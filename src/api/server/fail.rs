@@ -25,9 +25,15 @@ impl Fail {
         Self(StatusCode::NOT_FOUND, sentence)
     }
 
-    /// 404 for an incident that is not there.
-    pub fn no_incident(id: u64) -> Self {
-        Self(StatusCode::NOT_FOUND, format!("cannot find incident {id}: there is none, or not any more"))
+    /// 404 for what is not there: `incident 9`.
+    pub fn no_such(what: &str) -> Self {
+        Self(StatusCode::NOT_FOUND, format!("cannot find {what}: there is none, or not any more"))
+    }
+
+    /// Never happens: policy and history answer what they are asked.
+    pub fn unlike() -> Self {
+        let sentence = "cannot read the answer: it answers another question".to_owned();
+        Self(StatusCode::INTERNAL_SERVER_ERROR, sentence)
     }
 
     /// 503: what was asked could not be passed on. `what`: of it there are too many.

@@ -1,19 +1,16 @@
-//! Incidents and alerts: what is stored of them, and what people can do about them.
+//! The incidents that are stored.
 
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Extension, Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::Shared;
-use super::change::{Answered, answer, name_of, replied};
 use super::fail::{Fail, queried};
-use super::peer::Peer;
-use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Tested, Time};
+use super::lookup::id_in;
+use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Time};
 use crate::model::history::{History, Question, Wanted};
-use crate::model::operator::{AlertAsk, AlertRequest, Answer, Asked};
 use crate::model::unit::UnitName;
 
 /// `?unit=&since=&open=`.
@@ -37,7 +34,7 @@ pub async fn list(
         open: filter.open.unwrap_or(false),
     };
     let History::Incidents(incidents) = history(&shared, Question::Incidents(wanted)).await? else {
-        return Err(unlike());
+        return Err(Fail::unlike());
     };
     let snapshot = shared.snapshots.borrow();
     let wanted = |unit: &UnitName| filter.unit.as_deref().is_none_or(|name| UnitName::meant(name) == *unit);
@@ -56,47 +53,11 @@ pub async fn one(
 ) -> Result<Json<IncidentDetails>, Fail> {
     let id = id_in(path)?;
     let History::Incident(found) = history(&shared, Question::Incident(id)).await? else {
-        return Err(unlike());
+        return Err(Fail::unlike());
     };
-    let (incident, events) = *found.ok_or_else(|| Fail::no_incident(id))?;
+    let (incident, events) = *found.ok_or_else(|| Fail::no_such(&format!("incident {id}")))?;
     let events = events.iter().map(Into::into).collect();
     Ok(Json(IncidentDetails { incident: Incident::from(&incident), events }))
-}
-
-/// Somebody knows.
-pub async fn acknowledge(
-    State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
-    path: Result<Path<u64>, PathRejection>,
-) -> Answered {
-    let incident = id_in(path)?;
-    let who = name_of(&shared, peer).await?;
-    let ask = AlertAsk::Acknowledge { incident };
-    let what = format!("incident {incident}");
-    let answer = answer(&shared, |id| Asked::OfAlerts(AlertRequest { id, who, ask }), &what).await?;
-    if answer == Answer::NoIncident { Err(Fail::no_incident(incident)) } else { replied(&answer, &what) }
-}
-
-/// Tells every sink a test.
-pub async fn test(
-    State(shared): State<Shared>,
-    Extension(peer): Extension<Peer>,
-) -> Result<(StatusCode, Json<Tested>), Fail> {
-    let who = name_of(&shared, peer).await?;
-    let asked = |id| Asked::OfAlerts(AlertRequest { id, who, ask: AlertAsk::Test });
-    match answer(&shared, asked, "the test").await? {
-        Answer::Tested(results) => {
-            let all = results.iter().all(|(_, result)| result.is_ok());
-            let status = if all { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
-            Ok((status, Json(Tested::of(&results))))
-        }
-        Answer::Done { message, .. } | Answer::Failed { message, .. } | Answer::Refused { message } => {
-            Err(Fail(StatusCode::CONFLICT, message))
-        }
-        Answer::NotManaged | Answer::NoIncident | Answer::Drilled { .. } | Answer::DrillPlanned(_) => {
-            Err(unlike())
-        }
-    }
 }
 
 async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {
@@ -106,14 +67,4 @@ async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {
     passed_on.map_err(|error| Fail::not_passed_on(&error, cannot, "questions"))?;
     let answer = receiver.await.map_err(|_| Fail::stopping(cannot))?;
     answer.map_err(|why| Fail::unavailable(format!("{cannot}: {why}")))
-}
-
-fn id_in(path: Result<Path<u64>, PathRejection>) -> Result<u64, Fail> {
-    let read = path.map(|Path(id)| id);
-    read.map_err(|error| Fail::bad_request(format!("cannot read the incident's number: {error}")))
-}
-
-/// Never happens: the history answers what it is asked.
-fn unlike() -> Fail {
-    Fail(StatusCode::INTERNAL_SERVER_ERROR, "cannot read the answer: it answers another question".to_owned())
 }

@@ -4,15 +4,17 @@
 //! caller costs at most one of `CONNECTIONS_MAX` connections for a bounded time, and the last
 //! `CONNECTIONS_RESERVED` are kept for those who own the daemon.
 
-mod baseline;
-mod change;
+mod command;
+mod commands;
 mod door;
 mod events;
 mod fail;
 mod incidents;
 mod listen;
+mod lookup;
 mod metrics;
 mod peer;
+mod route;
 mod routes;
 
 use std::sync::Arc;
@@ -23,10 +25,12 @@ use tokio::net::UnixListener;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use crate::model::history::{self, History};
-use crate::model::operator::{Answer, Asked};
+use crate::model::operator::{Answer, Request};
 use crate::model::snapshot::Snapshot;
 
 pub use listen::serve_reading;
+pub(super) use route::Route;
+pub(super) use routes::routes;
 
 /// Connections at one time; further ones are answered 503 and closed.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -48,14 +52,14 @@ const ANSWER_TIME: Duration = Duration::from_secs(600);
 const CONNECTION_TIME: Duration = Duration::from_secs(3600);
 
 /// What the runtime loop is asked: the request, and where to its answer goes.
-pub type Question = (Asked, oneshot::Sender<Answer>);
+pub type Question = (Request, oneshot::Sender<Answer>);
 
 /// What the stored history is asked, and where to its answer goes.
 pub type HistoryQuestion = (history::Question, oneshot::Sender<Result<History, String>>);
 
 /// What every handler shares.
 #[derive(Clone, Debug)]
-struct Shared {
+pub(super) struct Shared {
     snapshots: watch::Receiver<Snapshot>,
     ask: mpsc::Sender<Question>,
     history: mpsc::Sender<HistoryQuestion>,

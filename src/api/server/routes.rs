@@ -1,38 +1,79 @@
-//! The routes of the status socket, and those that only read.
+//! Every route, one row each, and the routes that only read the picture. The router and the OpenAPI document are made of it.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::{Json, Router};
+use serde_json::{Value, json};
 
+use super::commands::commands;
 use super::fail::Fail;
-use super::{Shared, baseline, change, events, incidents, metrics};
+use super::lookup::{find, unit_in};
+use super::route::Route;
+use super::{Shared, events, incidents, metrics};
 use crate::api::openapi;
-use crate::api::wire::{Health, Status, Unit};
-use crate::model::snapshot::{Snapshot, UnitStatus};
-use crate::model::unit::UnitName;
+use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit};
 
-/// All routes.
+/// The whole table.
+pub fn routes() -> Vec<Route> {
+    let document = async || Json(openapi::document());
+    let mut routes = vec![
+        Route::reads::<Status, _, _>("/v1/status", "The whole picture.", status),
+        Route::reads::<Unit, _, _>("/v1/units/{unit}", "One unit with its part of the timeline.", unit),
+        Route::reads::<Incidents, _, _>("/v1/incidents", "Incidents, newest first.", incidents::list)
+            .with_parameters(of_incidents()),
+        Route::reads::<IncidentDetails, _, _>(
+            "/v1/incidents/{id}",
+            "One incident with its timeline.",
+            incidents::one,
+        ),
+        Route::reads::<Event, _, _>(
+            "/v1/events",
+            "The timeline as it grows: server-sent events, each with an id, its kind as the \
+             event's name, and this schema as data.",
+            events::events,
+        )
+        .with_parameters(of_events())
+        .with_responses(openapi::events),
+        Route::reads::<Value, _, _>("/v1/openapi.json", "This document.", document)
+            .with_responses(openapi::itself),
+        Route::reads::<String, _, _>(
+            "/metrics",
+            "Metrics for Prometheus, in the format that Accept asks for.",
+            metrics::metrics,
+        )
+        .with_responses(openapi::metrics),
+        Route::reads::<Health, _, _>("/healthz", "How Steadfast itself is; 503 if not well.", health),
+    ];
+    routes.extend(commands());
+    routes
+}
+
+/// The parameters of the list of incidents.
+fn of_incidents() -> Value {
+    json!([
+        {"name": "unit", "in": "query", "schema": {"type": "string"}},
+        {"name": "since", "in": "query", "schema": {"type": "string", "format": "date-time"},
+         "description": "Not over before this."},
+        {"name": "open", "in": "query", "schema": {"type": "boolean"}},
+    ])
+}
+
+/// The parameters of the stream of events.
+fn of_events() -> Value {
+    json!([
+        {"name": "unit", "in": "query", "schema": {"type": "string"}},
+        {"name": "Last-Event-ID", "in": "header", "schema": {"type": "integer"},
+         "description": "Resume after this id; 0 for all that is kept."},
+    ])
+}
+
+/// A router with every row of the table.
 pub fn router(shared: Shared) -> Router {
-    Router::new()
-        .route("/v1/status", get(status))
-        .route("/v1/units/{unit}", get(unit))
-        .route("/v1/units/{unit}/recover", post(change::recover))
-        .route("/v1/units/{unit}/hold", post(change::hold))
-        .route("/v1/units/{unit}/resume", post(change::resume))
-        .route("/v1/units/{unit}/drill", post(change::drill))
-        .route("/v1/incidents", get(incidents::list))
-        .route("/v1/incidents/{id}", get(incidents::one))
-        .route("/v1/incidents/{id}/ack", post(incidents::acknowledge))
-        .route("/v1/alerts/test", post(incidents::test))
-        .route("/v1/baseline", post(baseline::told))
-        .route("/v1/baseline/accept", post(baseline::accept))
-        .route("/v1/events", get(events::events))
-        .route("/v1/openapi.json", get(async || Json(openapi::document())))
-        .route("/healthz", get(health))
-        .route("/metrics", get(metrics::metrics))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, route| router.route(route.path, route.handler))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
@@ -58,26 +99,6 @@ async fn unit(
 /// Whether an event is of this unit.
 pub fn concerns(event: &crate::model::incident::Event, unit: &str) -> bool {
     event.unit.as_ref().is_some_and(|name| name.as_str() == unit)
-}
-
-/// The unit named in the path.
-pub fn unit_in(path: Result<Path<String>, PathRejection>) -> Result<String, Fail> {
-    path.map(|Path(name)| name)
-        .map_err(|error| Fail::bad_request(format!("cannot read the unit's name: {error}")))
-}
-
-/// A managed unit by its name, by the name without `.service`, or by another of its names.
-pub fn find<'a>(snapshot: &'a Snapshot, name: &str) -> Option<&'a UnitStatus> {
-    let full = UnitName::meant(name);
-    let by_name = snapshot.units.get(&full);
-    let found = by_name.or_else(|| {
-        let mut units = snapshot.units.values();
-        units.find(|unit| {
-            let names = unit.settings.iter().flat_map(|settings| &settings.names);
-            names.into_iter().any(|alias| *alias == full)
-        })
-    });
-    found.map(AsRef::as_ref)
 }
 
 /// How Steadfast itself is; 503 where it cannot do its work.

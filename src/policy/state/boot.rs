@@ -109,5 +109,6 @@ impl UnitDurable {
         }
         self.hold.take_if(|hold| hold.kind.is_implicit());
         self.last_active = None;
+        self.ran = false;
     }
 }

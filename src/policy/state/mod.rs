@@ -4,6 +4,7 @@
 mod alerting;
 mod boot;
 mod files;
+mod people;
 mod published;
 mod saving;
 mod take_in;

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use crate::model::action::Action;
 use crate::model::audit::Audited;
-use crate::model::baseline::Worse;
 use crate::model::cause::PackagesReading;
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
-use crate::model::operator::{AlertAsk, AlertRequest, Answer, Ask, BaselineAsk, BaselineRequest, Request};
 use crate::model::release::ProcessesReading;
 use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
 use crate::policy::gaps::Ended;
@@ -52,9 +50,7 @@ impl State {
                 self.incidents.drafted(incident, file);
                 self.drain_incidents(None);
             }
-            Observation::AlertsAsked(request) => self.alerts_asked(request),
-            Observation::OperatorAsked(request) => self.operator_asked(request),
-            Observation::BaselineAsked(request) => self.baseline_asked(request),
+            Observation::OperatorAsked(request) => self.asked(request),
             Observation::SaveFailed { why } => {
                 self.touched_all |= self.host.save_failed(why, now);
                 self.drain_host();
@@ -133,9 +129,7 @@ impl State {
             | Observation::AlertDelivered { .. }
             | Observation::EvidenceCaptured { .. }
             | Observation::PostmortemDrafted { .. }
-            | Observation::AlertsAsked(_)
             | Observation::OperatorAsked(_)
-            | Observation::BaselineAsked(_)
             | Observation::SaveFailed { .. }
             | Observation::Saved
             | Observation::Impaired { .. }
@@ -345,80 +339,5 @@ impl State {
         } else if let Some(incident) = self.incidents.get_mut(id) {
             incident.gaps = left;
         }
-    }
-
-    fn answer(&mut self, request: u64, answer: Answer) {
-        self.actions.push(Action::AnswerOperator { request, answer });
-    }
-
-    /// It would be taken back, and with it what a stop of a person means: the answer to whoever asks meanwhile.
-    fn refused_unsaved(&self) -> Option<Answer> {
-        self.host.save_failure().map(|failure| super::saving::unsaved(&failure.why))
-    }
-
-    fn operator_asked(&mut self, request: Request) {
-        let Request { id, unit, who, ask } = request;
-        if !self.units.contains_key(&unit) {
-            self.answer(id, Answer::NotManaged);
-            return;
-        }
-        if let Some(refused) = self.refused_unsaved() {
-            self.answer(id, refused);
-            return;
-        }
-        let done = |message| Some(Answer::Done { message, steps: Vec::new() });
-        self.touch(&unit);
-        let answer = self.with(&unit, |unit, view| match ask {
-            Ask::Hold { length, reason } => done(unit.hold(who, length, reason, view.now)),
-            Ask::Resume => done(unit.resume(&who)),
-            Ask::Recover => {
-                unit.recover(id, &who, view);
-                None
-            }
-            Ask::Drill { kind, rehearse } => {
-                unit.drill(id, who, (kind, rehearse), view);
-                None
-            }
-        });
-        if let Some(answer) = answer.flatten() {
-            self.answer(id, answer);
-        }
-    }
-
-    fn alerts_asked(&mut self, request: AlertRequest) {
-        let AlertRequest { id, who, ask } = request;
-        self.alerts.wake();
-        match ask {
-            AlertAsk::Acknowledge { incident } => {
-                let answer = self.incidents.acknowledge(incident, who, self.now);
-                self.drain_incidents(None);
-                self.answer(id, answer);
-            }
-            AlertAsk::Test => {
-                let sinks = &self.host.settings().sinks;
-                self.alerts.test(id, sinks);
-                self.drain_alerts();
-            }
-        }
-    }
-
-    fn baseline_asked(&mut self, request: BaselineRequest) {
-        let BaselineRequest { id, who, ask } = request;
-        let answer = match self.refused_unsaved() {
-            Some(refused) => refused,
-            None => {
-                let message = match ask {
-                    BaselineAsk::Told { baseline, lines } => {
-                        let worse = Worse { baseline, since: self.now, lines };
-                        let units = &self.units;
-                        self.regressions.compared(worse, &who, |unit| units.contains_key(unit))
-                    }
-                    BaselineAsk::Accept => self.regressions.accept(&who),
-                };
-                self.drain_regressions();
-                Answer::Done { message, steps: Vec::new() }
-            }
-        };
-        self.answer(id, answer);
     }
 }

@@ -26,6 +26,7 @@ impl Unit {
             .or_else(|| view.packages.quiet(now))
             .or_else(|| self.switched_off(now))
             .or_else(|| self.observed())
+            .or_else(|| self.pattern(want.kind))
             .or_else(|| self.held())
             .or_else(|| self.quarantined(now).filter(|_| disturbs))
             .or_else(|| self.busy_with(want))
@@ -60,6 +61,7 @@ impl Unit {
             || view.storm.is_on().then(|| "too much is being restarted on this host already".to_owned());
         self.closed_to_drill(view).or_else(storm).or_else(|| {
             self.quarantined(view.now)
+                .or_else(|| self.pattern(kind))
                 .or_else(|| self.busy_with(&want))
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))

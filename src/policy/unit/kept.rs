@@ -20,6 +20,7 @@ impl Unit {
 
     /// What was decided could not be saved: what is kept was restored. Callers are answered so.
     pub fn take_back(&mut self, decided: UnitDurable, refused: &Answer) {
+        self.kept.ran |= decided.ran;
         // That a person stopped a unit is not forgotten because a disk is full.
         if let Some(stop) = decided.hold.filter(|hold| hold.kind.is_implicit()) {
             self.kept.hold.get_or_insert(stop);

@@ -16,6 +16,7 @@ mod hold;
 mod kept;
 mod order;
 mod outcome;
+mod pattern;
 mod people;
 mod picture;
 mod plan;

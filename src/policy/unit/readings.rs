@@ -46,6 +46,8 @@ impl Unit {
             self.ask_enablement();
         }
         let running = reading.active.is_up();
+        self.kept.ran |=
+            running || matches!(reading.active, ActiveState::Activating | ActiveState::Deactivating);
         if running || reading.active == ActiveState::Deactivating {
             if running {
                 self.kept.hold.take_if(|hold| hold.kind.is_implicit());
