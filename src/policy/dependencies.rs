@@ -98,6 +98,13 @@ pub fn dependents(state: &State, unit: &UnitName) -> Vec<UnitName> {
     state.seen.units.keys().filter(explained).cloned().collect()
 }
 
+/// Units that require this one, themselves or through others, whatever state it is in.
+#[must_use]
+pub fn requiring(state: &State, unit: &UnitName) -> Vec<UnitName> {
+    let requires = |known: &&UnitName| reached(state, known).contains(unit);
+    state.seen.units.keys().filter(requires).cloned().collect()
+}
+
 fn reached(state: &State, unit: &UnitName) -> Vec<UnitName> {
     let mut found: Vec<UnitName> = Vec::new();
     let mut known = BTreeSet::from([unit.clone()]);

@@ -124,7 +124,7 @@ pub fn plan(state: &State, unit: &UnitName, kind: &DrillKind, now: Moment) -> Op
         limit,
         told,
         untold,
-        needed_by: dependencies::dependents(state, unit),
+        needed_by: dependencies::requiring(state, unit),
         left: recovery::restarts_left(state, unit, now),
     })
 }
