@@ -14,16 +14,17 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pictures::TEN_O_CLOCK;
+use pictures::{Past, TEN_O_CLOCK};
 use serde_json::{Value, json};
 use steadfast::api::client::{Client, Error, Events};
-use steadfast::api::server::{HistoryQuestion, Question, serve, serve_reading};
+use steadfast::api::server::{Question, serve, serve_reading};
 use steadfast::api::wire::{BaselineBody, Event, ReplyResult, State, Status};
 use steadfast::model::baseline::Lost;
 use steadfast::model::finding::Code;
 use steadfast::model::incident::EventKind;
-use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult, UnitAsk};
-use steadfast::model::snapshot::Snapshot;
+use steadfast::model::operator::{Answer, Ask, UnitAsk};
+use steadfast::model::snapshot::{Snapshot, UnitStatus};
+use steadfast::model::tally::{HostTally, UnitTally};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
@@ -44,6 +45,10 @@ struct Served {
 
 impl Served {
     fn new(snapshot: Snapshot) -> Self {
+        Self::remembering(snapshot, Past::default())
+    }
+
+    fn remembering(snapshot: Snapshot, past: Past) -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
         let socket = directory.path().join("steadfast.sock");
@@ -51,8 +56,8 @@ impl Served {
         fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(1);
-        let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(1);
-        tokio::spawn(pictures::remember(history, TEN_O_CLOCK));
+        let (recall, history) = mpsc::channel(1);
+        tokio::spawn(past.answer(history));
         let server = tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions), server }
     }
@@ -128,7 +133,7 @@ fn asking(method: &str, path: &str, head: &str) -> String {
 }
 
 fn contract() -> Snapshot {
-    pictures::of(vec![pictures::outdated(TEN_O_CLOCK)], TEN_O_CLOCK)
+    pictures::only(&["horizon.service"], pictures::zoo(TEN_O_CLOCK))
 }
 
 /// The example of the contract, as it stands there.
@@ -192,22 +197,21 @@ async fn every_kind_of_unit_comes_back_as_it_was_sent() {
     let status = served.client().status().await.unwrap();
     assert_eq!(status, Status::of(&zoo));
     assert_eq!(status.state, State::Down);
-    assert_eq!(status.summary.values().sum::<usize>(), 9);
-    assert_eq!(status.incidents_open, 4);
+    assert_eq!(status.summary.values().sum::<usize>(), 10);
+    assert!(status.summary.values().all(|units| *units > 0), "one in each state: {:?}", status.summary);
+    assert_eq!(status.incidents_open, 6);
 }
 
 #[tokio::test]
 async fn a_unit_is_found_by_name_and_by_alias_with_its_timeline() {
-    let mut aliased = pictures::outdated(TEN_O_CLOCK);
-    aliased.settings = Some(steadfast::model::unit::UnitSettings {
-        names: vec!["horizon.service".into(), "queue.service".into()],
-        ..Default::default()
-    });
-    let client = Served::new(pictures::of(vec![aliased], TEN_O_CLOCK));
+    let aliases = "settings horizon.service wd=/srv/app/current alias=queue.service\n";
+    let aliased = pictures::zoo_and(aliases, TEN_O_CLOCK).snapshot().clone();
+    let lines = aliased.events.iter().filter(|event| event.unit == Some("horizon.service".into())).count();
+    let client = Served::new(aliased);
     for name in ["horizon.service", "horizon", "queue.service"] {
         let unit = client.client().unit(name).await.unwrap();
         assert_eq!(unit.unit, "horizon.service");
-        assert_eq!(unit.events.len(), 7);
+        assert_eq!(unit.events.len(), lines);
     }
     let error = client.client().unit("a/b.service").await.unwrap_err();
     assert!(matches!(error, Error::NotManaged(_)), "{error}");
@@ -215,17 +219,22 @@ async fn a_unit_is_found_by_name_and_by_alias_with_its_timeline() {
 
 #[tokio::test]
 async fn incidents_are_read_from_the_history() {
-    let served = Served::new(contract());
-    let (status, body) = served.ask("GET", "/v1/incidents?unit=mail&since=2026-11-20T00:00:00Z", "").await;
-    assert_eq!((status, body["incidents"][0]["id"].as_u64()), (200, Some(17)), "{body}");
+    let deploy = pictures::story(include_str!("pictures/deploy.txt"), TEN_O_CLOCK);
+    let id = pictures::incident(&deploy, "horizon.service", Code::ReleaseOutdated);
+    let served = Served::remembering(contract(), Past::of(&deploy));
+    let (status, body) = served.ask("GET", "/v1/incidents?unit=horizon&since=2026-11-20T00:00:00Z", "").await;
+    assert_eq!((status, body["incidents"][0]["id"].as_u64()), (200, Some(id)), "{body}");
     let (_, body) = served.ask("GET", "/v1/incidents?open=true", "").await;
     assert_eq!(body["incidents"].as_array().unwrap().len(), 0);
-    let (status, body) = served.ask("GET", "/v1/incidents/17", "").await;
-    assert_eq!((status, body["events"].as_array().unwrap().len()), (200, 5));
-    assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 60.0, "act": 60.0, "recover": 67.0}));
+    let (status, body) = served.ask("GET", &format!("/v1/incidents/{id}"), "").await;
+    assert_eq!(status, 200);
+    let kinds: BTreeSet<&str> =
+        body["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert!(kinds.is_superset(&["acted", "cleared", "found", "told"].into()), "{kinds:?}");
+    assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 58.0, "act": 58.0, "recover": 75.0}));
     assert_eq!(body["told"][0]["sink"], "mail");
-    let (status, body) = served.ask("GET", "/v1/incidents/18", "").await;
-    let sentence = "cannot find incident 18: there is none, or not any more";
+    let (status, body) = served.ask("GET", "/v1/incidents/99", "").await;
+    let sentence = "cannot find incident 99: there is none, or not any more";
     assert_eq!((status, body), (404, json!({ "error": sentence })));
     assert_eq!(served.ask("GET", "/v1/incidents/x", "").await.0, 400);
     assert_eq!(served.ask("GET", "/v1/incidents?until=2", "").await.0, 400);
@@ -253,7 +262,8 @@ async fn health_is_told_of_steadfast_itself() {
     let served = Served::new(contract());
     assert_eq!(served.ask("GET", "/healthz", "").await.0, 200);
     let reason = "not every managed unit has been read yet";
-    served.snapshots.send_modify(|snapshot| snapshot.unfit = vec![reason.to_owned()]);
+    let starting = pictures::published("spec nginx.service\nstart\nmanager running", TEN_O_CLOCK);
+    served.snapshots.send_replace(starting);
     let (status, body) = served.ask("GET", "/healthz", "").await;
     assert_eq!(status, 503);
     assert_eq!(body["reasons"][0], reason);
@@ -318,17 +328,16 @@ async fn every_route_of_the_document_is_served_with_its_methods_and_no_other() {
 #[tokio::test]
 async fn a_recovery_is_passed_on_and_its_steps_come_back() {
     let mut served = Served::new(contract());
-    let mut told = served.answer_with(Answer::Done {
-        message: "horizon.service is recovered".to_owned(),
-        steps: vec![Step {
-            name: StepName::Restart,
-            result: StepResult::Done,
-            message: "job done".to_owned(),
-            took_ms: 2300,
-        }],
-    });
+    let recovered = "ask horizon.service recover\n\
+        +2s job horizon.service done\n\
+        unit horizon.service active/running inv=i main=4343\n\
+        processes horizon.service current=66 switched=3h 4343:66@100ms 4350:66@100ms\n\
+        +1m wait\n";
+    let answer = pictures::zoo_and(recovered, TEN_O_CLOCK).replies.pop().unwrap();
+    let mut told = served.answer_with(answer);
     let reply = served.client().recover("horizon").await.unwrap();
     assert_eq!(reply.result, ReplyResult::Done);
+    assert_eq!(reply.message, "restart of horizon.service is proven after 7.0 s");
     assert_eq!(reply.steps[0].step, "restart");
     let (unit, who, ask) = told.recv().await.unwrap();
     assert_eq!((unit.as_str(), ask), ("horizon.service", UnitAsk::Recover));
@@ -340,9 +349,8 @@ async fn a_recovery_is_passed_on_and_its_steps_come_back() {
 #[tokio::test]
 async fn a_failure_and_a_refusal_are_told_apart() {
     let mut served = Served::new(contract());
-    served.answer_with(Answer::Refused {
-        message: "cannot recover horizon.service: the host is shutting down".to_owned(),
-    });
+    let refused = "manager stopping\nask horizon.service recover\n";
+    served.answer_with(pictures::zoo_and(refused, TEN_O_CLOCK).replies.pop().unwrap());
     let (status, body) = served.ask("POST", "/v1/units/horizon/recover", "").await;
     assert_eq!((status, &body["result"]), (409, &json!("refused")));
     assert_eq!(body["error"], body["message"]);
@@ -350,10 +358,8 @@ async fn a_failure_and_a_refusal_are_told_apart() {
     assert_eq!(reply.result, ReplyResult::Refused);
 
     let mut served = Served::new(contract());
-    served.answer_with(Answer::Failed {
-        message: "cannot recover horizon.service: the restart failed".to_owned(),
-        steps: Vec::new(),
-    });
+    let failed = "ask horizon.service recover\n+2s job horizon.service failed\n";
+    served.answer_with(pictures::zoo_and(failed, TEN_O_CLOCK).replies.pop().unwrap());
     let (status, body) = served.ask("POST", "/v1/units/horizon/recover", "").await;
     assert_eq!((status, &body["result"]), (500, &json!("failed")));
 }
@@ -372,7 +378,8 @@ async fn an_incident_that_is_not_there_cannot_be_acknowledged() {
 #[tokio::test]
 async fn a_hold_needs_a_length_and_a_reason() {
     let mut served = Served::new(contract());
-    let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
+    let held = "ask horizon.service hold 30m upgrade\n";
+    let mut told = served.answer_with(pictures::zoo_and(held, TEN_O_CLOCK).replies.pop().unwrap());
     let path = "/v1/units/horizon.service/hold";
     for body in ["", "{}", r#"{"for":"30m"}"#, r#"{"for":"2d","reason":"x"}"#] {
         let (status, answer) = served.ask("POST", path, body).await;
@@ -432,8 +439,8 @@ async fn strangers_may_read_and_only_the_admin_group_may_change() {
         return;
     }
     let mut served = Served::new(contract());
-    let mut told = served
-        .answer_with(Answer::Done { message: "horizon.service is released".to_owned(), steps: Vec::new() });
+    let released = "ask horizon.service hold 30m upgrade\nask horizon.service resume\n";
+    let mut told = served.answer_with(pictures::zoo_and(released, TEN_O_CLOCK).replies.pop().unwrap());
     // Where nobody may execute it, whatever the rights on the way to our build are.
     let program = served.directory.path().join("steadfast");
     fs::copy(env!("CARGO_BIN_EXE_steadfast"), &program).unwrap();
@@ -489,24 +496,26 @@ async fn next(events: &mut Events) -> Event {
 async fn the_event_stream_is_resumed_where_it_broke_off() {
     let served = Served::new(contract());
     let client = served.client();
+    let first = contract().events.first().unwrap().id;
+    let last = contract().events.last().unwrap().id;
     // From now on: nothing of what was.
     let mut live = client.events(None, None).await.unwrap();
-    say(&served.snapshots, 48, "horizon.service");
-    assert_eq!(next(&mut live).await.id, 48);
+    say(&served.snapshots, last + 1, "horizon.service");
+    assert_eq!(next(&mut live).await.id, last + 1);
     drop(live);
-    say(&served.snapshots, 49, "shop.service");
-    say(&served.snapshots, 50, "horizon.service");
-    let mut resumed = client.events(None, Some(48)).await.unwrap();
-    assert_eq!(next(&mut resumed).await.id, 49);
-    assert_eq!(next(&mut resumed).await.id, 50);
+    say(&served.snapshots, last + 2, "shop.service");
+    say(&served.snapshots, last + 3, "horizon.service");
+    let mut resumed = client.events(None, Some(last + 1)).await.unwrap();
+    assert_eq!(next(&mut resumed).await.id, last + 2);
+    assert_eq!(next(&mut resumed).await.id, last + 3);
     // Only one unit's.
-    let mut filtered = client.events(Some("horizon"), Some(47)).await.unwrap();
-    assert_eq!(next(&mut filtered).await.id, 48);
-    assert_eq!(next(&mut filtered).await.id, 50);
+    let mut filtered = client.events(Some("horizon"), Some(last)).await.unwrap();
+    assert_eq!(next(&mut filtered).await.id, last + 1);
+    assert_eq!(next(&mut filtered).await.id, last + 3);
     // Everything that is kept; also with an id from before our memory was lost.
-    for after in [0, 9999] {
+    for after in [0, last + 9000] {
         let mut all = client.events(None, Some(after)).await.unwrap();
-        assert_eq!(next(&mut all).await.id, 41);
+        assert_eq!(next(&mut all).await.id, first);
     }
     // The daemon stops: the stream ends.
     drop(served.snapshots);
@@ -516,19 +525,24 @@ async fn the_event_stream_is_resumed_where_it_broke_off() {
 
 #[tokio::test]
 async fn what_is_no_longer_kept_is_said() {
-    let served = Served::new(contract());
+    let switched =
+        "processes horizon.service current=66 4242:65\nprocesses horizon.service current=67 4242:65\n";
+    let busy = pictures::zoo_and(&switched.repeat(300), TEN_O_CLOCK).snapshot().clone();
+    let first = busy.events.first().unwrap().id;
+    assert!(first > 10, "the oldest lines are gone");
+    let served = Served::new(busy);
     let mut stream = UnixStream::connect(served.socket()).await.unwrap();
     let request = b"GET /v1/events HTTP/1.1\r\nhost: x\r\nlast-event-id: 3\r\n\r\n";
     stream.write_all(request).await.unwrap();
     let mut heard = String::new();
-    while !heard.contains("id: 41") {
+    while !heard.contains(&format!("id: {first}")) {
         let mut buffer = [0; 4096];
         let length = timeout(SOON, stream.read(&mut buffer)).await.unwrap().unwrap();
         assert!(length > 0, "{heard}");
         heard.push_str(std::str::from_utf8(&buffer[..length]).unwrap());
     }
-    assert!(heard.contains(": events 4 to 40 are no longer kept"), "{heard}");
-    assert!(heard.contains("event: notice"), "{heard}");
+    let gone = format!(": events 4 to {} are no longer kept", first - 1);
+    assert!(heard.contains(&gone) && heard.contains("event: deployed"), "{heard}");
 }
 
 /// 64 connections that say nothing cost no more than themselves.
@@ -603,7 +617,7 @@ fn samples(text: &str) -> BTreeMap<&str, f64> {
 /// One unit of each kind, one with a name that needs escaping, and some history.
 fn told() -> Snapshot {
     let mut snapshot = pictures::zoo(TEN_O_CLOCK);
-    let mut odd = pictures::ok(r"dev-disk-by\x2duuid.swap", TEN_O_CLOCK);
+    let mut odd = UnitStatus::clone(&pictures::well(r"dev-disk-by\x2duuid.swap", &snapshot));
     odd.tally.ordered(Some(Code::UnitFailed));
     odd.tally.ordered(None);
     odd.tally.ordered(None);
@@ -611,8 +625,10 @@ fn told() -> Snapshot {
     let name = snapshot.units.values().find(|unit| !unit.probes.is_empty()).unwrap().unit.clone();
     let probed = Arc::make_mut(snapshot.units.get_mut(&name).unwrap());
     let probe = probed.probes.keys().next().unwrap().clone();
+    probed.tally = UnitTally::default();
     probed.tally.answered(&probe, Duration::from_millis(30));
     probed.tally.answered(&probe, Duration::from_secs(60));
+    snapshot.tally = HostTally::default();
     snapshot.tally.recovery.observe(Duration::from_secs(7));
     snapshot
 }
@@ -638,14 +654,14 @@ async fn metrics_are_openmetrics_and_hold_every_name_of_the_contract() {
     is(r#"steadfast_unit_condition{unit="nginx.service",condition="Progressing"}"#, f64::NAN);
     is(r#"steadfast_restarts_total{unit="dev-disk-by\\x2duuid.swap",reason="operator"}"#, 2.0);
     is(r#"steadfast_restarts_total{unit="dev-disk-by\\x2duuid.swap",reason="unit-failed"}"#, 1.0);
-    is("steadfast_incidents_open", 4.0);
+    is("steadfast_incidents_open", 6.0);
     is(r#"steadfast_recovery_seconds_bucket{le="5.0"}"#, 0.0);
     is(r#"steadfast_recovery_seconds_bucket{le="10.0"}"#, 1.0);
     is(r#"steadfast_recovery_seconds_bucket{le="+Inf"}"#, 1.0);
     is("steadfast_recovery_seconds_sum", 7.0);
     is("steadfast_detection_seconds_count", 0.0);
     is("steadfast_ready", 1.0);
-    is("steadfast_manager_connected", 0.0);
+    is("steadfast_manager_connected", 1.0);
     is("steadfast_config_problems", 1.0);
     is("steadfast_metrics_left_out", 0.0);
     is("steadfast_snapshot_timestamp_seconds", 1_795_168_800.0);
@@ -665,7 +681,7 @@ async fn metrics_are_openmetrics_and_hold_every_name_of_the_contract() {
         assert!(samples.keys().any(|series| series.starts_with(name)), "{name} is missing in\n{text}");
     }
     let states = samples.iter().filter(|(series, _)| series.starts_with("steadfast_unit_state{"));
-    assert_eq!(states.map(|(_, value)| value).sum::<f64>(), 10.0, "one state for each unit");
+    assert_eq!(states.map(|(_, value)| value).sum::<f64>(), 11.0, "one state for each unit");
 }
 
 #[tokio::test]
@@ -681,10 +697,17 @@ async fn who_knows_only_the_classic_text_gets_it_with_the_same_samples() {
     assert_eq!(series(&text), series(exact.strip_suffix("# EOF\n").unwrap()));
 }
 
+fn crowd() -> Snapshot {
+    let zoo = pictures::zoo(TEN_O_CLOCK);
+    let mut crowd = pictures::only(&[], zoo.clone());
+    let names = (0..2500).map(|n| format!("worker@{n}.service"));
+    crowd.units.extend(names.map(|name| (name.as_str().into(), pictures::well(&name, &zoo))));
+    crowd
+}
+
 #[tokio::test]
 async fn a_crowd_of_units_is_told_of_up_to_a_limit() {
-    let units = (0..2500).map(|n| pictures::ok(&format!("worker@{n}.service"), TEN_O_CLOCK));
-    let served = Served::new(pictures::of(units.collect(), TEN_O_CLOCK));
+    let served = Served::new(crowd());
     let (_, text) = served.raw(&asking("GET", "/metrics", "")).await;
     let samples = samples(text.strip_suffix("# EOF\n").unwrap());
     assert_eq!(samples["steadfast_metrics_left_out"], 500.0);
@@ -693,8 +716,7 @@ async fn a_crowd_of_units_is_told_of_up_to_a_limit() {
 
 #[tokio::test]
 async fn readers_of_metrics_who_do_not_read_cost_a_few_texts() {
-    let units = (0..2500).map(|n| pictures::ok(&format!("worker@{n}.service"), TEN_O_CLOCK));
-    let served = Served::new(pictures::of(units.collect(), TEN_O_CLOCK));
+    let served = Served::new(crowd());
     let mut idle = Vec::new();
     for _ in 0..steadfast::api::server::METRICS_AT_ONCE {
         let mut stream = UnixStream::connect(served.socket()).await.unwrap();

@@ -9,27 +9,34 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use pictures::{TEN_O_CLOCK, ago};
+use pictures::{Past, Story, TEN_O_CLOCK};
 use steadfast::adopt::{Adopted, Fate, Imported, Matched};
-use steadfast::api::server::{HistoryQuestion, Question, serve};
+use steadfast::api::server::{Question, serve};
 use steadfast::api::wire::{BaselineDiff, Status, Time, Unit};
 use steadfast::cli::render::text::cleaned;
 use steadfast::cli::render::{Look, adopt, audit, baseline, details, explain, overview, plugin, probes};
-use steadfast::clock;
 use steadfast::import;
 use steadfast::model::adopt::{Entry, Format};
-use steadfast::model::drill::{DrillKind, DrillPlan};
-use steadfast::model::finding::{ConditionKind, Truth, Why};
-use steadfast::model::operator::{Answer, Ask, Step, StepName, StepResult, UnitAsk};
-use steadfast::model::snapshot::{Snapshot, UnitState};
-use steadfast::model::state::OrderKind;
-use steadfast::model::unit::{UnitName, UnitSettings};
+use steadfast::model::drill::DrillKind;
+use steadfast::model::finding::Code;
+use steadfast::model::operator::{Answer, Ask, UnitAsk};
+use steadfast::model::snapshot::Snapshot;
+use steadfast::model::unit::UnitName;
 use tempfile::TempDir;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_steadfast");
+
+/// A deploy that one process did not follow, the restart that cures it, and people who hear of it.
+const DEPLOY: &str = include_str!("pictures/deploy.txt");
+/// A unit that another one requires, with two ways to hear of it, of which one fails.
+const DRILL: &str = include_str!("pictures/drill.txt");
+/// What follows there when the drill is meant.
+const DRILLED: &str = include_str!("pictures/drilled.txt");
+/// What follows there when a person orders a restart, and its probe goes on failing.
+const RECOVERY_THAT_FAILS: &str = include_str!("pictures/recovery-that-fails.txt");
 
 /// The program with an environment that is the same everywhere.
 fn command(runtime: &Path, arguments: &[&str]) -> Command {
@@ -53,12 +60,22 @@ struct Served {
 
 impl Served {
     fn new(snapshot: Snapshot) -> Self {
+        Self::remembering(snapshot, Past::default())
+    }
+
+    /// A host at the end of a story, with all that happened in it.
+    fn of(story: &mut Story) -> Self {
+        let past = Past::of(story);
+        Self::remembering(story.snapshot().clone(), past)
+    }
+
+    fn remembering(snapshot: Snapshot, past: Past) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("steadfast.sock")).unwrap();
         let (snapshots, receiver) = watch::channel(snapshot);
         let (ask, questions) = mpsc::channel(8);
-        let (recall, history): (_, mpsc::Receiver<HistoryQuestion>) = mpsc::channel(8);
-        tokio::spawn(pictures::remember(history, clock::now()));
+        let (recall, history) = mpsc::channel(8);
+        tokio::spawn(past.answer(history));
         tokio::spawn(serve(listener, receiver, ask, recall));
         Self { directory, snapshots, questions: Some(questions) }
     }
@@ -67,8 +84,8 @@ impl Served {
         let mut questions = self.questions.take().unwrap();
         let (tell, told) = mpsc::unbounded_channel();
         tokio::spawn(async move {
-            while let Some((request, reply)) = questions.recv().await {
-                if let Ask::OfUnit { ask, .. } = request.ask {
+            while let Some((asked, reply)) = questions.recv().await {
+                if let Ask::OfUnit { ask, .. } = asked.ask {
                     let _ = tell.send(ask);
                 }
                 let _ = reply.send(answer.clone());
@@ -77,7 +94,7 @@ impl Served {
         told
     }
 
-    async fn run(&self, arguments: &'static [&'static str]) -> Output {
+    async fn run(&self, arguments: &[&str]) -> Output {
         let mut command = command(self.directory.path(), arguments);
         spawn_blocking(move || command.output().unwrap()).await.unwrap()
     }
@@ -91,7 +108,7 @@ fn shown(output: &Output) -> String {
     format!("{out}---- standard error\n{err}---- exit status {code}\n")
 }
 
-/// Times of day and dates depend on when the test runs.
+/// Times of day and dates depend on when the test runs, and the seconds of an age on how long it takes.
 fn blotted(text: &str) -> String {
     let mut blotted = String::new();
     let mut rest = text;
@@ -103,9 +120,14 @@ fn blotted(text: &str) -> String {
                     other => byte == other,
                 })
         };
-        let long = ["0000-00-00 00:00:00", "00:00:00"].into_iter().find(|pattern| is(pattern));
-        if let Some(pattern) = long {
-            blotted.push_str("HH:MM:SS");
+        let blots = [
+            ("0000-00-00 00:00:00", "HH:MM:SS"),
+            ("00:00:00", "HH:MM:SS"),
+            ("m00s", "m..s"),
+            ("m0s", "m..s"),
+        ];
+        if let Some((pattern, blot)) = blots.into_iter().find(|(pattern, _)| is(pattern)) {
+            blotted.push_str(blot);
             rest = &rest[pattern.len()..];
         } else {
             blotted.push(first);
@@ -117,52 +139,54 @@ fn blotted(text: &str) -> String {
 
 #[tokio::test]
 async fn status_tells_the_worst_first() {
-    let served = Served::new(pictures::zoo(clock::now()));
+    let served = Served::new(pictures::zoo(pictures::now()));
     insta::assert_snapshot!(shown(&served.run(&["status"]).await));
 }
 
 #[tokio::test]
 async fn status_of_one_unit_is_one_screen() {
-    let served = Served::new(pictures::zoo(clock::now()));
+    let served = Served::new(pictures::zoo(pictures::now()));
     insta::assert_snapshot!(shown(&served.run(&["status", "horizon"]).await));
 }
 
 #[tokio::test]
 async fn explain_tells_the_chain_of_reasons() {
-    let served = Served::new(pictures::zoo(clock::now()));
+    let served = Served::new(pictures::zoo(pictures::now()));
     insta::assert_snapshot!(shown(&served.run(&["explain", "horizon.service"]).await));
+    insta::assert_snapshot!("explain_dependent", shown(&served.run(&["explain", "orders"]).await));
 }
 
 #[tokio::test]
 async fn incidents_are_listed_and_one_is_told_whole() {
-    let served = Served::new(pictures::zoo(clock::now()));
+    let mut story = pictures::story(DEPLOY, pictures::now());
+    let deploy = pictures::incident(&story, "horizon.service", Code::ReleaseOutdated).to_string();
+    let served = Served::of(&mut story);
     let list = shown(&served.run(&["incidents", "--since", "24h"]).await);
     // After midnight a column is as wide as a date.
     let words: Vec<&str> = list.split_whitespace().collect();
     insta::assert_snapshot!("incidents", words.join(" "));
-    insta::assert_snapshot!("incident", shown(&served.run(&["incident", "17"]).await));
-    insta::assert_snapshot!("postmortem", shown(&served.run(&["postmortem", "17"]).await));
+    insta::assert_snapshot!("incident", shown(&served.run(&["incident", &deploy]).await));
+    insta::assert_snapshot!("postmortem", shown(&served.run(&["postmortem", &deploy]).await));
     let none = shown(&served.run(&["incidents", "nginx", "--open"]).await);
     assert!(none.contains("no incident") && none.ends_with("exit status 0\n"), "{none}");
-    let missing = shown(&served.run(&["incident", "4"]).await);
-    assert!(missing.contains("cannot find incident 4: there is none, or not any more"), "{missing}");
+    let missing = shown(&served.run(&["incident", "99"]).await);
+    assert!(missing.contains("cannot find incident 99: there is none, or not any more"), "{missing}");
+
+    let mut zoo = pictures::zoo_and("", pictures::now());
+    let broker = pictures::incident(&zoo, "rabbitmq-server.service", Code::UnitFailed).to_string();
+    let served = Served::of(&mut zoo);
+    insta::assert_snapshot!("incident_with_dependents", shown(&served.run(&["incident", &broker]).await));
+    let draft = shown(&served.run(&["postmortem", &broker]).await);
+    assert!(draft.contains("| Affected units | orders.service |\n"), "{draft}");
 }
 
 #[tokio::test]
 async fn a_drill_is_planned_asked_for_and_measured() {
-    let plan = DrillPlan {
-        kind: DrillKind::Kill,
-        fault: "SIGKILL to its main process (pid 4242), as in a crash".to_owned(),
-        order: Some(OrderKind::Start),
-        expected: Duration::from_secs(6),
-        limit: Duration::from_secs(201),
-        told: vec!["mail".to_owned()],
-        untold: vec![("phone".to_owned(), "only after 900 s".to_owned())],
-        needed_by: vec!["shop.service".into()],
-        left: 3,
-    };
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let mut told = served.answer_with(Answer::DrillPlanned(plan));
+    let mut story = pictures::story(DRILL, pictures::now());
+    let before = story.snapshot().clone();
+    story.play("ask nginx.service drill dry-run").unwrap();
+    let mut served = Served::new(before.clone());
+    let mut told = served.answer_with(story.replies.remove(0));
     insta::assert_snapshot!("drill_plan", shown(&served.run(&["drill", "nginx", "--dry-run"]).await));
     let asked = UnitAsk::Drill { kind: DrillKind::Kill, rehearse: true };
     assert_eq!(told.recv().await, Some(asked));
@@ -171,78 +195,84 @@ async fn a_drill_is_planned_asked_for_and_measured() {
     assert!(usage.contains("(--yes does not ask)") && usage.ends_with("exit status 64\n"), "{usage}");
     assert!(told.try_recv().is_err());
 
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let drill = Box::new(pictures::drilled(clock::now()));
-    let message = "drill of nginx.service failed: phone was not told: connection refused".to_owned();
-    served.answer_with(Answer::Drilled { drill, message });
+    story.play(DRILLED).unwrap();
+    let mut served = Served::new(before.clone());
+    served.answer_with(story.replies.remove(0));
     insta::assert_snapshot!("drill", shown(&served.run(&["drill", "nginx", "--yes"]).await));
     let json = served.run(&["drill", "nginx", "--yes", "--json"]).await;
     let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
-    assert_eq!((&json["drill"]["outcome"], &json["drill"]["recover_s"]), (&"failed".into(), &5.4.into()));
+    assert_eq!((&json["drill"]["outcome"], &json["drill"]["recover_s"]), (&"failed".into(), &5.31.into()));
 
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    served.answer_with(Answer::Refused { message: "cannot drill nginx.service now: it is down".to_owned() });
-    let refused = shown(&served.run(&["drill", "nginx", "--yes"]).await);
-    assert!(refused.contains("it is down") && refused.ends_with("exit status 1\n"), "{refused}");
+    story.play("ask shop.service hold 1h upgrade\nask shop.service drill").unwrap();
+    let mut served = Served::new(before);
+    served.answer_with(story.replies.remove(1));
+    let refused = shown(&served.run(&["drill", "shop", "--yes"]).await);
+    let why = "cannot drill shop.service now: held by anna (uid 1000): upgrade";
+    assert!(refused.contains(why) && refused.ends_with("exit status 1\n"), "{refused}");
 }
 
 #[tokio::test]
 async fn a_test_alert_says_what_arrived() {
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let results = vec![
-        ("mail".to_owned(), Ok(())),
-        ("pager".to_owned(), Err("https://pager.example/ answered 500".to_owned())),
-    ];
-    drop(served.answer_with(Answer::Tested(results)));
+    let mut served = Served::new(pictures::zoo(pictures::now()));
+    let tested =
+        "sink mail\nsink pager\nsink-fails pager https://pager.example/ answered 500\nstart\ntest-alert";
+    drop(served.answer_with(pictures::answer(tested)));
     insta::assert_snapshot!(shown(&served.run(&["test-alert"]).await));
 }
 
 #[tokio::test]
 async fn who_knows_of_an_incident_says_so() {
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let message = "root knows of incident 17".to_owned();
-    drop(served.answer_with(Answer::Done { message, steps: Vec::new() }));
+    let mut zoo = pictures::zoo_and("", pictures::now());
+    let id = pictures::incident(&zoo, "horizon.service", Code::ReleaseOutdated).to_string();
+    zoo.play(&format!("ack {id}\nack 99")).unwrap();
+    let (unknown, known) = (zoo.replies.pop().unwrap(), zoo.replies.pop().unwrap());
+    let mut served = Served::new(zoo.snapshot().clone());
+    drop(served.answer_with(known));
     assert_eq!(
-        shown(&served.run(&["ack", "17"]).await),
-        "root knows of incident 17\n---- standard error\n---- exit status 0\n"
+        shown(&served.run(&["ack", &id]).await),
+        format!(
+            "anna (uid 1000) knows of incident {id}: it is not repeated, and told to nobody else\n\
+             ---- standard error\n---- exit status 0\n"
+        )
     );
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    drop(served.answer_with(Answer::NoIncident));
-    let missing = shown(&served.run(&["ack", "4"]).await);
-    assert!(missing.contains("cannot find incident 4: there is none, or not any more"), "{missing}");
-    assert!(missing.ends_with("exit status 3\n"), "as of `incident 4`: {missing}");
+    let mut served = Served::new(pictures::zoo(pictures::now()));
+    assert_eq!(unknown, Answer::NoIncident);
+    drop(served.answer_with(unknown));
+    let missing = shown(&served.run(&["ack", "99"]).await);
+    assert!(missing.contains("cannot find incident 99: there is none, or not any more"), "{missing}");
+    assert!(missing.ends_with("exit status 3\n"), "as of `incident 99`: {missing}");
 }
 
 #[tokio::test]
 async fn what_a_service_writes_cannot_steer_the_terminal() {
-    let served = Served::new(pictures::zoo(clock::now()));
-    let output = served.run(&["explain", "transcode@eu-west.service"]).await;
+    let spoken = "\
+        +10m unit nginx.service failed/failed inv=n result=exit-code exit=\"\u{1b}[31mno such codec\u{1b}[0m\u{7} h266\"\n\
+        +1s wait\n";
+    let served = Served::of(&mut pictures::zoo_and(spoken, pictures::now()));
+    let output = served.run(&["explain", "nginx"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-    assert!(text.contains(r"error: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
+    assert!(text.contains(r"exit-code: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
 }
 
 #[tokio::test]
 async fn exit_statuses_are_those_of_the_contract() {
-    let now = clock::now();
-    let units = [
-        (pictures::ok("nginx.service", now), 0),
-        (pictures::disabled(now), 0),
-        (pictures::held(now), 1),
-        (pictures::outdated(now), 2),
-        (pictures::recovering(now), 2),
-        (pictures::quarantined(now), 2),
-        (pictures::explained(now), 2),
-        (pictures::unknown(now), 3),
-    ];
-    for (unit, wanted) in units {
-        let state = unit.state;
-        let served = Served::new(pictures::of(vec![unit], now));
+    let zoo = pictures::zoo(pictures::now());
+    for (unit, wanted) in [
+        ("nginx.service", 0),
+        ("old-importer.service", 0),
+        ("report.service", 1),
+        ("horizon.service", 2),
+        ("shop.service", 2),
+        ("transcode@eu-west.service", 2),
+        ("orders.service", 2),
+        ("billing.service", 3),
+    ] {
+        let served = Served::new(pictures::only(&[unit], zoo.clone()));
         let code = served.run(&["status"]).await.status.code();
-        assert_eq!(code, Some(wanted), "{state:?}");
+        assert_eq!(code, Some(wanted), "{unit}");
     }
-    let mut starting = pictures::of(Vec::new(), now);
-    starting.ready = false;
+    let starting = pictures::published("spec nginx.service\nstart\nmanager running", pictures::now());
     let served = Served::new(starting);
     assert_eq!(served.run(&["status"]).await.status.code(), Some(3));
     let unmanaged = served.run(&["status", "nope"]).await;
@@ -283,14 +313,15 @@ fn without_a_daemon_the_next_step_is_told() {
 
 #[tokio::test]
 async fn json_is_what_the_socket_says() {
-    let snapshot = pictures::zoo(clock::now());
+    let snapshot = pictures::zoo(pictures::now());
     let served = Served::new(snapshot.clone());
     let output = served.run(&["status", "--json"]).await;
     let status: Status = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(status, Status::of(&snapshot));
     let output = served.run(&["explain", "horizon", "--json"]).await;
     let unit: Unit = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((unit.unit.as_str(), unit.events.len()), ("horizon.service", 7));
+    let lines = snapshot.events.iter().filter(|event| event.unit == Some("horizon.service".into()));
+    assert_eq!((unit.unit.as_str(), unit.events.len()), ("horizon.service", lines.count()));
     let output = served.run(&["status", "--json", "nginx", "horizon"]).await;
     let status: Status = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> = status.units.iter().map(|unit| unit.unit.as_str()).collect();
@@ -299,7 +330,7 @@ async fn json_is_what_the_socket_says() {
 
 #[tokio::test]
 async fn a_reader_who_has_seen_enough_is_no_trouble() {
-    let served = Served::new(pictures::forty(clock::now()));
+    let served = Served::new(pictures::forty(pictures::now()));
     let mut command = command(served.directory.path(), &["status"]);
     let output = spawn_blocking(move || {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -313,39 +344,25 @@ async fn a_reader_who_has_seen_enough_is_no_trouble() {
 
 #[tokio::test]
 async fn recover_reports_each_step() {
-    let step =
-        |name, result, message: &str, took_ms| Step { name, result, message: message.to_owned(), took_ms };
-    let steps = vec![
-        step(StepName::Start, StepResult::Done, "job done", 840),
-        step(StepName::Enable, StepResult::Skipped, "already enabled", 0),
-        step(StepName::EndpointCheck, StepResult::Failed, "inbox: HTTP status 503", 60_000),
-    ];
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let mut told = served.answer_with(Answer::Failed {
-        message: "cannot recover horizon.service: the endpoint check failed".to_owned(),
-        steps,
-    });
-    insta::assert_snapshot!(shown(&served.run(&["recover", "horizon"]).await));
+    let mut story = pictures::story(DRILL, pictures::now());
+    story.play(RECOVERY_THAT_FAILS).unwrap();
+    let mut served = Served::new(story.snapshot().clone());
+    let mut told = served.answer_with(story.replies.remove(0));
+    insta::assert_snapshot!(shown(&served.run(&["recover", "shop"]).await));
     assert_eq!(told.recv().await, Some(UnitAsk::Recover));
 }
 
 #[tokio::test]
 async fn a_dry_run_tells_what_would_go_along_and_asks_for_nothing() {
-    let mut unit = pictures::outdated(clock::now());
-    unit.preview = (OrderKind::Restart, None);
-    unit.settings = Some(UnitSettings {
-        kill_mode: "control-group".to_owned(),
-        timeout_stop_ms: Some(90_000),
-        takes_along: vec!["horizon-worker.service".into(), "horizon-tail.service".into()],
-        triggered_by: vec!["horizon.socket".into()],
-        ..UnitSettings::default()
-    });
-    let served = Served::new(pictures::of(vec![unit.clone()], clock::now()));
+    let mut story = pictures::zoo_and(
+        "settings horizon.service wd=/srv/app/current kill-mode=control-group takes=horizon-worker.service \
+         takes=horizon-tail.service armed-by=horizon.socket\n",
+        pictures::now(),
+    );
+    let served = Served::of(&mut story);
     insta::assert_snapshot!(shown(&served.run(&["recover", "horizon", "--dry-run"]).await));
-    unit.preview = (OrderKind::Restart, Some("the host shuts down".to_owned()));
-    served.snapshots.send_modify(|snapshot| {
-        snapshot.units.insert(unit.unit.clone(), unit.clone().into());
-    });
+    story.play("manager stopping").unwrap();
+    served.snapshots.send_replace(story.snapshot().clone());
     let refused = served.run(&["recover", "horizon", "--dry-run"]).await;
     assert_eq!(refused.status.code(), Some(1));
     let text = String::from_utf8(refused.stdout).unwrap();
@@ -354,12 +371,13 @@ async fn a_dry_run_tells_what_would_go_along_and_asks_for_nothing() {
 
 #[tokio::test]
 async fn hold_and_resume_say_what_was_done() {
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let mut told =
-        served.answer_with(Answer::Done { message: "horizon.service is held".to_owned(), steps: Vec::new() });
+    let mut story = pictures::zoo_and("ask horizon.service hold 30m upgrade\n", pictures::now());
+    let mut served = Served::of(&mut story);
+    let mut told = served.answer_with(story.replies.pop().unwrap());
     let arguments = &["hold", "horizon", "--for", "30m", "--reason", "upgrade"];
     let output = served.run(arguments).await;
-    assert_eq!(output.stdout, b"horizon.service is held\n");
+    let sentence = "horizon.service is held by anna (uid 1000) for 30 min: upgrade\n";
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), sentence);
     assert_eq!(output.status.code(), Some(0));
     let (length, reason) = (Duration::from_secs(1800), "upgrade".to_owned());
     assert_eq!(told.recv().await, Some(UnitAsk::Hold { length, reason }));
@@ -373,60 +391,45 @@ async fn hold_and_resume_say_what_was_done() {
 
 #[tokio::test]
 async fn wait_returns_as_soon_as_the_conditions_hold() {
-    let now = clock::now();
-    let mut well = pictures::outdated(now);
-    well.state = UnitState::Ok;
-    for condition in &mut well.conditions {
-        if condition.truth == Truth::False {
-            condition.truth = Truth::True;
-        }
-    }
-    let served = Served::new(pictures::of(vec![pictures::outdated(now)], now));
+    let mut story = pictures::zoo_and("", pictures::now());
+    let served = Served::of(&mut story);
+    story.play("processes horizon.service current=65 4242:65 4250:65").unwrap();
     let waiting = served.run(&["wait", "horizon", "--for=Active,release", "--timeout=30s"]);
     let mend = async {
         // Before or after the command asks for the first time: either way it returns well before its timeout.
-        served.snapshots.send_modify(|snapshot| {
-            snapshot.units.insert(well.unit.clone(), well.clone().into());
-        });
+        served.snapshots.send_replace(story.snapshot().clone());
     };
     let (output, ()) = tokio::join!(waiting, mend);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.starts_with("horizon.service: Active, Release as wanted after "), "{text}");
     assert_eq!(output.status.code(), Some(0));
     // By default all of them, but those that nothing is configured to tell.
-    assert_eq!(served.run(&["wait", "horizon"]).await.status.code(), Some(0));
-    let mut unasked = well.clone();
-    let serving = unasked.conditions.iter_mut().find(|condition| condition.kind == ConditionKind::Serving);
-    let serving = serving.unwrap();
-    (serving.truth, serving.reason) = (Truth::Unknown(Why::NotRead), "no-probe".to_owned());
-    served.snapshots.send_modify(|snapshot| {
-        snapshot.units.insert(unasked.unit.clone(), unasked.clone().into());
-    });
     assert_eq!(served.run(&["wait", "horizon", "--timeout=0s"]).await.status.code(), Some(0));
-    assert_eq!(
-        served.run(&["wait", "horizon", "--for=Serving", "--timeout=0s"]).await.status.code(),
-        Some(3)
-    );
+    assert_eq!(served.run(&["wait", "nginx", "--timeout=0s"]).await.status.code(), Some(0));
+    assert_eq!(served.run(&["wait", "nginx", "--for=Serving", "--timeout=0s"]).await.status.code(), Some(3));
 }
 
 #[tokio::test]
 async fn wait_says_which_condition_does_not_hold() {
-    let now = clock::now();
-    let served = Served::new(pictures::of(vec![pictures::outdated(now), pictures::unknown(now)], now));
+    let served = Served::new(pictures::zoo(pictures::now()));
     let output = served.run(&["wait", "horizon", "--for=Active,Release", "--timeout=0s"]).await;
     let sentence = String::from_utf8_lossy(&output.stderr);
-    assert!(sentence.contains("Release is false for 3h: release-outdated: main process 4242"), "{sentence}");
+    assert!(
+        sentence.contains("Release is false for 3h31m: release-outdated: the main process 4242"),
+        "{sentence}"
+    );
     assert_eq!(output.status.code(), Some(2));
     let code = async |arguments| served.run(arguments).await.status.code();
-    assert_eq!(code(&["wait", "billing", "--for=Active", "--timeout=0s"]).await, Some(3));
+    assert_eq!(code(&["wait", "billing", "--for=Release", "--timeout=0s"]).await, Some(3));
     assert_eq!(code(&["wait", "horizon", "--for=Release=false"]).await, Some(0));
     assert_eq!(code(&["wait", "nope", "--timeout=0s"]).await, Some(3));
 }
 
 #[tokio::test]
 async fn a_hold_lasts_as_long_as_its_command_and_passes_its_status_on() {
-    let mut served = Served::new(pictures::zoo(clock::now()));
-    let mut told = served.answer_with(Answer::Done { message: "held".to_owned(), steps: Vec::new() });
+    let mut story = pictures::zoo_and("ask horizon.service hold 1m deploy\n", pictures::now());
+    let mut served = Served::of(&mut story);
+    let mut told = served.answer_with(story.replies.pop().unwrap());
     let output = served.run(&["hold", "horizon", "--", "/bin/sh", "-c", "echo deployed; exit 7"]).await;
     assert_eq!((output.stdout.as_slice(), output.status.code()), (&b"deployed\n"[..], Some(7)));
     let hold = |seconds| UnitAsk::Hold {
@@ -496,7 +499,8 @@ fn units_that_are_well_are_folded_where_the_terminal_is_low() {
 #[test]
 fn every_state_is_explained_on_a_terminal() {
     let mut pages = String::new();
-    for unit in &zoo().units {
+    let starting = pictures::published("spec inbox.service probe=page\nstart\nmanager running", TEN_O_CLOCK);
+    for unit in zoo().units.iter().chain(&Status::of(&starting).units) {
         pages.push_str(&details::details(&look(100, 40), unit));
         pages.push_str("----\n");
         pages.push_str(&explain::explain(&look(100, 40), unit));
@@ -508,7 +512,7 @@ fn every_state_is_explained_on_a_terminal() {
 #[test]
 fn the_audit_groups_by_severity_and_says_what_repairs() {
     insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[], &[]));
-    let well = Status::of(&pictures::of(Vec::new(), TEN_O_CLOCK));
+    let well = Status::of(&pictures::published("start\nmanager running", TEN_O_CLOCK));
     let page = audit::audit(&look(100, 40), &well, &[], &["never drilled: a.service".to_owned()]);
     assert!(page.starts_with("● web1: nothing to report"), "{page}");
     assert!(page.ends_with("\n\nNOTES\n  never drilled: a.service\n"), "{page}");
@@ -668,7 +672,7 @@ fn an_ascii_terminal_gets_ascii() {
 
 #[test]
 fn an_old_picture_is_told_to_be_old() {
-    let old = Status::of(&pictures::of(Vec::new(), ago(TEN_O_CLOCK, 600)));
+    let old = Status::of(&pictures::zoo(TEN_O_CLOCK.at_boot_ms(TEN_O_CLOCK.boot_ms - 600_000)));
     let page = overview(&look(100, 40), &old, false);
     assert!(page.contains("as of 10m ago"), "{page}");
 }

@@ -13,6 +13,12 @@ mod words;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use script::Story;
+use steadfast::model::moment::Moment;
+
+/// The made-up day on which every scenario begins: 2026-11-20T10:00:00Z, a minute after boot.
+const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
+
 fn stories() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -32,7 +38,7 @@ fn every_scenario_plays_as_written() {
     assert!(files.len() >= 25, "at least 25 scenarios, found {}", files.len());
     for path in files {
         let text = fs::read_to_string(&path).expect("a readable scenario");
-        let played = script::play(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
+        let played = Story::new(DAWN).play(&text).unwrap_or_else(|why| panic!("{}: {why}", path.display()));
         if played != text {
             if update {
                 fs::write(&path, &played).expect("a writable scenario");

@@ -7,7 +7,7 @@ use steadfast::model::finding::Severity;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
 
-use crate::words;
+use super::words;
 
 /// `mail min=critical after=15m repeat=1h burst=2 interval=10m unit=web-* alertmanager`
 pub fn sink(name: &str, keys: &[&str]) -> Result<SinkSpec, String> {

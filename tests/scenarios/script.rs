@@ -6,18 +6,17 @@ use std::time::Duration;
 use steadfast::model::action::Action;
 use steadfast::model::audit::Audited;
 use steadfast::model::cause::PackagesReading;
+use steadfast::model::incident::{Change, Event, Incident};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
+use steadfast::model::operator::Answer;
 use steadfast::model::snapshot::Snapshot;
-use steadfast::model::spec::{Settings, Spec};
+use steadfast::model::spec::{Problem, Settings, Spec};
 use steadfast::model::state::Durable;
 use steadfast::model::unit::UnitName;
 use steadfast::policy::{self, State};
 
-use crate::{people, told, words};
-
-/// The made-up day on which every scenario begins: 2026-11-20T10:00:00Z, a minute after boot.
-const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
+use super::{people, told, words};
 
 /// One story under way.
 pub struct Story {
@@ -40,46 +39,78 @@ pub struct Story {
     pub settings: Settings,
     /// What each look over the host finds.
     pub audited: Audited,
-}
-
-/// Plays the text and returns it with its answers written anew.
-pub fn play(text: &str) -> Result<String, String> {
-    let mut story = Story {
-        state: State::new(Durable::default()),
-        picture: Snapshot::default(),
-        started: false,
-        now: DAWN,
-        began: DAWN,
-        boot: 1,
-        specs: BTreeMap::new(),
-        answers: Vec::new(),
-        reads: false,
-        packages: Some(PackagesReading::default()),
-        sinks: BTreeMap::new(),
-        settings: Settings::default(),
-        audited: Audited { gaps: Vec::new(), whole: true },
-    };
-    let mut written = String::new();
-    for (number, line) in text.lines().enumerate() {
-        if line.trim_start().starts_with("->") {
-            continue;
-        }
-        written.push_str(line);
-        written.push('\n');
-        if line.trim().is_empty() || line.starts_with('#') {
-            continue;
-        }
-        story.line(line).map_err(|why| format!("line {}: {why}", number + 1))?;
-        for answer in story.answers.drain(..) {
-            written.push_str("    -> ");
-            written.push_str(&answer);
-            written.push('\n');
-        }
-    }
-    Ok(written)
+    /// Files of ours that are rejected.
+    problems: Vec<Problem>,
+    /// What package managers changed.
+    upgrades: Vec<Change>,
+    /// Whatever is read again is as it was.
+    steady: bool,
+    /// The last reading of each kind, by what was read.
+    readings: BTreeMap<String, Observation>,
+    /// What people were answered, and what was recorded.
+    pub replies: Vec<Answer>,
+    pub events: Vec<Event>,
 }
 
 impl Story {
+    pub fn new(began: Moment) -> Self {
+        Self {
+            state: State::new(Durable::default()),
+            picture: Snapshot::default(),
+            started: false,
+            now: began,
+            began,
+            boot: 1,
+            specs: BTreeMap::new(),
+            answers: Vec::new(),
+            reads: false,
+            packages: Some(PackagesReading::default()),
+            sinks: BTreeMap::new(),
+            settings: Settings::default(),
+            audited: Audited { gaps: Vec::new(), whole: true },
+            problems: Vec::new(),
+            upgrades: Vec::new(),
+            steady: false,
+            readings: BTreeMap::new(),
+            replies: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Plays these lines, and returns them with their answers written anew.
+    pub fn play(&mut self, text: &str) -> Result<String, String> {
+        let story = self;
+        let mut written = String::new();
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("->") {
+                continue;
+            }
+            written.push_str(line);
+            written.push('\n');
+            if line.trim().is_empty() || line.starts_with('#') {
+                continue;
+            }
+            story.line(line).map_err(|why| format!("line {}: {why}", number + 1))?;
+            for answer in story.answers.drain(..) {
+                written.push_str("    -> ");
+                written.push_str(&answer);
+                written.push('\n');
+            }
+        }
+        Ok(written)
+    }
+
+    /// What is published at this moment.
+    pub fn snapshot(&mut self) -> &Snapshot {
+        self.state.publish(&mut self.picture, self.now);
+        &self.picture
+    }
+
+    /// Every incident that is kept, oldest first.
+    pub fn incidents(&self) -> Vec<Incident> {
+        self.state.durable().incidents.into_values().collect()
+    }
+
     fn line(&mut self, line: &str) -> Result<(), String> {
         let mut words = words::split(line)?;
         if let Some(time) = words.first().and_then(|word| word.strip_prefix('+')) {
@@ -93,6 +124,13 @@ impl Story {
         match verb {
             "wait" => {}
             "reads" => self.reads = true,
+            "steady" => self.steady = true,
+            "upgraded" => {
+                let what = format!("packages: {}", rest.join(" "));
+                self.upgrades.push(Change { at: self.now, what });
+            }
+            "resync" => self.settings.resync = words::duration(first(&rest)?)?,
+            "rejected" => self.rejected(&rest)?,
             "start" => self.start(),
             "crash" => self.crash(),
             "reboot" => self.reboot(),
@@ -107,7 +145,7 @@ impl Story {
                 self.observe(Observation::Resumed { after });
             }
             "state" => self.tell_state(first(&rest)?)?,
-            "incidents" => self.answers.extend(self.state.durable().incidents.values().map(told::incident)),
+            "incidents" => self.answers.extend(self.incidents().iter().map(told::incident)),
             "packages" => self.packages(&rest)?,
             "sink" => {
                 let sink = people::sink(first(&rest)?, rest.get(1..).unwrap_or_default())?;
@@ -161,9 +199,11 @@ impl Story {
     /// Shells that answer at once, unless the story says otherwise.
     fn answer_of(&self, action: &Action) -> Option<Observation> {
         match action {
-            Action::CaptureEvidence { incident, .. } => {
+            Action::CaptureEvidence { incident, changed_since, .. } => {
                 let file = Ok(format!("/state/{incident}.txt"));
-                Some(Observation::EvidenceCaptured { incident: *incident, file, changes: Vec::new() })
+                let since = |change: &&Change| change.at >= *changed_since;
+                let changes = self.upgrades.iter().filter(since).cloned().collect();
+                Some(Observation::EvidenceCaptured { incident: *incident, file, changes })
             }
             Action::SendAlert { sink, message } => {
                 let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
@@ -174,19 +214,69 @@ impl Story {
         }
     }
 
+    /// What is read again where the story is steady: the same, at this moment. A queue goes on.
+    fn again(&self, action: &Action) -> Vec<Observation> {
+        let reading = |key: String| self.readings.get(&key).cloned();
+        let mut readings: Vec<Observation> = match action {
+            _ if !self.steady => Vec::new(),
+            Action::ReadAllUnits => {
+                let units = self.readings.iter().filter(|(key, _)| key.starts_with("unit "));
+                let read = Observation::UnitsRead { began: self.now };
+                units.map(|(_, reading)| reading.clone()).chain([read]).collect()
+            }
+            Action::ReadEnablement { units } => {
+                units.iter().filter_map(|unit| reading(format!("enablement {unit}"))).collect()
+            }
+            Action::PredictBoot => reading("boot".to_owned()).into_iter().collect(),
+            Action::InspectProcesses { unit, .. } => {
+                reading(format!("processes {unit}")).into_iter().collect()
+            }
+            Action::RunProbe { unit, probe } => {
+                reading(format!("probe {unit} {}", probe.name)).into_iter().collect()
+            }
+            Action::SampleProgress { unit, progress } => {
+                reading(format!("sample {unit} {}", progress.name)).into_iter().collect()
+            }
+            _ => Vec::new(),
+        };
+        for reading in &mut readings {
+            match reading {
+                Observation::ProcessesInspected { reading, .. } => reading.read_at = self.now,
+                Observation::BootPredicted(reading) => reading.read_at = self.now,
+                Observation::ProgressSampled { answer: Ok(sample), .. } => {
+                    sample.completed = sample.completed.map(|done| done + 1);
+                }
+                _ => {}
+            }
+        }
+        readings
+    }
+
+    fn decide(&mut self, observation: Observation) -> Vec<Action> {
+        if let Some(key) = subject(&observation) {
+            self.readings.insert(key, observation.clone());
+        }
+        policy::decide(&mut self.state, observation, self.now)
+    }
+
     fn observe(&mut self, observation: Observation) {
-        let mut actions: VecDeque<Action> = policy::decide(&mut self.state, observation, self.now).into();
+        let mut actions: VecDeque<Action> = self.decide(observation).into();
         while let Some(action) = actions.pop_front() {
+            match &action {
+                Action::AnswerOperator { answer, .. } => self.replies.push(answer.clone()),
+                Action::Record(event) => self.events.push(event.clone()),
+                _ => {}
+            }
             if let (Action::ReadPackageManager, Some(reading)) = (&action, &self.packages) {
                 // Its answer is there at once, unless the story says otherwise.
                 let answer = Observation::PackageManagerRead(reading.clone());
-                actions.extend(policy::decide(&mut self.state, answer, self.now));
+                actions.extend(self.decide(answer));
             }
             if let Some(text) = told::action(&action, self.reads) {
                 self.answers.push(format!("{} {text}", self.clock()));
             }
-            if let Some(answer) = self.answer_of(&action) {
-                actions.extend(policy::decide(&mut self.state, answer, self.now));
+            for answer in self.answer_of(&action).into_iter().chain(self.again(&action)) {
+                actions.extend(self.decide(answer));
             }
         }
     }
@@ -248,7 +338,7 @@ impl Story {
 
     fn spec(&mut self, words: &[&str]) -> Result<(), String> {
         let name = first(words)?;
-        let spec = words::spec(name, words.get(1..).unwrap_or_default())?;
+        let spec = words::spec(name, words.get(1..).unwrap_or_default(), self.began)?;
         self.specs.insert(UnitName::from(name), spec);
         if self.started {
             self.load();
@@ -259,18 +349,49 @@ impl Story {
     fn load(&mut self) {
         let specs = self.specs.values().cloned().collect();
         let settings = self.settings.clone();
-        self.observe(Observation::UnitFilesLoaded { settings, specs, problems: Vec::new() });
+        self.observe(Observation::UnitFilesLoaded { settings, specs, problems: self.problems.clone() });
+    }
+
+    /// `rejected FILE LINE sentence`: the last good version of that file stays in force.
+    fn rejected(&mut self, words: &[&str]) -> Result<(), String> {
+        let [file, line, sentence @ ..] = words else { return Err("rejected FILE LINE sentence".to_owned()) };
+        let message = sentence.join(" ");
+        self.problems.push(Problem {
+            file: (*file).to_owned(),
+            line: line.parse().map_err(|_| "the number of a line")?,
+            column: 1,
+            rendered: format!("error: {message}\n"),
+            message,
+            last_good_in_force: true,
+        });
+        if self.started {
+            self.load();
+        }
+        Ok(())
     }
 
     fn tell_state(&mut self, name: &str) -> Result<(), String> {
-        self.state.publish(&mut self.picture, self.now);
-        let snapshot = &self.picture;
+        let snapshot = self.snapshot();
         let unit = snapshot.units.get(&UnitName::from(name)).ok_or("no such managed unit")?;
-        self.answers.extend(told::unit(unit));
+        let mut answers = told::unit(unit);
         let host = snapshot.findings.iter();
-        self.answers.extend(host.map(|found| format!("host {}: {}", found.code.as_str(), found.message)));
+        answers.extend(host.map(|found| format!("host {}: {}", found.code.as_str(), found.message)));
+        self.answers.append(&mut answers);
         Ok(())
     }
+}
+
+/// What a reading is of, where it is one that comes again.
+fn subject(observation: &Observation) -> Option<String> {
+    Some(match observation {
+        Observation::UnitChanged { unit, .. } => format!("unit {unit}"),
+        Observation::EnablementRead { unit, .. } => format!("enablement {unit}"),
+        Observation::BootPredicted(_) => "boot".to_owned(),
+        Observation::ProcessesInspected { unit, .. } => format!("processes {unit}"),
+        Observation::ProbeFinished { unit, probe, .. } => format!("probe {unit} {probe}"),
+        Observation::ProgressSampled { unit, progress, .. } => format!("sample {unit} {progress}"),
+        _ => return None,
+    })
 }
 
 fn first<'a>(words: &[&'a str]) -> Result<&'a str, String> {

@@ -7,6 +7,7 @@ use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Finding, Severity};
+use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::probe::{
@@ -20,7 +21,7 @@ use steadfast::model::unit::{
     UnitSettings,
 };
 
-use crate::script::Story;
+use super::script::Story;
 
 type Result<T> = std::result::Result<T, String>;
 
@@ -92,8 +93,8 @@ fn pair(word: &str) -> (&str, &str) {
     word.split_once('=').unwrap_or((word, ""))
 }
 
-/// `spec UNIT key=value …`
-pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
+/// `spec UNIT key=value …` in a story that began then.
+pub fn spec(name: &str, words: &[&str], began: Moment) -> Result<Spec> {
     let selector = if name.contains('*') {
         Selector::Pattern(name.to_owned())
     } else {
@@ -101,12 +102,12 @@ pub fn spec(name: &str, words: &[&str]) -> Result<Spec> {
     };
     let mut spec = Spec::of_empty_file(selector, format!("/etc/steadfast/units.d/{name}.toml"));
     for word in words {
-        key(&mut spec, word)?;
+        key(&mut spec, word, began)?;
     }
     Ok(spec)
 }
 
-fn key(spec: &mut Spec, word: &str) -> Result<()> {
+fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
     let (key, value) = pair(word);
     match key {
         "observe" => spec.mode = Mode::Observe,
@@ -144,8 +145,10 @@ fn key(spec: &mut Spec, word: &str) -> Result<()> {
         }
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
+        "owner" => spec.owner = Some(value.to_owned()),
+        "runbook" => spec.runbook = Some(value.to_owned()),
         "disabled" => {
-            let until_ms = 1_795_168_800_000 + i64::try_from(duration(value)?.as_millis()).expect("short");
+            let until_ms = began.plus(duration(value)?).wall_ms;
             spec.disabled = Some(DisabledSpec { reason: "flaps".to_owned(), until_ms });
         }
         other => return Err(format!("{other} is no key of a spec here")),
@@ -352,6 +355,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
                 settings.start_limit_interval_ms =
                     u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
             }
+            "alias" => settings.names.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
             "kill-mode" => value.clone_into(&mut settings.kill_mode),
             "no-timeout" => settings.timeout_start_ms = None,
@@ -375,7 +379,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
 }
 
 /// `current=66 switched=5s began=50ms` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
-/// each with `@12s` for its age. Releases live in /srv/app/releases.
+/// each with `@12s` for its age. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
 fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
     let earlier = |ago: Duration| {
         story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
@@ -383,8 +387,10 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
     let mut reading = ProcessesReading { read_at: story.now, ..ProcessesReading::default() };
     let mut current = None;
     let mut switched = Duration::from_secs(3600);
+    let mut app = "app";
     for word in words {
         match pair(word) {
+            ("app", name) => app = name,
             ("current", "missing") => current = Some(None),
             ("hung", _) => {
                 reading.links_unread =
@@ -394,17 +400,17 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
             ("current", release) => current = Some(Some(release.to_owned())),
             ("began", ago) => reading.read_at = earlier(duration(ago)?),
             ("switched", ago) => switched = duration(ago)?,
-            (process, _) => reading.processes.push(self::process(process, story)?),
+            (process, _) => reading.processes.push(self::process(process, app, story)?),
         }
     }
     if let Some(release) = current {
         reading.links.push(LinkReading {
-            link: "/srv/app/current".to_owned(),
+            link: format!("/srv/{app}/current"),
             owner: None,
             problem: release.is_none().then(|| "no such file".to_owned()),
             target: release.map(|release| Target {
-                path: format!("/srv/app/releases/{release}"),
-                id: identity(&release),
+                path: format!("/srv/{app}/releases/{release}"),
+                id: identity(app, &release),
                 parent: FileId { dev: 1, ino: 1 },
             }),
             switched_at: earlier(switched),
@@ -413,12 +419,12 @@ fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
     Ok(reading)
 }
 
-fn identity(release: &str) -> FileId {
-    let ino = release.bytes().fold(100_u64, |ino, byte| ino * 31 + u64::from(byte));
+fn identity(app: &str, release: &str) -> FileId {
+    let ino = app.bytes().chain(release.bytes()).fold(100_u64, |ino, byte| ino * 31 + u64::from(byte));
     FileId { dev: 1, ino }
 }
 
-fn process(word: &str, story: &Story) -> Result<ProcessReading> {
+fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
     let (word, age) = word.split_once('@').unwrap_or((word, "1h"));
     let age = i64::try_from(duration(age)?.as_millis()).expect("short");
     let (pid, place) = word.split_once(':').ok_or("pid:place")?;
@@ -433,9 +439,9 @@ fn process(word: &str, story: &Story) -> Result<ProcessReading> {
             above: Vec::new(),
         }),
         release => Ok(Place {
-            path: format!("/srv/app/releases/{release}"),
+            path: format!("/srv/{app}/releases/{release}"),
             gone,
-            id: Some(identity(release)),
+            id: Some(identity(app, release)),
             above: vec![FileId { dev: 1, ino: 1 }, FileId { dev: 1, ino: 3 }],
         }),
     };

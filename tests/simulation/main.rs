@@ -30,6 +30,10 @@ mod words;
 use std::time::Duration;
 
 use run::{History, Played};
+use steadfast::model::moment::Moment;
+
+/// When a story that a history is written as begins.
+const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
 
 /// Tests among which the seeds are divided, so that all processors have something to do.
 const PARTS: u64 = 8;
@@ -137,7 +141,8 @@ fn a_history_is_told_as_a_scenario() {
         if ["save-fails", "reboot"].iter().any(|word| played.story.contains(word)) {
             continue;
         }
-        let answers = script::play(&played.story).unwrap_or_else(|why| panic!("SEED={seed}: {why}"));
+        let answers =
+            script::Story::new(DAWN).play(&played.story).unwrap_or_else(|why| panic!("SEED={seed}: {why}"));
         let orders = |line: &&str| line.contains(" StartUnit ") || line.contains(" RestartUnit ");
         simulated += played.orders;
         told += answers.lines().filter(orders).count() as u64;

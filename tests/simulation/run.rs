@@ -339,7 +339,7 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
 fn spec(words: &str) -> Spec {
     let words: Vec<&str> = words.split_whitespace().collect();
     let (unit, keys) = words.split_first().expect("a unit");
-    words::spec(unit, keys).expect("words of the language")
+    words::spec(unit, keys, super::DAWN).expect("words of the language")
 }
 
 /// One turn of the loop, written down where the story is wanted.
