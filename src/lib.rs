@@ -15,6 +15,7 @@ pub mod evidence;
 pub mod files;
 pub mod host;
 pub mod import;
+pub mod keys;
 pub mod probe;
 pub mod release;
 pub mod secret;

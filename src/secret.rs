@@ -3,10 +3,17 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::probe::Secret;
-
 /// Longest secret that is read, in bytes.
 const LENGTH: u64 = 4096;
+
+/// Where a password stands; it is read each time it is needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// A systemd credential of our own unit.
+    Credential(String),
+    /// A file of root's that nobody else may read.
+    File(String),
+}
 
 /// Where it stands.
 ///

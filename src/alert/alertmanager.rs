@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::model::alert::{Alert, AlertStatus, Alertmanager, Message};
+use crate::keys::{Credential, FullPath, PostUrl, Wrong, password};
+use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::moment::Moment;
 
 use super::http::{self, Login, Post};
-use super::{blocking, late, text, words};
+use super::{Delivery, Sink, blocking, late, text, words};
 
 /// It fires for so long after we last said so; the policy says it again long before.
 const FIRES: Duration = Duration::from_secs(240);
@@ -26,17 +29,78 @@ const DESCRIPTION: usize = 4096;
 /// Longest other annotation, in characters.
 const ANNOTATION: usize = 500;
 
+/// Members of a cluster.
+const URLS: usize = 16;
+/// It forgets after four minutes what it is not told again.
+const LONGEST_REPEAT: Duration = Duration::from_secs(180);
+
+/// Its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alertmanager {
+    /// Where it is told.
+    url: Option<PostUrl>,
+    /// Every member of a cluster.
+    urls: Option<Vec<PostUrl>>,
+    /// Whose password it is; without it the secret is a token.
+    user: Option<String>,
+    /// The systemd credential of steadfast.service that holds the password or token.
+    credential: Option<Credential>,
+    /// A file that holds it, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Sink for Alertmanager {
+    fn check(&self) -> Result<(), Wrong> {
+        match (&self.url, &self.urls) {
+            (Some(_), None) => {}
+            (None, Some(all)) if (1..=URLS).contains(&all.len()) => {}
+            (None, Some(_)) => {
+                return Err(Wrong::at("urls", format!("cannot use `urls`: write 1 to {URLS} of them")));
+            }
+            (Some(_), Some(_)) => {
+                return Err(Wrong::at("urls", "cannot use both `url` and `urls`").help("write urls alone"));
+            }
+            (None, None) => {
+                return Err(Wrong::table("`urls` is missing").help("add urls = [\"http://…:9093\"]"));
+            }
+        }
+        let secret = password(self.credential.as_ref(), self.password_file.as_ref())?;
+        if self.user.is_some() && secret.is_none() {
+            return Err(no_password());
+        }
+        Ok(())
+    }
+
+    fn takes_all(&self) -> bool {
+        true
+    }
+
+    fn check_repeat(&self, every: Option<Duration>) -> Result<(), Wrong> {
+        if every.is_some_and(|every| every <= LONGEST_REPEAT) {
+            return Ok(());
+        }
+        let message = "cannot use `repeat`: Alertmanager takes for resolved what it is not told again";
+        Err(Wrong::at("repeat", message).help("write at most \"3m\""))
+    }
+
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(deliver(self, delivery))
+    }
+}
+
+/// A user needs a password.
+pub fn no_password() -> Wrong {
+    Wrong::at("user", "cannot use `user`: its password is missing")
+        .help("add credential = \"NAME\" or password_file = \"PATH\"")
+}
+
 /// Delivers it to all at once.
-pub async fn deliver(
-    cluster: &Alertmanager,
-    message: &Message,
-    now: Moment,
-    deadline: Instant,
-    timeout: Duration,
-) -> Result<(), String> {
-    let password = blocking::secret(cluster.secret.as_ref()).await?;
+async fn deliver(cluster: &Alertmanager, delivery: Delivery<'_>) -> Result<(), String> {
+    let Delivery { message, now, timeout, deadline } = delivery;
+    let password = blocking::secret(&cluster.credential, &cluster.password_file).await?;
     let body = alerts(message, now).to_string().into_bytes();
-    let asked = cluster.urls.iter().map(|url| {
+    let asked = cluster.url.iter().chain(cluster.urls.iter().flatten()).map(|url| {
         let login = match (&cluster.user, &password) {
             (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
             (None, Some(token)) => Login::Bearer(token.clone()),

@@ -2,7 +2,7 @@
 
 use tokio::sync::Semaphore;
 
-use crate::model::probe::Secret;
+use crate::keys::{Credential, FullPath, password};
 use crate::secret;
 
 use super::text;
@@ -34,8 +34,12 @@ pub async fn call<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 ///
 /// # Errors
 /// One clause with its path: it cannot be read, or is empty.
-pub async fn secret(secret: Option<&Secret>) -> Result<Option<String>, String> {
-    let Some(secret) = secret.cloned() else {
+pub async fn secret(
+    credential: &Option<Credential>,
+    password_file: &Option<FullPath>,
+) -> Result<Option<String>, String> {
+    let secret = password(credential.as_ref(), password_file.as_ref()).map_err(|wrong| wrong.message)?;
+    let Some(secret) = secret else {
         return Ok(None);
     };
     let path = secret::path(&secret)?;

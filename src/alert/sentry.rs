@@ -4,17 +4,20 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use schemars::JsonSchema;
 use sentry_types::protocol::v7::{Envelope, EnvelopeHeaders, Event, Level, Map, Value};
 use sentry_types::{Dsn, Uuid};
+use serde::{Deserialize, Serialize};
 
+use crate::keys::{Credential, FullPath, Wrong, authority, password};
 use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::finding::Severity;
 use crate::model::moment::Moment;
-use crate::model::probe::Secret;
 
 use super::http::{self, Login, Post};
-use super::{blocking, text};
+use super::{Delivery, Sink, blocking, text};
 
 /// Events that are sent at one time.
 const EVENTS_AT_ONCE: usize = 8;
@@ -25,18 +28,58 @@ const MESSAGE: usize = 1000;
 const LINE: usize = 500;
 const LINES: usize = 20;
 
+/// Its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sentry {
+    /// The DSN, https://KEY@HOST/PROJECT.
+    url: Option<String>,
+    /// The systemd credential of steadfast.service that holds the whole DSN.
+    credential: Option<Credential>,
+    /// A file that holds it, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Sink for Sentry {
+    fn check(&self) -> Result<(), Wrong> {
+        let secret = password(self.credential.as_ref(), self.password_file.as_ref())?;
+        let Some(url) = &self.url else {
+            return if secret.is_some() {
+                Ok(())
+            } else {
+                Err(Wrong::table("its DSN is missing").help(
+                    "add url = \"https://KEY@HOST/PROJECT\", or credential or password_file with the whole of it",
+                ))
+            };
+        };
+        let wrong = |message: &str, help: &str| Err(Wrong::at("url", message).help(help));
+        if secret.is_some() {
+            return wrong("cannot take the DSN from two places", "the secret is the whole DSN: remove url");
+        }
+        if authority(url).rsplit_once('@').is_some_and(|(key, _)| key.contains(':')) {
+            let help = "put the whole DSN into a file, and add password_file = \"PATH\"";
+            return wrong("cannot take a password from a DSN: others read it", help);
+        }
+        if url.parse::<Dsn>().is_err() {
+            // Not quoted: messages are read by more people than this file.
+            return wrong("cannot use `url`: it is no DSN", "write url = \"https://KEY@HOST/PROJECT\"");
+        }
+        Ok(())
+    }
+
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(deliver(self, delivery.message, delivery.now))
+    }
+}
+
 /// Delivers it; an event for each alert, named so that it counts once however often it is sent.
-pub async fn deliver(
-    dsn: &str,
-    secret: Option<&Secret>,
-    message: &Message,
-    now: Moment,
-) -> Result<(), String> {
-    let secret = blocking::secret(secret).await?;
+async fn deliver(sentry: &Sentry, message: &Message, now: Moment) -> Result<(), String> {
+    let secret = blocking::secret(&sentry.credential, &sentry.password_file).await?;
     // What the library says is left out: it may quote the DSN.
     let dsn: Dsn = secret
         .as_deref()
-        .unwrap_or(dsn)
+        .or(sentry.url.as_deref())
+        .unwrap_or_default()
         .trim()
         .parse()
         .map_err(|_| "its DSN is not https://KEY@HOST/PROJECT".to_owned())?;

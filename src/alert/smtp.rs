@@ -1,19 +1,23 @@
 //! `type = "smtp"`: a mail. Firing and resolved of an incident stand in one thread.
 
+use futures_util::future::BoxFuture;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 
-use crate::model::alert::{Encryption, Message, Smtp};
+use crate::keys::{Credential, FullPath, Wrong, password};
+use crate::model::alert::Message;
 use crate::model::moment::Moment;
 use crate::tls;
 
+use super::alertmanager::no_password;
 use super::bounded::Bounded;
-use super::{blocking, failure, text, words};
+use super::{Delivery, Sink, blocking, failure, text, words};
 
 /// Longest key in the id of a mail, in bytes.
 const KEY: usize = 150;
@@ -24,10 +28,125 @@ const GOOD_BYE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Longest host in a message, in characters.
 const HOST: usize = 120;
 
+/// Recipients of a mail.
+const RECIPIENTS: usize = 50;
+
+/// Its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Smtp {
+    /// Default: localhost.
+    #[serde(default = "localhost")]
+    host: String,
+    /// Default: 25, 587 or 465, as the encryption has it.
+    port: Option<u16>,
+    /// none, starttls or tls. Default: none to this host, starttls to others.
+    encryption: Option<Encryption>,
+    /// Whose password it is.
+    user: Option<String>,
+    /// The sender.
+    #[schemars(example = "NAME@DOMAIN")]
+    from: String,
+    /// The recipients.
+    #[schemars(example = "NAME@DOMAIN")]
+    to: OneOrMore,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+fn localhost() -> String {
+    "localhost".to_owned()
+}
+
+/// How a mail server is spoken to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Encryption {
+    /// A relay on this host.
+    None,
+    /// Refused where the server does not offer it.
+    StartTls,
+    Tls,
+}
+
+/// `to = "…"` or `to = ["…", "…"]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a text or a list of texts is expected")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+impl OneOrMore {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::More(all) => all,
+        }
+    }
+}
+
+impl Smtp {
+    fn is_here(&self) -> bool {
+        matches!(self.host.as_str(), "localhost" | "127.0.0.1" | "::1")
+    }
+
+    fn encryption(&self) -> Encryption {
+        let usual = if self.is_here() { Encryption::None } else { Encryption::StartTls };
+        self.encryption.unwrap_or(usual)
+    }
+
+    fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.encryption() {
+            Encryption::None => 25,
+            Encryption::StartTls => 587,
+            Encryption::Tls => 465,
+        })
+    }
+
+    fn check_login(&self) -> Result<(), Wrong> {
+        let secret = password(self.credential.as_ref(), self.password_file.as_ref())?;
+        match (&self.user, secret) {
+            (Some(_), None) => Err(no_password()),
+            (Some(_), Some(_)) if self.encryption() == Encryption::None && !self.is_here() => {
+                let message = format!("cannot send a password to {} without encryption", self.host);
+                Err(Wrong::at("user", message).help("write encryption = \"starttls\" or \"tls\""))
+            }
+            (None, Some(_)) => Err(Wrong::table("its password needs a `user`").help("add user = \"NAME\"")),
+            (_, _) => Ok(()),
+        }
+    }
+}
+
+impl Sink for Smtp {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.host.is_empty() || self.host.contains(|c: char| c == '/' || c.is_whitespace()) {
+            return Err(Wrong::at("host", format!("cannot use \"{}\": it is no host", self.host)));
+        }
+        self.check_login()?;
+        if !(1..=RECIPIENTS).contains(&self.to.all().len()) {
+            return Err(Wrong::at("to", format!("cannot use `to`: write 1 to {RECIPIENTS} addresses")));
+        }
+        let all = self.to.all().iter().map(|to| ("to", to)).chain([("from", &self.from)]);
+        for (key, address) in all {
+            if address.parse::<Mailbox>().is_err() {
+                return Err(Wrong::at(key, format!("cannot use \"{address}\": it is no address of mail")));
+            }
+        }
+        Ok(())
+    }
+
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(deliver(self, delivery.message, delivery.now))
+    }
+}
+
 /// Delivers it: a connection of its own, closed afterwards. All recipients get it, or it has failed.
-pub async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), String> {
-    let password = blocking::secret(smtp.secret.as_ref()).await?;
-    let server = format!("{}:{}", text::line(&smtp.host, HOST), smtp.port);
+async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), String> {
+    let password = blocking::secret(&smtp.credential, &smtp.password_file).await?;
+    let server = format!("{}:{}", text::line(&smtp.host, HOST), smtp.port());
     let secrets: Vec<String> = password.iter().cloned().collect();
     let told = |why: String| text::without(&format!("{server}: {why}"), &secrets);
     let mail = mail(smtp, message, now).map_err(told)?;
@@ -54,8 +173,8 @@ pub async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), 
 }
 
 async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String> {
-    let tls = match smtp.encryption {
-        Encryption::Plain => None,
+    let tls = match smtp.encryption() {
+        Encryption::None => None,
         Encryption::StartTls | Encryption::Tls => {
             let name = smtp.host.clone();
             let made = blocking::call(move || {
@@ -66,8 +185,8 @@ async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String>
         }
     };
     let hello = hello(host);
-    let server = (smtp.host.as_str(), smtp.port);
-    if smtp.encryption == Encryption::Tls {
+    let server = (smtp.host.as_str(), smtp.port());
+    if smtp.encryption() == Encryption::Tls {
         // The library makes this TLS over a stream of its own alone, which we cannot bound: only who proved its name may
         // say what it likes, and only until the timeout.
         let connected = AsyncSmtpConnection::connect_tokio1(server, None, &hello, tls, None).await;
@@ -125,7 +244,7 @@ fn mail(smtp: &Smtp, message: &Message, now: Moment) -> Result<lettre::Message, 
     if let [thread] = threads.as_slice() {
         builder = builder.in_reply_to(thread.clone());
     }
-    for to in &smtp.to {
+    for to in smtp.to.all() {
         builder = builder.to(address(to)?);
     }
     builder.body(words::body(message, now)).map_err(|error| format!("cannot write the mail: {error}"))

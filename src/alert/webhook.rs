@@ -1,13 +1,17 @@
 //! `type = "webhook"`: a POST of our JSON, of Slack's, or of a text for ntfy.
 
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::model::alert::{Alert, AlertStatus, Message, Webhook, WebhookFormat};
+use crate::keys::{Credential, FullPath, PostUrl, Wrong, password};
+use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::finding::Severity;
 use crate::model::moment::Moment;
 
 use super::http::{self, Login, Post};
-use super::{blocking, json, text, words};
+use super::{Delivery, Sink, blocking, json, text, words};
 
 /// Longest JSON of ours, in bytes.
 const JSON: usize = 256 * 1024;
@@ -23,22 +27,64 @@ const SLACK_TEXT: usize = 2500;
 /// Longest body of ntfy, in bytes: what is longer becomes an attachment.
 const NTFY: usize = 4000;
 
+/// Its keys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where it is told.
+    url: Option<PostUrl>,
+    /// json, slack or ntfy. Default: json.
+    #[serde(default)]
+    format: Format,
+    /// The systemd credential of steadfast.service that holds the whole URL where that is secret (Slack's is), else a token.
+    credential: Option<Credential>,
+    /// A file that holds it, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+/// Whose JSON a webhook is sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    /// The alert as the contract has it.
+    #[default]
+    Json,
+    Slack,
+    Ntfy,
+}
+
+impl Sink for Webhook {
+    fn check(&self) -> Result<(), Wrong> {
+        let secret = password(self.credential.as_ref(), self.password_file.as_ref())?;
+        if self.url.is_none() && secret.is_none() {
+            return Err(Wrong::table("`url` is missing").help(
+                "add url = \"https://…\", or credential = \"NAME\" or password_file = \"PATH\" where the URL is secret",
+            ));
+        }
+        Ok(())
+    }
+
+    fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(deliver(self, delivery.message, delivery.now))
+    }
+}
+
 /// Delivers it.
-pub async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<(), String> {
-    let secret = blocking::secret(webhook.secret.as_ref()).await?;
-    let (url, login) = match secret.clone() {
-        Some(url) if webhook.url.is_empty() => (url, Login::None),
-        Some(token) => (webhook.url.clone(), Login::Bearer(token)),
-        None => (webhook.url.clone(), Login::None),
+async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<(), String> {
+    let secret = blocking::secret(&webhook.credential, &webhook.password_file).await?;
+    let (url, login) = match (webhook.url.clone().map(String::from), secret.clone()) {
+        (None, secret) => (secret.unwrap_or_default(), Login::None),
+        (Some(url), Some(token)) => (url, Login::Bearer(token)),
+        (Some(url), None) => (url, Login::None),
     };
     let (content_type, body) = match webhook.format {
-        WebhookFormat::Json => ("application/json", json::within(message, JSON)),
-        WebhookFormat::Slack => ("application/json", slack(message, now).to_string()),
-        WebhookFormat::Ntfy => ("text/plain; charset=utf-8", ntfy_body(message, now)),
+        Format::Json => ("application/json", json::within(message, JSON)),
+        Format::Slack => ("application/json", slack(message, now).to_string()),
+        Format::Ntfy => ("text/plain; charset=utf-8", ntfy_body(message, now)),
     };
     let keys: Vec<&str> = message.alerts.iter().map(|alert| alert.key.as_str()).collect();
     let mut headers = vec![("x-steadfast-key", text::line(&keys.join(","), KEYS))];
-    if webhook.format == WebhookFormat::Ntfy {
+    if webhook.format == Format::Ntfy {
         headers.extend(ntfy_headers(message, now));
     }
     http::post(Post { url, content_type, headers, login, secret, body: body.into_bytes() }).await

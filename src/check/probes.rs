@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use crate::clock;
-use crate::model::probe::{ProbeKind, ProbeOutcome, ProbeSpec};
-use crate::model::progress::{ProgressSource, ProgressSpec, Sample};
+use crate::model::probe::{ProbeOutcome, ProbeSpec};
+use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
-use crate::probe;
+use crate::probe::{self, Limit, Needs};
 use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
 use crate::systemd::timer::last_run;
@@ -20,22 +20,26 @@ pub async fn ask(
     spec: &ProbeSpec,
     cursor: Option<PathBuf>,
 ) -> ProbeOutcome {
-    let instance = orders.instance();
-    match &spec.kind {
-        ProbeKind::Command { argv } => {
-            let ended = run_as(orders, unit, argv.clone(), None, spec.timeout).await;
+    let (instance, timeout) = (orders.instance(), spec.timeout);
+    let probe = match probe::of(&spec.kind) {
+        Ok(probe) => probe,
+        Err(outcome) => return outcome,
+    };
+    match probe.needs() {
+        Needs::Nothing => probe.run(Limit::new(timeout)).await,
+        Needs::Command(argv) => {
+            let ended = run_as(orders, unit, argv.to_vec(), None, timeout).await;
             probe::judge_command(&ended)
         }
-        ProbeKind::Journal { pattern } => {
+        Needs::Log(pattern) => {
             let log = probe::Log { unit: unit.clone(), user: instance == Instance::User, cursor };
-            probe::read_log(pattern, &log, spec.timeout).await
+            probe::read_log(pattern, &log, timeout).await
         }
-        ProbeKind::Timer { timer, max_age } => {
-            let read = last_run(instance, timer, spec.timeout).await;
+        Needs::Timer { timer, max_age } => {
+            let read = last_run(instance, timer, timeout).await;
             let read = read.as_ref().map_err(String::as_str);
-            probe::judge_timer(timer, *max_age, read, clock::now().wall_ms)
+            probe::judge_timer(timer, max_age, read, clock::now().wall_ms)
         }
-        _ => probe::run(spec).await,
     }
 }
 
@@ -44,14 +48,12 @@ pub async fn ask(
 /// # Errors
 /// Why nothing is known, one sentence.
 pub async fn sample(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
-    match &spec.source {
-        ProgressSource::Command { argv } => {
-            let ended = run_as(orders, unit, argv.clone(), None, spec.timeout).await;
+    let source = probe::source(&spec.source)?;
+    match source.command() {
+        Some(argv) => {
+            let ended = run_as(orders, unit, argv.to_vec(), None, spec.timeout).await;
             probe::judge_sample(&ended)
         }
-        ProgressSource::Http { .. }
-        | ProgressSource::Rabbitmq { .. }
-        | ProgressSource::Redis { .. }
-        | ProgressSource::Sql { .. } => probe::sample(spec).await,
+        None => source.sample(Limit::new(spec.timeout)).await,
     }
 }

@@ -39,35 +39,42 @@ impl Mistake {
     }
 }
 
-/// What toml and serde say, in our words.
+/// What toml, serde and our own types of keys say, in our words.
 pub fn of_toml(error: &toml::de::Error) -> Mistake {
     let span = error.span();
-    let said = error.message().trim().lines().next().unwrap_or_default();
-    if let Some((key, known)) = unknown_key(said) {
-        let message = format!("cannot use `{key}`: there is no such key");
-        let nearest = nearest(&key, &known);
-        let help = nearest.map_or_else(
-            || format!("known here are {}", known.join(", ")),
-            |nearest| format!("did you mean `{nearest}`?"),
-        );
-        return Mistake { span, message, help: Some(help) };
+    // The second line is the way out, where a type of ours says one.
+    let mut lines = error.message().trim().lines();
+    let said = lines.next().unwrap_or_default();
+    if let Some((key, known)) = expected_keys(said) {
+        return unknown_key(span, key, &known);
+    }
+    if said.starts_with("cannot ") {
+        return Mistake { span, message: said.to_owned(), help: lines.next().map(str::to_owned) };
     }
     Mistake { span, message: format!("cannot read it: {said}"), help: None }
 }
 
-/// ``unknown field `x`, expected one of `a`, `b` `` or ``unknown variant …``.
-fn unknown_key(said: &str) -> Option<(String, Vec<String>)> {
-    let rest = said.strip_prefix("unknown field `")?;
-    let mut quoted = rest.split('`').step_by(2).map(str::to_owned);
-    let key = quoted.next()?;
-    let known = rest.split('`').skip(2).step_by(2).map(str::to_owned).collect();
-    Some((key, known))
+/// A key that is not among those that are known there.
+pub fn unknown_key(span: Option<Range<usize>>, key: &str, known: &[&str]) -> Mistake {
+    let message = format!("cannot use `{key}`: there is no such key");
+    let help = nearest(key, known).map_or_else(
+        || format!("known here are {}", known.join(", ")),
+        |nearest| format!("did you mean `{nearest}`?"),
+    );
+    Mistake { span, message, help: Some(help) }
 }
 
-fn nearest(key: &str, known: &[String]) -> Option<String> {
-    let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), name));
+/// ``unknown field `x`, expected one of `a`, `b` ``.
+fn expected_keys(said: &str) -> Option<(&str, Vec<&str>)> {
+    let rest = said.strip_prefix("unknown field `")?;
+    let key = rest.split('`').next()?;
+    Some((key, rest.split('`').skip(2).step_by(2).collect()))
+}
+
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
     let best = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (best.0 >= ALIKE).then(|| best.1.clone())
+    (best.0 >= ALIKE).then_some(best.1)
 }
 
 /// The problem as people see it.

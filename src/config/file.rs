@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize as Derive;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
 use toml::Spanned;
 
-use crate::clock;
+use crate::alert::HeartbeatKeys;
+use crate::keys::{Argv, Length, LengthOrNever};
 
-use super::asked::{Probe, Progress};
+use super::probe::ProbeKeys;
+use super::progress::ProgressKeys;
 
 /// A unit file: /etc/steadfast/units.d/UNIT.toml. An empty file is complete.
 #[derive(Debug, Default, Derive, JsonSchema)]
@@ -37,14 +38,17 @@ pub struct UnitFile {
     /// A test of new code, before every start and restart that Steadfast orders.
     pub smoke: Option<Smoke>,
     /// Any number of probes, each with a name.
-    #[schemars(with = "BTreeMap<String, Probe>")]
-    pub probe: BTreeMap<String, Spanned<Probe>>,
+    #[schemars(with = "BTreeMap<String, ProbeKeys>")]
+    pub probe: ReadElsewhere,
     /// Any number of sources of progress, each with a name: demand without progress is trouble.
-    #[schemars(with = "BTreeMap<String, Progress>")]
-    pub progress: BTreeMap<String, Spanned<Progress>>,
+    #[schemars(with = "BTreeMap<String, ProgressKeys>")]
+    pub progress: ReadElsewhere,
     /// The only way to switch a file off; both keys are required.
     pub disabled: Option<Disabled>,
 }
+
+/// Tables of several kinds, which are read one by one: see `kinds`.
+pub type ReadElsewhere = IgnoredAny;
 
 /// A dependency that is no unit of this host: /etc/steadfast/units.d/NAME.dependency.toml. It has only probes.
 #[derive(Debug, Derive)]
@@ -57,7 +61,7 @@ pub struct DependencyFile {
     #[serde(default)]
     pub requires: Vec<String>,
     #[serde(default)]
-    pub probe: BTreeMap<String, Spanned<Probe>>,
+    pub probe: ReadElsewhere,
     pub disabled: Option<Disabled>,
 }
 
@@ -79,13 +83,13 @@ pub struct SettingsFile {
     pub changes_within: Option<Length>,
     pub postmortem_after: Option<Length>,
     pub listen: Option<Listen>,
-    pub heartbeat: Option<Spanned<Heartbeat>>,
+    pub heartbeat: Option<Spanned<HeartbeatKeys>>,
     pub audit_every: Option<LengthOrNever>,
     pub coverage: Option<Coverage>,
     /// What every alert of this host bears.
     pub labels: BTreeMap<String, Spanned<String>>,
-    /// Read table by table, so that a bad one harms no other: see `alert::sinks`.
-    pub alert: IgnoredAny,
+    /// A bad one harms no other.
+    pub alert: ReadElsewhere,
 }
 
 /// What is left alone on purpose; reason and end are required.
@@ -96,17 +100,6 @@ pub struct Coverage {
     pub ignore: Spanned<Vec<String>>,
     pub reason: String,
     pub until: Spanned<toml::value::Datetime>,
-}
-
-/// A server elsewhere that raises the alarm when nothing is heard of us.
-#[derive(Debug, Derive)]
-#[serde(deny_unknown_fields)]
-pub struct Heartbeat {
-    pub url: Option<Spanned<String>>,
-    /// The whole URL where that is secret.
-    pub credential: Option<Spanned<String>>,
-    pub password_file: Option<Spanned<String>>,
-    pub period: Option<Length>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]
@@ -181,8 +174,8 @@ pub enum Binaries {
 #[serde(deny_unknown_fields)]
 pub struct Smoke {
     /// The command and its arguments; run as the unit's user in its environment. Exit status 0 passes.
-    #[schemars(with = "Vec<String>")]
-    pub command: Spanned<Vec<String>>,
+    #[schemars(with = "Argv")]
+    pub command: Spanned<Argv>,
     /// release (the link's target now), unit (its own directory), or a path. Default: release.
     #[serde(default)]
     pub directory: Option<String>,
@@ -226,55 +219,5 @@ fn listen(text: &str) -> Result<Listen, String> {
             Err(format!("\"{text}\" is a name, and names are not looked up here"))
         }
         Err(_) => Err(format!("\"{text}\" is no address")),
-    }
-}
-
-/// A length of time: "90s", "15m", "2h".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Length(pub Duration);
-
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        match toml::Value::deserialize(from)? {
-            toml::Value::String(text) => clock::length(&text).map(Self).map_err(D::Error::custom),
-            toml::Value::Integer(number) => {
-                Err(D::Error::custom(format!("a time needs a unit: write \"{number}s\"")))
-            }
-            other => Err(D::Error::custom(format!("a time such as \"90s\" is expected, not {other}"))),
-        }
-    }
-}
-
-impl JsonSchema for Length {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Length".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A length of time: 90s, 15m, 2h.", "examples": ["90s", "15m", "2h"] })
-    }
-}
-
-/// A length of time, or "never".
-#[derive(Clone, Copy, Debug)]
-pub struct LengthOrNever(pub Option<Duration>);
-
-impl<'de> Deserialize<'de> for LengthOrNever {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let value = toml::Value::deserialize(from)?;
-        if value.as_str() == Some("never") {
-            return Ok(Self(None));
-        }
-        Length::deserialize(value).map(|length| Self(Some(length.0))).map_err(D::Error::custom)
-    }
-}
-
-impl JsonSchema for LengthOrNever {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "LengthOrNever".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "A length of time such as 30m, or never." })
     }
 }

@@ -10,7 +10,6 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 
 use super::diagnose::{Mistake, problem};
 use super::directories::Directories;
-use super::file::UnitFile;
 use super::{ownership, parse, requires};
 
 /// The largest file that is read.
@@ -252,17 +251,23 @@ fn spec_of(fragments: &Fragments, owner: u32) -> Result<Spec, Vec<Problem>> {
     let tell = |mistakes: Vec<Mistake>| -> Vec<Problem> {
         mistakes.iter().map(|one| problem(file, text, one)).collect()
     };
-    let keys: UnitFile =
-        if drop_ins.is_empty() { parse::unit_file(file, text).map_err(tell)? } else { merged(fragments)? };
-    parse::spec(file, &keys, owner).map_err(|mistake| {
+    if drop_ins.is_empty() {
+        return parse::spec(file, text, owner).map_err(tell);
+    }
+    parse::spec(file, &merged(fragments)?, owner).map_err(|mistakes| {
+        let names: Vec<String> = drop_ins.iter().map(|(path, _)| path.display().to_string()).collect();
         // Places of a merged table are places of no file.
-        let mistake = if drop_ins.is_empty() { mistake } else { Mistake { span: None, ..mistake } };
-        tell(vec![mistake])
+        let placeless = |one: Mistake| {
+            let look = format!("look into {} as well", names.join(", "));
+            let help = one.help.map_or(look.clone(), |help| format!("{help}; {look}"));
+            Mistake { span: None, message: one.message, help: Some(help) }
+        };
+        tell(mistakes.into_iter().map(placeless).collect())
     })
 }
 
 /// Key by key: tables merge, everything else is replaced by the later file.
-fn merged(fragments: &Fragments) -> Result<UnitFile, Vec<Problem>> {
+fn merged(fragments: &Fragments) -> Result<String, Vec<Problem>> {
     let all = std::iter::once((&fragments.file, &fragments.text))
         .chain(fragments.drop_ins.iter().map(|(path, text)| (path, text)));
     let mut table = toml::Table::new();
@@ -271,14 +276,7 @@ fn merged(fragments: &Fragments) -> Result<UnitFile, Vec<Problem>> {
             .map_err(|mistakes| mistakes.iter().map(|one| problem(path, text, one)).collect::<Vec<_>>())?;
         merge(&mut table, part);
     }
-    let text = toml::to_string(&table).unwrap_or_default();
-    parse::unit_file(&fragments.file, &text).map_err(|mistakes| {
-        let names: Vec<String> =
-            fragments.drop_ins.iter().map(|(path, _)| path.display().to_string()).collect();
-        let help = format!("look into {} as well", names.join(", "));
-        let placeless = |mistake: Mistake| Mistake { span: None, ..mistake }.help(help.clone());
-        mistakes.into_iter().map(|one| problem(&fragments.file, "", &placeless(one))).collect()
-    })
+    Ok(toml::to_string(&table).unwrap_or_default())
 }
 
 fn merge(into: &mut toml::Table, from: toml::Table) {

@@ -2,11 +2,11 @@
 //! One bad file harms no other; its last good version stays in force.
 
 mod alert;
-mod asked;
 mod diagnose;
 mod directories;
 mod draft;
 mod file;
+mod kinds;
 mod loader;
 pub mod notes;
 mod ownership;
@@ -14,11 +14,9 @@ mod parse;
 mod placing;
 mod probe;
 mod progress;
-mod question;
-mod reach;
 mod recipes;
 mod requires;
-mod sink;
+mod schema;
 #[cfg(test)]
 mod sink_tests;
 mod switched_off;

@@ -1,13 +1,14 @@
 //! From the text of a unit file, or of steadfast.toml, to what it asks for.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::keys::Length;
 use crate::model::finding::Severity;
-use crate::model::probe::OnFailure;
 use crate::model::spec::{
     DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory,
     SmokeSpec, Spec,
@@ -16,10 +17,10 @@ use crate::model::unit::UnitName;
 
 use super::diagnose::{Mistake, of_toml};
 use super::file::{
-    self, Binaries, Coverage, DependencyFile, Disabled, Length, OnStale, Recovery, Release, SettingsFile,
-    Smoke, UnitFile,
+    self, Binaries, Coverage, DependencyFile, Disabled, OnStale, Recovery, Release, SettingsFile, Smoke,
+    UnitFile,
 };
-use super::{alert, ownership, probe, progress, reach};
+use super::{alert, ownership, probe, progress};
 
 /// Kinds of unit that systemd knows.
 const KINDS: [&str; 11] = [
@@ -53,7 +54,7 @@ fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
 }
 
 /// The keys of one unit file, or of one dependency: its name tells which.
-pub fn unit_file(file: &Path, text: &str) -> Result<UnitFile, Vec<Mistake>> {
+fn unit_file(file: &Path, text: &str) -> Result<UnitFile, Vec<Mistake>> {
     if is_dependency(file) { read::<DependencyFile>(text).map(UnitFile::from) } else { read(text) }
 }
 
@@ -83,7 +84,7 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
         listen: keys.listen.map(|listen| listen.0),
-        heartbeat: keys.heartbeat.as_ref().map(reach::heartbeat).transpose().map_err(|one| vec![one])?,
+        heartbeat: keys.heartbeat.as_ref().map(alert::heartbeat).transpose().map_err(|one| vec![one])?,
         audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
         ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,
         labels,
@@ -114,42 +115,22 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
     Ok(if pattern { Selector::Pattern(name.to_owned()) } else { Selector::Unit(UnitName::from(name)) })
 }
 
-/// The spec that the keys make, with every default.
+/// What the text of a unit file asks for, with every default.
 ///
 /// `owner`: commands must belong to root or this user, since they decide what is done.
-pub fn spec(file: &Path, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
-    if is_dependency(file) && keys.probe.is_empty() {
+pub fn spec(file: &Path, text: &str, owner: u32) -> Result<Spec, Vec<Mistake>> {
+    let keys = unit_file(file, text)?;
+    of_keys(file, text, &keys, owner).map_err(|one| vec![one])
+}
+
+fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
+    let dependency = is_dependency(file);
+    let probes = probe::probes(text, dependency, owner)?;
+    if dependency && probes.is_empty() {
         return Err(Mistake::whole("cannot use a dependency without a probe: nothing could be told of it")
             .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
     }
-    let mut probes = Vec::new();
-    for (name, written) in &keys.probe {
-        let mut spec = probe::probe(name, written)?;
-        if let Some(pattern) = written.get_ref().journal.as_ref().filter(|_| is_dependency(file)) {
-            let message = "cannot read the log of a dependency: there is no unit that writes one";
-            return Err(Mistake::at(pattern.span(), message).help("put it into the file of a unit"));
-        }
-        if is_dependency(file) {
-            // There is no unit that could be restarted.
-            spec.on_failure = OnFailure::Alert;
-        }
-        if let Some(argv) = &written.get_ref().command {
-            if is_dependency(file) {
-                let message = "cannot run a command for a dependency: there is no unit to run it as";
-                return Err(Mistake::at(argv.span(), message)
-                    .help("use tcp, http or another kind; or put the command into the file of a unit"));
-            }
-            trusted(argv, owner)?;
-        }
-        probes.push(spec);
-    }
-    let mut progress = Vec::new();
-    for (name, written) in &keys.progress {
-        progress.push(progress::progress(name, written)?);
-        if let Some(argv) = &written.get_ref().command {
-            trusted(argv, owner)?;
-        }
-    }
+    let progress = progress::sources(text, owner)?;
     Ok(Spec {
         selector: selector(file, keys.unit.as_deref())?,
         file: file.display().to_string(),
@@ -221,8 +202,8 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
 }
 
 fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
-    let command = probe::command(&keys.command)?;
-    trusted(&keys.command, owner)?;
+    let command = keys.command.get_ref();
+    trusted(command, keys.command.span(), owner)?;
     let directory = match keys.directory.as_deref() {
         None | Some("release") => SmokeDirectory::Release,
         Some("unit") => SmokeDirectory::Unit,
@@ -236,7 +217,7 @@ fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
     if timeout.is_zero() {
         return Err(Mistake::at(keys.command.span(), "cannot run the smoke test: its timeout is zero"));
     }
-    Ok(SmokeSpec { command, directory, timeout })
+    Ok(SmokeSpec { command: command.to_vec(), directory, timeout })
 }
 
 fn disabled(keys: &Disabled) -> Result<DisabledSpec, Mistake> {
@@ -274,11 +255,11 @@ fn ignored(keys: &Coverage) -> Result<Ignored, Mistake> {
     Ok(Ignored { patterns: patterns.clone(), reason: keys.reason.clone(), until_ms })
 }
 
-/// The program of a command belongs to somebody who may decide what is done.
-pub fn trusted(argv: &Spanned<Vec<String>>, owner: u32) -> Result<(), Mistake> {
-    let Some(program) = argv.get_ref().first() else {
+/// The program of the command that stands there belongs to somebody who may decide what is done.
+pub fn trusted(argv: &[String], span: Range<usize>, owner: u32) -> Result<(), Mistake> {
+    let Some(program) = argv.first() else {
         return Ok(());
     };
     ownership::check(Path::new(program), owner)
-        .map_err(|why| Mistake::at(argv.span(), format!("cannot run {program}: {why}")))
+        .map_err(|why| Mistake::at(span, format!("cannot run {program}: {why}")))
 }

@@ -6,9 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{diagnose, parse};
-use crate::model::alert::{Alertmanager, Encryption, SinkKind, SinkSpec, Smtp, Webhook, WebhookFormat};
+use crate::model::alert::{SinkKind, SinkSpec};
 use crate::model::finding::Severity;
-use crate::model::probe::Secret;
 use crate::model::spec::Settings;
 
 /// The settings, or what is wrong in them, sinks included.
@@ -32,9 +31,9 @@ fn sink_of(text: &str) -> SinkSpec {
 
 #[test]
 fn a_sink_needs_little() {
-    let usual = |kind| SinkSpec {
+    let usual = |keys: &str| SinkSpec {
         name: "ops".to_owned(),
-        kind,
+        kind: SinkKind { keys: keys.to_owned(), all: false },
         min_severity: Severity::Warning,
         matching: BTreeMap::new(),
         after: Duration::ZERO,
@@ -43,53 +42,52 @@ fn a_sink_needs_little() {
         interval: Duration::from_secs(600),
         timeout: Duration::from_secs(10),
     };
-    let text = "[alert.ops]\ntype = \"webhook\"\nurl = \"https://hooks.example.org/steadfast\"\n";
-    let hook = Webhook {
-        url: "https://hooks.example.org/steadfast".to_owned(),
-        format: WebhookFormat::Json,
-        secret: None,
-    };
-    assert_eq!(sink_of(text), usual(SinkKind::Webhook(hook)));
+    let hook = "url = \"https://hooks.example.org/steadfast\"\n";
+    let read = sink_of(&format!("[alert.ops]\ntype = \"webhook\"\n{hook}"));
+    assert_eq!(read, usual(&format!("[webhook]\nformat = \"json\"\n{hook}")));
 
-    let text = "[alert.ops]\ntype = \"webhook\"\nformat = \"slack\"\ncredential = \"slack\"\n";
-    let secret = Some(Secret::Credential("slack".to_owned()));
-    let hook = Webhook { url: String::new(), format: WebhookFormat::Slack, secret };
-    assert_eq!(sink_of(text), usual(SinkKind::Webhook(hook)));
+    let slack = "credential = \"slack\"\nformat = \"slack\"\n";
+    let read = sink_of(&format!("[alert.ops]\ntype = \"webhook\"\n{slack}"));
+    assert_eq!(read, usual(&format!("[webhook]\n{slack}")));
 
-    let text = "[alert.ops]\ntype = \"smtp\"\nfrom = \"Steadfast <steadfast@example.org>\"\nto = \"ops@example.org\"\n";
-    let mail = Smtp {
-        host: "localhost".to_owned(),
-        port: 25,
-        encryption: Encryption::Plain,
-        user: None,
-        secret: None,
-        from: "Steadfast <steadfast@example.org>".to_owned(),
-        to: vec!["ops@example.org".to_owned()],
-    };
-    assert_eq!(sink_of(text), usual(SinkKind::Smtp(mail.clone())));
-    let abroad = "host = \"mail.example.org\"\nuser = \"joe\"\npassword_file = \"/etc/steadfast/mail\"\n";
-    let mail = Smtp {
-        host: "mail.example.org".to_owned(),
-        port: 587,
-        encryption: Encryption::StartTls,
-        user: Some("joe".to_owned()),
-        secret: Some(Secret::File("/etc/steadfast/mail".to_owned())),
-        ..mail
-    };
-    assert_eq!(sink_of(&format!("{text}{abroad}")), usual(SinkKind::Smtp(mail)));
+    let mail =
+        "from = \"Steadfast <steadfast@example.org>\"\nhost = \"localhost\"\nto = \"ops@example.org\"\n";
+    let little = mail.replace("host = \"localhost\"\n", "");
+    let read = sink_of(&format!("[alert.ops]\ntype = \"smtp\"\n{little}"));
+    assert_eq!(read, usual(&format!("[smtp]\n{mail}")));
 
-    let text = "[alert.ops]\ntype = \"alertmanager\"\nurls = [\"http://a:9093\", \"https://b:9093\"]\n";
-    let urls = vec!["http://a:9093".to_owned(), "https://b:9093".to_owned()];
-    let cluster = SinkKind::Alertmanager(Alertmanager { urls, user: None, secret: None });
-    assert_eq!(sink_of(text), SinkSpec { repeat: Some(Duration::from_secs(60)), ..usual(cluster) });
+    let urls = "urls = [\"http://a:9093\", \"https://b:9093\"]\n";
+    let read = sink_of(&format!("[alert.ops]\ntype = \"alertmanager\"\n{urls}"));
+    let cluster = usual(&format!("[alertmanager]\n{urls}"));
+    let kind = SinkKind { all: true, ..cluster.kind };
+    assert_eq!(read, SinkSpec { kind, repeat: Some(Duration::from_secs(60)), ..cluster });
 
-    let text = "[alert.ops]\ntype = \"sentry\"\nurl = \"https://0123456789abcdef@sentry.example.org/42\"\n";
-    let dsn = "https://0123456789abcdef@sentry.example.org/42".to_owned();
-    assert_eq!(sink_of(text), usual(SinkKind::Sentry { dsn, secret: None }));
+    let dsn = "url = \"https://0123456789abcdef@sentry.example.org/42\"\n";
+    let read = sink_of(&format!("[alert.ops]\ntype = \"sentry\"\n{dsn}"));
+    assert_eq!(read, usual(&format!("[sentry]\n{dsn}")));
 
-    let text = "[alert.ops]\ntype = \"command\"\ncommand = [\"/bin/true\", \"--page\"]\n";
-    let command = vec!["/bin/true".to_owned(), "--page".to_owned()];
-    assert_eq!(sink_of(text), usual(SinkKind::Command { command }));
+    let command = "command = [\"/bin/true\", \"--page\"]\n";
+    let read = sink_of(&format!("[alert.ops]\ntype = \"command\"\n{command}"));
+    assert_eq!(read, usual(&format!("[command]\n{command}")));
+}
+
+#[test]
+fn what_is_handed_on_is_read_again() {
+    for (name, keys) in [
+        ("webhook", "url = \"https://hooks.example.org/\"\nformat = \"ntfy\"\ncredential = \"token\""),
+        (
+            "smtp",
+            "host = \"mail\"\nfrom = \"a@b.c\"\nto = [\"d@e.f\", \"g@h.i\"]\nencryption = \"tls\"\nport = 2525",
+        ),
+        ("alertmanager", "url = \"http://a:9093\"\nuser = \"u\"\npassword_file = \"/p\""),
+        ("sentry", "password_file = \"/p\""),
+        ("command", "command = [\"/bin/true\"]"),
+    ] {
+        let spec = sink_of(&format!("[alert.ops]\ntype = \"{name}\"\n{keys}\n"));
+        let again = crate::alert::of(&spec).expect("it is read again");
+        let text = spec.kind.keys.replace(&format!("[{name}]"), &format!("[alert.ops]\ntype = \"{name}\""));
+        assert_eq!(sink_of(&text).kind, spec.kind, "{again:?}");
+    }
 }
 
 #[test]

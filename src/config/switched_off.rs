@@ -9,6 +9,7 @@ use crate::clock;
 use crate::model::audit::{Off, OffFile};
 use crate::model::moment::Moment;
 
+use super::diagnose::Mistake;
 use super::directories::Directories;
 use super::loader::text_of;
 use super::parse;
@@ -160,12 +161,9 @@ fn commented_out(path: &Path, text: &str, owner: u32) -> Vec<Off> {
 }
 
 fn is_good(path: &Path, text: &str, owner: u32) -> bool {
-    let Ok(keys) = parse::unit_file(path, text) else {
-        return false;
-    };
     // A program that was removed since is no reason to think that it was never meant.
-    parse::spec(path, &keys, owner)
-        .map_or_else(|mistake| mistake.message.starts_with("cannot run "), |_| true)
+    let of_program = |mistake: &Mistake| mistake.message.starts_with("cannot run ");
+    parse::spec(path, text, owner).map_or_else(|mistakes| mistakes.iter().all(of_program), |_| true)
 }
 
 /// What a line would be without its `#`, where that looks like a table or a key.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::model::finding::Severity;
 use crate::model::observation::Observation;
+use crate::model::probe::OnFailure;
 use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, Spec};
 use crate::model::unit::UnitName;
 
@@ -38,8 +39,7 @@ fn spec_of(text: &str) -> Result<Spec, String> {
     let told = |mistakes: Vec<diagnose::Mistake>| {
         mistakes.iter().map(|one| diagnose::problem(file, text, one).rendered).collect::<Vec<_>>().join("\n")
     };
-    let keys = parse::unit_file(file, text).map_err(told)?;
-    parse::spec(file, &keys, 0).map_err(|one| told(vec![one]))
+    parse::spec(file, text, 0).map_err(told)
 }
 
 #[test]
@@ -370,6 +370,116 @@ fn the_address_to_listen_at_is_an_address() {
 }
 
 #[test]
+fn what_is_handed_on_is_read_again() {
+    let probes = [
+        (
+            "http",
+            "\"https://h/x\"\nstatus = \"200-299\"\ncontent_type = \"text/html\"\njson = { \"/a\" = \"< 5\", \"/b\" = true, \"/c\" = 1.5 }\nmax_latency = \"800ms\"\nmin_validity = \"14d\"\nfollow_redirects = true",
+        ),
+        ("tcp", "\"h:1\""),
+        ("unix", "\"/run/s\""),
+        ("command", "[\"/bin/true\", \"-x\"]"),
+        ("redis", "\"redis://h/0\"\nkeys = { a = \"missing\", b = \">= 2\" }\ncredential = \"c\""),
+        ("memcached", "\"h:1\"\nstats = { uptime = \"> 60\" }"),
+        ("amqp", "\"amqp://u@h/v\"\npassword_file = \"/p\""),
+        ("rabbitmq", "\"http://u@h:15672\"\nqueue = \"q\"\nvhost = \"v\"\nmax_depth = 9\nmin_consumers = 2"),
+        ("postgres", "\"postgres://u@h/d\"\nquery = \"SELECT 1\"\nexpect = \"!= 3\""),
+        ("mysql", "\"mysql://u@h/d\"\nquery = \"SELECT 'a\\\"b'\"\nexpect = \"yes\""),
+        ("file", "\"/f\"\nmax_age = \"1500ms\""),
+        ("disk", "\"/\"\nmin_free = \"2GiB\""),
+        ("inodes", "\"/\"\nmin_free = \"5%\""),
+        ("journal", "\"^Could not\""),
+        ("timer", "\"a.timer\"\nmax_age = \"26h\""),
+    ];
+    assert_eq!(probes.len(), crate::probe::PROBES.len());
+    for (kind, keys) in probes {
+        let spec = spec_of(&format!("[probe.a]\n{kind} = {keys}\n")).unwrap_or_else(|why| panic!("{why}"));
+        let read = &spec.probes[0].kind;
+        assert!(crate::probe::of(read).is_ok(), "{kind}");
+        let text = read.keys.replace(&format!("[{kind}"), "[probe.a");
+        let again = spec_of(&text).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(&again.probes[0].kind, read);
+    }
+    let sources = [
+        ("http", "\"http://h/\"\ndepth = \"/d\"\ncompleted = \"/c\"\nage = \"/a\"\nconsumers = \"/n\""),
+        ("command", "[\"/bin/true\"]"),
+        ("rabbitmq", "\"http://u@h:15672\"\nqueue = \"q\"\nvhost = \"v\""),
+        ("redis", "\"redis://h/0\"\nqueue = \"q\"\ncompleted = \"c\"\npaused = \"p\""),
+        ("postgres", "\"postgres://u@h/d\"\nquery = \"SELECT 1 AS depth\""),
+        ("mysql", "\"mysql://u@h/d\"\nquery = \"SELECT 1 AS depth\"\ncredential = \"c\""),
+    ];
+    assert_eq!(sources.len(), crate::probe::SOURCES.len());
+    for (kind, keys) in sources {
+        let spec = spec_of(&format!("[progress.a]\n{kind} = {keys}\n")).unwrap_or_else(|why| panic!("{why}"));
+        let read = &spec.progress[0].source;
+        assert!(crate::probe::source(read).is_ok(), "{kind}");
+        let text = read.replace(&format!("[{kind}"), "[progress.a");
+        assert_eq!(&spec_of(&text).unwrap_or_else(|why| panic!("{why}")).progress[0].source, read);
+    }
+}
+
+#[test]
+fn what_could_never_fail_and_what_no_restart_cures_goes_along() {
+    let weak = [
+        (
+            "http = \"http://h/\"\nstatus = \"200-599\"",
+            "takes errors for health: status 200 to 599 is right for it",
+        ),
+        (
+            "http = \"http://h/\"\nmax_latency = \"3s\"",
+            "is never slow: its timeout of 3000 ms ends it before max_latency, 3000 ms",
+        ),
+        ("command = [\"/bin/true\"]", "cannot fail: /bin/true always succeeds"),
+        ("memcached = \"h:1\"\nstats = { curr_items = \">= 0\" }", "cannot fail: figures are never negative"),
+        (
+            "mysql = \"mysql://h/d\"\nquery = \" SELECT  count(*) FROM t\"\nexpect = \">= 0\"",
+            "cannot fail: a count is never negative",
+        ),
+        ("disk = \"/\"\nmin_free = \"0%\"", "cannot fail: 0 is always free"),
+    ];
+    for (keys, weakness) in weak {
+        let spec = spec_of(&format!("[probe.a]\n{keys}\n")).unwrap_or_else(|why| panic!("{why}"));
+        assert_eq!(spec.probes[0].kind.weakness.as_deref(), Some(weakness));
+    }
+    for (keys, curable) in [
+        ("tcp = \"h:1\"", true),
+        ("redis = \"redis://h/0\"", true),
+        ("redis = \"redis://h/0\"\nkeys = { a = 1 }", false),
+        ("postgres = \"postgres://h/d\"", true),
+        ("postgres = \"postgres://h/d\"\nquery = \"SELECT 1\"\nexpect = 1", false),
+        ("http = \"https://h/\"\nmin_validity = \"14d\"", false),
+        ("journal = \"error\"", false),
+    ] {
+        let spec = spec_of(&format!("[probe.a]\n{keys}\n")).unwrap_or_else(|why| panic!("{why}"));
+        let probe = &spec.probes[0];
+        assert_eq!((probe.kind.is_curable(), probe.kind.weakness.as_deref()), (curable, None), "{keys}");
+        assert_eq!(probe.on_failure == OnFailure::Restart, curable, "{keys}");
+    }
+}
+
+#[test]
+fn a_key_that_no_kind_has_is_told_with_the_nearest_one() {
+    for (text, nearest) in [
+        ("[probe.a]\nhtpp = \"http://h/\"\n", "http"),
+        ("[probe.a]\nhttp = \"http://h/\"\nperoid = \"5s\"\n", "period"),
+        ("[probe.a]\nredis = \"redis://h/0\"\nkyes = {}\n", "keys"),
+        ("[progress.a]\nredis = \"redis://h/0\"\nqueu = \"q\"\n", "queue"),
+    ] {
+        let told = spec_of(text).expect_err("a mistake");
+        assert!(told.contains(&format!("did you mean `{nearest}`?")), "{told}");
+    }
+}
+
+/// With a program that is installed: whose another is can be seen only where that is installed.
+fn runnable(text: &str) -> String {
+    let line = |line: &str| match line.starts_with("command = [") {
+        true => "command = [\"/bin/true\"]\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    text.lines().map(line).collect()
+}
+
+#[test]
 fn the_examples_are_good() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     let mut seen = 0;
@@ -377,19 +487,14 @@ fn the_examples_are_good() {
         let path: PathBuf = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("a text");
         let name = path.file_name().expect("a name").to_string_lossy().replace(".example", "");
-        let keys = parse::unit_file(Path::new(&name), &text).unwrap_or_else(|why| panic!("{name}: {why:?}"));
-        parse::selector(Path::new(&name), keys.unit.as_deref()).expect("a selector");
+        parse::spec(Path::new(&name), &runnable(&text), 0).unwrap_or_else(|why| panic!("{name}: {why:?}"));
         seen += 1;
     }
     assert!(seen >= 2);
     for entry in fs::read_dir(folder.join("recipes")).expect("recipes") {
         let path: PathBuf = entry.expect("an entry").path();
         let text = fs::read_to_string(&path).expect("a text");
-        let keys = parse::unit_file(&path, &text).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
-        // Whose a program is can be told only where it is installed.
-        if !text.contains("\ncommand = ") {
-            parse::spec(&path, &keys, 0).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
-        }
+        parse::spec(&path, &runnable(&text), 0).unwrap_or_else(|why| panic!("{path:?}: {why:?}"));
         seen += 1;
     }
     assert!(seen >= 14);

@@ -10,7 +10,7 @@ use crate::api::postmortem;
 use crate::api::wire::{Incident, IncidentDetails};
 use crate::check::run_ours;
 use crate::evidence::{self, Look};
-use crate::model::alert::{Message, SinkKind, SinkSpec};
+use crate::model::alert::{Message, SinkSpec};
 use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
@@ -32,13 +32,7 @@ impl World {
                 let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
                 lines.for_each(|line| *line = evidence::redacted(line));
             }
-            let result = match &sink.kind {
-                SinkKind::Command { command } => told_by(&orders, command, &message, sink.timeout).await,
-                SinkKind::Webhook(_)
-                | SinkKind::Smtp(_)
-                | SinkKind::Alertmanager(_)
-                | SinkKind::Sentry { .. } => alert::deliver(&sink, &message).await,
-            };
+            let result = deliver(&orders, &sink, &message).await;
             Observation::AlertDelivered { sink: sink.name, message: message.id, result }
         });
     }
@@ -61,6 +55,15 @@ impl World {
             let file = draft(folder, reader, incident, user).await;
             Observation::PostmortemDrafted { incident, file }
         });
+    }
+}
+
+/// Through the sink's own shell, or by a command.
+async fn deliver(orders: &Orders, sink: &SinkSpec, message: &Message) -> Result<(), String> {
+    let kind = alert::of(sink)?;
+    match kind.command() {
+        Some(argv) => told_by(orders, argv, message, sink.timeout).await,
+        None => alert::deliver(&*kind, sink.timeout, message).await,
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::finding::Severity;
 use super::moment::Moment;
-use super::probe::Secret;
 
 /// One `[alert.NAME]`: a way to tell people, and what it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,86 +45,28 @@ impl SinkSpec {
     }
 }
 
-/// How a sink is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkKind {
-    Webhook(Webhook),
-    Smtp(Smtp),
-    Alertmanager(Alertmanager),
-    Sentry {
-        /// `https://KEY@HOST/PROJECT`; empty where `secret` is the whole of it.
-        dsn: String,
-        secret: Option<Secret>,
-    },
-    Command {
-        /// The program and its arguments; it belongs to root.
-        command: Vec<String>,
-    },
+/// How a sink is reached. The room `alert` wrote its keys and reads them again; here they are handed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkKind {
+    /// The kind and its keys as text, without a secret.
+    pub keys: String,
+    /// See `takes_all`.
+    pub all: bool,
 }
 
 impl SinkKind {
     /// It wants to hear of all that fires, again and again, in one message.
     #[must_use]
     pub fn takes_all(&self) -> bool {
-        matches!(self, Self::Alertmanager(_))
+        self.all
     }
-}
-
-/// `type = "webhook"`: a POST with JSON.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Webhook {
-    /// Empty where `secret` is the whole URL.
-    pub url: String,
-    pub format: WebhookFormat,
-    /// The whole URL where that is secret (Slack's is), else the token of `Authorization: Bearer`.
-    pub secret: Option<Secret>,
-}
-
-/// Whose JSON a webhook is sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WebhookFormat {
-    /// The alert as the contract has it.
-    Json,
-    Slack,
-    Ntfy,
-}
-
-/// `type = "smtp"`: a mail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Smtp {
-    pub host: String,
-    pub port: u16,
-    pub encryption: Encryption,
-    pub user: Option<String>,
-    pub secret: Option<Secret>,
-    pub from: String,
-    pub to: Vec<String>,
-}
-
-/// How a mail server is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encryption {
-    /// A relay on this host.
-    Plain,
-    /// Refused where the server does not offer it.
-    StartTls,
-    Tls,
-}
-
-/// `type = "alertmanager"`: each of a cluster is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Alertmanager {
-    pub urls: Vec<String>,
-    pub user: Option<String>,
-    pub secret: Option<Secret>,
 }
 
 /// `[heartbeat]`: a server elsewhere that raises the alarm when nothing is heard of us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heartbeat {
-    /// Empty where `secret` is the whole URL.
-    pub url: String,
-    pub secret: Option<Secret>,
+    /// How it is reached: keys as text, without a secret. The room `alert` wrote them and reads them again.
+    pub keys: String,
     pub period: Duration,
 }
 

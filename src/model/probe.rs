@@ -1,13 +1,10 @@
 //! Probes: what is asked of a service, and one answer. Words are kubelet's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::moment::Moment;
 use super::poll::Poll;
-
-/// Memory that a pattern of `journal` may cost: whoever checks it allows what whoever runs it can.
-pub const PATTERN_MEMORY: usize = 1 << 20;
 
 /// One probe of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,65 +30,15 @@ pub enum OnFailure {
     Alert,
 }
 
-/// The question. A new kind costs a variant here, its keys in `config`, and one file in `probe/`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ProbeKind {
-    Http(HttpProbe),
-    /// `host:port` accepts a connection.
-    Tcp {
-        address: String,
-    },
-    /// A stream socket at this path accepts a connection.
-    Unix {
-        path: String,
-    },
-    /// Exit status 0 healthy, 1 unhealthy, anything else unknown. Run by systemd as the unit's user.
-    Command {
-        argv: Vec<String>,
-    },
-    /// A Redis server answers `PING`, and its keys are as expected.
-    Redis {
-        server: Server,
-        /// Key → text of a string, length of anything else; a missing key is null, or of length 0.
-        keys: BTreeMap<String, Expected>,
-    },
-    /// A memcached server tells its version, and its `stats` are as expected.
-    Memcached {
-        address: String,
-        stats: BTreeMap<String, Expected>,
-    },
-    /// An AMQP 0-9-1 broker greets, and lets in whom the URL names.
-    Amqp {
-        server: Server,
-    },
-    /// RabbitMQ's management API tells of running nodes without alarm, and of a queue.
-    Rabbitmq(RabbitmqProbe),
-    /// A database lets us in and answers a query.
-    Sql(SqlProbe),
-    /// A file was written lately.
-    File {
-        path: String,
-        max_age: Duration,
-    },
-    /// The file system at this path has room.
-    Disk {
-        path: String,
-        min_free: Free,
-    },
-    /// New lines of the unit's own log match; a regular expression.
-    Journal {
-        pattern: String,
-    },
-    /// What this timer starts last succeeded.
-    Timer {
-        timer: String,
-        max_age: Duration,
-    },
-    /// The file system at this path has inodes.
-    Inodes {
-        path: String,
-        min_free: Free,
-    },
+/// What a probe asks. The room `probe` wrote its keys and reads them again; here they are handed on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeKind {
+    /// The kind and its keys as text, without a password.
+    pub keys: String,
+    /// See `is_curable`.
+    pub curable: bool,
+    /// Why its failure would never be seen, as the end of a sentence.
+    pub weakness: Option<String>,
 }
 
 impl ProbeKind {
@@ -99,22 +46,7 @@ impl ProbeKind {
     /// ends an alarm of a broker, or changes what stands in a database.
     #[must_use]
     pub fn is_curable(&self) -> bool {
-        match self {
-            Self::Http(http) => http.min_validity.is_none(),
-            Self::Redis { keys, .. } => keys.is_empty(),
-            Self::Memcached { stats, .. } => stats.is_empty(),
-            Self::Sql(sql) => sql.expected.is_none(),
-            Self::Rabbitmq(_)
-            | Self::Disk { .. }
-            | Self::Inodes { .. }
-            | Self::Journal { .. }
-            | Self::Timer { .. } => false,
-            Self::Tcp { .. }
-            | Self::Unix { .. }
-            | Self::Command { .. }
-            | Self::Amqp { .. }
-            | Self::File { .. } => true,
-        }
+        self.curable
     }
 }
 
@@ -131,105 +63,6 @@ pub struct TimerReading {
     pub triggered_at: Option<i64>,
     /// When the timer became active.
     pub armed_at: Option<i64>,
-}
-
-/// A server that may want a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Server {
-    /// With a user where one is needed, never with a password.
-    pub url: String,
-    pub secret: Option<Secret>,
-}
-
-/// Where a password stands; it is read for each question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Secret {
-    /// A systemd credential of our own unit.
-    Credential(String),
-    /// A file of root's that nobody else may read.
-    File(String),
-}
-
-/// `rabbitmq = …`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RabbitmqProbe {
-    /// Of the management API.
-    pub server: Server,
-    pub queue: Option<RabbitmqQueue>,
-    pub max_depth: Option<u64>,
-    pub min_consumers: u64,
-}
-
-/// A queue of RabbitMQ.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RabbitmqQueue {
-    pub vhost: String,
-    pub name: String,
-}
-
-/// `postgres = …` or `mysql = …`
-#[derive(Clone, Debug, PartialEq)]
-pub struct SqlProbe {
-    pub engine: Engine,
-    pub server: Server,
-    /// Its first column in the first row is what is judged.
-    pub query: Option<String>,
-    pub expected: Option<Expected>,
-}
-
-/// Which database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    Postgres,
-    Mysql,
-}
-
-impl Engine {
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Postgres => "PostgreSQL",
-            Self::Mysql => "MySQL",
-        }
-    }
-}
-
-/// How much must be free.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Free {
-    /// Bytes, or inodes.
-    Count(u64),
-    Percent(u8),
-}
-
-/// `GET` of a URL and what the answer must look like.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HttpProbe {
-    pub url: String,
-    /// Inclusive range of statuses that are right.
-    pub status: (u16, u16),
-    /// The media type, without parameters.
-    pub content_type: Option<String>,
-    /// JSON pointer → expectation.
-    pub json: BTreeMap<String, Expected>,
-    pub max_latency: Option<Duration>,
-    /// The certificate must be valid for so long yet.
-    pub min_validity: Option<Duration>,
-    pub follow_redirects: bool,
-}
-
-/// What a value in a JSON body must be.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Expected {
-    Text(String),
-    Number(f64),
-    Boolean(bool),
-    Null,
-    Below(f64),
-    AtMost(f64),
-    Above(f64),
-    AtLeast(f64),
-    NotEqual(f64),
 }
 
 /// healthy, unhealthy, unknown. Unknown never restarts anything.

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::moment::Moment;
+
 use super::poll::Poll;
-use super::probe::{Engine, OnFailure, RabbitmqQueue, Server};
+use super::probe::OnFailure;
 
 /// One source of progress of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProgressSpec {
     pub name: String,
-    pub source: ProgressSource,
+    /// Where it is asked: the kind and its keys as text. The room `probe` wrote it and reads it again; here it is handed on.
+    pub source: String,
     pub period: Duration,
     /// Always below the period.
     pub timeout: Duration,
@@ -23,32 +25,6 @@ pub struct ProgressSpec {
     /// After what the unit requires recovered, the queue must have been empty, or drain, within this time.
     pub drain_within: Duration,
     pub on_stall: OnFailure,
-}
-
-/// Where samples come from. Never through the queue itself. A new source costs a variant here, its keys in `config`, and one
-/// file in `probe/`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ProgressSource {
-    /// A JSON document over HTTP, and the pointers to its figures.
-    Http { url: String, pointers: Pointers },
-    /// A command that prints `depth=12 completed=4711`; run by systemd as the unit's user.
-    Command { argv: Vec<String> },
-    /// A queue, as RabbitMQ's management API tells of it.
-    Rabbitmq { server: Server, queue: RabbitmqQueue },
-    /// The length of a list (or set, stream …), and counters beside it.
-    Redis { server: Server, queue: String, completed: Option<String>, paused: Option<String> },
-    /// A query of one row with the columns depth, and where known in_work, completed, age (seconds), consumers, paused.
-    Sql { engine: Engine, server: Server, query: String },
-}
-
-/// JSON pointers to the figures of a sample.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pointers {
-    pub depth: String,
-    pub completed: Option<String>,
-    /// Seconds.
-    pub age: Option<String>,
-    pub consumers: Option<String>,
 }
 
 /// What a source said once. What it does not know is `None`.

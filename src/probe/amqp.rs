@@ -2,17 +2,44 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use lapin::uri::AMQPUri;
 use lapin::{Connection, ConnectionProperties, ErrorKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::model::probe::{ProbeOutcome, ProbeStatus, Server};
+use crate::keys::{Credential, FullPath, Wrong};
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
-use super::server::Known;
-use super::{Limit, server, words};
+use super::server::{self, Known, Server};
+use super::{Limit, Probe, words};
+
+/// `amqp = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Amqp {
+    /// "amqp://HOST" greets in AMQP; with a user, "amqp://USER@HOST/VHOST", it lets that user in.
+    amqp: String,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Probe for Amqp {
+    fn check(&self) -> Result<(), Wrong> {
+        server::check("amqp", &self.amqp, &["amqp"], (&self.credential, &self.password_file))
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        let server = Server::of(&self.amqp, (&self.credential, &self.password_file));
+        Box::pin(async move { run(&server, limit).await })
+    }
+}
 
 /// The port where the URL names none.
 const PORT: u16 = 5672;
@@ -21,7 +48,7 @@ const HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
 /// The head of the answer: a method frame on channel 0, its length, and the method connection.start (10, 10).
 const HEAD: usize = 11;
 
-pub async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
+async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
     let shown = format!("AMQP handshake with {}", server::shown(asked));
     match ask(asked, limit).await {
         Ok((told, latency)) => ProbeOutcome {

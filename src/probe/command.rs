@@ -1,12 +1,41 @@
 //! `command`: systemd ran it, here its end is judged. 0 healthy, 1 unhealthy, anything else unknown.
 
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::Argv;
 use crate::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
 
-use super::words;
+use super::{Limit, Needs, Probe, not_here, words};
+
+/// `command = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Exit status 0 healthy, 1 unhealthy, other unknown. Run as the unit's user.
+    command: Argv,
+}
+
+impl Probe for Command {
+    fn weakness(&self, _: Duration) -> Option<String> {
+        always_succeeds(&self.command).map(|why| format!("cannot fail: {why}"))
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        Needs::Command(&self.command)
+    }
+
+    fn run(&self, _: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        not_here()
+    }
+}
 
 /// The answer of a command probe.
 #[must_use]
-pub fn judge_command(outcome: &CommandOutcome) -> ProbeOutcome {
+pub fn judge(outcome: &CommandOutcome) -> ProbeOutcome {
     let took = words::figure(outcome.took);
     let (status, ended) = match &outcome.ended {
         CommandEnd::Exited(0) => (ProbeStatus::Healthy, format!("exited 0 in {took}")),
@@ -35,14 +64,52 @@ pub fn judge_command(outcome: &CommandOutcome) -> ProbeOutcome {
     }
 }
 
+/// The words by which this command always exits with 0.
+fn always_succeeds(argv: &[String]) -> Option<String> {
+    let program = argv.first()?;
+    let name = program.rsplit('/').next().unwrap_or(program);
+    if matches!(name, "true" | "echo" | "printf") {
+        return Some(format!("{program} always succeeds"));
+    }
+    if !matches!(name, "sh" | "bash" | "dash" | "ash" | "ksh" | "zsh") {
+        return None;
+    }
+    let options: Vec<&String> = argv.iter().skip(1).take_while(|word| word.starts_with('-')).collect();
+    let script = argv.get(options.len() + 1)?;
+    let asked = options.iter().any(|option| option.contains('c'));
+    let strict = options.iter().any(|option| option.contains('e')) || script.contains("set -e");
+    let end = ends_well(script).filter(|_| asked && !strict)?;
+    Some(format!("its script ends with `{end}`"))
+}
+
+/// The last words of a script by which it ends with 0 whatever went before.
+fn ends_well(script: &str) -> Option<String> {
+    let script = script.trim().trim_end_matches(';').trim_end();
+    let last = ["true", ":", "exit 0", "/bin/true", "/usr/bin/true"];
+    let last = last.into_iter().find(|last| {
+        script
+            .strip_suffix(last)
+            .is_some_and(|before| before.is_empty() || before.ends_with([' ', ';', '\n', '|', '&']))
+    })?;
+    let before = script.strip_suffix(last)?.trim_end_matches([' ', '\t']);
+    let by = ["||", ";", "\n", "&"].into_iter().find(|by| before.ends_with(by));
+    // `a && true` ends as `a` does.
+    let by = if before.ends_with("&&") { None } else { by };
+    // Another way out may end it otherwise.
+    let other_exit = before.contains("exit") || before.contains("return") || before.contains("exec ");
+    match by {
+        _ if before.is_empty() => Some(last.to_owned()),
+        Some(by) if !other_exit => Some(format!("{} {last}", by.trim()).trim().to_owned()),
+        Some(_) | None => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn judged(ended: CommandEnd, output: &[&str]) -> (ProbeStatus, String) {
-        let outcome = judge_command(&CommandOutcome {
+        let outcome = judge(&CommandOutcome {
             ended,
             output: output.iter().map(|&line| line.to_owned()).collect(),
             took: Duration::from_millis(12),
@@ -72,5 +139,34 @@ mod tests {
     fn the_first_line_is_quoted() {
         let (_, message) = judged(CommandEnd::Exited(1), &["", "queue\tdead", "more"]);
         assert_eq!(message, "the command exited 1 in 12 ms: \"queue\\tdead\"");
+    }
+
+    #[test]
+    fn a_script_that_always_ends_well_is_no_check() {
+        let argv = |script: &str| vec!["/bin/sh".to_owned(), "-c".to_owned(), script.to_owned()];
+        for script in [
+            "curl -f localhost || true",
+            "curl -f localhost; true",
+            "curl -f localhost || :",
+            "curl -f localhost\nexit 0",
+            "curl -f localhost || exit 0;",
+            "check & true",
+            "true",
+        ] {
+            assert!(always_succeeds(&argv(script)).is_some(), "{script}");
+        }
+        for script in [
+            "curl -f localhost",
+            "curl -f localhost && true",
+            "test -f /run/bad && exit 1; exit 0",
+            "set -e; curl -f localhost; true",
+            "grep -q istrue",
+            "echo '; true'",
+            "curl localhost | grep :",
+        ] {
+            assert_eq!(always_succeeds(&argv(script)), None, "{script}");
+        }
+        assert!(always_succeeds(&["/bin/true".to_owned()]).is_some());
+        assert_eq!(always_succeeds(&["/usr/lib/app/check".to_owned()]), None);
     }
 }

@@ -1,15 +1,37 @@
-//! `file`, `disk`, `inodes`: facts of a file system, which may hang.
+//! `file`: a file was written lately. Its file system may hang.
 
 use std::time::{Duration, SystemTime};
 
-use crate::model::probe::{Free, ProbeOutcome, ProbeStatus};
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{FullPath, Length};
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, words};
+use super::{Limit, Probe, words};
+
+/// `file = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// This file was written within max_age.
+    file: FullPath,
+    /// Older than this is unhealthy.
+    #[schemars(example = "5m")]
+    max_age: Length,
+}
+
+impl Probe for File {
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(age(&self.file, self.max_age.0, limit))
+    }
+}
 
 /// A file was written lately.
-pub async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
+async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
     let asked = words::name(path);
     let at = path.to_owned();
     let read = blocking::call(limit, move || std::fs::metadata(at).and_then(|told| told.modified())).await;
@@ -32,63 +54,16 @@ pub async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
     outcome(&asked, judged)
 }
 
-/// What is counted of a file system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    Bytes,
-    Inodes,
-}
-
-/// A file system has room.
-pub async fn room(path: &str, min_free: Free, what: Room, limit: Limit) -> ProbeOutcome {
-    let asked = match what {
-        Room::Bytes => format!("room at {}", words::name(path)),
-        Room::Inodes => format!("inodes at {}", words::name(path)),
-    };
-    let at = path.to_owned();
-    let read = blocking::call(limit, move || rustix::fs::statvfs(at)).await;
-    let judged = done(read, limit).and_then(|told| {
-        let told = told.map_err(|errno| Failure::unknown(format!("it cannot be looked at ({errno})")))?;
-        let (free, total) = match what {
-            Room::Bytes => {
-                (told.f_bavail.saturating_mul(told.f_frsize), told.f_blocks.saturating_mul(told.f_frsize))
-            }
-            Room::Inodes => (told.f_favail, told.f_files),
-        };
-        judge_room(free, total, min_free, what)
-    });
-    outcome(&asked, judged)
-}
-
-fn judge_room(free: u64, total: u64, min_free: Free, what: Room) -> Result<String, Failure> {
-    let shown = |count: u64| match what {
-        Room::Bytes => words::bytes(count),
-        Room::Inodes => count.to_string(),
-    };
-    if total == 0 {
-        // Such a file system (btrfs, tmpfs …) makes them as it needs them.
-        return Ok("it has no fixed number".to_owned());
-    }
-    let (least, wanted) = match min_free {
-        Free::Count(count) => (count, shown(count)),
-        Free::Percent(percent) => (total / 100 * u64::from(percent), format!("{percent} %")),
-    };
-    let percent = free.saturating_mul(100).checked_div(total).unwrap_or(0);
-    let told = format!("{} of {} are free ({percent} %)", shown(free), shown(total));
-    if free < least {
-        return Err(Failure::unhealthy(format!("{told}; at least {wanted} must be")));
-    }
-    Ok(told)
-}
-
-fn done<T>(read: Result<T, Stuck>, limit: Limit) -> Result<T, Failure> {
+/// What was read, unless the file system hangs.
+pub fn done<T>(read: Result<T, Stuck>, limit: Limit) -> Result<T, Failure> {
     read.map_err(|stuck| match stuck {
         Stuck::Late => Failure::unknown(format!("its file system did not answer within {}", limit.shown())),
         Stuck::NoSlot => Failure::unknown("earlier probes of file systems still hang"),
     })
 }
 
-fn outcome(asked: &str, judged: Result<String, Failure>) -> ProbeOutcome {
+/// The outcome of what was judged.
+pub fn outcome(asked: &str, judged: Result<String, Failure>) -> ProbeOutcome {
     match judged {
         Ok(told) => ProbeOutcome {
             status: ProbeStatus::Healthy,
@@ -102,16 +77,6 @@ fn outcome(asked: &str, judged: Result<String, Failure>) -> ProbeOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn room_is_counted_or_a_share() {
-        let told = |free, least| judge_room(free, 1000, least, Room::Inodes);
-        assert_eq!(told(400, Free::Percent(40)), Ok("400 of 1000 are free (40 %)".to_owned()));
-        let short = told(399, Free::Count(400)).expect_err("too little").of("inodes at /");
-        assert_eq!(short.message, "inodes at /: 399 of 1000 are free (39 %); at least 400 must be");
-        assert_eq!(short.status, ProbeStatus::Unhealthy);
-        assert!(judge_room(0, 0, Free::Percent(5), Room::Inodes).is_ok());
-    }
 
     #[tokio::test]
     async fn a_heartbeat_must_be_fresh() {

@@ -1,22 +1,28 @@
 //! `http`: one GET, and the answer as it came. `http_answer` judges it.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use reqwest::tls::TlsInfo;
 use reqwest::{Client, Response, Url, redirect};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::causes;
-use crate::model::probe::{HttpProbe, ProbeOutcome};
+use crate::keys::{HttpUrl, Length, Pointer, Wrong};
+use crate::model::probe::ProbeOutcome;
 use crate::tls;
 
 use super::blocking::{self, Stuck};
+use super::expected::Expected;
 use super::failure::Failure;
-use super::http_answer::{Answer, Body, judge};
-use super::{Limit, names, words};
+use super::http_answer::{Answer, Body, Statuses, judge};
+use super::{Limit, Probe, names, words};
 
 /// Longest body that is read.
 const BODY: usize = 1 << 20;
@@ -24,11 +30,66 @@ const BODY: usize = 1 << 20;
 const REDIRECTS: usize = 5;
 const USER_AGENT: &str = concat!("steadfast/", env!("CARGO_PKG_VERSION"));
 
-pub async fn run(probe: &HttpProbe, limit: Limit) -> ProbeOutcome {
-    let url = match Url::parse(&probe.url) {
+/// `http = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// GET this URL.
+    pub http: HttpUrl,
+    /// 200 or "200-299". Default: 200.
+    #[serde(default)]
+    pub status: Statuses,
+    /// The media type of the answer.
+    pub content_type: Option<String>,
+    /// JSON pointer to an exact value or a comparison such as "< 100".
+    #[serde(default)]
+    pub json: BTreeMap<Pointer, Expected>,
+    /// A right answer that comes later is a finding.
+    pub max_latency: Option<Length>,
+    /// The server's certificate must be valid for so long yet, such as "14d".
+    pub min_validity: Option<Length>,
+    /// Follow redirects. Default: false.
+    #[serde(default)]
+    pub follow_redirects: bool,
+}
+
+impl Probe for Http {
+    fn check(&self) -> Result<(), Wrong> {
+        let authority = self.http.split("://").nth(1).and_then(|rest| rest.split('/').next());
+        if authority.and_then(|known| known.rsplit_once('@')).is_some_and(|(user, _)| user.contains(':')) {
+            let message = "cannot take a password from a unit file: others read it";
+            return Err(Wrong::at("http", message).help("ask a page that needs none"));
+        }
+        if self.min_validity.is_some() && !self.http.starts_with("https://") {
+            return Err(Wrong::at("http", "cannot use `min_validity`: only https:// shows a certificate"));
+        }
+        Ok(())
+    }
+
+    fn is_curable(&self) -> bool {
+        self.min_validity.is_none()
+    }
+
+    fn weakness(&self, timeout: Duration) -> Option<String> {
+        let Statuses(low, high) = self.status;
+        if low <= 200 && high >= 599 && self.json.is_empty() && self.content_type.is_none() {
+            return Some(format!("takes errors for health: status {low} to {high} is right for it"));
+        }
+        let slow = self.max_latency.map(|slow| slow.0).filter(|slow| *slow >= timeout)?;
+        let (slow, timeout) = (slow.as_millis(), timeout.as_millis());
+        Some(format!("is never slow: its timeout of {timeout} ms ends it before max_latency, {slow} ms"))
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(self, limit))
+    }
+}
+
+async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
+    let url = match Url::parse(&probe.http) {
         Ok(url) => url,
         Err(error) => {
-            let asked = format!("GET {}", words::name(&probe.url));
+            let asked = format!("GET {}", words::name(&probe.http));
             return Failure::unknown(format!("it is no URL ({error})")).of(&asked);
         }
     };

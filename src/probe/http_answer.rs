@@ -1,10 +1,70 @@
 //! Judges an HTTP answer: status, then body, content type, JSON, latency; the first that is wrong is told.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use crate::model::probe::{HttpProbe, ProbeOutcome, ProbeStatus};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserialize, Deserializer, Error};
+use serde::{Serialize, Serializer};
 
+use crate::keys::Length;
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
+
+use super::http::Http;
 use super::{json, words};
+
+/// The statuses that are right, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statuses(pub u16, pub u16);
+
+impl Default for Statuses {
+    fn default() -> Self {
+        Self(200, 200)
+    }
+}
+
+impl<'de> Deserialize<'de> for Statuses {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let written = toml::Value::deserialize(from)?;
+        let number = |text: &str| text.trim().parse::<u16>().ok();
+        let range = match &written {
+            toml::Value::Integer(status) => u16::try_from(*status).ok().map(|status| (status, status)),
+            toml::Value::String(text) => {
+                let (first, last) = text.split_once('-').unwrap_or((text, text));
+                number(first).zip(number(last))
+            }
+            _ => None,
+        };
+        let valid = |status: &u16| (100..=599).contains(status);
+        let range = range.filter(|(first, last)| valid(first) && valid(last) && first <= last);
+        let (first, last) =
+            range.ok_or_else(|| D::Error::custom("cannot use this status: write 200 or \"200-299\""))?;
+        Ok(Self(first, last))
+    }
+}
+
+impl Serialize for Statuses {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self(first, last) if first == last => to.serialize_u16(*first),
+            Self(first, last) => to.collect_str(&format_args!("{first}-{last}")),
+        }
+    }
+}
+
+impl JsonSchema for Statuses {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Statuses".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": ["integer", "string"], "examples": [200, "200-299"] })
+    }
+}
 
 /// An answer as it came.
 #[derive(Debug)]
@@ -44,7 +104,7 @@ impl Body {
 }
 
 /// The outcome of `asked`, such as `GET http://127.0.0.1:8080/health`.
-pub fn judge(probe: &HttpProbe, asked: &str, answer: &Answer) -> ProbeOutcome {
+pub fn judge(probe: &Http, asked: &str, answer: &Answer) -> ProbeOutcome {
     let status = answer.status;
     let outcome = |status, sentence: String| ProbeOutcome {
         status,
@@ -55,7 +115,7 @@ pub fn judge(probe: &HttpProbe, asked: &str, answer: &Answer) -> ProbeOutcome {
         return outcome(ProbeStatus::Unhealthy, sentence);
     }
     let took = words::figure(answer.latency);
-    match probe.max_latency {
+    match probe.max_latency.map(|most| most.0) {
         Some(most) if answer.latency > most => {
             let most = words::figure(most);
             let sentence = format!("answered {status} in {took}; expected within {most}");
@@ -65,19 +125,19 @@ pub fn judge(probe: &HttpProbe, asked: &str, answer: &Answer) -> ProbeOutcome {
     }
 }
 
-fn wrong(probe: &HttpProbe, answer: &Answer) -> Result<(), String> {
+fn wrong(probe: &Http, answer: &Answer) -> Result<(), String> {
     let status = answer.status;
-    let (low, high) = probe.status;
+    let Statuses(low, high) = probe.status;
     if !(low..=high).contains(&status) {
         let body = answer.body.shown();
         let expected = if low == high { low.to_string() } else { format!("{low}-{high}") };
         return Err(format!("answered {status}{body}; expected {expected}"));
     }
-    if let Some(least) = probe.min_validity {
-        let least = words::length(least);
+    if let Some(Length(wanted)) = probe.min_validity {
+        let least = words::length(wanted);
         let sentence = match answer.valid_for {
             None => "showed no certificate".to_owned(),
-            Some(left) if left < probe.min_validity.unwrap_or_default() => {
+            Some(left) if left < wanted => {
                 format!("its certificate ends in {}; at least {least} are right", words::length(left))
             }
             Some(_) => String::new(),

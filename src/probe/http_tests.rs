@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::model::probe::{Expected, ProbeStatus};
+use crate::model::probe::ProbeStatus;
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -83,11 +83,19 @@ enum After {
     Reset,
 }
 
-fn get_of(server: &Server, path: &str) -> HttpProbe {
-    HttpProbe {
+fn url(text: String) -> HttpUrl {
+    text.try_into().expect("a URL")
+}
+
+fn pointer(text: &str) -> Pointer {
+    text.to_owned().try_into().expect("a pointer")
+}
+
+fn get_of(server: &Server, path: &str) -> Http {
+    Http {
         min_validity: None,
-        url: format!("http://{}{path}", server.address),
-        status: (200, 200),
+        http: url(format!("http://{}{path}", server.address)),
+        status: Statuses::default(),
         content_type: None,
         json: BTreeMap::new(),
         max_latency: None,
@@ -96,9 +104,9 @@ fn get_of(server: &Server, path: &str) -> HttpProbe {
 }
 
 /// Status and message, with the URL as `URL` and the last figure of a right answer as `TIME`.
-async fn told(probe: &HttpProbe, timeout: Duration) -> (ProbeStatus, String) {
+async fn told(probe: &Http, timeout: Duration) -> (ProbeStatus, String) {
     let outcome = run(probe, Limit::new(timeout)).await;
-    let message = outcome.message.replace(&probe.url, "URL");
+    let message = outcome.message.replace(&*probe.http, "URL");
     let message = match message.split_once(" in ") {
         Some((start, _)) if outcome.status == ProbeStatus::Healthy => format!("{start} in TIME"),
         _ => message,
@@ -125,31 +133,31 @@ async fn right_answers() {
     let mut full = get_of(&server, "/ok");
     full.content_type = Some("application/JSON".to_owned());
     full.json = BTreeMap::from([
-        ("/status".to_owned(), Expected::Text("ok".to_owned())),
-        ("/depth".to_owned(), Expected::Below(100.0)),
+        (pointer("/status"), Expected::Text("ok".to_owned())),
+        (pointer("/depth"), Expected::Below(100.0)),
     ]);
-    full.max_latency = Some(LIMIT);
+    full.max_latency = Some(Length(LIMIT));
     let fine = healthy("GET URL answered 200 in TIME");
     assert_eq!(told(&full, LIMIT).await, fine);
-    full.url = full.url.replace("127.0.0.1", "localhost");
+    full.http = url(full.http.replace("127.0.0.1", "localhost"));
     assert_eq!(told(&full, LIMIT).await, fine);
 
     assert_eq!(told(&get_of(&server, "/empty"), LIMIT).await, fine);
     assert_eq!(told(&get_of(&server, "/big"), LIMIT).await, fine);
 
     let mut gone = get_of(&server, "/gone");
-    gone.status = (200, 499);
+    gone.status = Statuses(200, 499);
     assert_eq!(told(&gone, LIMIT).await, healthy("GET URL answered 404 in TIME"));
 }
 
 #[tokio::test]
 async fn wrong_answers_each_have_their_sentence() {
     let server = application().await;
-    let of = |path, content_type: Option<&str>, pointer: Option<&str>| {
+    let of = |path, content_type: Option<&str>, at: Option<&str>| {
         let mut probe = get_of(&server, path);
         probe.content_type = content_type.map(str::to_owned);
-        let expect = |pointer: &str| (pointer.to_owned(), Expected::Text("up".to_owned()));
-        probe.json = pointer.map(expect).into_iter().collect();
+        let expect = |at: &str| (pointer(at), Expected::Text("up".to_owned()));
+        probe.json = at.map(expect).into_iter().collect();
         probe
     };
     let json = Some("application/json");
@@ -183,7 +191,7 @@ async fn ranges_and_missing_content_types_are_named() {
     probe.content_type = Some("application/json".to_owned());
     let wanted = "GET URL answered 200 without a content type; expected application/json";
     assert_eq!(told(&probe, LIMIT).await, unhealthy(wanted));
-    probe.status = (300, 399);
+    probe.status = Statuses(300, 399);
     let wanted = "GET URL answered 200 \"{}\"; expected 300-399";
     assert_eq!(told(&probe, LIMIT).await, unhealthy(wanted));
 }
@@ -192,9 +200,9 @@ async fn ranges_and_missing_content_types_are_named() {
 async fn redirects_are_followed_only_where_asked() {
     let server = application().await;
     let mut moved = get_of(&server, "/moved");
-    moved.status = (307, 307);
+    moved.status = Statuses(307, 307);
     assert_eq!(told(&moved, LIMIT).await, healthy("GET URL answered 307 in TIME"));
-    moved.status = (200, 200);
+    moved.status = Statuses(200, 200);
     moved.follow_redirects = true;
     assert_eq!(told(&moved, LIMIT).await, healthy("GET URL answered 200 in TIME"));
     let mut circle = get_of(&server, "/circle");
@@ -207,7 +215,7 @@ async fn redirects_are_followed_only_where_asked() {
 async fn a_slow_answer_is_told_with_both_figures() {
     let server = application().await;
     let mut probe = get_of(&server, "/plain");
-    probe.max_latency = Some(Duration::ZERO);
+    probe.max_latency = Some(Length(Duration::ZERO));
     let (status, message) = told(&probe, LIMIT).await;
     assert_eq!(status, ProbeStatus::Slow);
     assert!(message.starts_with("GET URL answered 200 in "), "{message}");
@@ -250,7 +258,7 @@ async fn no_answer_at_all() {
     let (nobody, address) = listener().await;
     drop(nobody);
     let mut probe = get_of(&server, "/");
-    probe.url = format!("http://{address}/");
+    probe.http = url(format!("http://{address}/"));
     let refused = "GET URL: connection refused, nothing listens there";
     assert_eq!(told(&probe, LIMIT).await, unhealthy(refused));
 }
@@ -259,7 +267,7 @@ async fn no_answer_at_all() {
 async fn tls_that_is_none() {
     let server = raw(b"HTTP/1.1 400 Bad Request\r\n\r\n", After::Close).await;
     let mut probe = get_of(&server, "/");
-    probe.url = format!("https://{}/", server.address);
+    probe.http = url(format!("https://{}/", server.address));
     let (status, message) = told(&probe, LIMIT).await;
     assert_eq!(status, ProbeStatus::Unhealthy);
     assert!(message.starts_with("GET URL: TLS failed, "), "{message}");
@@ -268,14 +276,15 @@ async fn tls_that_is_none() {
 #[tokio::test]
 async fn what_cannot_be_asked_is_unknown_and_passwords_stay_at_home() {
     let mut probe = get_of(&application().await, "/");
-    probe.url = "no url".to_owned();
+    probe.http = url("http://[nourl".to_owned());
     assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unknown);
-    probe.url = "ftp://127.0.0.1/".to_owned();
-    assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unknown);
+    for text in ["no url", "ftp://127.0.0.1/"] {
+        assert!(HttpUrl::try_from(text.to_owned()).is_err(), "{text}");
+    }
 
     let (nobody, address) = listener().await;
     drop(nobody);
-    probe.url = format!("http://joe:hunter2@{address}/");
+    probe.http = url(format!("http://joe:hunter2@{address}/"));
     let (_, message) = told(&probe, LIMIT).await;
     assert!(message.starts_with("GET http://joe:***@"), "{message}");
 }
@@ -285,10 +294,10 @@ async fn a_message_is_never_longer_than_its_bound() {
     let server = application().await;
     let mut probe = get_of(&server, &format!("/error?{}", "x".repeat(2000)));
     let key = "/x".repeat(400);
-    probe.status = (500, 500);
-    probe.json = BTreeMap::from([(key, Expected::Text("\u{1b}".repeat(400)))]);
-    for url in [probe.url.clone(), probe.url.replace("/error?", "/ok?")] {
-        probe.url = url;
+    probe.status = Statuses(500, 500);
+    probe.json = BTreeMap::from([(pointer(&key), Expected::Text("\u{1b}".repeat(400)))]);
+    for text in [probe.http.to_string(), probe.http.replace("/error?", "/ok?")] {
+        probe.http = url(text);
         let outcome = run(&probe, Limit::new(LIMIT)).await;
         assert_eq!(outcome.status, ProbeStatus::Unhealthy);
         assert!(outcome.message.chars().count() <= words::MESSAGE);

@@ -3,19 +3,67 @@
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use regex::RegexBuilder;
+use futures_util::future::BoxFuture;
+use regex::{Regex, RegexBuilder};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
-use crate::model::probe::{PATTERN_MEMORY, ProbeOutcome, ProbeStatus};
+use crate::keys::Wrong;
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::unit::UnitName;
 
 use super::failure::Failure;
-use super::{Limit, words};
+use super::{Limit, Needs, Probe, not_here, words};
 
+/// Memory that a pattern may cost.
+const PATTERN: usize = 1 << 20;
+/// One line is enough; it counts for five minutes at the usual period.
+const THRESHOLDS: (u32, u32) = (1, 30);
 /// Bytes of the log that are read at once; the rest is read with the next question.
 const BYTES: u64 = 4 << 20;
+
+/// `journal = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Journal {
+    /// A new line of the unit's own log that matches this regular expression is unhealthy.
+    journal: String,
+}
+
+impl Probe for Journal {
+    fn check(&self) -> Result<(), Wrong> {
+        regex(&self.journal).map(drop).map_err(|error| {
+            // The first line of what the library says draws a picture; the last one says it.
+            let why = error.to_string();
+            let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
+            Wrong::at("journal", format!("cannot use this regular expression: {why}"))
+        })
+    }
+
+    fn is_curable(&self) -> bool {
+        false
+    }
+
+    fn thresholds(&self) -> (u32, u32) {
+        THRESHOLDS
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        Needs::Log(&self.journal)
+    }
+
+    fn run(&self, _: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        not_here()
+    }
+}
+
+/// A regular expression that costs little.
+fn regex(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(PATTERN).build()
+}
 
 /// Whose log it is, and where its cursor is kept. `None`: nowhere, by the commands that look once.
 #[derive(Clone, Debug)]
@@ -96,9 +144,8 @@ async fn read(mut command: Command) -> std::io::Result<Vec<u8>> {
 }
 
 fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
-    let pattern = RegexBuilder::new(pattern).size_limit(PATTERN_MEMORY).build();
     let pattern =
-        pattern.map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
+        regex(pattern).map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
     let mut piece = Piece::default();
     // A line that was cut off at the end is no JSON, and is read with the next question.
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

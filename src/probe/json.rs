@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::model::probe::Expected;
+use crate::keys::Pointer;
 
+use super::expected::Expected;
 use super::words;
 
 /// Checks every expectation; the first that is not met is told, as a clause such as `/status is "down"; expected "ok"`.
-pub fn check(body: &[u8], expectations: &BTreeMap<String, Expected>) -> Result<(), String> {
+pub fn check(body: &[u8], expectations: &BTreeMap<Pointer, Expected>) -> Result<(), String> {
     let document: Value =
         serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
     for (pointer, expected) in expectations {
         let shown = words::name(pointer);
         match document.pointer(pointer) {
-            None => return Err(format!("its JSON has no {shown}; expected {}", wanted(expected))),
+            None => return Err(format!("its JSON has no {shown}; expected {expected}")),
             Some(value) => holds(value, expected).map_err(|clause| format!("its {shown} {clause}"))?,
         }
     }
@@ -27,7 +28,7 @@ pub fn holds(value: &Value, expected: &Expected) -> Result<(), String> {
     if meets(value, expected) {
         return Ok(());
     }
-    Err(format!("is {}; expected {}", found(value), wanted(expected)))
+    Err(format!("is {}; expected {expected}", found(value)))
 }
 
 fn meets(value: &Value, expected: &Expected) -> bool {
@@ -42,20 +43,6 @@ fn meets(value: &Value, expected: &Expected) -> bool {
         Expected::Above(bound) => number(&|got| got > *bound),
         Expected::AtLeast(bound) => number(&|got| got >= *bound),
         Expected::NotEqual(other) => number(&|got| got != *other),
-    }
-}
-
-fn wanted(expected: &Expected) -> String {
-    match expected {
-        Expected::Text(text) => words::quoted(text.as_bytes()),
-        Expected::Boolean(truth) => truth.to_string(),
-        Expected::Null => "null".to_owned(),
-        Expected::Number(number) => number.to_string(),
-        Expected::Below(bound) => format!("< {bound}"),
-        Expected::AtMost(bound) => format!("<= {bound}"),
-        Expected::Above(bound) => format!("> {bound}"),
-        Expected::AtLeast(bound) => format!(">= {bound}"),
-        Expected::NotEqual(other) => format!("!= {other}"),
     }
 }
 
@@ -82,7 +69,7 @@ mod tests {
         "queue": {"depth": 7, "rate": 0.5}, "a/b": 1}"#;
 
     fn clause(pointer: &str, expected: Expected) -> Result<(), String> {
-        let expectations = BTreeMap::from([(pointer.to_owned(), expected)]);
+        let expectations = BTreeMap::from([(pointer.to_owned().try_into().expect("a pointer"), expected)]);
         check(BODY.as_bytes(), &expectations)
     }
 
@@ -132,7 +119,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_quoted() {
-        let any = BTreeMap::from([("/x".to_owned(), Expected::Null)]);
+        let any = BTreeMap::from([("/x".to_owned().try_into().expect("a pointer"), Expected::Null)]);
         let wanted = r#"its body is not JSON: "<html>\u{7}""#.to_owned();
         assert_eq!(check(b"<html>\x07", &any), Err(wanted));
         let deep = vec![b'['; 100_000];

@@ -3,19 +3,50 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use crate::model::probe::{Expected, ProbeOutcome, ProbeStatus};
+use crate::keys::HostPort;
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
+use super::expected::Expected;
 use super::failure::Failure;
-use super::{Limit, json, names, server, tcp, words};
+use super::{Limit, Probe, json, names, server, tcp, words};
+
+/// `memcached = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Memcached {
+    /// "host:port" of a memcached tells its figures.
+    memcached: HostPort,
+    /// A figure of `stats` to a value or a comparison such as { uptime = "> 60" }.
+    #[serde(default)]
+    stats: BTreeMap<String, Expected>,
+}
+
+impl Probe for Memcached {
+    fn is_curable(&self) -> bool {
+        self.stats.is_empty()
+    }
+
+    fn weakness(&self, _: Duration) -> Option<String> {
+        let always = !self.stats.is_empty() && self.stats.values().all(Expected::is_met_by_every_count);
+        always.then(|| "cannot fail: figures are never negative".to_owned())
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(&self.memcached, &self.stats, limit))
+    }
+}
 
 /// Longest answer that is read.
 const ANSWER: usize = 64 * 1024;
 
-pub async fn run(address: &str, stats: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
+async fn run(address: &str, stats: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
     let asked = format!("stats of memcached at {}", words::name(address));
     match ask(address, limit).await.and_then(|(figures, latency)| judge(&figures, stats, latency)) {
         Ok((told, latency)) => ProbeOutcome {

@@ -1,4 +1,5 @@
-//! Run one probe once; a file per kind. A shell: it asks within the probe's timeout, says what came, and never asks again.
+//! The kinds of probes: a file per kind has its keys, says whether a restart helps, and runs it once. A shell: it asks within the
+//! probe's timeout, says what came, and never asks again.
 //!
 //! kubelet's rules: what refuses a connection, hangs or answers wrongly is unhealthy. What could not even be tried, for a reason
 //! on our own side, is unknown; and so is a server that refuses our user or password: it lives, and the mistake may be ours.
@@ -6,6 +7,7 @@
 mod amqp;
 mod blocking;
 mod command;
+mod expected;
 mod failure;
 mod file;
 mod http;
@@ -19,6 +21,7 @@ mod postgres;
 mod progress;
 mod rabbitmq;
 mod redis;
+mod room;
 mod secret;
 mod server;
 mod sql;
@@ -27,48 +30,133 @@ mod timer;
 mod unix;
 mod words;
 
+use std::fmt;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use crate::model::probe::{ProbeKind, ProbeOutcome, ProbeSpec};
+use crate::keys::{self, Kind, Wrong};
+use crate::model::probe::{ProbeKind, ProbeOutcome};
 use failure::Failure;
-use file::Room;
 
-pub use command::judge_command;
+pub use command::judge as judge_command;
 pub use http::status;
 pub use journal::{Log, run as read_log};
-pub use progress::{judge_sample, sample};
+pub use progress::{KINDS as SOURCES, Source, judge_sample, source};
 pub use timer::judge as judge_timer;
 
-/// Asks once, and answers within the probe's timeout.
-pub async fn run(probe: &ProbeSpec) -> ProbeOutcome {
-    let limit = Limit::new(probe.timeout);
-    match &probe.kind {
-        ProbeKind::Http(http) => http::run(http, limit).await,
-        ProbeKind::Tcp { address } => tcp::run(address, limit).await,
-        ProbeKind::Unix { path } => unix::run(path, limit).await,
-        ProbeKind::Redis { server, keys } => redis::run(server, keys, limit).await,
-        ProbeKind::Memcached { address, stats } => memcached::run(address, stats, limit).await,
-        ProbeKind::Amqp { server } => amqp::run(server, limit).await,
-        ProbeKind::Rabbitmq(rabbitmq) => rabbitmq::run(rabbitmq, limit).await,
-        ProbeKind::Sql(sql) => sql::run(sql, limit).await,
-        ProbeKind::File { path, max_age } => file::age(path, *max_age, limit).await,
-        ProbeKind::Disk { path, min_free } => file::room(path, *min_free, Room::Bytes, limit).await,
-        ProbeKind::Inodes { path, min_free } => file::room(path, *min_free, Room::Inodes, limit).await,
-        ProbeKind::Command { .. } | ProbeKind::Journal { .. } | ProbeKind::Timer { .. } => {
-            Failure::unknown("the daemon asks it with what it knows of the unit").of("probe")
-        }
+/// Every kind of probe. A new one is a line here and a file.
+pub static PROBES: [Kind<dyn Probe>; 15] = [
+    kind::<http::Http>("http"),
+    kind::<tcp::Tcp>("tcp"),
+    kind::<unix::Unix>("unix"),
+    kind::<command::Command>("command"),
+    kind::<redis::Redis>("redis"),
+    kind::<memcached::Memcached>("memcached"),
+    kind::<amqp::Amqp>("amqp"),
+    kind::<rabbitmq::Rabbitmq>("rabbitmq"),
+    kind::<postgres::Postgres>("postgres"),
+    kind::<mysql::Mysql>("mysql"),
+    kind::<file::File>("file"),
+    kind::<room::Disk>("disk"),
+    kind::<room::Inodes>("inodes"),
+    kind::<journal::Journal>("journal"),
+    kind::<timer::Timer>("timer"),
+];
+
+/// What every kind of probe can do. Its fields are its keys, and the first one names it.
+pub trait Probe: fmt::Debug + Send + Sync {
+    /// Whether its keys fit together; each value was checked when it was read.
+    ///
+    /// # Errors
+    /// They do not.
+    fn check(&self) -> Result<(), Wrong> {
+        Ok(())
     }
+
+    /// A restart of the unit may put right what it asks.
+    fn is_curable(&self) -> bool {
+        true
+    }
+
+    /// Why its failure would never be seen, as the end of a sentence: "cannot fail: …".
+    fn weakness(&self, _timeout: Duration) -> Option<String> {
+        None
+    }
+
+    /// Unhealthy answers in a row that count, and healthy ones after them, where the file does not say.
+    fn thresholds(&self) -> (u32, u32) {
+        (2, 1)
+    }
+
+    /// What only the daemon can do for it.
+    fn needs(&self) -> Needs<'_> {
+        Needs::Nothing
+    }
+
+    /// Asks once within the limit. Whoever calls it has done what it needs.
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome>;
+}
+
+/// What a probe needs of the daemon.
+#[derive(Clone, Copy, Debug)]
+pub enum Needs<'a> {
+    Nothing,
+    /// The service manager runs it as the unit's user; `judge_command` says what its end means.
+    Command(&'a [String]),
+    /// The new lines of the unit's log, as `read_log` reads them, that match this regular expression.
+    Log(&'a str),
+    /// The service manager tells how what this timer starts last ran; `judge_timer` says what that means.
+    Timer {
+        timer: &'a str,
+        max_age: Duration,
+    },
+}
+
+const fn kind<T>(name: &'static str) -> Kind<dyn Probe>
+where
+    T: Probe + Serialize + DeserializeOwned + JsonSchema + 'static,
+{
+    Kind {
+        name,
+        keys: keys::names::<T>,
+        schema: T::json_schema,
+        read: |table| {
+            let (probe, keys) = keys::read::<T>(table)?;
+            Ok((Box::new(probe), keys))
+        },
+    }
+}
+
+/// The probe whose keys were read before; it is asked within the timeout.
+///
+/// # Errors
+/// What is known of it then: nothing.
+pub fn of(kind: &ProbeKind) -> Result<Box<dyn Probe>, ProbeOutcome> {
+    keys::read_again(&PROBES, &kind.keys)
+        .map_err(|why| Failure::unknown(format!("its keys cannot be read ({why})")).of("probe"))
+}
+
+/// What the daemon alone can do was not done.
+fn not_here<'a>() -> BoxFuture<'a, ProbeOutcome> {
+    Box::pin(async { Failure::unknown("only the daemon can ask it").of("probe") })
 }
 
 /// How long a probe may take, and until when that is.
 #[derive(Clone, Copy, Debug)]
-struct Limit {
-    timeout: std::time::Duration,
+pub struct Limit {
+    timeout: Duration,
     deadline: Instant,
 }
 
 impl Limit {
-    fn new(timeout: std::time::Duration) -> Self {
+    /// It begins now.
+    #[must_use]
+    pub fn new(timeout: Duration) -> Self {
         Self { timeout, deadline: Instant::now() + timeout }
     }
 
@@ -85,5 +173,17 @@ impl Limit {
     /// `3 s`
     fn shown(self) -> String {
         words::figure(self.timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_of_a_kind_names_it() {
+        for kind in &PROBES {
+            assert_eq!((kind.keys)().first(), Some(&kind.name));
+        }
     }
 }

@@ -1,18 +1,70 @@
 //! MySQL and MariaDB: a read-only session over TCP, or over the socket that the URL names.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Opts, OptsBuilder, Value};
-
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
 use crate::causes;
-use crate::model::probe::Server;
+use crate::keys::{Credential, FullPath, Wrong};
+use crate::model::probe::ProbeOutcome;
 
+use super::expected::Expected;
 use super::failure::Failure;
-use super::sql::{Cell, Row};
-use super::{Limit, secret, server, words};
+use super::server::{self, Server};
+use super::sql::{self, Cell, Engine, Row, Sql};
+use super::{Limit, Probe, secret, words};
+
+/// `mysql = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Mysql {
+    /// "mysql://USER@HOST/DB" (MySQL, MariaDB) lets that user in and answers.
+    mysql: String,
+    /// What is asked, in a read-only session. Default: SELECT 1.
+    query: Option<String>,
+    /// What the first column of the first row must be: a value or a comparison such as "< 100".
+    expect: Option<Expected>,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Mysql {
+    fn sql(&self) -> Sql<'_> {
+        Sql {
+            engine: Engine::Mysql,
+            url: &self.mysql,
+            password: (&self.credential, &self.password_file),
+            query: self.query.as_deref(),
+            expect: self.expect.as_ref(),
+        }
+    }
+}
+
+impl Probe for Mysql {
+    fn check(&self) -> Result<(), Wrong> {
+        self.sql().check()
+    }
+
+    fn is_curable(&self) -> bool {
+        self.expect.is_none()
+    }
+
+    fn weakness(&self, _: Duration) -> Option<String> {
+        self.sql().weakness()
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(sql::run(self.sql(), limit))
+    }
+}
 
 /// The port where the URL names none.
 const PORT: u16 = 3306;

@@ -1,5 +1,10 @@
 //! PostgreSQL: a read-only session over TCP or its local socket.
 
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 use tokio_postgres::config::Host;
@@ -7,11 +12,60 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
 use crate::causes;
-use crate::model::probe::Server;
+use crate::keys::{Credential, FullPath, Wrong};
+use crate::model::probe::ProbeOutcome;
 
+use super::expected::Expected;
 use super::failure::Failure;
-use super::sql::{Cell, Row};
-use super::{Limit, names, secret, server, words};
+use super::server::{self, Server};
+use super::sql::{self, Cell, Engine, Row, Sql};
+use super::{Limit, Probe, names, secret, words};
+
+/// `postgres = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Postgres {
+    /// "postgres://USER@HOST/DB" lets that user in and answers.
+    postgres: String,
+    /// What is asked, in a read-only session. Default: SELECT 1.
+    query: Option<String>,
+    /// What the first column of the first row must be: a value or a comparison such as "< 100".
+    expect: Option<Expected>,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Postgres {
+    fn sql(&self) -> Sql<'_> {
+        Sql {
+            engine: Engine::Postgres,
+            url: &self.postgres,
+            password: (&self.credential, &self.password_file),
+            query: self.query.as_deref(),
+            expect: self.expect.as_ref(),
+        }
+    }
+}
+
+impl Probe for Postgres {
+    fn check(&self) -> Result<(), Wrong> {
+        self.sql().check()
+    }
+
+    fn is_curable(&self) -> bool {
+        self.expect.is_none()
+    }
+
+    fn weakness(&self, _: Duration) -> Option<String> {
+        self.sql().weakness()
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(sql::run(self.sql(), limit))
+    }
+}
 
 /// The port where the URL names none.
 const PORT: u16 = 5432;

@@ -1,20 +1,85 @@
 //! `rabbitmq`: its management API, asked for nodes, alarms and a queue. Never through the queue itself.
 
+use futures_util::future::BoxFuture;
 use reqwest::Url;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::probe::{ProbeOutcome, ProbeStatus, RabbitmqProbe, RabbitmqQueue, Server};
+use crate::keys::{Credential, FullPath, Wrong};
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::progress::Sample;
 
 use super::failure::Failure;
 use super::http_answer::Body;
-use super::{Limit, http, secret, server, words};
+use super::server::{self, Server};
+use super::{Limit, Probe, http, secret, words};
 
-pub async fn run(probe: &RabbitmqProbe, limit: Limit) -> ProbeOutcome {
-    let asked = format!("RabbitMQ at {}", server::shown(&probe.server));
+/// Schemes of the URL of a management API.
+pub const SCHEMES: [&str; 2] = ["http", "https"];
+/// The vhost where none is named.
+const VHOST: &str = "/";
+
+/// `rabbitmq = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rabbitmq {
+    /// "http://USER@HOST:15672", RabbitMQ's management API: every node runs and none has an alarm.
+    rabbitmq: String,
+    /// Look at this queue, too.
+    queue: Option<String>,
+    /// The queue's vhost. Default: "/".
+    vhost: Option<String>,
+    /// More messages than this in the queue are unhealthy.
+    max_depth: Option<u64>,
+    /// Fewer consumers of the queue than this are unhealthy. Default: 1.
+    min_consumers: Option<u64>,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Probe for Rabbitmq {
+    fn check(&self) -> Result<(), Wrong> {
+        server::check("rabbitmq", &self.rabbitmq, &SCHEMES, (&self.credential, &self.password_file))?;
+        let of_queue = self.vhost.is_some() || self.max_depth.is_some() || self.min_consumers.is_some();
+        if of_queue && self.queue.is_none() {
+            let cause = "vhost, max_depth and min_consumers need a queue";
+            return Err(Wrong::table(cause).help("add queue = \"NAME\""));
+        }
+        Ok(())
+    }
+
+    fn is_curable(&self) -> bool {
+        false
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(self, limit))
+    }
+}
+
+/// A queue of RabbitMQ.
+#[derive(Clone, Copy, Debug)]
+pub struct Queue<'a> {
+    pub vhost: &'a str,
+    pub name: &'a str,
+}
+
+impl<'a> Queue<'a> {
+    /// In the usual vhost where none is named.
+    pub fn of(name: &'a str, vhost: Option<&'a str>) -> Self {
+        Self { vhost: vhost.unwrap_or(VHOST), name }
+    }
+}
+
+async fn run(probe: &Rabbitmq, limit: Limit) -> ProbeOutcome {
+    let server = Server::of(&probe.rabbitmq, (&probe.credential, &probe.password_file));
+    let asked = format!("RabbitMQ at {}", server::shown(&server));
     let began = Instant::now();
-    match ask(probe, limit).await {
+    match ask(probe, &server, limit).await {
         Ok(told) => ProbeOutcome {
             status: ProbeStatus::Healthy,
             message: words::sentence(&format!("{asked}: {told}")),
@@ -24,8 +89,8 @@ pub async fn run(probe: &RabbitmqProbe, limit: Limit) -> ProbeOutcome {
     }
 }
 
-async fn ask(probe: &RabbitmqProbe, limit: Limit) -> Result<String, Failure> {
-    let nodes = get(&probe.server, &["api", "nodes"], limit).await?;
+async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, Failure> {
+    let nodes = get(server, &["api", "nodes"], limit).await?;
     let nodes = nodes.as_array().filter(|nodes| !nodes.is_empty()).ok_or_else(alien)?;
     for node in nodes {
         judge_node(node)?;
@@ -37,13 +102,12 @@ async fn ask(probe: &RabbitmqProbe, limit: Limit) -> Result<String, Failure> {
     let Some(queue) = &probe.queue else {
         return Ok(runs);
     };
-    let told = read(&probe.server, queue, limit).await?;
+    let told = read(server, Queue::of(queue, probe.vhost.as_deref()), limit).await?;
     let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
-    let name = words::name(&queue.name);
-    if consumers < probe.min_consumers {
+    let (name, wanted) = (words::name(queue), probe.min_consumers.unwrap_or(1));
+    if consumers < wanted {
         let have =
             if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
-        let wanted = probe.min_consumers;
         return Err(Failure::unhealthy(format!(
             "{have} queue {name}, which needs {wanted}; {depth} messages wait"
         )));
@@ -85,14 +149,12 @@ fn judge_node(node: &Value) -> Result<(), Failure> {
 }
 
 /// One sample of a queue.
-pub async fn read(server: &Server, queue: &RabbitmqQueue, limit: Limit) -> Result<Sample, Failure> {
-    let told =
-        get(server, &["api", "queues", &queue.vhost, &queue.name], limit).await.map_err(|failure| {
-            let missing = || {
-                format!("it has no queue {} in vhost {}", words::name(&queue.name), words::name(&queue.vhost))
-            };
-            failure.replaced("it knows no such thing (404)", missing)
-        })?;
+pub async fn read(server: &Server, queue: Queue<'_>, limit: Limit) -> Result<Sample, Failure> {
+    let told = get(server, &["api", "queues", queue.vhost, queue.name], limit).await.map_err(|failure| {
+        let missing =
+            || format!("it has no queue {} in vhost {}", words::name(queue.name), words::name(queue.vhost));
+        failure.replaced("it knows no such thing (404)", missing)
+    })?;
     let figure = |pointer: &str| told.pointer(pointer).and_then(Value::as_u64);
     let counted = |name: &str| figure(&format!("/message_stats/{name}")).unwrap_or(0);
     // A queue that was declared a moment ago has no figures yet.

@@ -3,27 +3,62 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisConnectionInfo, RedisError, ServerErrorKind,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::probe::{Expected, ProbeOutcome, ProbeStatus, Server};
-use crate::model::progress::Sample;
+use crate::keys::{Credential, FullPath, Wrong};
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
+use super::expected::Expected;
 use super::failure::Failure;
-use super::{Limit, json, server, words};
+use super::server::{self, Server};
+use super::{Limit, Probe, json, words};
+
+/// `redis = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// "redis://HOST/DB" answers PING.
+    redis: String,
+    /// A key to "missing", a text, or a comparison with its number or length such as "< 1000".
+    #[serde(default)]
+    keys: BTreeMap<String, Expected>,
+    /// The systemd credential of steadfast.service that holds the password.
+    credential: Option<Credential>,
+    /// A file that holds the password, readable for its owner alone.
+    password_file: Option<FullPath>,
+}
+
+impl Probe for Redis {
+    fn check(&self) -> Result<(), Wrong> {
+        server::check("redis", &self.redis, &["redis"], (&self.credential, &self.password_file))
+    }
+
+    fn is_curable(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(self, limit))
+    }
+}
 
 /// The port where the URL names none.
 const PORT: u16 = 6379;
 /// Bytes of a text that are read.
 const TEXT: i64 = 1024;
 
-pub async fn run(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
-    let shown = format!("PING to {}", server::shown(asked));
-    match ask(asked, keys, limit).await {
+async fn run(probe: &Redis, limit: Limit) -> ProbeOutcome {
+    let server = Server::of(&probe.redis, (&probe.credential, &probe.password_file));
+    let shown = format!("PING to {}", server::shown(&server));
+    match ask(&server, &probe.keys, limit).await {
         Ok(latency) => ProbeOutcome {
             status: ProbeStatus::Healthy,
             message: words::sentence(&format!("{shown} was answered in {}", words::figure(latency))),
@@ -43,9 +78,11 @@ async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) ->
         }
         let latency = began.elapsed();
         for (key, expected) in &keys {
+            let missing = *expected == Expected::Text("missing".to_owned());
+            let expected = if missing { &Expected::Null } else { expected };
             let found = value(&mut connection, key, matches!(expected, Expected::Text(_))).await?;
             let key = words::name(key);
-            if matches!(expected, Expected::Null) && !found.is_null() {
+            if missing && !found.is_null() {
                 return Err(Failure::unhealthy(format!(
                     "answered, but its key {key} exists; it must be missing"
                 )));
@@ -58,33 +95,8 @@ async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) ->
     .await
 }
 
-/// One sample of a queue: the length of a key, and counters beside it.
-pub async fn sample(
-    asked: &Server,
-    queue: &str,
-    completed: Option<&str>,
-    paused: Option<&str>,
-    limit: Limit,
-) -> Result<Sample, Failure> {
-    let owned = |name: Option<&str>| name.map(str::to_owned);
-    let (queue, completed, paused) = (queue.to_owned(), owned(completed), owned(paused));
-    with(asked, limit, async move |mut connection| {
-        let depth = figure(&mut connection, &queue).await?;
-        let completed = match &completed {
-            Some(key) => Some(figure(&mut connection, key).await?),
-            None => None,
-        };
-        let paused = match &paused {
-            Some(key) => !value(&mut connection, key, true).await?.is_null(),
-            None => false,
-        };
-        Ok(Sample { depth, completed, paused, ..Sample::default() })
-    })
-    .await
-}
-
 /// Connects, logs in, works, and hangs up: all within the limit.
-async fn with<T>(
+pub async fn with<T>(
     asked: &Server,
     limit: Limit,
     work: impl AsyncFnOnce(MultiplexedConnection) -> Result<T, Failure>,
@@ -128,7 +140,7 @@ async fn query<T: FromRedisValue>(
 }
 
 /// A key's text where that is wanted; else its number or its length. Null: it does not exist.
-async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool) -> Result<Value, Failure> {
+pub async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool) -> Result<Value, Failure> {
     let of = |command: &str| {
         let mut command = redis::cmd(command);
         command.arg(key);
@@ -157,16 +169,6 @@ async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool) ->
     };
     let length: u64 = query(connection, of(length)).await?;
     Ok(Value::from(length))
-}
-
-/// A length or a counter; what does not exist is empty.
-async fn figure(connection: &mut MultiplexedConnection, key: &str) -> Result<u64, Failure> {
-    let found = value(connection, key, false).await?;
-    let whole = match &found {
-        Value::Null => Some(0),
-        other => other.as_u64().or_else(|| other.as_f64().and_then(super::progress::whole)),
-    };
-    whole.ok_or_else(|| Failure::unhealthy(format!("its key {} is no number", words::name(key))))
 }
 
 /// What the server or the connection said.

@@ -1,10 +1,10 @@
 //! The password that a server wants, read for each question.
 
-use crate::model::probe::Server;
 use crate::secret;
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
+use super::server::Server;
 use super::{Limit, words};
 
 /// The password for this server; `None` where none is configured.

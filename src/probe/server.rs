@@ -10,10 +10,41 @@ use reqwest::Url;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::model::probe::Server;
+use crate::keys::{self, Credential, FullPath, Wrong};
+use crate::secret::Secret;
 
 use super::failure::Failure;
 use super::{Limit, names, secret, words};
+
+/// A server that may want a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// With a user where one is needed, never with a password.
+    pub url: String,
+    pub secret: Option<Secret>,
+}
+
+/// The keys `credential` and `password_file`.
+pub type Password<'a> = (&'a Option<Credential>, &'a Option<FullPath>);
+
+impl Server {
+    /// From keys that were checked.
+    pub fn of(url: &str, (credential, file): Password<'_>) -> Self {
+        let secret = keys::password(credential.as_ref(), file.as_ref()).unwrap_or_default();
+        Self { url: url.to_owned(), secret }
+    }
+}
+
+/// Whether the key has the URL of a server with one of these schemes, and its password stands in one place.
+pub fn check(
+    key: &'static str,
+    url: &str,
+    schemes: &[&str],
+    (credential, file): Password<'_>,
+) -> Result<(), Wrong> {
+    keys::server_url(key, url, schemes)?;
+    keys::password(credential.as_ref(), file.as_ref()).map(drop)
+}
 
 /// A server whose name is resolved and whose password is read.
 #[derive(Debug)]

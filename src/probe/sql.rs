@@ -1,15 +1,15 @@
 //! `postgres` and `mysql`: a login, and the first row of a query. A file per engine brings the row.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::model::probe::{Engine, Expected, ProbeOutcome, ProbeStatus, Server, SqlProbe};
-use crate::model::progress::Sample;
+use crate::keys::Wrong;
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
+use super::expected::Expected;
 use super::failure::Failure;
-use super::{Limit, json, mysql, postgres, server, words};
+use super::server::{self, Password, Server};
+use super::{Limit, json, mysql, postgres, words};
 
 /// Names and values of the columns of a row.
 pub type Row = Vec<(String, Cell)>;
@@ -25,7 +25,7 @@ pub enum Cell {
 
 impl Cell {
     /// The text; `None` is NULL.
-    fn text(&self, column: &str) -> Result<Option<&str>, Failure> {
+    pub fn text(&self, column: &str) -> Result<Option<&str>, Failure> {
         match self {
             Self::Null => Ok(None),
             Self::Text(text) => Ok(Some(text)),
@@ -39,12 +39,75 @@ impl Cell {
 /// Asked where no query is configured.
 const USUAL: &str = "SELECT 1";
 
-pub async fn run(probe: &SqlProbe, limit: Limit) -> ProbeOutcome {
-    let asked = format!("{} at {}", probe.engine.as_str(), server::shown(&probe.server));
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    Mysql,
+}
+
+impl Engine {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Mysql => "MySQL",
+        }
+    }
+
+    /// The key that names a database of it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
+        }
+    }
+
+    /// Whether this is the URL of such a database, and its password stands in one place.
+    pub fn check(self, url: &str, password: Password<'_>) -> Result<(), Wrong> {
+        let schemes: &[&str] = match self {
+            Self::Postgres => &["postgres", "postgresql"],
+            Self::Mysql => &["mysql"],
+        };
+        server::check(self.key(), url, schemes, password)
+    }
+}
+
+/// A probe of a database.
+#[derive(Debug)]
+pub struct Sql<'a> {
+    pub engine: Engine,
+    pub url: &'a str,
+    pub password: Password<'a>,
+    pub query: Option<&'a str>,
+    /// What the first column of the first row must be.
+    pub expect: Option<&'a Expected>,
+}
+
+impl Sql<'_> {
+    pub fn check(&self) -> Result<(), Wrong> {
+        self.engine.check(self.url, self.password)?;
+        if self.expect.is_some() && self.query.is_none() {
+            let message = "cannot use `expect`: there is no query";
+            return Err(Wrong::at("expect", message).help("add query = \"SELECT …\""));
+        }
+        Ok(())
+    }
+
+    pub fn weakness(&self) -> Option<String> {
+        let words: Vec<&str> = self.query?.split_whitespace().collect();
+        let counts = words.join(" ").to_ascii_lowercase().starts_with("select count(");
+        let always = counts && self.expect?.is_met_by_every_count();
+        always.then(|| "cannot fail: a count is never negative".to_owned())
+    }
+}
+
+pub async fn run(probe: Sql<'_>, limit: Limit) -> ProbeOutcome {
+    let server = Server::of(probe.url, probe.password);
+    let asked = format!("{} at {}", probe.engine.as_str(), server::shown(&server));
     let began = Instant::now();
-    let query = probe.query.as_deref().unwrap_or(USUAL);
-    let row = first_row(probe.engine, &probe.server, query, limit).await;
-    match row.and_then(|row| judge(row.as_ref(), probe.expected.as_ref())) {
+    let query = probe.query.unwrap_or(USUAL);
+    let row = first_row(probe.engine, &server, query, limit).await;
+    match row.and_then(|row| judge(row.as_ref(), probe.expect)) {
         Ok(()) => ProbeOutcome {
             status: ProbeStatus::Healthy,
             message: words::sentence(&format!("{asked} answered in {}", words::figure(began.elapsed()))),
@@ -54,7 +117,8 @@ pub async fn run(probe: &SqlProbe, limit: Limit) -> ProbeOutcome {
     }
 }
 
-async fn first_row(
+/// The first row of the query's answer, if there is one.
+pub async fn first_row(
     engine: Engine,
     server: &Server,
     query: &str,
@@ -82,38 +146,6 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
         .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", words::name(column))))
 }
 
-/// One sample: the columns of the first row bear the names of the figures.
-pub async fn sample(engine: Engine, server: &Server, query: &str, limit: Limit) -> Result<Sample, Failure> {
-    let row = first_row(engine, server, query, limit).await?;
-    figures(&row.ok_or_else(|| Failure::unknown("the query found no row"))?)
-}
-
-fn figures(row: &Row) -> Result<Sample, Failure> {
-    let figure = |name: &str| {
-        let Some((column, cell)) = row.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)) else {
-            return Ok(None);
-        };
-        // Of nothing there is no oldest: NULL is not known.
-        let Some(text) = cell.text(column)? else {
-            return Ok(None);
-        };
-        let whole = text.parse::<f64>().ok().filter(|figure| *figure >= 0.0).and_then(super::progress::whole);
-        let told = || {
-            Failure::unknown(format!("its column {name} is no number, {}", words::quoted(text.as_bytes())))
-        };
-        whole.map(Some).ok_or_else(told)
-    };
-    let missing = || Failure::unknown("the query has no column named depth");
-    Ok(Sample {
-        depth: figure("depth")?.ok_or_else(missing)?,
-        in_work: figure("in_work")?.unwrap_or(0),
-        completed: figure("completed")?,
-        age: figure("age")?.map(Duration::from_secs),
-        consumers: figure("consumers")?,
-        paused: figure("paused")?.is_some_and(|paused| paused > 0),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,25 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn columns_bear_the_names_of_figures() {
-        let told = figures(&row(&[("DEPTH", Some("12")), ("age", Some("90.7")), ("completed", None)]));
-        let wanted = Sample { depth: 12, age: Some(Duration::from_secs(90)), ..Sample::default() };
-        assert_eq!(told, Ok(wanted));
-        assert!(figures(&row(&[("count", Some("12"))])).is_err());
-        assert!(figures(&row(&[("depth", Some("many"))])).is_err());
-    }
 
-    #[test]
-    fn a_column_that_is_no_text_is_said_and_spoils_no_other() {
-        let odd = vec![("name".to_owned(), Cell::NotUtf8), ("depth".to_owned(), Cell::Text("3".to_owned()))];
+    fn a_column_that_is_no_text_is_said() {
+        let odd = vec![("name".to_owned(), Cell::NotUtf8)];
         let said = judge(Some(&odd), Some(&Expected::Text("x".to_owned()))).expect_err("not to be compared");
         let outcome = said.of("DB");
         assert_eq!(outcome.message, "DB: its column name is not UTF-8 text");
         assert_eq!(outcome.status, ProbeStatus::Unknown);
         assert_eq!(judge(Some(&odd), None).map_err(|failure| failure.of("DB").message), Ok(()));
-        assert_eq!(figures(&odd).map(|sample| sample.depth).ok(), Some(3));
-        let odd = vec![("depth".to_owned(), Cell::NotUtf8)];
-        assert!(figures(&odd).is_err());
     }
 
     #[test]

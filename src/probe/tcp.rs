@@ -1,14 +1,32 @@
 //! `tcp`: a `host:port` accepts a connection.
 
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::keys::HostPort;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
-use super::{Limit, names, words};
+use super::{Limit, Probe, names, words};
 
-pub async fn run(address: &str, limit: Limit) -> ProbeOutcome {
+/// `tcp = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tcp {
+    /// "host:port" accepts a connection.
+    tcp: HostPort,
+}
+
+impl Probe for Tcp {
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(&self.tcp, limit))
+    }
+}
+
+async fn run(address: &str, limit: Limit) -> ProbeOutcome {
     let asked = format!("connecting to {}", words::name(address));
     match connect(address, limit).await {
         Ok(latency) => ProbeOutcome {

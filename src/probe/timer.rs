@@ -2,10 +2,48 @@
 
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::keys::{Length, Wrong};
 use crate::model::probe::{ProbeOutcome, ProbeStatus, TimerReading};
 
 use super::failure::Failure;
-use super::words;
+use super::{Limit, Needs, Probe, not_here, words};
+
+/// `timer = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timer {
+    /// What "NAME.timer" starts last succeeded within max_age.
+    timer: String,
+    /// Older than this is unhealthy.
+    #[schemars(example = "26h")]
+    max_age: Length,
+}
+
+impl Probe for Timer {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.timer.ends_with(".timer") {
+            return Ok(());
+        }
+        let message = format!("cannot ask \"{}\": it is no timer", self.timer);
+        Err(Wrong::at("timer", message).help("write timer = \"NAME.timer\""))
+    }
+
+    fn is_curable(&self) -> bool {
+        false
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        Needs::Timer { timer: &self.timer, max_age: self.max_age.0 }
+    }
+
+    fn run(&self, _: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        not_here()
+    }
+}
 
 /// Judges what was read now (Unix time in milliseconds).
 #[must_use]

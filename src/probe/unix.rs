@@ -4,16 +4,34 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::keys::FullPath;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, words};
+use super::{Limit, Probe, words};
 
-pub async fn run(path: &str, limit: Limit) -> ProbeOutcome {
+/// `unix = …`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unix {
+    /// A stream socket at this path accepts a connection.
+    unix: FullPath,
+}
+
+impl Probe for Unix {
+    fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
+        Box::pin(run(&self.unix, limit))
+    }
+}
+
+async fn run(path: &str, limit: Limit) -> ProbeOutcome {
     let asked = format!("connecting to {}", words::name(path));
     let target = path.to_owned();
     // Not blocking is not enough: looking up the path can hang where its file system does.

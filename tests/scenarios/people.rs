@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast::model::alert::{Alertmanager, SinkKind, SinkSpec};
+use steadfast::model::alert::{SinkKind, SinkSpec};
 use steadfast::model::finding::Severity;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request};
@@ -11,8 +11,7 @@ use super::words;
 
 /// `mail min=critical after=15m repeat=1h burst=2 interval=10m unit=web-* alertmanager`
 pub fn sink(name: &str, keys: &[&str]) -> Result<SinkSpec, String> {
-    let kind = SinkKind::Command { command: vec!["/bin/true".to_owned()] };
-    let mut sink = SinkSpec::usual(name.to_owned(), kind);
+    let mut sink = SinkSpec::usual(name.to_owned(), SinkKind::default());
     for word in keys {
         match word.split_once('=').unwrap_or((word, "")) {
             ("min", "critical") => sink.min_severity = Severity::Critical,
@@ -22,8 +21,7 @@ pub fn sink(name: &str, keys: &[&str]) -> Result<SinkSpec, String> {
             ("burst", number) => sink.burst = number.parse().map_err(|_| "burst=number")?,
             ("interval", length) => sink.interval = words::duration(length)?,
             ("alertmanager", _) => {
-                sink.kind =
-                    SinkKind::Alertmanager(Alertmanager { urls: Vec::new(), user: None, secret: None });
+                sink.kind.all = true;
                 sink.repeat = Some(Duration::from_secs(60));
             }
             (label, pattern) if !pattern.is_empty() => {

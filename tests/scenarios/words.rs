@@ -11,9 +11,9 @@ use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::probe::{
-    CommandEnd, CommandOutcome, Free, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
+    CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
-use steadfast::model::progress::{ProgressSource, ProgressSpec, Sample};
+use steadfast::model::progress::{ProgressSpec, Sample};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
 use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
 use steadfast::model::unit::{
@@ -140,7 +140,7 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         }
         "probe" => spec.probes.push(probe(value, OnFailure::Alert)),
         "probe-disk" => {
-            let kind = ProbeKind::Disk { path: "/".to_owned(), min_free: Free::Percent(5) };
+            let kind = ProbeKind { curable: false, ..ProbeKind::default() };
             spec.probes.push(ProbeSpec { kind, ..probe(value, OnFailure::Alert) });
         }
         "progress" => spec.progress.push(progress(value)),
@@ -159,7 +159,7 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
 fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
     ProbeSpec {
         name: name.to_owned(),
-        kind: ProbeKind::Tcp { address: "127.0.0.1:1".to_owned() },
+        kind: ProbeKind { keys: "[tcp]\ntcp = \"127.0.0.1:1\"\n".to_owned(), curable: true, weakness: None },
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
         initial_delay: Duration::ZERO,
@@ -477,7 +477,7 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
 fn progress(name: &str) -> ProgressSpec {
     ProgressSpec {
         name: name.to_owned(),
-        source: ProgressSource::Command { argv: vec!["/usr/bin/depth".to_owned()] },
+        source: "[command]\ncommand = [\"/usr/bin/depth\"]\n".to_owned(),
         period: Duration::from_secs(15),
         timeout: Duration::from_secs(5),
         max_depth: Some(1000),

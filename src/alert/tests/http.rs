@@ -10,7 +10,6 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use super::super::deliver;
 use super::*;
 
 /// What a server was sent.
@@ -93,7 +92,7 @@ async fn nowhere() -> String {
 #[tokio::test]
 async fn a_webhook_is_sent_the_alert() {
     let mut server = server(204, "").await;
-    let hook = webhook(&server.url("/hook"), WebhookFormat::Json, None);
+    let hook = webhook(&server.url("/hook"), "json", None);
     assert_eq!(deliver(&hook, &firing()).await, Ok(()));
     let received = server.next();
     assert_eq!((received.path.as_str(), received.header("content-type")), ("/hook", "application/json"));
@@ -117,9 +116,8 @@ async fn a_webhook_is_sent_the_alert() {
 
 #[tokio::test]
 async fn what_went_wrong_is_told_in_one_clause() {
-    let told = async |url: &str| {
-        deliver(&webhook(url, WebhookFormat::Json, None), &firing()).await.expect_err("not delivered")
-    };
+    let told =
+        async |url: &str| deliver(&webhook(url, "json", None), &firing()).await.expect_err("not delivered");
     let broken = server(500, "no \u{1b} database ").await;
     let shown = broken.url("/…");
     assert_eq!(
@@ -133,7 +131,10 @@ async fn what_went_wrong_is_told_in_one_clause() {
     assert!(moved.received.try_recv().is_err(), "nothing went elsewhere");
     let nowhere = nowhere().await;
     assert_eq!(told(&nowhere).await, format!("{}: connection refused", nowhere.trim_end_matches('/')));
-    assert_eq!(told("hooks.example.org/T0K3N").await, "it has no http:// or https:// URL");
+    assert_eq!(
+        told("hooks.example.org/T0K3N").await,
+        "its keys cannot be read (cannot use `url`: it is no http:// or https:// URL)"
+    );
     let why = told("http://no-such-host.invalid/T0K3N").await;
     assert!(why.starts_with("http://no-such-host.invalid/…: ") && !why.contains("T0K3N"), "{why}");
 }
@@ -141,7 +142,7 @@ async fn what_went_wrong_is_told_in_one_clause() {
 #[tokio::test]
 async fn who_does_not_answer_is_left_alone_in_time() {
     let (_listener, url) = silent().await;
-    let hook = SinkSpec { timeout: Duration::from_millis(300), ..webhook(&url, WebhookFormat::Json, None) };
+    let hook = SinkSpec { timeout: Duration::from_millis(300), ..webhook(&url, "json", None) };
     assert_eq!(deliver(&hook, &firing()).await, Err("no answer within 300 ms".to_owned()));
 }
 
@@ -149,30 +150,29 @@ async fn who_does_not_answer_is_left_alone_in_time() {
 async fn secrets_prove_who_we_are_and_are_never_shown() {
     let mut server = server(403, "who is ").await;
     let (_directory, token) = secret("s3cret-token\n");
-    let hook = webhook(&server.url("/"), WebhookFormat::Json, Some(token));
+    let hook = webhook(&server.url("/"), "json", Some(token));
     let why = deliver(&hook, &firing()).await.expect_err("refused");
     assert_eq!(server.next().header("authorization"), "Bearer s3cret-token");
     assert!(why.ends_with("answered 403, \"who is Bearer ***/\""), "{why}");
 
     let (_directory, whole) = secret(&server.url("/services/T0001/B0002?token=abcdefghij"));
-    let why = deliver(&webhook("", WebhookFormat::Slack, Some(whole)), &firing()).await.expect_err("refused");
+    let why = deliver(&webhook("", "slack", Some(whole)), &firing()).await.expect_err("refused");
     assert_eq!(server.next().path, "/services/T0001/B0002");
     assert_eq!(why, format!("{} answered 403, \"who is ***\"", server.url("/…")));
 
     let (_directory, garbage) = secret("hooks.example.org/T0001");
-    let why =
-        deliver(&webhook("", WebhookFormat::Slack, Some(garbage)), &firing()).await.expect_err("no URL");
+    let why = deliver(&webhook("", "slack", Some(garbage)), &firing()).await.expect_err("no URL");
     assert_eq!(why, "it has no http:// or https:// URL");
 
     let (_directory, odd) = secret("s3cret\ntoken");
-    let why = deliver(&webhook(&server.url("/"), WebhookFormat::Json, Some(odd)), &firing()).await;
+    let why = deliver(&webhook(&server.url("/"), "json", Some(odd)), &firing()).await;
     let why = why.expect_err("no header");
     assert!(why.contains("cannot make the request") && !why.contains("s3cret"), "{why}");
 
     let (directory, lost) = secret("x");
     let path = directory.path().join("secret");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("public");
-    let why = deliver(&webhook(&server.url("/"), WebhookFormat::Json, Some(lost)), &firing()).await;
+    let why = deliver(&webhook(&server.url("/"), "json", Some(lost)), &firing()).await;
     let told = format!("its secret cannot be read from {}, others may read it (chmod 600)", path.display());
     assert_eq!(why, Err(told));
 }
@@ -180,7 +180,7 @@ async fn secrets_prove_who_we_are_and_are_never_shown() {
 #[tokio::test]
 async fn slack_is_sent_blocks() {
     let mut server = server(200, "ok").await;
-    let hook = webhook(&server.url("/T0001"), WebhookFormat::Slack, None);
+    let hook = webhook(&server.url("/T0001"), "slack", None);
     assert_eq!(deliver(&hook, &firing()).await, Ok(()));
     let json = server.next().json();
     assert_eq!(
@@ -212,7 +212,7 @@ async fn slack_is_sent_blocks() {
 async fn ntfy_is_sent_a_text_and_headers() {
     let mut server = server(200, "").await;
     let (_directory, token) = secret("tk_s3cret");
-    let topic = webhook(&server.url("/alerts"), WebhookFormat::Ntfy, Some(token));
+    let topic = webhook(&server.url("/alerts"), "ntfy", Some(token));
     assert_eq!(deliver(&topic, &firing()).await, Ok(()));
     let received = server.next();
     assert!(received.header("title").starts_with("[firing] web1 horizon.service: release-outdated"));
@@ -276,7 +276,10 @@ async fn one_member_of_a_cluster_is_enough() {
 async fn sentry_is_sent_an_envelope_of_three_lines() {
     let mut server = server(200, "").await;
     let dsn = server.url("/prefix/42").replace("http://", "http://0123456789abcdef@");
-    let sink = |dsn: &str, secret| sink(SinkKind::Sentry { dsn: dsn.to_owned(), secret });
+    let sink = |dsn: &str, secret: Option<Secret>| {
+        let url = if dsn.is_empty() { String::new() } else { format!("url = {dsn:?}\n") };
+        sink("sentry", &format!("{url}{}", password(secret.as_ref())))
+    };
     assert_eq!(deliver(&sink(&dsn, None), &firing()).await, Ok(()));
     let received = server.next();
     assert_eq!(received.path, "/prefix/api/42/envelope/");

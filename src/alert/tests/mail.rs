@@ -4,9 +4,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::super::deliver;
 use super::*;
-use crate::model::alert::{Encryption, Smtp};
 
 /// What the server says of itself, and what it says to a recipient and to a login.
 #[derive(Clone, Copy)]
@@ -61,16 +59,15 @@ async fn server(manners: Manners) -> (u16, JoinHandle<Vec<String>>) {
     (port, task)
 }
 
-fn smtp(port: u16, encryption: Encryption, login: Option<Secret>) -> SinkSpec {
-    sink(SinkKind::Smtp(Smtp {
-        host: "127.0.0.1".to_owned(),
-        port,
-        encryption,
-        user: login.as_ref().map(|_| "alerts".to_owned()),
-        secret: login,
-        from: "Steadfast <steadfast@example.org>".to_owned(),
-        to: vec!["one@example.org".to_owned(), "Two <two@example.org>".to_owned()],
-    }))
+fn smtp(port: u16, encryption: &str, login: Option<Secret>) -> SinkSpec {
+    let user = if login.is_some() { "user = \"alerts\"\n" } else { "" };
+    let keys = format!(
+        "host = \"127.0.0.1\"\nport = {port}\nencryption = \"{encryption}\"\n\
+         from = \"Steadfast <steadfast@example.org>\"\nto = [\"one@example.org\", \"Two <two@example.org>\"]\n\
+         {user}{}",
+        password(login.as_ref())
+    );
+    sink("smtp", &keys)
 }
 
 /// The value of a header, unfolded.
@@ -87,7 +84,7 @@ async fn firing_and_resolved_are_mails_of_one_thread() {
     let mut mails = Vec::new();
     for told in [firing(), Message { id: 8, ..resolved() }] {
         let (port, server) = server(FRIENDLY).await;
-        assert_eq!(deliver(&smtp(port, Encryption::Plain, None), &told).await, Ok(()));
+        assert_eq!(deliver(&smtp(port, "none", None), &told).await, Ok(()));
         mails.push(server.await.expect("said"));
     }
     let [first, second] = mails.as_slice() else { panic!("{mails:?}") };
@@ -114,7 +111,7 @@ async fn firing_and_resolved_are_mails_of_one_thread() {
 #[tokio::test]
 async fn a_relay_that_refuses_is_quoted() {
     let (port, server) = server(Manners { recipient: "550 no such\r\n", ..FRIENDLY }).await;
-    let why = deliver(&smtp(port, Encryption::Plain, None), &firing()).await;
+    let why = deliver(&smtp(port, "none", None), &firing()).await;
     assert_eq!(why, Err(format!("127.0.0.1:{port}: it answered 550, \"no such\"")));
     server.abort();
 }
@@ -123,19 +120,19 @@ async fn a_relay_that_refuses_is_quoted() {
 async fn a_password_is_sent_and_never_shown() {
     let (_directory, password) = secret("s3cret");
     let (port, server) = server(FRIENDLY).await;
-    let sent = deliver(&smtp(port, Encryption::Plain, Some(password.clone())), &firing()).await;
+    let sent = deliver(&smtp(port, "none", Some(password.clone())), &firing()).await;
     assert_eq!(sent, Ok(()));
     let said = server.await.expect("said");
     assert!(said.contains(&"AUTH PLAIN AGFsZXJ0cwBzM2NyZXQ=".to_owned()), "{said:?}");
 
     let echoing = Manners { login: "535 not AGFsZXJ0cwBzM2NyZXQ=, s3cret", ..FRIENDLY };
     let (port, server) = self::server(echoing).await;
-    let why = deliver(&smtp(port, Encryption::Plain, Some(password.clone())), &firing()).await;
+    let why = deliver(&smtp(port, "none", Some(password.clone())), &firing()).await;
     assert_eq!(why, Err(format!("127.0.0.1:{port}: it refuses the user alerts or the password (535)")));
     server.abort();
 
     let (port, server) = self::server(Manners { extensions: &[], ..FRIENDLY }).await;
-    let why = deliver(&smtp(port, Encryption::Plain, Some(password)), &firing()).await;
+    let why = deliver(&smtp(port, "none", Some(password)), &firing()).await;
     assert_eq!(why, Err(format!("127.0.0.1:{port}: it lets nobody log in with a password here")));
     server.abort();
 }
@@ -144,7 +141,7 @@ async fn a_password_is_sent_and_never_shown() {
 async fn without_starttls_nothing_is_sent() {
     let (_directory, password) = secret("s3cret");
     let (port, server) = server(FRIENDLY).await;
-    let why = deliver(&smtp(port, Encryption::StartTls, Some(password)), &firing()).await;
+    let why = deliver(&smtp(port, "starttls", Some(password)), &firing()).await;
     let told = format!("127.0.0.1:{port}: it does not offer STARTTLS, and nothing is sent without");
     assert_eq!(why, Err(told));
     assert_eq!(server.await.expect("said"), ["EHLO web1", "QUIT"]);
@@ -158,7 +155,7 @@ async fn a_server_that_never_ends_its_line_is_left() {
         let (mut stream, _) = listener.accept().await.expect("a client");
         while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
     });
-    let why = deliver(&smtp(port, Encryption::Plain, None), &firing()).await;
+    let why = deliver(&smtp(port, "none", None), &firing()).await;
     assert_eq!(why, Err(format!("127.0.0.1:{port}: it says more than 256 KiB")));
     server.await.expect("it ends with the connection");
 }
@@ -166,7 +163,7 @@ async fn a_server_that_never_ends_its_line_is_left() {
 #[tokio::test]
 async fn who_speaks_no_tls_is_told() {
     let (port, server) = server(FRIENDLY).await;
-    let why = deliver(&smtp(port, Encryption::Tls, None), &firing()).await.expect_err("no TLS");
+    let why = deliver(&smtp(port, "tls", None), &firing()).await.expect_err("no TLS");
     assert!(why.contains("TLS failed"), "{why}");
     server.abort();
 }

@@ -8,13 +8,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use super::deliver;
-use crate::model::alert::{
-    Alert, AlertStatus, Alertmanager, Message, SinkKind, SinkSpec, Webhook, WebhookFormat,
-};
+use crate::model::alert::{Alert, AlertStatus, Message, SinkKind, SinkSpec};
 use crate::model::finding::Severity;
 use crate::model::moment::Moment;
-use crate::model::probe::Secret;
 
 /// 2026-11-20T10:00:00.007Z
 const BEGAN: i64 = 1_795_168_800_007;
@@ -66,16 +62,32 @@ fn resolved() -> Message {
     message(vec![alert(AlertStatus::Resolved)])
 }
 
-fn sink(kind: SinkKind) -> SinkSpec {
+/// Delivers as the daemon does: from the keys that are handed on.
+async fn deliver(sink: &SinkSpec, message: &Message) -> Result<(), String> {
+    let kind = super::of(sink)?;
+    super::deliver(&*kind, sink.timeout, message).await
+}
+
+/// A sink with these keys; a text in double quotes is a text of TOML.
+fn sink(kind: &str, keys: &str) -> SinkSpec {
+    let kind = SinkKind { keys: format!("[{kind}]\n{keys}"), all: kind == "alertmanager" };
     SinkSpec { timeout: Duration::from_secs(20), ..SinkSpec::usual("test".to_owned(), kind) }
 }
 
-fn webhook(url: &str, format: WebhookFormat, secret: Option<Secret>) -> SinkSpec {
-    sink(SinkKind::Webhook(Webhook { url: url.to_owned(), format, secret }))
+fn webhook(url: &str, format: &str, secret: Option<Secret>) -> SinkSpec {
+    let url = if url.is_empty() { String::new() } else { format!("url = {url:?}\n") };
+    sink("webhook", &format!("{url}format = {format:?}\n{}", password(secret.as_ref())))
 }
 
 fn alertmanager(urls: &[String]) -> SinkSpec {
-    sink(SinkKind::Alertmanager(Alertmanager { urls: urls.to_vec(), user: None, secret: None }))
+    sink("alertmanager", &format!("urls = {urls:?}\n"))
+}
+
+/// The path of a file that holds a secret.
+type Secret = String;
+
+fn password(secret: Option<&Secret>) -> String {
+    secret.map(|path| format!("password_file = {path:?}\n")).unwrap_or_default()
 }
 
 /// A file of root's that holds a secret.
@@ -84,12 +96,12 @@ fn secret(text: &str) -> (tempfile::TempDir, Secret) {
     let path = directory.path().join("secret");
     std::fs::write(&path, text).expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("private");
-    (directory, Secret::File(path.to_string_lossy().into_owned()))
+    (directory, path.to_string_lossy().into_owned())
 }
 
 #[tokio::test]
 async fn a_command_is_the_daemons_business() {
-    let command = sink(SinkKind::Command { command: vec!["/bin/true".to_owned()] });
+    let command = sink("command", "command = [\"/bin/true\"]");
     assert_eq!(deliver(&command, &firing()).await, Err("a command needs the service manager".to_owned()));
     assert_eq!(deliver(&command, &message(Vec::new())).await, Ok(()), "nothing to tell");
 }

@@ -291,7 +291,7 @@ fn another_supervisor_of_the_same_unit_is_told_while_it_runs() {
     host.manages("shop.service").probes.push(probe("port", "127.0.0.1:1"));
     host.settings.sinks.push(crate::model::alert::SinkSpec::usual(
         "ops".to_owned(),
-        crate::model::alert::SinkKind::Command { command: Vec::new() },
+        crate::model::alert::SinkKind::default(),
     ));
     let claim = Claim {
         supervisor: "monit".to_owned(),
@@ -323,7 +323,7 @@ fn another_supervisor_of_the_same_unit_is_told_while_it_runs() {
 fn probe(name: &str, address: &str) -> ProbeSpec {
     ProbeSpec {
         name: name.to_owned(),
-        kind: ProbeKind::Tcp { address: address.to_owned() },
+        kind: ProbeKind { keys: address.to_owned(), curable: true, weakness: None },
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
         initial_delay: Duration::ZERO,
@@ -433,10 +433,8 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
             "alert-undeliverable: no [alert.NAME] is set in steadfast.toml: what goes wrong with the managed unit is told to nobody",
         ]
     );
-    let mut sink = crate::model::alert::SinkSpec::usual(
-        "ops".to_owned(),
-        crate::model::alert::SinkKind::Command { command: Vec::new() },
-    );
+    let mut sink =
+        crate::model::alert::SinkSpec::usual("ops".to_owned(), crate::model::alert::SinkKind::default());
     sink.matching.insert("unit".to_owned(), "web-*".to_owned());
     host.settings.sinks = vec![sink];
     host.specs[0].probes.push(probe("port", "127.0.0.1:8080"));

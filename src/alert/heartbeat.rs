@@ -1,0 +1,66 @@
+//! `[heartbeat]`: one POST without content tells a server elsewhere that we are well.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
+
+use crate::keys::{Credential, FullPath, Length, PostUrl, Wrong, password};
+use crate::model::alert::Heartbeat;
+
+use super::{blocking, http, late};
+
+/// Between two beats.
+const PERIOD: Duration = Duration::from_secs(60);
+const SHORTEST: Duration = Duration::from_secs(1);
+/// A heartbeat that takes longer is not heard.
+const BEAT: Duration = Duration::from_secs(10);
+
+/// A server elsewhere that raises the alarm when nothing is heard of us.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatKeys {
+    url: Option<PostUrl>,
+    /// The whole URL where that is secret.
+    credential: Option<Credential>,
+    password_file: Option<FullPath>,
+    period: Option<Length>,
+}
+
+impl HeartbeatKeys {
+    /// What they say.
+    ///
+    /// # Errors
+    /// They do not fit together.
+    pub fn heartbeat(&self) -> Result<Heartbeat, Wrong> {
+        let secret = password(self.credential.as_ref(), self.password_file.as_ref())?;
+        if self.url.is_some() == secret.is_some() {
+            return Err(Wrong::value("cannot use `heartbeat`: it needs one URL").help(
+                "write url = \"https://…\", or credential = \"NAME\" or password_file = \"PATH\" where the URL is secret",
+            ));
+        }
+        let period = self.period.map_or(PERIOD, |length| length.0);
+        if period < SHORTEST {
+            return Err(Wrong::value("cannot use `heartbeat`: its period must be at least 1s"));
+        }
+        // What was read from TOML can be written as TOML.
+        Ok(Heartbeat { keys: toml::to_string(self).unwrap_or_default(), period })
+    }
+}
+
+/// Tells the server that we are well.
+///
+/// # Errors
+/// One clause that says why it was not heard, without any secret.
+pub async fn beat(heartbeat: &Heartbeat) -> Result<(), String> {
+    let keys: HeartbeatKeys = toml::from_str(&heartbeat.keys)
+        .map_err(|why| format!("its keys cannot be read ({})", why.message()))?;
+    let told = async {
+        let secret = blocking::secret(&keys.credential, &keys.password_file).await?;
+        let url = secret.clone().or_else(|| keys.url.clone().map(Into::into)).unwrap_or_default();
+        let (content_type, login) = ("text/plain; charset=utf-8", http::Login::None);
+        http::post(http::Post { url, content_type, headers: Vec::new(), login, secret, body: Vec::new() })
+            .await
+    };
+    timeout(BEAT, told).await.unwrap_or_else(|_| Err(late(BEAT)))
+}
