@@ -72,10 +72,10 @@ check: tools-fast ## the fast tier: format, lints, and every test that needs no 
 	$(CARGO) nextest run --locked -E 'not binary(machine)'
 
 .PHONY: demo
-demo: tools-fast $(BINARY) ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
+demo: tools-fast ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
 	tests/machine/rig/root.sh >/dev/null
-	$(CARGO) build --release --locked --quiet
-	STEADFAST_RIG_PROGRAM=$(abspath $(BINARY)) $(CARGO) run --locked --quiet --example demo
+	$(CARGO) build --locked --quiet
+	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example demo
 
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them

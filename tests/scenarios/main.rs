@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use script::Story;
 use steadfast::model::moment::Moment;
+use steadfast::model::operator::Answer;
 
 /// The made-up day on which every scenario begins: 2026-11-20T10:00:00Z, a minute after boot.
 const DAWN: Moment = Moment { boot_ms: 60_000, wall_ms: 1_795_168_800_000 };
@@ -48,6 +49,38 @@ fn every_scenario_plays_as_written() {
         }
     }
     assert!(wrong.is_empty(), "UPDATE_EXPECT=1 rewrites the answers\n{}", wrong.join("\n"));
+}
+
+/// What `explain` offers, and what it does not, at the end of every story. Where nothing can be saved, that is what is said.
+#[test]
+fn a_recovery_is_offered_where_it_is_accepted() {
+    let mut offers = [0, 0];
+    for path in stories() {
+        let text = fs::read_to_string(&path).expect("a readable scenario");
+        let play = || {
+            let mut story = Story::new(DAWN);
+            story.play(&text).expect("a story");
+            story
+        };
+        for (unit, status) in play().snapshot().clone().units {
+            let mut story = play();
+            let answered = story.replies.len();
+            story.play(&format!("ask {unit} recover\n")).expect("a request");
+            let at_once = match story.replies.get(answered) {
+                Some(Answer::Refused { message } | Answer::Failed { message, .. }) => Some(message.clone()),
+                Some(_) | None => None,
+            };
+            let place = path.display();
+            match (status.recovery.is_some(), status.preview.1.clone(), at_once) {
+                (true, _, _) => {}
+                (false, _, Some(said)) if said.starts_with("cannot save") => {}
+                (false, None, None) => offers[0] += 1,
+                (false, Some(why), Some(said)) if said.contains(&why) => offers[1] += 1,
+                (false, offered, said) => panic!("{place}: {unit}: {offered:?}, and then {said:?}"),
+            }
+        }
+    }
+    assert!(offers.iter().all(|met| *met > 10), "too few: {offers:?}");
 }
 
 fn first_difference(written: &str, played: &str) -> String {

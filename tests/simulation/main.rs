@@ -161,7 +161,8 @@ fn dying_after_any_durable_write_loses_and_doubles_nothing() {
         let writes = run::replay(&history).unwrap_or_else(|why| panic!("SEED={seed}: {why}")).saves;
         for write in 1..=writes {
             let history = History { dies_after_save: Some(write), ..history.clone() };
-            if let Err(why) = run::replay(&history) {
+            if run::replay(&history).is_err() {
+                let why = run::replay(&History { told: true, ..history }).err().unwrap_or_default();
                 panic!("SEED={seed}, dead after write {write}: {why}");
             }
             deaths += 1;

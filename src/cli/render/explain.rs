@@ -237,7 +237,10 @@ fn to_try(page: &mut Page<'_>, unit: &Unit) {
     match unit.state {
         State::Ok | State::Disabled => {}
         State::Held | State::Quarantined => add(format!("{program} resume {name}")),
-        State::Down | State::Degraded => add(format!("{program} recover {name}")),
+        State::Down | State::Degraded if unit.preview.refused.is_none() => {
+            add(format!("{program} recover {name}"));
+        }
+        State::Down | State::Degraded => {}
         State::Recovering => add(format!("{program} status {name} --watch")),
         State::Unknown => add(format!("{program} check {name}")),
     }

@@ -20,7 +20,10 @@ impl Unit {
             return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
         };
         let running = !reading.active.is_down();
+        // Between two runs nothing shows which release the next one lives in.
+        let between = !reading.active.is_up() && self.residents.judged().is_empty();
         let judgement = match self.residents.reading() {
+            Some(_) if between => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
             _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
             None => Judgement::unknown(Why::NotRead, "unread", "its processes were not looked at yet"),
             Some(processes) => self.residence(reading, settings, processes, view),
@@ -48,6 +51,10 @@ impl Unit {
         let mut judgement = match (&verdict.unknown, &verdict.current) {
             _ if no_link => Judgement::good("no-link", "it runs from no release link"),
             (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
+            // One of the two readings is older than the other.
+            _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
+                Judgement::unknown(Why::CannotTell, "unreadable", "its main process was not found")
+            }
             (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
             (None, None) => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "the release link leads nowhere")
