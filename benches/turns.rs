@@ -5,7 +5,6 @@
 #[path = "../tests/scenarios/people.rs"]
 mod people;
 #[path = "../tests/scenarios/script.rs"]
-#[expect(dead_code, reason = "the scenarios ask for more")]
 mod script;
 #[path = "../tests/scenarios/told.rs"]
 mod told;

@@ -7,7 +7,6 @@ use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 
 /// One thing that an object puts out.
-#[expect(clippy::large_enum_variant, reason = "a few live for one turn; the usual one is the large one")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
     Act(Action),

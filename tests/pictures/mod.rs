@@ -1,5 +1,10 @@
 //! Pictures for the tests of the socket and of the commands. Nothing in them is made up: each is a story in the language of
 //! the scenarios, played through the real policy, and what that publishes.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
+)]
 
 #[path = "../scenarios/people.rs"]
 mod people;

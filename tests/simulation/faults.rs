@@ -45,16 +45,7 @@ pub fn fault(host: &mut Host, spared: bool) {
             format!("saving fails: {}", host.saves_fail)
         }
         14 => bus(host),
-        15 => {
-            host.busy_since = if host.busy_since.is_some() { None } else { Some(host.now) };
-            host.packages_at = Some(host.now);
-            let just = |since: Moment| host.now.since(since) < Duration::from_secs(5);
-            for unit in &mut host.units {
-                // A stop of this very moment cannot be told from one of the package manager.
-                unit.stopped_until.take_if(|_| unit.down_since.is_some_and(just));
-            }
-            format!("packages {}", if host.busy_since.is_some() { "busy" } else { "idle" })
-        }
+        15 => packages(host),
         16 if host.goes_down_at.is_none() && host.manager == ManagerState::Running => goes_down(host),
         17 => {
             host.sleeps = Some(length);
@@ -108,6 +99,17 @@ fn died(host: &mut Host, at: usize) -> String {
     host.units[at].result = "signal";
     host.tell_unit(at);
     format!("{} dies", UNITS[at])
+}
+
+fn packages(host: &mut Host) -> String {
+    host.busy_since = if host.busy_since.is_some() { None } else { Some(host.now) };
+    host.packages_at = Some(host.now);
+    let just = |since: Moment| host.now.since(since) < Duration::from_secs(5);
+    for unit in &mut host.units {
+        // A stop of this very moment cannot be told from one of the package manager.
+        unit.stopped_until.take_if(|_| unit.down_since.is_some_and(just));
+    }
+    format!("packages {}", if host.busy_since.is_some() { "busy" } else { "idle" })
 }
 
 fn disabled(host: &mut Host, at: usize) -> String {

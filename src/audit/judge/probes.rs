@@ -55,7 +55,6 @@ fn suggestion(listener: &Listener) -> String {
 }
 
 /// A probe that does not do what it is there for.
-
 fn unfit(look: &Look, spec: &Spec, probe: &ProbeSpec) -> Option<Gap> {
     let why = probe.kind.weakness.clone().or_else(|| unmeetable(spec, probe))?;
     let name = &probe.name;
