@@ -14,7 +14,7 @@ use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::moment::Moment;
 
 use super::http::{self, Login, Post};
-use super::{Delivery, Sink, blocking, late, text, words};
+use super::{Delivery, Sink, blocking, late, message, text};
 
 /// It fires for so long after we last said so; the policy says it again long before.
 const FIRES: Duration = Duration::from_secs(240);
@@ -137,7 +137,7 @@ fn one(message: &Message, alert: &Alert, now: Moment) -> Value {
     };
     let mut annotations = BTreeMap::from([
         ("summary", text::line(&alert.summary, ANNOTATION)),
-        ("description", words::of_alert(message, alert, now, DESCRIPTION)),
+        ("description", message::of_alert(message, alert, now, DESCRIPTION)),
     ]);
     annotations.extend(alert.runbook.as_ref().map(|url| ("runbook_url", text::line(url, ANNOTATION))));
     json!({

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::finding::Severity;
 
-use super::{json, text, words};
+use super::{json, message, text};
 
 /// Longest value, in characters; the JSON has its own limit.
 const VALUE: usize = 1000;
@@ -30,7 +30,7 @@ pub fn environment(message: &Message) -> Vec<(String, String)> {
     let status = if fires { Some(AlertStatus::Firing) } else { message.alerts.first().map(|one| one.status) };
     let summary = match message.alerts.as_slice() {
         [alert] => alert.summary.clone(),
-        _ => words::subject(message, clock::now()),
+        _ => message::subject(message, clock::now()),
     };
     let worst = message.alerts.iter().map(|alert| alert.severity).max();
     let values = [

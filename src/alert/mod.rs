@@ -10,13 +10,13 @@ mod failure;
 mod heartbeat;
 mod http;
 mod json;
+mod message;
 mod sentry;
 mod smtp;
 #[cfg(test)]
 mod tests;
 mod text;
 mod webhook;
-mod words;
 
 use std::fmt;
 use std::time::Duration;

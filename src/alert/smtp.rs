@@ -17,7 +17,7 @@ use crate::tls;
 
 use super::alertmanager::no_password;
 use super::bounded::Bounded;
-use super::{Delivery, Sink, blocking, failure, text, words};
+use super::{Delivery, Sink, blocking, failure, message, text};
 
 /// Longest key in the id of a mail, in bytes.
 const KEY: usize = 150;
@@ -236,7 +236,7 @@ fn mail(smtp: &Smtp, message: &Message, now: Moment) -> Result<lettre::Message, 
     let key = first.map(|alert| alert.key.as_str()).unwrap_or_default();
     let mut builder = MessageBuilder::new()
         .from(address(&smtp.from)?)
-        .subject(words::subject(message, now))
+        .subject(message::subject(message, now))
         .message_id(Some(id(key, Some(message.id), &message.host)))
         .references(threads.join(" "))
         .header(ContentType::TEXT_PLAIN)
@@ -247,7 +247,7 @@ fn mail(smtp: &Smtp, message: &Message, now: Moment) -> Result<lettre::Message, 
     for to in smtp.to.all() {
         builder = builder.to(address(to)?);
     }
-    builder.body(words::body(message, now)).map_err(|error| format!("cannot write the mail: {error}"))
+    builder.body(message::body(message, now)).map_err(|error| format!("cannot write the mail: {error}"))
 }
 
 fn raw(name: &'static str, value: &str) -> HeaderValue {

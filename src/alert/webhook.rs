@@ -11,7 +11,7 @@ use crate::model::finding::Severity;
 use crate::model::moment::Moment;
 
 use super::http::{self, Login, Post};
-use super::{Delivery, Sink, blocking, json, text, words};
+use super::{Delivery, Sink, blocking, json, message, text};
 
 /// Longest JSON of ours, in bytes.
 const JSON: usize = 256 * 1024;
@@ -92,7 +92,7 @@ async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<()
 
 /// A text for notifications, and blocks to read.
 fn slack(message: &Message, now: Moment) -> Value {
-    let subject = words::subject(message, now);
+    let subject = message::subject(message, now);
     let head = text::line(&subject, SLACK_HEADER);
     let mut blocks = vec![json!({
         "type": "header",
@@ -100,15 +100,15 @@ fn slack(message: &Message, now: Moment) -> Value {
     })];
     let section = |alert: &Alert| {
         let text = match message.alerts.len() {
-            1 => words::of_alert(message, alert, now, SLACK_TEXT),
-            _ => words::among_others(message, alert, now, SLACK_TEXT / 2),
+            1 => message::of_alert(message, alert, now, SLACK_TEXT),
+            _ => message::among_others(message, alert, now, SLACK_TEXT / 2),
         };
         json!({ "type": "section", "text": { "type": "mrkdwn", "text": escaped(&text, SLACK_SECTION) } })
     };
     blocks.extend(message.alerts.iter().take(SLACK_SECTIONS).map(section));
     let more = message.alerts.len().saturating_sub(SLACK_SECTIONS);
     if more > 0 {
-        let text = format!("… and {more} more: {}", words::command(message, "status"));
+        let text = format!("… and {more} more: {}", message::command(message, "status"));
         blocks.push(json!({ "type": "section", "text": { "type": "plain_text", "text": text } }));
     }
     json!({ "text": escaped(&subject, SLACK_SECTION), "blocks": blocks })
@@ -137,8 +137,8 @@ fn escaped(text: &str, limit: usize) -> String {
 fn ntfy_body(message: &Message, now: Moment) -> String {
     text::bytes(
         &match message.alerts.as_slice() {
-            [alert] => words::of_alert(message, alert, now, NTFY),
-            _ => words::body(message, now),
+            [alert] => message::of_alert(message, alert, now, NTFY),
+            _ => message::body(message, now),
         },
         NTFY,
     )
@@ -152,7 +152,7 @@ fn ntfy_headers(message: &Message, now: Moment) -> [(&'static str, String); 3] {
         None => ("default", "white_check_mark"),
     };
     [
-        ("title", words::subject(message, now)),
+        ("title", message::subject(message, now)),
         ("priority", priority.to_owned()),
         ("tags", format!("{tags},steadfast")),
     ]

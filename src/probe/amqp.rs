@@ -16,7 +16,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
 use super::server::{self, Known, Server};
-use super::{Limit, Probe, words};
+use super::{Limit, Probe, text};
 
 /// `amqp = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,7 +53,7 @@ async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
     match ask(asked, limit).await {
         Ok((told, latency)) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{shown}: {told} in {}", words::figure(latency))),
+            message: text::sentence(&format!("{shown}: {told} in {}", text::figure(latency))),
             latency: Some(latency),
         },
         Err(failure) => failure.of(&shown),
@@ -121,8 +121,8 @@ async fn log_in(user: &str, known: &Known, limit: Limit) -> Result<(), Failure> 
 }
 
 fn refused(error: &lapin::Error, user: &str, vhost: &str) -> Failure {
-    let user = words::name(user);
-    let said = |error: &lapin::Error| words::name(&error.to_string());
+    let user = text::name(user);
+    let said = |error: &lapin::Error| text::name(&error.to_string());
     match error.kind() {
         ErrorKind::ProtocolError(told) if told.get_id() == 403 => {
             Failure::unknown(format!("authentication failed, it refuses user {user} or the password"))
@@ -131,7 +131,7 @@ fn refused(error: &lapin::Error, user: &str, vhost: &str) -> Failure {
             let vhost = if vhost.is_empty() { "/" } else { vhost };
             Failure::unknown(format!(
                 "user {user} may not enter vhost {}, or there is none",
-                words::name(vhost)
+                text::name(vhost)
             ))
         }
         ErrorKind::ProtocolError(told) => {

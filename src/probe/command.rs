@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::Argv;
 use crate::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
 
-use super::{Limit, Needs, Probe, not_here, words};
+use super::{Limit, Needs, Probe, not_here, text};
 
 /// `command = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,7 +36,7 @@ impl Probe for Command {
 /// The answer of a command probe.
 #[must_use]
 pub fn judge(outcome: &CommandOutcome) -> ProbeOutcome {
-    let took = words::figure(outcome.took);
+    let took = text::figure(outcome.took);
     let (status, ended) = match &outcome.ended {
         CommandEnd::Exited(0) => (ProbeStatus::Healthy, format!("exited 0 in {took}")),
         CommandEnd::Exited(1) => (ProbeStatus::Unhealthy, format!("exited 1 in {took}")),
@@ -52,14 +52,14 @@ pub fn judge(outcome: &CommandOutcome) -> ProbeOutcome {
         CommandEnd::Flooded => {
             (ProbeStatus::Unknown, format!("wrote without end and was killed after {took}"))
         }
-        CommandEnd::NotRun(why) => (ProbeStatus::Unknown, format!("could not be run: {}", words::name(why))),
+        CommandEnd::NotRun(why) => (ProbeStatus::Unknown, format!("could not be run: {}", text::name(why))),
     };
     let said = outcome.output.iter().find(|line| !line.trim().is_empty());
-    let quote = said.map_or_else(String::new, |line| format!(": {}", words::quoted(line.as_bytes())));
+    let quote = said.map_or_else(String::new, |line| format!(": {}", text::quoted(line.as_bytes())));
     let ran = !matches!(outcome.ended, CommandEnd::NotRun(_));
     ProbeOutcome {
         status,
-        message: words::sentence(&format!("the command {ended}{quote}")),
+        message: text::sentence(&format!("the command {ended}{quote}")),
         latency: ran.then_some(outcome.took),
     }
 }

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::{Serialize, Serializer};
 
-use super::words;
+use super::text;
 
 /// What a value must be.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +60,7 @@ impl From<String> for Expected {
 impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Text(text) => formatter.write_str(&words::quoted(text.as_bytes())),
+            Self::Text(text) => formatter.write_str(&text::quoted(text.as_bytes())),
             Self::Boolean(truth) => write!(formatter, "{truth}"),
             Self::Null => formatter.write_str("null"),
             Self::Number(number) => write!(formatter, "{number}"),

@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::Limit;
-use super::words;
+use super::text;
 
 /// Why there is no answer to judge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl Failure {
     pub fn of(self, asked: &str) -> ProbeOutcome {
         ProbeOutcome {
             status: self.status,
-            message: words::sentence(&format!("{asked}: {}", self.clause)),
+            message: text::sentence(&format!("{asked}: {}", self.clause)),
             latency: None,
         }
     }

@@ -11,7 +11,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, Probe, words};
+use super::{Limit, Probe, text};
 
 /// `file = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ impl Probe for File {
 
 /// A file was written lately.
 async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
-    let asked = words::name(path);
+    let asked = text::name(path);
     let at = path.to_owned();
     let read = blocking::call(limit, move || std::fs::metadata(at).and_then(|told| told.modified())).await;
     let judged = done(read, limit).and_then(|written| {
@@ -42,14 +42,14 @@ async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
         })?;
         // A time in the future is as fresh as can be.
         let age = SystemTime::now().duration_since(written).unwrap_or_default();
-        let (age, most) = (age, words::length(max_age));
+        let (age, most) = (age, text::length(max_age));
         if age > max_age {
-            let ago = words::length(age);
+            let ago = text::length(age);
             return Err(Failure::unhealthy(format!(
                 "it was last written {ago} ago; at most {most} are right"
             )));
         }
-        Ok(format!("it was written {} ago", words::length(age)))
+        Ok(format!("it was written {} ago", text::length(age)))
     });
     outcome(&asked, judged)
 }
@@ -67,7 +67,7 @@ pub fn outcome(asked: &str, judged: Result<String, Failure>) -> ProbeOutcome {
     match judged {
         Ok(told) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{asked}: {told}")),
+            message: text::sentence(&format!("{asked}: {told}")),
             latency: None,
         },
         Err(failure) => failure.of(asked),

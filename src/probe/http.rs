@@ -22,7 +22,7 @@ use super::blocking::{self, Stuck};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::http_answer::{Answer, Body, Statuses, judge};
-use super::{Limit, Probe, names, words};
+use super::{Limit, Probe, names, text};
 
 /// Longest body that is read.
 const BODY: usize = 1 << 20;
@@ -89,11 +89,11 @@ async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
     let url = match Url::parse(&probe.http) {
         Ok(url) => url,
         Err(error) => {
-            let asked = format!("GET {}", words::name(&probe.http));
+            let asked = format!("GET {}", text::name(&probe.http));
             return Failure::unknown(format!("it is no URL ({error})")).of(&asked);
         }
     };
-    let asked = format!("GET {}", words::name(shown(&url).as_str()));
+    let asked = format!("GET {}", text::name(shown(&url).as_str()));
     match fetch(probe.follow_redirects, url, limit).await {
         Ok(answer) => judge(probe, &asked, &answer),
         Err(failure) => failure.of(&asked),
@@ -105,7 +105,7 @@ async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
 /// # Errors
 /// Why there is none, one sentence.
 pub async fn status(url: &str, timeout: Duration) -> Result<u16, String> {
-    let asked = format!("GET {}", words::name(url));
+    let asked = format!("GET {}", text::name(url));
     let parsed = Url::parse(url).map_err(|error| format!("{asked}: it is no URL ({error})"))?;
     let answer = fetch(false, parsed, Limit::new(timeout)).await;
     answer.map(|answer| answer.status).map_err(|failure| failure.of(&asked).message)
@@ -238,7 +238,7 @@ fn unanswered(error: &reqwest::Error) -> Failure {
 fn root_cause(error: &(dyn Error + 'static)) -> String {
     let chain = causes::of(error);
     let text = chain.last().map(ToString::to_string).unwrap_or_default();
-    words::name(&text)
+    text::name(&text)
 }
 
 #[cfg(test)]

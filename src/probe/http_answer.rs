@@ -11,7 +11,7 @@ use crate::keys::Length;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::http::Http;
-use super::{json, words};
+use super::{json, text};
 
 /// The statuses that are right, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Body {
         if self.bytes().is_empty() {
             " with an empty body".to_owned()
         } else {
-            format!(" {}", words::quoted(self.bytes()))
+            format!(" {}", text::quoted(self.bytes()))
         }
     }
 }
@@ -108,16 +108,16 @@ pub fn judge(probe: &Http, asked: &str, answer: &Answer) -> ProbeOutcome {
     let status = answer.status;
     let outcome = |status, sentence: String| ProbeOutcome {
         status,
-        message: words::sentence(&format!("{asked} {sentence}")),
+        message: text::sentence(&format!("{asked} {sentence}")),
         latency: Some(answer.latency),
     };
     if let Err(sentence) = wrong(probe, answer) {
         return outcome(ProbeStatus::Unhealthy, sentence);
     }
-    let took = words::figure(answer.latency);
+    let took = text::figure(answer.latency);
     match probe.max_latency.map(|most| most.0) {
         Some(most) if answer.latency > most => {
-            let most = words::figure(most);
+            let most = text::figure(most);
             let sentence = format!("answered {status} in {took}; expected within {most}");
             outcome(ProbeStatus::Slow, sentence)
         }
@@ -134,11 +134,11 @@ fn wrong(probe: &Http, answer: &Answer) -> Result<(), String> {
         return Err(format!("answered {status}{body}; expected {expected}"));
     }
     if let Some(Length(wanted)) = probe.min_validity {
-        let least = words::length(wanted);
+        let least = text::length(wanted);
         let sentence = match answer.valid_for {
             None => "showed no certificate".to_owned(),
             Some(left) if left < wanted => {
-                format!("its certificate ends in {}; at least {least} are right", words::length(left))
+                format!("its certificate ends in {}; at least {least} are right", text::length(left))
             }
             Some(_) => String::new(),
         };
@@ -179,6 +179,6 @@ fn check_type(got: Option<&str>, wanted: &str) -> Result<(), String> {
     if media.eq_ignore_ascii_case(wanted) {
         Ok(())
     } else {
-        Err(format!("with content type {}", words::quoted(got.as_bytes())))
+        Err(format!("with content type {}", text::quoted(got.as_bytes())))
     }
 }

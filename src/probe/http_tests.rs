@@ -300,7 +300,7 @@ async fn a_message_is_never_longer_than_its_bound() {
         probe.http = url(text);
         let outcome = run(&probe, Limit::new(LIMIT)).await;
         assert_eq!(outcome.status, ProbeStatus::Unhealthy);
-        assert!(outcome.message.chars().count() <= words::MESSAGE);
+        assert!(outcome.message.chars().count() <= text::MESSAGE);
         assert!(!outcome.message.contains(char::is_control));
     }
 }

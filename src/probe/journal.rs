@@ -16,7 +16,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::unit::UnitName;
 
 use super::failure::Failure;
-use super::{Limit, Needs, Probe, not_here, words};
+use super::{Limit, Needs, Probe, not_here, text};
 
 /// Memory that a pattern may cost.
 const PATTERN: usize = 1 << 20;
@@ -84,18 +84,18 @@ struct Piece {
 
 /// Looks at the lines that came since the last question.
 pub async fn run(pattern: &str, log: &Log, timeout: std::time::Duration) -> ProbeOutcome {
-    let asked = format!("log of {}", words::name(log.unit.as_str()));
+    let asked = format!("log of {}", text::name(log.unit.as_str()));
     match ask(pattern, log, Limit::new(timeout)).await {
         Ok(piece) => {
             let (status, told) = match piece.matches {
                 0 => (ProbeStatus::Healthy, "no new line matches".to_owned()),
-                1 => (ProbeStatus::Unhealthy, words::quoted(piece.last.as_bytes())),
+                1 => (ProbeStatus::Unhealthy, text::quoted(piece.last.as_bytes())),
                 more => {
-                    let last = words::quoted(piece.last.as_bytes());
+                    let last = text::quoted(piece.last.as_bytes());
                     (ProbeStatus::Unhealthy, format!("{more} lines match, the last is {last}"))
                 }
             };
-            ProbeOutcome { status, message: words::sentence(&format!("{asked}: {told}")), latency: None }
+            ProbeOutcome { status, message: text::sentence(&format!("{asked}: {told}")), latency: None }
         }
         Err(failure) => failure.of(&asked),
     }

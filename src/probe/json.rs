@@ -7,14 +7,14 @@ use serde_json::Value;
 use crate::keys::Pointer;
 
 use super::expected::Expected;
-use super::words;
+use super::text;
 
 /// Checks every expectation; the first that is not met is told, as a clause such as `/status is "down"; expected "ok"`.
 pub fn check(body: &[u8], expectations: &BTreeMap<Pointer, Expected>) -> Result<(), String> {
     let document: Value =
-        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
+        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", text::quoted(body)))?;
     for (pointer, expected) in expectations {
-        let shown = words::name(pointer);
+        let shown = text::name(pointer);
         match document.pointer(pointer) {
             None => return Err(format!("its JSON has no {shown}; expected {expected}")),
             Some(value) => holds(value, expected).map_err(|clause| format!("its {shown} {clause}"))?,
@@ -52,10 +52,10 @@ fn found(value: &Value) -> String {
         Value::Bool(truth) => truth.to_string(),
         // 3.0 and 3 are one number, and read better as 3.
         Value::Number(number) => match number.as_f64().filter(|_| number.is_f64()) {
-            Some(number) => words::name(&number.to_string()),
-            None => words::name(&number.to_string()),
+            Some(number) => text::name(&number.to_string()),
+            None => text::name(&number.to_string()),
         },
-        Value::String(text) => words::quoted(text.as_bytes()),
+        Value::String(text) => text::quoted(text.as_bytes()),
         Value::Array(items) => format!("a list of {}", items.len()),
         Value::Object(_) => "an object".to_owned(),
     }

@@ -15,7 +15,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::expected::Expected;
 use super::failure::Failure;
-use super::{Limit, Probe, json, names, server, tcp, words};
+use super::{Limit, Probe, json, names, server, tcp, text};
 
 /// `memcached = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,11 +47,11 @@ impl Probe for Memcached {
 const ANSWER: usize = 64 * 1024;
 
 async fn run(address: &str, stats: &BTreeMap<String, Expected>, limit: Limit) -> ProbeOutcome {
-    let asked = format!("stats of memcached at {}", words::name(address));
+    let asked = format!("stats of memcached at {}", text::name(address));
     match ask(address, limit).await.and_then(|(figures, latency)| judge(&figures, stats, latency)) {
         Ok((told, latency)) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{asked}: {told}, answered in {}", words::figure(latency))),
+            message: text::sentence(&format!("{asked}: {told}, answered in {}", text::figure(latency))),
             latency: Some(latency),
         },
         Err(failure) => failure.of(&asked),
@@ -103,7 +103,7 @@ fn judge(
     latency: Duration,
 ) -> Result<(String, Duration), Failure> {
     for (name, expected) in stats {
-        let shown = words::name(name);
+        let shown = text::name(name);
         let Some(text) = figures.get(name) else {
             return Err(Failure::unhealthy(format!("answered, but has no figure {shown}")));
         };
@@ -112,6 +112,6 @@ fn judge(
         json::holds(&found, expected)
             .map_err(|clause| Failure::unhealthy(format!("answered, but its {shown} {clause}")))?;
     }
-    let figure = |name: &str| words::name(figures.get(name).map_or("?", String::as_str));
+    let figure = |name: &str| text::name(figures.get(name).map_or("?", String::as_str));
     Ok((format!("version {}, up for {} s", figure("version"), figure("uptime")), latency))
 }

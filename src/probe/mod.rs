@@ -26,9 +26,9 @@ mod secret;
 mod server;
 mod sql;
 mod tcp;
+mod text;
 mod timer;
 mod unix;
-mod words;
 
 use std::fmt;
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl Limit {
 
     /// `3 s`
     fn shown(self) -> String {
-        words::figure(self.timeout)
+        text::figure(self.timeout)
     }
 }
 

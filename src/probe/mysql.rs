@@ -18,7 +18,7 @@ use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
-use super::{Limit, Probe, secret, words};
+use super::{Limit, Probe, secret, text};
 
 /// `mysql = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -163,7 +163,7 @@ fn cell(value: Option<Value>) -> Cell {
 fn told(error: &Error, user: &str) -> Failure {
     match error {
         Error::Server(known) => {
-            let (user, message) = (words::name(user), words::name(&known.message));
+            let (user, message) = (text::name(user), text::name(&known.message));
             match known.code {
                 1044 | 1045 | 1698 => {
                     Failure::unknown(format!("authentication failed for user {user}, {message}"))
@@ -181,7 +181,7 @@ fn told(error: &Error, user: &str) -> Failure {
             }
         }
         Error::Driver(_) | Error::Other(_) | Error::Url(_) => {
-            let said = words::name(&error.to_string());
+            let said = text::name(&error.to_string());
             Failure::unhealthy(format!("what listens there does not speak MySQL ({said})"))
         }
     }

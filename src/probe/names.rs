@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, words};
+use super::{Limit, text};
 
 /// Addresses tried for one name.
 const ADDRESSES: usize = 8;
@@ -26,7 +26,7 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
             .to_socket_addrs()
             .map(|addresses| addresses.take(ADDRESSES).collect::<Vec<_>>())
     });
-    let shown = words::name(host);
+    let shown = text::name(host);
     match found.await {
         Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
         Ok(Ok(_)) => Err(Failure::unhealthy(format!("the name {shown} has no address"))),

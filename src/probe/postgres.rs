@@ -19,7 +19,7 @@ use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
-use super::{Limit, Probe, names, secret, words};
+use super::{Limit, Probe, names, secret, text};
 
 /// `postgres = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -155,10 +155,10 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
                 Failure::unhealthy("the connection was closed too early")
             }
             _ if error.is_closed() => Failure::unhealthy("the connection was closed too early"),
-            Some(_) | None => Failure::unhealthy(words::name(&error.to_string())),
+            Some(_) | None => Failure::unhealthy(text::name(&error.to_string())),
         };
     };
-    let (user, message) = (words::name(user), words::name(known.message()));
+    let (user, message) = (text::name(user), text::name(known.message()));
     match known.code() {
         &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
             Failure::unknown(format!("authentication failed for user {user}, {message}"))

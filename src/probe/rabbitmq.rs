@@ -14,7 +14,7 @@ use crate::model::progress::Sample;
 use super::failure::Failure;
 use super::http_answer::Body;
 use super::server::{self, Server};
-use super::{Limit, Probe, http, secret, words};
+use super::{Limit, Probe, http, secret, text};
 
 /// Schemes of the URL of a management API.
 pub const SCHEMES: [&str; 2] = ["http", "https"];
@@ -82,7 +82,7 @@ async fn run(probe: &Rabbitmq, limit: Limit) -> ProbeOutcome {
     match ask(probe, &server, limit).await {
         Ok(told) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{asked}: {told}")),
+            message: text::sentence(&format!("{asked}: {told}")),
             latency: Some(began.elapsed()),
         },
         Err(failure) => failure.of(&asked),
@@ -104,7 +104,7 @@ async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, 
     };
     let told = read(server, Queue::of(queue, probe.vhost.as_deref()), limit).await?;
     let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
-    let (name, wanted) = (words::name(queue), probe.min_consumers.unwrap_or(1));
+    let (name, wanted) = (text::name(queue), probe.min_consumers.unwrap_or(1));
     if consumers < wanted {
         let have =
             if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
@@ -119,11 +119,11 @@ async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, 
 }
 
 fn judge_node(node: &Value) -> Result<(), Failure> {
-    let name = words::name(node.get("name").and_then(Value::as_str).ok_or_else(alien)?);
+    let name = text::name(node.get("name").and_then(Value::as_str).ok_or_else(alien)?);
     let is = |key: &str| node.get(key).and_then(Value::as_bool).unwrap_or(false);
     let figure = |key: &str| {
         let bytes = node.get(key).and_then(Value::as_u64);
-        bytes.map_or_else(|| "an unknown number of bytes".to_owned(), words::bytes)
+        bytes.map_or_else(|| "an unknown number of bytes".to_owned(), text::bytes)
     };
     if !is("running") {
         return Err(Failure::unhealthy(format!("node {name} does not run")));
@@ -152,7 +152,7 @@ fn judge_node(node: &Value) -> Result<(), Failure> {
 pub async fn read(server: &Server, queue: Queue<'_>, limit: Limit) -> Result<Sample, Failure> {
     let told = get(server, &["api", "queues", queue.vhost, queue.name], limit).await.map_err(|failure| {
         let missing =
-            || format!("it has no queue {} in vhost {}", words::name(queue.name), words::name(queue.vhost));
+            || format!("it has no queue {} in vhost {}", text::name(queue.name), text::name(queue.vhost));
         failure.replaced("it knows no such thing (404)", missing)
     })?;
     let figure = |pointer: &str| told.pointer(pointer).and_then(Value::as_u64);
@@ -185,7 +185,7 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(path);
     }
-    let user = words::name(url.username());
+    let user = text::name(url.username());
     let answer = http::fetch(false, url, limit).await?;
     match answer.status {
         200 => {}
@@ -211,7 +211,7 @@ fn refused(user: &str, body: &Body) -> Failure {
         Body::Longer(_) => None,
     };
     let reason = reason.as_ref().and_then(|told| told.get("reason")?.as_str());
-    let reason = words::quoted(reason.unwrap_or("no reason").as_bytes());
+    let reason = text::quoted(reason.unwrap_or("no reason").as_bytes());
     Failure::unknown(format!("authentication failed, it refuses user {user} or the password, {reason}"))
 }
 

@@ -19,7 +19,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
-use super::{Limit, Probe, json, words};
+use super::{Limit, Probe, json, text};
 
 /// `redis = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,7 +61,7 @@ async fn run(probe: &Redis, limit: Limit) -> ProbeOutcome {
     match ask(&server, &probe.keys, limit).await {
         Ok(latency) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{shown} was answered in {}", words::figure(latency))),
+            message: text::sentence(&format!("{shown} was answered in {}", text::figure(latency))),
             latency: Some(latency),
         },
         Err(failure) => failure.of(&shown),
@@ -74,14 +74,14 @@ async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) ->
     with(asked, limit, async move |mut connection| {
         let pong: String = query(&mut connection, redis::cmd("PING")).await?;
         if pong != "PONG" {
-            return Err(Failure::unhealthy(format!("answered {}", words::quoted(pong.as_bytes()))));
+            return Err(Failure::unhealthy(format!("answered {}", text::quoted(pong.as_bytes()))));
         }
         let latency = began.elapsed();
         for (key, expected) in &keys {
             let missing = *expected == Expected::Text("missing".to_owned());
             let expected = if missing { &Expected::Null } else { expected };
             let found = value(&mut connection, key, matches!(expected, Expected::Text(_))).await?;
-            let key = words::name(key);
+            let key = text::name(key);
             if missing && !found.is_null() {
                 return Err(Failure::unhealthy(format!(
                     "answered, but its key {key} exists; it must be missing"
@@ -163,8 +163,8 @@ pub async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool
         "hash" => "HLEN",
         "stream" => "XLEN",
         other => {
-            let other = words::quoted(other.as_bytes());
-            return Err(Failure::unhealthy(format!("answered, but {} is of type {other}", words::name(key))));
+            let other = text::quoted(other.as_bytes());
+            return Err(Failure::unhealthy(format!("answered, but {} is of type {other}", text::name(key))));
         }
     };
     let length: u64 = query(connection, of(length)).await?;
@@ -174,7 +174,7 @@ pub async fn value(connection: &mut MultiplexedConnection, key: &str, text: bool
 /// What the server or the connection said.
 fn told(error: &RedisError) -> Failure {
     let code = error.code().unwrap_or_default();
-    let detail = || words::quoted(error.detail().unwrap_or(code).as_bytes());
+    let detail = || text::quoted(error.detail().unwrap_or(code).as_bytes());
     match error.kind() {
         _ if code == "NOAUTH" => Failure::unknown("authentication failed, it wants a password"),
         ErrorKind::AuthenticationFailed => {
@@ -190,7 +190,7 @@ fn told(error: &RedisError) -> Failure {
         ErrorKind::Io if error.is_connection_dropped() => {
             Failure::unhealthy("the connection was closed too early")
         }
-        _ if code.is_empty() => Failure::unhealthy(words::name(&error.to_string())),
+        _ if code.is_empty() => Failure::unhealthy(text::name(&error.to_string())),
         _ => Failure::unhealthy(format!("answered the error {code}, {}", detail())),
     }
 }

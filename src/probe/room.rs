@@ -11,7 +11,7 @@ use crate::model::probe::ProbeOutcome;
 
 use super::failure::Failure;
 use super::file::{done, outcome};
-use super::{Limit, Probe, blocking, words};
+use super::{Limit, Probe, blocking, text};
 
 /// `disk = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -130,8 +130,8 @@ enum Room {
 /// A file system has room.
 async fn room(path: &str, min_free: Free, what: Room, limit: Limit) -> ProbeOutcome {
     let asked = match what {
-        Room::Bytes => format!("room at {}", words::name(path)),
-        Room::Inodes => format!("inodes at {}", words::name(path)),
+        Room::Bytes => format!("room at {}", text::name(path)),
+        Room::Inodes => format!("inodes at {}", text::name(path)),
     };
     let at = path.to_owned();
     let read = blocking::call(limit, move || rustix::fs::statvfs(at)).await;
@@ -150,7 +150,7 @@ async fn room(path: &str, min_free: Free, what: Room, limit: Limit) -> ProbeOutc
 
 fn judge_room(free: u64, total: u64, min_free: Free, what: Room) -> Result<String, Failure> {
     let shown = |count: u64| match what {
-        Room::Bytes => words::bytes(count),
+        Room::Bytes => text::bytes(count),
         Room::Inodes => count.to_string(),
     };
     if total == 0 {

@@ -14,7 +14,7 @@ use crate::keys::{self, Credential, FullPath, Wrong};
 use crate::secret::Secret;
 
 use super::failure::Failure;
-use super::{Limit, names, secret, words};
+use super::{Limit, names, secret, text};
 
 /// A server that may want a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Known {
 
 /// The URL as it is shown: it has no password.
 pub fn shown(server: &Server) -> String {
-    words::name(&server.url)
+    text::name(&server.url)
 }
 
 /// Resolves the server's name and reads its password. `port`: where the URL names none.
@@ -122,7 +122,7 @@ pub fn speaks(protocol: &str, first: &First, begins: impl FnOnce(u8) -> bool) ->
 
 /// Something else listens there.
 pub fn stranger(protocol: &str, said: &[u8]) -> Failure {
-    let said = words::quoted(said);
+    let said = text::quoted(said);
     Failure::unhealthy(format!("what listens there does not speak {protocol}, it said {said}"))
 }
 

@@ -9,7 +9,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Password, Server};
-use super::{Limit, json, mysql, postgres, words};
+use super::{Limit, json, mysql, postgres, text};
 
 /// Names and values of the columns of a row.
 pub type Row = Vec<(String, Cell)>;
@@ -30,7 +30,7 @@ impl Cell {
             Self::Null => Ok(None),
             Self::Text(text) => Ok(Some(text)),
             Self::NotUtf8 => {
-                Err(Failure::unknown(format!("its column {} is not UTF-8 text", words::name(column))))
+                Err(Failure::unknown(format!("its column {} is not UTF-8 text", text::name(column))))
             }
         }
     }
@@ -110,7 +110,7 @@ pub async fn run(probe: Sql<'_>, limit: Limit) -> ProbeOutcome {
     match row.and_then(|row| judge(row.as_ref(), probe.expect)) {
         Ok(()) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{asked} answered in {}", words::figure(began.elapsed()))),
+            message: text::sentence(&format!("{asked} answered in {}", text::figure(began.elapsed()))),
             latency: Some(began.elapsed()),
         },
         Err(failure) => failure.of(&asked),
@@ -143,7 +143,7 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
         Some(text) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
     };
     json::holds(&found, expected)
-        .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", words::name(column))))
+        .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", text::name(column))))
 }
 
 #[cfg(test)]

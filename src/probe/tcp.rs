@@ -10,7 +10,7 @@ use crate::keys::HostPort;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
-use super::{Limit, Probe, names, words};
+use super::{Limit, Probe, names, text};
 
 /// `tcp = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,14 +27,14 @@ impl Probe for Tcp {
 }
 
 async fn run(address: &str, limit: Limit) -> ProbeOutcome {
-    let asked = format!("connecting to {}", words::name(address));
+    let asked = format!("connecting to {}", text::name(address));
     match connect(address, limit).await {
         Ok(latency) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!(
+            message: text::sentence(&format!(
                 "{} accepted a connection in {}",
-                words::name(address),
-                words::figure(latency)
+                text::name(address),
+                text::figure(latency)
             )),
             latency: Some(latency),
         },

@@ -10,7 +10,7 @@ use crate::keys::{Length, Wrong};
 use crate::model::probe::{ProbeOutcome, ProbeStatus, TimerReading};
 
 use super::failure::Failure;
-use super::{Limit, Needs, Probe, not_here, words};
+use super::{Limit, Needs, Probe, not_here, text};
 
 /// `timer = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,13 +48,13 @@ impl Probe for Timer {
 /// Judges what was read now (Unix time in milliseconds).
 #[must_use]
 pub fn judge(timer: &str, max_age: Duration, read: Result<&TimerReading, &str>, now_ms: i64) -> ProbeOutcome {
-    let asked = words::name(timer);
+    let asked = text::name(timer);
     let judged =
-        read.map_err(|why| Failure::unknown(words::name(why))).and_then(|known| age(known, max_age, now_ms));
+        read.map_err(|why| Failure::unknown(text::name(why))).and_then(|known| age(known, max_age, now_ms));
     match judged {
         Ok(told) => ProbeOutcome {
             status: ProbeStatus::Healthy,
-            message: words::sentence(&format!("{asked}: {told}")),
+            message: text::sentence(&format!("{asked}: {told}")),
             latency: None,
         },
         Err(failure) => failure.of(&asked),
@@ -63,9 +63,9 @@ pub fn judge(timer: &str, max_age: Duration, read: Result<&TimerReading, &str>, 
 
 fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, Failure> {
     let since = |at: i64| Duration::from_millis(u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0));
-    let (unit, most) = (words::name(&known.unit), words::length(max_age));
+    let (unit, most) = (text::name(&known.unit), text::length(max_age));
     if let Some(runs) = known.running_since.map(since) {
-        let shown = words::length(runs);
+        let shown = text::length(runs);
         return if runs > max_age {
             Err(Failure::unhealthy(format!("{unit} runs for {shown}; at most {most} are right")))
         } else {
@@ -73,9 +73,9 @@ fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, F
         };
     }
     if let Some(ago) = known.ended_at.map(since) {
-        let shown = words::length(ago);
+        let shown = text::length(ago);
         if known.result != "success" {
-            let result = words::name(&known.result);
+            let result = text::name(&known.result);
             return Err(Failure::unhealthy(format!(
                 "the last run of {unit} failed with result {result} {shown} ago"
             )));
@@ -89,12 +89,12 @@ fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, F
     // How the run before this boot ended is not told, only when it began.
     match (known.triggered_at.map(since), known.armed_at.map(since)) {
         (Some(ago), _) if ago > max_age => {
-            let shown = words::length(ago);
+            let shown = text::length(ago);
             Err(Failure::unhealthy(format!("{unit} was last started {shown} ago; at most {most} are right")))
         }
         (Some(_), _) => Err(Failure::unknown(format!("{unit} last ran before this boot"))),
         (None, Some(ago)) if ago > max_age => {
-            let shown = words::length(ago);
+            let shown = text::length(ago);
             Err(Failure::unhealthy(format!("{unit} has not run since the timer was armed {shown} ago")))
         }
         (None, Some(_)) => Err(Failure::unknown(format!("{unit} has not run yet"))),

@@ -15,7 +15,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, Probe, words};
+use super::{Limit, Probe, text};
 
 /// `unix = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -32,7 +32,7 @@ impl Probe for Unix {
 }
 
 async fn run(path: &str, limit: Limit) -> ProbeOutcome {
-    let asked = format!("connecting to {}", words::name(path));
+    let asked = format!("connecting to {}", text::name(path));
     let target = path.to_owned();
     // Not blocking is not enough: looking up the path can hang where its file system does.
     let tried = blocking::call(limit, move || try_connect(&target)).await;
@@ -40,10 +40,10 @@ async fn run(path: &str, limit: Limit) -> ProbeOutcome {
         Ok(Ok(latency)) => {
             return ProbeOutcome {
                 status: ProbeStatus::Healthy,
-                message: words::sentence(&format!(
+                message: text::sentence(&format!(
                     "{} accepted a connection in {}",
-                    words::name(path),
-                    words::figure(latency)
+                    text::name(path),
+                    text::figure(latency)
                 )),
                 latency: Some(latency),
             };

@@ -1,6 +1,6 @@
 //! The words and variables of a message.
 
-use super::super::{environment, json, words};
+use super::super::{environment, json, message};
 use super::*;
 
 #[test]
@@ -14,7 +14,9 @@ fn a_message_is_read_on_a_phone() {
     let test = message(vec![Alert { incident: 0, ..alert(AlertStatus::Test) }]);
     let told: Vec<String> = [firing(), again, resolved(), test, mixed]
         .iter()
-        .map(|message| format!("Subject: {}\n\n{}", words::subject(message, now), words::body(message, now)))
+        .map(|message| {
+            format!("Subject: {}\n\n{}", message::subject(message, now), message::body(message, now))
+        })
         .collect();
     insta::assert_snapshot!(told.join("\n========\n"));
 }
@@ -23,12 +25,12 @@ fn a_message_is_read_on_a_phone() {
 fn commands_are_meant_for_the_instance_that_tells() {
     let now = moment(245_000);
     let of_user = |message: Message| Message { user_instance: true, ..message };
-    let firing = words::body(&of_user(firing()), now);
+    let firing = message::body(&of_user(firing()), now);
     let told = "More: steadfast --user incident 17\nAcknowledge: steadfast --user ack 17\n";
     assert!(firing.ends_with(told), "{firing}");
-    let resolved = words::body(&of_user(resolved()), now);
+    let resolved = message::body(&of_user(resolved()), now);
     assert!(resolved.ends_with("More: steadfast --user incident 17\n"), "{resolved}");
-    let many = words::body(&of_user(message(vec![alert(AlertStatus::Firing); 20])), now);
+    let many = message::body(&of_user(message(vec![alert(AlertStatus::Firing); 20])), now);
     assert!(many.contains("All of them: steadfast --user status\n"), "{many}");
     assert!(many.contains("Acknowledge: steadfast --user ack 17\n"), "{many}");
 }
@@ -42,15 +44,15 @@ fn many_long_alerts_stay_within_the_limit_and_keep_what_to_do() {
     long.affected = long.evidence.clone();
     let now = moment(1000);
     let one = message(vec![long.clone()]);
-    let body = words::body(&one, now);
-    assert!(body.len() <= words::BODY, "{}", body.len());
+    let body = message::body(&one, now);
+    assert!(body.len() <= message::BODY, "{}", body.len());
     assert!(body.ends_with("Acknowledge: steadfast ack 17\n") && !body.contains('\u{1b}'), "{body}");
     let many = message(vec![long; 500]);
-    let body = words::body(&many, now);
-    assert!(body.len() <= words::BODY, "{}", body.len());
+    let body = message::body(&many, now);
+    assert!(body.len() <= message::BODY, "{}", body.len());
     assert!(body.contains("And 488 more: #17"), "{body}");
-    assert!(words::subject(&many, now).starts_with("[500 firing] web1: horizon.service"));
-    assert!(words::subject(&one, now).chars().count() <= 180);
+    assert!(message::subject(&many, now).starts_with("[500 firing] web1: horizon.service"));
+    assert!(message::subject(&one, now).chars().count() <= 180);
     let json = json::within(&many, 64 * 1024);
     assert!(json.len() <= 64 * 1024, "{}", json.len());
     let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::Argv;
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::progress::Sample;
-use crate::probe::{Limit, words};
+use crate::probe::{Limit, text};
 
 use super::Source;
 
@@ -40,13 +40,13 @@ pub fn judge(outcome: &CommandOutcome) -> Result<Sample, String> {
     match &outcome.ended {
         CommandEnd::Exited(0) => {}
         CommandEnd::Exited(status) => {
-            let quote = said.map_or_else(String::new, |line| format!(": {}", words::quoted(line.as_bytes())));
+            let quote = said.map_or_else(String::new, |line| format!(": {}", text::quoted(line.as_bytes())));
             return Err(format!("the command exited with status {status}{quote}"));
         }
         CommandEnd::Signalled(signal) => return Err(format!("the command was killed by signal {signal}")),
         CommandEnd::TimedOut => return Err("the command did not end in time".to_owned()),
         CommandEnd::Flooded => return Err("the command wrote without end and was killed".to_owned()),
-        CommandEnd::NotRun(why) => return Err(format!("the command could not be run: {}", words::name(why))),
+        CommandEnd::NotRun(why) => return Err(format!("the command could not be run: {}", text::name(why))),
     }
     let mut sample = Sample::default();
     let mut depth = None;
@@ -54,7 +54,7 @@ pub fn judge(outcome: &CommandOutcome) -> Result<Sample, String> {
         let figure = |text: &str| {
             let figure = text.parse::<u64>();
             figure.map_err(|_| {
-                format!("the command printed {}; expected depth=NUMBER", words::quoted(word.as_bytes()))
+                format!("the command printed {}; expected depth=NUMBER", text::quoted(word.as_bytes()))
             })
         };
         match word.split_once('=') {
@@ -67,7 +67,7 @@ pub fn judge(outcome: &CommandOutcome) -> Result<Sample, String> {
             Some(_) | None => {
                 return Err(format!(
                     "the command printed {}; expected depth=NUMBER, and where known in_work, completed, age, consumers, paused",
-                    words::quoted(word.as_bytes())
+                    text::quoted(word.as_bytes())
                 ));
             }
         }

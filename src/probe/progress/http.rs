@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::keys::{HttpUrl, Pointer};
 use crate::model::progress::Sample;
 use crate::probe::http_answer::Body;
-use crate::probe::{Limit, http, words};
+use crate::probe::{Limit, http, text};
 
 use super::{Source, whole};
 
@@ -39,7 +39,7 @@ impl Source for Http {
 }
 
 async fn sample(source: &Http, limit: Limit) -> Result<Sample, String> {
-    let asked = format!("GET {}", words::name(&source.http));
+    let asked = format!("GET {}", text::name(&source.http));
     let url = Url::parse(&source.http).map_err(|error| format!("{asked}: it is no URL ({error})"))?;
     let answer = http::fetch(false, url, limit).await.map_err(|failure| failure.of(&asked).message)?;
     if answer.status != 200 {
@@ -48,18 +48,18 @@ async fn sample(source: &Http, limit: Limit) -> Result<Sample, String> {
     let Body::Whole(bytes) = &answer.body else {
         return Err(format!("{asked} answered with a body that is too long"));
     };
-    figures(bytes, source).map_err(|why| words::sentence(&format!("{asked} answered 200, but {why}")))
+    figures(bytes, source).map_err(|why| text::sentence(&format!("{asked} answered 200, but {why}")))
 }
 
 fn figures(body: &[u8], pointers: &Http) -> Result<Sample, String> {
     let document: Value =
-        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", words::quoted(body)))?;
+        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", text::quoted(body)))?;
     let figure = |pointer: &str| match document.pointer(pointer) {
-        None => Err(format!("its JSON has no {}", words::name(pointer))),
+        None => Err(format!("its JSON has no {}", text::name(pointer))),
         Some(value) => value
             .as_u64()
             .or_else(|| value.as_f64().filter(|figure| *figure >= 0.0).and_then(whole))
-            .ok_or_else(|| format!("its {} is no number of items", words::name(pointer))),
+            .ok_or_else(|| format!("its {} is no number of items", text::name(pointer))),
     };
     let maybe = |pointer: &Option<Pointer>| pointer.as_deref().map(figure).transpose();
     Ok(Sample {

@@ -10,7 +10,7 @@ use crate::keys::{Credential, FullPath, Wrong};
 use crate::model::progress::Sample;
 use crate::probe::failure::Failure;
 use crate::probe::server::{self, Server};
-use crate::probe::{Limit, redis, words};
+use crate::probe::{Limit, redis, text};
 
 use super::{Source, whole};
 
@@ -70,5 +70,5 @@ async fn figure(connection: &mut MultiplexedConnection, key: &str) -> Result<u64
         Value::Null => Some(0),
         other => other.as_u64().or_else(|| other.as_f64().and_then(whole)),
     };
-    whole.ok_or_else(|| Failure::unhealthy(format!("its key {} is no number", words::name(key))))
+    whole.ok_or_else(|| Failure::unhealthy(format!("its key {} is no number", text::name(key))))
 }

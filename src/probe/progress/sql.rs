@@ -11,7 +11,7 @@ use crate::model::progress::Sample;
 use crate::probe::failure::Failure;
 use crate::probe::server::{self, Password, Server};
 use crate::probe::sql::{Engine, Row, first_row};
-use crate::probe::{Limit, words};
+use crate::probe::{Limit, text};
 
 use super::{Source, whole};
 
@@ -91,9 +91,8 @@ fn figures(row: &Row) -> Result<Sample, Failure> {
             return Ok(None);
         };
         let whole = text.parse::<f64>().ok().filter(|figure| *figure >= 0.0).and_then(whole);
-        let told = || {
-            Failure::unknown(format!("its column {name} is no number, {}", words::quoted(text.as_bytes())))
-        };
+        let told =
+            || Failure::unknown(format!("its column {name} is no number, {}", text::quoted(text.as_bytes())));
         whole.map(Some).ok_or_else(told)
     };
     let missing = || Failure::unknown("the query has no column named depth");
