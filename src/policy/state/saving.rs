@@ -218,3 +218,90 @@ impl Log {
         self.take_back(&kept);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::finding::{Code, Severity};
+    use crate::model::observation::Observation;
+    use crate::model::spec::{Selector, Settings, Spec};
+    use crate::model::state::{LastAction, OrderKind};
+    use crate::policy::judgement::finding;
+
+    const AT: Moment = Moment { boot_ms: 100_000, wall_ms: 1_000_100_000 };
+
+    fn at(seconds: u64) -> Moment {
+        AT.plus(Duration::from_secs(seconds))
+    }
+
+    fn shop() -> UnitName {
+        UnitName::from("shop.service")
+    }
+
+    fn loaded(durable: Durable, specs: Vec<Spec>) -> State {
+        let mut state = State::new(durable);
+        let settings = Settings::default();
+        state.turn(Observation::UnitFilesLoaded { settings, specs, problems: Vec::new() }, AT);
+        state
+    }
+
+    fn spec() -> Spec {
+        Spec::of_empty_file(Selector::Unit(shop()), String::new())
+    }
+
+    fn incident(opened_at: Moment, resolved_at: Option<Moment>) -> Incident {
+        let cause = finding(Code::UnitFailed, Severity::Critical, "it failed", opened_at);
+        let began_at = Some(at(5));
+        Incident { began_at, resolved_at, ..Incident::new(7, Some(shop()), &cause, opened_at) }
+    }
+
+    fn told(state: &mut State, before: Option<&Incident>, now: Incident) -> (Duration, Duration) {
+        let incidents = before.cloned().map(|known| (7, known)).into_iter().collect();
+        let before = Durable { incidents, ..Durable::default() };
+        state.saved(&before, &[Change::Incident(7, Some(now))]);
+        (state.tally.detection.sum, state.tally.recovery.sum)
+    }
+
+    #[test]
+    fn an_incident_counts_when_it_opens_and_when_it_is_over() {
+        let (zero, two, nine) = (Duration::ZERO, Duration::from_secs(2), Duration::from_secs(9));
+        let mut state = loaded(Durable::default(), vec![spec()]);
+        let open = incident(at(7), None);
+        assert_eq!(told(&mut state, None, open.clone()), (two, zero));
+        let over = incident(at(7), Some(at(16)));
+        assert_eq!(told(&mut state, Some(&open), over.clone()), (two, nine));
+        // What was counted is not counted again.
+        assert_eq!(told(&mut state, Some(&over), over.clone()), (two, nine));
+        assert_eq!(told(&mut state, Some(&open), Incident { part_of: Some(3), ..over.clone() }), (two, nine));
+        // Both at once.
+        assert_eq!(told(&mut state, None, over.clone()), (two * 2, nine * 2));
+        let mut unmanaged = loaded(Durable::default(), Vec::new());
+        assert_eq!(told(&mut unmanaged, Some(&open), over), (zero, zero));
+    }
+
+    #[test]
+    fn an_order_counts_under_the_finding_that_asked_for_it_also_when_it_is_over() {
+        let last = LastAction {
+            action: OrderKind::Start,
+            because: Some(Code::UnitFailed),
+            at: at(9),
+            outcome: "abandoned".to_owned(),
+            ok: false,
+            steps: Vec::new(),
+        };
+        let kept = UnitDurable { last_action: Some(last), ..UnitDurable::default() };
+        let units = [(shop(), kept)].into();
+        let mut state = loaded(Durable { units, ..Durable::default() }, vec![spec()]);
+        let limit = Duration::from_secs(1);
+        state.repainted.clear();
+        state.performed(&Action::RestartUnit { unit: shop(), order: 4, limit });
+        state.performed(&Action::ReadAllUnits);
+        assert!(state.repainted.contains(&shop()), "the picture of it is made anew");
+        let mut picture = Default::default();
+        state.publish(&mut picture, at(1));
+        let restarts = picture.units.get(&shop()).map(|unit| unit.tally.restarts.clone());
+        assert_eq!(restarts, Some([(Some(Code::UnitFailed), 1)].into()));
+    }
+}
