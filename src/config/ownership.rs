@@ -1,8 +1,11 @@
 //! Who may decide what root does: a file, and everything on the way to it, belongs to its owner and is writable by nobody else.
 
 use std::fs::{self, Metadata};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use super::diagnose::Mistake;
 
 /// Links on the way to a file.
 const LINKS: usize = 16;
@@ -34,6 +37,14 @@ pub fn check(path: &Path, owner: u32) -> Result<(), String> {
         path = path.parent().unwrap_or(Path::new("/")).join(target);
     }
     Err(format!("{}: too many links", path.display()))
+}
+
+/// The program of the command that stands there belongs to somebody who may decide what is done.
+pub fn trusted(argv: &[String], span: Range<usize>, owner: u32) -> Result<(), Mistake> {
+    let Some(program) = argv.first() else {
+        return Ok(());
+    };
+    check(Path::new(program), owner).map_err(|why| Mistake::at(span, format!("cannot run {program}: {why}")))
 }
 
 fn allowed(path: &Path, seen: &Metadata, owner: u32) -> Result<(), String> {

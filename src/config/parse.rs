@@ -1,6 +1,5 @@
 //! From the text of a unit file, or of steadfast.toml, to what it asks for.
 
-use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -203,7 +202,7 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
 
 fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
     let command = keys.command.get_ref();
-    trusted(command, keys.command.span(), owner)?;
+    ownership::trusted(command, keys.command.span(), owner)?;
     let directory = match keys.directory.as_deref() {
         None | Some("release") => SmokeDirectory::Release,
         Some("unit") => SmokeDirectory::Unit,
@@ -253,13 +252,4 @@ fn ignored(keys: &Coverage) -> Result<Ignored, Mistake> {
     }
     let until_ms = end(&keys.reason, &keys.until)?;
     Ok(Ignored { patterns: patterns.clone(), reason: keys.reason.clone(), until_ms })
-}
-
-/// The program of the command that stands there belongs to somebody who may decide what is done.
-pub fn trusted(argv: &[String], span: Range<usize>, owner: u32) -> Result<(), Mistake> {
-    let Some(program) = argv.first() else {
-        return Ok(());
-    };
-    ownership::check(Path::new(program), owner)
-        .map_err(|why| Mistake::at(span, format!("cannot run {program}: {why}")))
 }
