@@ -247,7 +247,7 @@ impl Incidents {
     /// A unit is not managed any more. Its incident ends soon, unless it is managed again by then.
     pub fn leave(&mut self, unit: &UnitName, now: Moment) {
         if self.own(unit).is_some() {
-            self.leaving.insert(unit.clone(), now.plus(limits::LEAVING));
+            self.leaving.entry(unit.clone()).or_insert(now.plus(limits::LEAVING));
         }
     }
 

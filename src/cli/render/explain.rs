@@ -233,7 +233,9 @@ fn to_try(page: &mut Page<'_>, unit: &Unit) {
     if let Some(cause) = &unit.explained_by {
         add(format!("{program} explain {cause}"));
     }
-    unit.findings.iter().filter_map(|f| f.repair.clone()).for_each(&mut add);
+    // What an order in flight does needs no second hand.
+    let repairs = unit.findings.iter().filter(|_| unit.state != State::Recovering);
+    repairs.filter_map(|found| found.repair.clone()).for_each(&mut add);
     match unit.state {
         State::Ok | State::Disabled => {}
         State::Held | State::Quarantined => add(format!("{program} resume {name}")),

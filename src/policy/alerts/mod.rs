@@ -67,12 +67,6 @@ impl Alerts {
         self.due
     }
 
-    /// There is nobody to tell, and nobody was told.
-    #[must_use]
-    pub fn are_none(&self, sinks: &[SinkSpec]) -> bool {
-        sinks.is_empty() && self.sinks.is_empty()
-    }
-
     /// A look begins.
     pub fn begin(&mut self, sinks: &[SinkSpec]) {
         self.due = None;

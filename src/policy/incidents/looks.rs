@@ -54,8 +54,8 @@ impl Incidents {
         let look = match self.capturing.get(&id).copied() {
             Some(until) if until > now => Look::Awaited(until),
             // It did not come in time: what there was to see is not worth waiting for.
-            Some(_) => Look::Enough,
-            None => Look::Missing,
+            Some(until) if now.since(until) < limits::EVIDENCE_FRESH => Look::Enough,
+            Some(_) | None => Look::Missing,
         };
         (look, Some(id))
     }

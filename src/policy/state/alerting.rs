@@ -23,11 +23,10 @@ impl State {
             return;
         }
         let sinks = self.host.settings().sinks.clone();
-        if !possible || self.alerts.are_none(&sinks) {
-            self.alerts.begin(&sinks);
+        self.alerts.begin(&sinks);
+        if !possible {
             return;
         }
-        self.alerts.begin(&sinks);
         for sink in &sinks {
             self.enter(sink);
         }

@@ -92,6 +92,7 @@ impl State {
             self.take_up(unit, spec);
         }
         self.forget_strangers();
+        self.await_leavers();
         self.host.follow_enablement(self.now);
         self.wish_prediction();
     }
@@ -118,15 +119,31 @@ impl State {
         self.note(name, EventKind::Changed, format!("{name} is no longer managed"));
     }
 
-    /// Orders and incidents of units that no file selects any more, since before we started.
-    fn forget_strangers(&mut self) {
+    /// What is managed is known: every pattern was matched, and every file read.
+    fn is_assigned(&self) -> bool {
         let known = self.patterns().iter().all(|pattern| self.matches.contains_key(pattern));
-        if !known || !self.host.problems().is_empty() {
+        known && self.host.is_configured() && self.host.problems().is_empty()
+    }
+
+    /// Incidents of units that no file selects any more end after a while, whenever those left.
+    pub(super) fn await_leavers(&mut self) {
+        if !self.is_assigned() {
+            return;
+        }
+        let named = self.incidents.open().filter_map(|incident| incident.unit.as_ref());
+        let left: Vec<UnitName> = named.filter(|unit| !self.units.contains_key(*unit)).cloned().collect();
+        for unit in &left {
+            self.incidents.leave(unit, self.now);
+        }
+    }
+
+    /// Orders of units that no file selects any more, since before we started.
+    fn forget_strangers(&mut self) {
+        if !self.is_assigned() {
             return;
         }
         let names: Vec<UnitName> = self.strangers.keys().cloned().collect();
         for name in names {
-            self.incidents.leave(&name, self.now);
             let now = self.now;
             let Some(kept) = self.strangers.get_mut(&name) else {
                 continue;
@@ -136,6 +153,7 @@ impl State {
             }
             if !kept.binds(now) {
                 self.strangers.remove(&name);
+                self.peers.remember(&name, None, None);
             }
         }
     }

@@ -151,6 +151,7 @@ impl State {
             self.show(&name);
             answers.append(&mut self.actions);
         }
+        self.await_leavers();
         // What nobody watches is found anew, and told then.
         self.host_codes = None;
         self.gaps.soon(now);

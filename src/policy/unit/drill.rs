@@ -4,7 +4,6 @@
 //! What a drill leaves wrong is wrong in earnest: its incident ends with it, and whatever is still found opens another one.
 
 use crate::model::action::Action;
-use crate::model::code::Concern;
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
@@ -127,9 +126,17 @@ impl Unit {
         let Some(drill) = self.drill_in_flight().filter(|drill| drill.incident.is_none()) else {
             return false;
         };
-        let of_life = matches!(code.row().concern, Concern::Active | Concern::Serving | Concern::Progressing);
         match drill.kind {
-            DrillKind::Kill => of_life,
+            DrillKind::Kill => matches!(
+                code,
+                Code::UnitInactive
+                    | Code::UnitFailed
+                    | Code::UnitCrashLooping
+                    | Code::UnitStuck
+                    | Code::Stalled
+                    | Code::ProbeFailed
+                    | Code::ProbeSlow
+            ),
             DrillKind::Probe(_) => code == Code::ProbeFailed,
         }
     }
@@ -173,6 +180,7 @@ impl Unit {
         }
         self.follow_drill(view);
         let Some((verdict, message)) = self.weigh_drill(view) else {
+            self.look_again_if(self.drill_in_flight().map(|drill| drill.due));
             return false;
         };
         self.end_drill(verdict, &message, view.now);

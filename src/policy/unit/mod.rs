@@ -194,7 +194,6 @@ impl Unit {
             self.probes.due(up),
             self.queues.due(up),
             self.inspection_due(),
-            self.drill_in_flight().map(|drill| drill.due),
             self.figures_due(),
         ];
         parts.into_iter().flatten().min()
