@@ -5,6 +5,7 @@ use crate::model::finding::ConditionKind::{Active, Boot, Enabled, Loaded, Progre
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::incident::Incident;
 use crate::model::moment::Moment;
+use crate::model::unit::UnitReading;
 use crate::policy::judgement::{Judgement, finding, for_instance, proven};
 use crate::policy::limits;
 use crate::policy::view::View;
@@ -234,6 +235,11 @@ impl Unit {
     }
 
     fn is_well_in(&self, kind: ConditionKind) -> bool {
+        // Between two runs, what is left of the one says nothing of the other.
+        let passes = |known: &UnitReading| !known.active.is_up() && !known.active.is_down();
+        if kind == Release && self.run.reading().is_some_and(passes) {
+            return false;
+        }
         match self.truth(kind) {
             Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open)) => true,
             // Down on purpose: what it did while it ran has ended with that.
