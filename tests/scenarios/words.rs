@@ -174,13 +174,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
     let name = words.first().copied().unwrap_or("");
     let unit = UnitName::from(name);
     let rest = words.get(1..).unwrap_or_default();
-    let order = story
-        .state
-        .durable()
-        .units
-        .get(&unit)
-        .and_then(|durable| durable.recovery.as_ref())
-        .map_or(0, |recovery| recovery.order);
+    // It copies all that is durable: only what needs it asks.
+    let order = || {
+        let units = story.state.durable().units;
+        units.get(&unit).and_then(|durable| durable.recovery.as_ref()).map_or(0, |recovery| recovery.order)
+    };
     Ok(match verb {
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
@@ -216,21 +214,21 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             probe: rest.first().copied().unwrap_or("").to_owned(),
             outcome: outcome(rest.get(1..).unwrap_or_default())?,
         },
-        "smoke" => Observation::SmokeTestFinished { unit, order, outcome: command(rest)? },
+        "smoke" => Observation::SmokeTestFinished { order: order(), unit, outcome: command(rest)? },
         "sample" => Observation::ProgressSampled {
             unit,
             progress: (*rest.first().ok_or("which progress?")?).to_owned(),
             answer: sample(rest.get(1..).unwrap_or_default())?,
         },
-        "job" => Observation::JobFinished { unit, order, result: job_result(rest) },
+        "job" => Observation::JobFinished { order: order(), unit, result: job_result(rest) },
         "killed" => Observation::MainProcessKilled { unit, result: Ok(story.now) },
         "kill-failed" => Observation::MainProcessKilled { unit, result: Err(rest.join(" ")) },
         "enabled" => Observation::EnableFinished {
+            order: order(),
             unit,
-            order,
             result: Ok(rest.iter().map(|link| (*link).to_owned()).collect()),
         },
-        "enable-failed" => Observation::EnableFinished { unit, order, result: Err(rest.join(" ")) },
+        "enable-failed" => Observation::EnableFinished { order: order(), unit, result: Err(rest.join(" ")) },
         "ask" => Observation::OperatorAsked(Request {
             id: 1,
             who: "anna (uid 1000)".to_owned(),
