@@ -146,17 +146,18 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
         .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", text::name(column))))
 }
 
+/// A row of these names and texts, for tests.
+#[cfg(test)]
+pub fn row(columns: &[(&str, Option<&str>)]) -> Row {
+    let cell = |text: &str| Cell::Text(text.to_owned());
+    columns.iter().map(|(name, text)| ((*name).to_owned(), text.map_or(Cell::Null, cell))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn row(columns: &[(&str, Option<&str>)]) -> Row {
-        let cell = |text: &str| Cell::Text(text.to_owned());
-        columns.iter().map(|(name, text)| ((*name).to_owned(), text.map_or(Cell::Null, cell))).collect()
-    }
-
     #[test]
-
     fn a_column_that_is_no_text_is_said() {
         let odd = vec![("name".to_owned(), Cell::NotUtf8)];
         let said = judge(Some(&odd), Some(&Expected::Text("x".to_owned()))).expect_err("not to be compared");

@@ -1,6 +1,22 @@
 //! All that the policy knows, and one turn of it: an observation is taken in, the units that it touches are judged, all before
 //! any acts, and what they put out is filed.
 
+/// What units see of the rest. A macro: it borrows these fields alone, so that a unit can be changed beside it.
+macro_rules! view {
+    ($state:ident) => {
+        View {
+            now: $state.now,
+            host: &$state.host,
+            peers: &$state.peers,
+            incidents: &$state.incidents,
+            packages: &$state.packages,
+            storm: &$state.storm,
+            next_order: $state.next_order,
+            links: &$state.links,
+        }
+    };
+}
+
 mod alerting;
 mod boot;
 mod files;
@@ -168,16 +184,7 @@ impl State {
     /// Lets a unit do something, and files what it puts out.
     fn with<T>(&mut self, name: &UnitName, act: impl FnOnce(&mut Unit, &View<'_>) -> T) -> Option<T> {
         let unit = self.units.get_mut(name)?;
-        let view = View {
-            now: self.now,
-            host: &self.host,
-            peers: &self.peers,
-            incidents: &self.incidents,
-            packages: &self.packages,
-            storm: &self.storm,
-            next_order: self.next_order,
-            links: &self.links,
-        };
+        let view = view!(self);
         let result = act(unit, &view);
         let order = unit.kept().recovery.as_ref().map_or(0, |order| order.order.saturating_add(1));
         self.next_order = self.next_order.max(order);

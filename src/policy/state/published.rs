@@ -16,16 +16,7 @@ impl State {
     /// Brings the picture up to date. Costs what the turns since the last time have touched.
     pub fn publish(&mut self, picture: &mut Snapshot, now: Moment) {
         self.now = now;
-        let view = View {
-            now,
-            host: &self.host,
-            peers: &self.peers,
-            incidents: &self.incidents,
-            packages: &self.packages,
-            storm: &self.storm,
-            next_order: self.next_order,
-            links: &self.links,
-        };
+        let view = view!(self);
         for name in &std::mem::take(&mut self.repainted) {
             match self.units.get(name) {
                 Some(unit) => picture.units.insert(name.clone(), Arc::new(unit.status(&view))),

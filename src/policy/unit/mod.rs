@@ -149,10 +149,6 @@ impl Unit {
         !self.findings.is_empty()
     }
 
-    pub fn tally_mut(&mut self) -> &mut UnitTally {
-        &mut self.tally
-    }
-
     /// Takes what it has put out.
     pub fn take_out(&mut self) -> Vec<Out> {
         self.out.take()

@@ -109,12 +109,7 @@ fn figures(row: &Row) -> Result<Sample, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::sql::Cell;
-
-    fn row(columns: &[(&str, Option<&str>)]) -> Row {
-        let cell = |text: &str| Cell::Text(text.to_owned());
-        columns.iter().map(|(name, text)| ((*name).to_owned(), text.map_or(Cell::Null, cell))).collect()
-    }
+    use crate::probe::sql::{Cell, row};
 
     #[test]
     fn a_column_that_is_no_text_spoils_no_other() {
