@@ -12,7 +12,7 @@ use super::moment::{Moment, kept, timeless};
 use super::operator::Step;
 use super::release::{FileId, PastTarget};
 use super::spec::SwitchedOff;
-use super::unit::UnitName;
+use super::unit::{UnitName, UnitReading};
 
 timeless!(Code, FileId, HoldKind, OrderKind, Phase, Step);
 
@@ -80,8 +80,21 @@ kept! {
     pub struct Hold {
         pub kind: HoldKind,
         pub since: Moment,
+        /// `InvocationID=` of the run that was stopped. A newer run, even one that fails at its start, ends an implicit hold.
+        /// `None`: no run, or it is not known.
+        pub stopped_run: Option<String>,
         /// `None` only for a manual stop with `after_manual_stop = "never"`: until it runs again.
         pub until: Option<Moment>,
+    }
+}
+
+impl Hold {
+    /// Nobody told us of it, and this reading shows that it is over: the unit runs, or somebody started it in vain.
+    #[must_use]
+    pub fn is_over_by(&self, reading: &UnitReading) -> bool {
+        let run = reading.run();
+        let newer = self.stopped_run.is_some() && run.is_some() && self.stopped_run != run;
+        self.kind.is_implicit() && (reading.active.is_up() || (newer && reading.result != "success"))
     }
 }
 

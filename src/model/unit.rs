@@ -153,6 +153,14 @@ pub struct UnitReading {
     pub status_text: String,
 }
 
+impl UnitReading {
+    /// The run that it is of, by `InvocationID=`; `None` when it has not run in this boot.
+    #[must_use]
+    pub fn run(&self) -> Option<String> {
+        Some(self.invocation.clone()).filter(|run| !run.is_empty())
+    }
+}
+
 /// What is configured for a loaded unit. Read after each (re)load, not with each change of state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnitSettings {

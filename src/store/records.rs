@@ -59,7 +59,7 @@ record!(Drill {
 });
 record!(Hearing { arrived_at, failure });
 record!(DrillEnd { at, verdict, message });
-record!(Hold { kind, since, until });
+record!(Hold { kind, since, stopped_run, until });
 record!(Quarantine { since, retry_at, round, because, why });
 record!(Prediction { boot_id, verdict, made_at });
 record!(Mismatch { boot_id, message, at });

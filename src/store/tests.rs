@@ -57,8 +57,8 @@ fn hold() -> impl Strategy<Value = Hold> {
     let with =
         (name(), any::<bool>()).prop_map(|(unit, conflicts)| HoldKind::StoppedWith { unit, conflicts });
     let kind = prop_oneof![by, Just(HoldKind::ManualStop), with];
-    let parts = (kind, moment(), option::of(moment()));
-    parts.prop_map(|(kind, since, until)| Hold { kind, since, until })
+    let parts = (kind, moment(), option::of(text()), option::of(moment()));
+    parts.prop_map(|(kind, since, stopped_run, until)| Hold { kind, since, stopped_run, until })
 }
 
 fn step() -> impl Strategy<Value = Step> {

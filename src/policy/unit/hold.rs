@@ -42,7 +42,7 @@ impl Unit {
         // It never shortens the hold that a stop is, or has made longer.
         let until = now.plus(length);
         let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
-        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), until });
+        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), stopped_run: None, until });
         if renewed.is_none() {
             self.out.note(EventKind::Decided, None, message.clone());
         }

@@ -49,11 +49,9 @@ impl Unit {
         self.kept.ran |=
             running || matches!(reading.active, ActiveState::Activating | ActiveState::Deactivating);
         if running || reading.active == ActiveState::Deactivating {
-            if running {
-                self.kept.hold.take_if(|hold| hold.kind.is_implicit());
-            }
-            self.kept.last_active = Some(reading.invocation);
+            self.kept.last_active = Some(reading.invocation.clone());
         }
+        self.kept.hold.take_if(|hold| hold.is_over_by(&reading));
         true
     }
 

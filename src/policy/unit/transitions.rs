@@ -136,10 +136,14 @@ impl Unit {
         let until = until.filter(|_| !forever);
         let follow_other = matches!(kind, HoldKind::StoppedWith { .. });
         self.kept.hold = Some(match self.kept.hold.take() {
-            None => Hold { kind, since: now, until },
+            None => Hold { kind, since: now, stopped_run: evidence.after.run(), until },
             // It is only made longer.
             Some(hold) => {
-                Hold { until: hold.until.zip(until).map(|(known, until)| known.max(until)), ..hold }
+                Hold {
+                    stopped_run: evidence.after.run(),
+                    until: hold.until.zip(until).map(|(known, until)| known.max(until)),
+                    ..hold
+                }
             }
         });
         self.fate.hold_stop(until);
