@@ -85,7 +85,15 @@ fn module(inside: &Path) -> Vec<String> {
 
 /// What the unit tests name and take is not counted.
 fn without_tests(items: Vec<Item>) -> Vec<Item> {
-    items.into_iter().filter(|item| !attributes(item).iter().any(for_tests)).collect()
+    items.into_iter().filter(|item| !attributes(item).iter().any(for_tests)).map(declared).collect()
+}
+
+/// A struct that is declared within `kept!` is a struct like any other.
+fn declared(item: Item) -> Item {
+    match &item {
+        Item::Macro(made) if made.mac.path.is_ident("kept") => made.mac.parse_body().unwrap_or(item),
+        _ => item,
+    }
 }
 
 fn for_tests(attribute: &Attribute) -> bool {
