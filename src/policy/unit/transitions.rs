@@ -138,13 +138,11 @@ impl Unit {
         self.kept.hold = Some(match self.kept.hold.take() {
             None => Hold { kind, since: now, stopped_run: evidence.after.run(), until },
             // It is only made longer.
-            Some(hold) => {
-                Hold {
-                    stopped_run: evidence.after.run(),
-                    until: hold.until.zip(until).map(|(known, until)| known.max(until)),
-                    ..hold
-                }
-            }
+            Some(hold) => Hold {
+                stopped_run: evidence.after.run(),
+                until: hold.until.zip(until).map(|(known, until)| known.max(until)),
+                ..hold
+            },
         });
         self.fate.hold_stop(until);
         if follow_other {
