@@ -37,6 +37,7 @@ mod rig;
 mod rig_itself;
 mod servers;
 mod thousand;
+mod told_and_true;
 mod two_supervisors;
 mod unit_files;
 mod user_instance;
