@@ -77,6 +77,11 @@ demo: tools-fast ## replays an outage on a throw-away systemd; as root; KEEP=1 l
 	$(CARGO) build --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example demo
 
+.PHONY: sweep
+sweep: tools-fast ## adopts the servers of Debian 12 and 13 on throw-away systemds and prints what is not right; SWEEP=trixie/mail QUIET=600; as root
+	$(CARGO) build --locked --quiet
+	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example sweep
+
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them
 	@$(CARGO) run --locked --quiet --example figures

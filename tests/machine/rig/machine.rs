@@ -57,6 +57,12 @@ impl Machine {
         machine
     }
 
+    /// The same, for a test that prepares its disk first.
+    #[track_caller]
+    pub fn switched_off_as_installed(name: &str, release: &str) -> Self {
+        Self::of_kind(name, release)
+    }
+
     #[track_caller]
     fn of_kind(name: &str, kind: &str) -> Self {
         let scratch = Scratch::new(kind);
