@@ -37,7 +37,7 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 755 "$root/usr/sbin/policy-rc.d"
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 chroot "$root" apt-get update -qq
-chroot "$root" apt-get install -y -qq --no-install-recommends "$@"
+chroot "$root" apt-get install -y -qq --no-install-recommends curl "$@"
 rm -f "$root/usr/sbin/policy-rc.d" "$root/etc/resolv.conf"
 "#;
 
