@@ -1,4 +1,4 @@
-//! Three kinds of untrue words, on one machine: "resolved" of what is still there, "proven" of a command that did nothing, and
+//! Three kinds of untrue words: "resolved" of what is still there, "proven" of a command that did nothing, and
 //! a dry run that hides who needs the unit.
 
 use crate::rig::Machine;
@@ -12,8 +12,8 @@ fn service(machine: &Machine, name: &str, lines: &str) {
 }
 
 /// A stale queue, a worker that completes nothing although jobs wait, and a page that needs its data.
-fn host() -> Machine {
-    let machine = Machine::boot("told-and-true");
+fn host(name: &str) -> Machine {
+    let machine = Machine::boot(name);
     machine.sh("mkdir -p /srv/app/releases/65 /srv/app/releases/66 && ln -s releases/65 /srv/app/current");
     let sleeps = "ExecStart=/bin/sleep inf";
     service(&machine, "horizon", &format!("[Service]\nWorkingDirectory=/srv/app/current\n{sleeps}"));
@@ -44,8 +44,8 @@ fn incidents(machine: &Machine, name: &str) -> String {
 }
 
 #[test]
-fn what_is_told_is_true_on_a_real_systemd() {
-    let machine = host();
+fn what_is_still_there_stays_one_open_incident_over_our_restart() {
+    let machine = host("still-there");
     machine.sh("ln -sfn releases/66 /srv/app/current");
     finding(&machine, "horizon.service", "release-outdated");
     machine
@@ -53,23 +53,31 @@ fn what_is_told_is_true_on_a_real_systemd() {
     let before = incidents(&machine, "horizon.service");
     machine.sh("systemctl restart steadfast.service");
     finding(&machine, "horizon.service", "release-outdated");
-    println!("A before our restart: {before:?}, after it: {:?}", incidents(&machine, "horizon.service"));
+    let after = incidents(&machine, "horizon.service");
+    println!("before our restart: {before:?}, after it: {after:?}");
     let over = journal(&machine).lines().filter(|line| line.contains("release-outdated is over")).count();
-    println!("A lines that say it is over: {over}");
-    assert_eq!(incidents(&machine, "horizon.service"), before, "the same incident is open");
+    assert_eq!(after, before, "the same incident is open");
     assert_eq!(over, 0, "nothing of it is over");
+}
 
+#[test]
+fn a_recovery_that_is_advised_is_done() {
+    let machine = host("advised");
     machine.sh("echo 5 > /run/waiting");
     finding(&machine, "worker.service", "stalled");
     let run = |machine: &Machine| machine.sh("systemctl show -P InvocationID worker.service");
     let first = run(&machine);
     let said = machine.try_sh("steadfast recover worker.service");
-    println!("B recover: [{:?}] {} {}", said.code, said.stdout, said.stderr);
-    assert_ne!(run(&machine), first, "what is advised restarts the worker");
+    println!("recover: [{:?}] {} {}", said.code, said.stdout, said.stderr);
+    assert_ne!(run(&machine), first, "the worker was restarted");
+}
 
+#[test]
+fn a_dry_run_names_who_needs_the_unit() {
+    let machine = host("who-needs-it");
     let plan = machine.try_sh("steadfast drill data.service --kill --dry-run");
-    println!("C dry run: [{:?}] {} {}", plan.code, plan.stdout, plan.stderr);
-    assert!(plan.stdout.contains("page.service"), "who needs it is named: {}", plan.stdout);
+    println!("dry run: [{:?}] {} {}", plan.code, plan.stdout, plan.stderr);
+    assert!(plan.stdout.contains("needed by page.service"), "who needs it is named: {}", plan.stdout);
     assert_eq!(unit(&machine, "data.service", ".state"), "ok");
     state(&machine, "page.service", "ok");
 }
