@@ -787,6 +787,14 @@ async fn listen_is_followed_and_serves_for_reading_only() {
     }
     assert!(asked.try_recv().is_err(), "nothing was passed on");
 
+    // A name of somebody else's, until the settings say that it is ours.
+    let foreign = "GET /v1/status HTTP/1.1\r\nHost: evil.example:9631\r\nConnection: close\r\n\r\n";
+    let (status, _, body) = said(connect(first).await, foreign).await;
+    assert_eq!(status, 421, "{body}");
+    assert!(body.contains("allowed_hosts"), "{body}");
+    served.snapshots.send_modify(|snapshot| snapshot.allowed_hosts = vec!["evil.example".to_owned()]);
+    assert_eq!(said(connect(first).await, foreign).await.0, 200);
+
     // Another address, and then none.
     let second = free_address();
     served.snapshots.send_modify(|snapshot| snapshot.listen = Some(second));

@@ -83,6 +83,7 @@ pub struct SettingsFile {
     pub changes_within: Option<Length>,
     pub postmortem_after: Option<Length>,
     pub listen: Option<Listen>,
+    pub allowed_hosts: Vec<String>,
     pub heartbeat: Option<Spanned<HeartbeatKeys>>,
     pub audit_every: Option<LengthOrNever>,
     pub coverage: Option<Coverage>,

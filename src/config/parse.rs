@@ -83,6 +83,7 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         changes_within: keys.changes_within.map_or(usual.changes_within, |length| length.0),
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
         listen: keys.listen.map(|listen| listen.0),
+        allowed_hosts: keys.allowed_hosts,
         heartbeat: keys.heartbeat.as_ref().map(alert::heartbeat).transpose().map_err(|one| vec![one])?,
         audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
         ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,

@@ -43,6 +43,8 @@ pub struct Snapshot {
     pub admin_group: Option<String>,
     /// Where reading is served besides the socket.
     pub listen: Option<SocketAddr>,
+    /// Names that it answers to there, besides the loopback's, every address and this host's name.
+    pub allowed_hosts: Vec<String>,
     pub tally: HostTally,
 }
 

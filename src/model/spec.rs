@@ -201,6 +201,8 @@ pub struct Settings {
     pub heartbeat: Option<Heartbeat>,
     /// The status is served there as well, for reading only.
     pub listen: Option<SocketAddr>,
+    /// Names that `listen` answers to, besides the loopback's, every address and this host's name.
+    pub allowed_hosts: Vec<String>,
     /// The whole host is looked over this often; `None`: never.
     pub audit_every: Option<Duration>,
     pub ignored: Option<Ignored>,
@@ -228,6 +230,7 @@ impl Default for Settings {
             postmortem_after: Duration::from_secs(10 * 60),
             heartbeat: None,
             listen: None,
+            allowed_hosts: Vec::new(),
             audit_every: Some(Duration::from_secs(6 * 3600)),
             ignored: None,
         }

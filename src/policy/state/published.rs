@@ -42,6 +42,7 @@ impl State {
         picture.heartbeat.clone_from(&settings.heartbeat);
         picture.admin_group.clone_from(&settings.admin_group);
         picture.listen = settings.listen;
+        picture.allowed_hosts.clone_from(&settings.allowed_hosts);
         picture.tally = self.tally.clone();
     }
 
