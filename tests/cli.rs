@@ -231,7 +231,7 @@ async fn who_knows_of_an_incident_says_so() {
     assert_eq!(
         shown(&served.run(&["ack", &id]).await),
         format!(
-            "anna (uid 1000) knows of incident {id}: it is not repeated, and told to nobody else\n\
+            "anna (uid 1000) acknowledged incident {id}: no reminders, and nobody else is alerted unless it gets worse\n\
              ---- standard error\n---- exit status 0\n"
         )
     );
@@ -355,7 +355,7 @@ async fn recover_reports_each_step() {
 #[tokio::test]
 async fn a_dry_run_tells_what_would_go_along_and_asks_for_nothing() {
     let mut story = pictures::zoo_and(
-        "settings horizon.service wd=/srv/app/current kill-mode=control-group takes=horizon-worker.service \
+        "settings horizon.service wd=/srv/app/current starts=2/9h kill-mode=control-group takes=horizon-worker.service \
          takes=horizon-tail.service armed-by=horizon.socket\n",
         pictures::now(),
     );
@@ -376,7 +376,7 @@ async fn hold_and_resume_say_what_was_done() {
     let mut told = served.answer_with(story.replies.pop().unwrap());
     let arguments = &["hold", "horizon", "--for", "30m", "--reason", "upgrade"];
     let output = served.run(arguments).await;
-    let sentence = "horizon.service is held by anna (uid 1000) for 30 min: upgrade\n";
+    let sentence = "horizon.service is held by anna (uid 1000) for 30 min: upgrade; then: restart because of release-outdated\n";
     assert_eq!(String::from_utf8(output.stdout).unwrap(), sentence);
     assert_eq!(output.status.code(), Some(0));
     let (length, reason) = (Duration::from_secs(1800), "upgrade".to_owned());
@@ -392,7 +392,8 @@ async fn hold_and_resume_say_what_was_done() {
 #[tokio::test]
 async fn wait_returns_as_soon_as_the_conditions_hold() {
     let mut story = pictures::zoo_and("", pictures::now());
-    let served = Served::of(&mut story);
+    let mut served = Served::of(&mut story);
+    let _looks = served.answer_with(looked());
     story.play("processes horizon.service current=65 4242:65 4250:65").unwrap();
     let waiting = served.run(&["wait", "horizon", "--for=Active,release", "--timeout=30s"]);
     let mend = async {
@@ -409,9 +410,15 @@ async fn wait_returns_as_soon_as_the_conditions_hold() {
     assert_eq!(served.run(&["wait", "nginx", "--for=Serving", "--timeout=0s"]).await.status.code(), Some(3));
 }
 
+/// The daemon's answer to who wants a unit to be read once more.
+fn looked() -> Answer {
+    Answer::Done { message: "horizon.service was looked at".to_owned(), steps: Vec::new() }
+}
+
 #[tokio::test]
 async fn wait_says_which_condition_does_not_hold() {
-    let served = Served::new(pictures::zoo(pictures::now()));
+    let mut served = Served::new(pictures::zoo(pictures::now()));
+    let _looks = served.answer_with(looked());
     let output = served.run(&["wait", "horizon", "--for=Active,Release", "--timeout=0s"]).await;
     let sentence = String::from_utf8_lossy(&output.stderr);
     assert!(

@@ -5,8 +5,10 @@ use crate::model::moment::Moment;
 
 use super::text;
 
-/// Longest subject, in characters.
-const SUBJECT: usize = 180;
+/// Longest subject, in characters: what a phone shows of it.
+const SUBJECT: usize = 70;
+/// Longest subject that a digest's body and a command are given.
+const HEADLINE: usize = 180;
 /// Longest body, in bytes.
 pub const BODY: usize = 8 * 1024;
 /// Longest line of a body, in characters.
@@ -18,7 +20,7 @@ const AMONG_OTHERS: usize = 2;
 const NAMED: usize = 3;
 const DESCRIBED: usize = 12;
 
-/// One line.
+/// One line, short enough for a phone.
 pub fn subject(message: &Message, now: Moment) -> String {
     let subject = match message.alerts.as_slice() {
         [alert] => headline(&message.host, alert, now),
@@ -27,29 +29,71 @@ pub fn subject(message: &Message, now: Moment) -> String {
     text::line(&subject, SUBJECT)
 }
 
-/// `[firing] web1 horizon.service: release-outdated: the main process …`
+/// `[firing] web1 horizon.service: the main process … (release-outdated)`
 fn headline(host: &str, alert: &Alert, now: Moment) -> String {
     let who = alert.unit.as_ref().map_or_else(|| host.to_owned(), |unit| format!("{host} {unit}"));
-    match alert.status {
-        AlertStatus::Firing => format!("[firing] {who}: {}: {}", alert.code, alert.summary),
-        AlertStatus::Resolved => {
-            let drill = if alert.labels.contains_key("drill") { "DRILL: " } else { "" };
-            format!("[resolved] {who} after {}: {drill}{}", text::length(took(alert, now)), alert.code)
+    let drill = if is_drill(alert) { "[DRILL] " } else { "" };
+    let word = word(alert);
+    let rest = match alert.status {
+        AlertStatus::Firing => format!("{} ({})", sentence(alert), alert.code),
+        AlertStatus::Resolved => format!("over after {} ({})", text::length(took(alert, now)), alert.code),
+        AlertStatus::Test => alert.summary.clone(),
+    };
+    text::line(&format!("{drill}[{word}] {who}: {rest}"), HEADLINE)
+}
+
+fn is_drill(alert: &Alert) -> bool {
+    alert.labels.contains_key("drill")
+}
+
+/// What it says, without what stands before it anyway, and without the markup of an answer that it quotes.
+fn sentence(alert: &Alert) -> String {
+    let summary = alert.summary.strip_prefix("DRILL: ").unwrap_or(&alert.summary);
+    let own = alert.unit.as_ref().and_then(|unit| summary.strip_prefix(unit.as_str()));
+    let rest = own.and_then(|rest| rest.strip_prefix(' ')).unwrap_or(summary);
+    plain(rest)
+}
+
+/// Without tags.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, tagged)) = rest.split_once('<') {
+        plain.push_str(before);
+        let opens = tagged.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '!');
+        match tagged.split_once('>').filter(|_| opens) {
+            Some((_, after)) => {
+                if !plain.ends_with(' ') {
+                    plain.push(' ');
+                }
+                rest = after.trim_start();
+            }
+            None => {
+                plain.push('<');
+                rest = tagged;
+            }
         }
-        AlertStatus::Test => format!("[test] {who}: {}", alert.summary),
+    }
+    plain.push_str(rest);
+    plain
+}
+
+/// `firing`, `resolved`; of what was never told while it fired, and is over by now, that.
+fn word(alert: &Alert) -> &'static str {
+    match (alert.status, alert.ended_at) {
+        (AlertStatus::Firing, Some(_)) => "over",
+        (status, _) => status.as_str(),
     }
 }
 
 /// `[3 firing, 1 resolved] web1: horizon.service, shop.service, …`
 fn of_several(host: &str, alerts: &[Alert]) -> String {
-    let count = |status: AlertStatus| {
-        let count = alerts.iter().filter(|alert| alert.status == status).count();
-        (count > 0).then(|| format!("{count} {}", status.as_str()))
+    let count = |named: &str| {
+        let count = alerts.iter().filter(|alert| word(alert) == named).count();
+        (count > 0).then(|| format!("{count} {named}"))
     };
-    let counts: Vec<String> = [AlertStatus::Firing, AlertStatus::Resolved, AlertStatus::Test]
-        .into_iter()
-        .filter_map(count)
-        .collect();
+    let counts: Vec<String> = ["firing", "over", "resolved", "test"].into_iter().filter_map(count).collect();
+    let drill = if alerts.iter().all(is_drill) { "[DRILL] " } else { "" };
     let mut units: Vec<&str> = Vec::new();
     for alert in alerts {
         let unit = alert.unit.as_deref().unwrap_or(&alert.code);
@@ -59,7 +103,7 @@ fn of_several(host: &str, alerts: &[Alert]) -> String {
     }
     let more = if units.len() > NAMED { ", …" } else { "" };
     units.truncate(NAMED);
-    format!("[{}] {host}: {}{more}", counts.join(", "), units.join(", "))
+    format!("{drill}[{}] {host}: {}{more}", counts.join(", "), units.join(", "))
 }
 
 /// How long it lasted, or lasts.
@@ -119,7 +163,10 @@ fn state(host: &str, alert: &Alert, now: Moment) -> String {
             format!("Resolved at {} after {took}; it began at {since}", text::utc(ended.wall_ms))
         }
         (AlertStatus::Resolved, None) => format!("Resolved; it began at {since}"),
-        (AlertStatus::Firing, _) => format!("Firing for {took}, since {since}"),
+        (AlertStatus::Firing, Some(ended)) => {
+            format!("Over since {}; it fired for {took}, from {since}", text::utc(ended.wall_ms))
+        }
+        (AlertStatus::Firing, None) => format!("Firing for {took}, since {since}"),
     };
     let repeats = match alert.repeats {
         0 => String::new(),

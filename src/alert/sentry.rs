@@ -127,7 +127,7 @@ fn event(id: Uuid, message: &Message, alert: &Alert) -> Event<'static> {
         AlertStatus::Resolved => "resolved: ",
         AlertStatus::Test => "test: ",
     };
-    let told = format!("{status}{who}: {}: {}", alert.code, alert.summary);
+    let told = format!("{status}{who}: {} ({})", alert.summary, alert.code);
     let (name, value) = TAG;
     let tags = alert.labels.iter().filter(|(_, value)| !value.is_empty());
     Event {

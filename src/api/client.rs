@@ -26,6 +26,8 @@ use super::wire::{
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// An answer that only reads takes no longer than this.
 const READ_TIME: Duration = Duration::from_secs(10);
+/// One that reads afresh first takes no longer than this.
+const LOOK_TIME: Duration = Duration::from_secs(20);
 /// An answer to a change takes no longer than this; the server gives up after 10 minutes.
 const CHANGE_TIME: Duration = Duration::from_secs(630);
 /// Bytes of an answer. 10,000 units with everything that can be said of them fit.
@@ -81,6 +83,16 @@ impl Client {
     pub async fn unit(&self, unit: &str) -> Result<Unit, Error> {
         let path = format!("/v1/units/{}", encoded(unit));
         let response = self.send(Method::GET, &path, Body::empty(), READ_TIME);
+        self.read(response.await?).await
+    }
+
+    /// The same, after its processes and probes were read once more.
+    ///
+    /// # Errors
+    /// [`Error::NotManaged`] where it is none of ours.
+    pub async fn unit_afresh(&self, unit: &str) -> Result<Unit, Error> {
+        let path = format!("/v1/units/{}?fresh=true", encoded(unit));
+        let response = self.send(Method::GET, &path, Body::empty(), LOOK_TIME);
         self.read(response.await?).await
     }
 

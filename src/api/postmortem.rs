@@ -114,12 +114,19 @@ fn evidence(incident: &Incident) -> Vec<String> {
 fn told(incident: &Incident) -> Vec<String> {
     let mut lines = Vec::new();
     for sink in &incident.told {
-        let firing = match (sink.at, sink.firing) {
+        // What an older version kept has only the time of the last message, whatever that said.
+        let last = sink.at.filter(|_| !sink.resolved);
+        let firing = match (sink.fired_at.or(last), sink.firing) {
+            (_, 0) => "was not reached".to_owned(),
             (Some(at), 1) => format!("told that it fires, at {}", exact(at)),
-            (Some(at), times) => format!("told {times} times that it fires, last at {}", exact(at)),
-            (None, _) => "was not reached".to_owned(),
+            (Some(at), times) => format!("told {times} times that it fires, first at {}", exact(at)),
+            (None, _) => "told that it fires".to_owned(),
         };
-        let over = if sink.resolved { ", and that it is over" } else { "" };
+        let over = match sink.resolved_at {
+            Some(at) => format!("; that it is over, at {}", exact(at)),
+            None if sink.resolved => "; that it is over".to_owned(),
+            None => String::new(),
+        };
         lines.push(format!("- {}: {firing}{over}", sink.sink));
     }
     if let Some(known) = &incident.acknowledged {

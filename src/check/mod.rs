@@ -120,7 +120,11 @@ fn unmanaged(unit: UnitName) -> Spec {
         mode: Mode::Observe,
         severity: Severity::Warning,
         // Nobody said when what a person stopped is to run again.
-        recovery: RecoverySpec { after_manual_stop: None, ..RecoverySpec::default() },
+        recovery: RecoverySpec {
+            after_manual_stop: None,
+            after_manual_disable: None,
+            ..RecoverySpec::default()
+        },
         ..Spec::of_empty_file(Selector::Unit(unit), NO_FILE.to_owned())
     }
 }

@@ -20,8 +20,18 @@ struct Page {
 }
 
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Audit { snapshot, untold, notes } = audit::page(options.user).await?;
-    let status = Status::of(&snapshot);
+    let Audit { snapshot, untold, mut notes } = audit::page(options.user).await?;
+    let mut status = Status::of(&snapshot);
+    let holds = super::holds::known(options).await;
+    for unit in status.units.iter_mut().filter(|unit| !unit.findings.is_empty()) {
+        // What a person holds, or stopped on purpose, is as that person wants it.
+        if let Some(hold) = holds.get(&unit.unit) {
+            let codes: Vec<String> = unit.findings.drain(..).map(|found| found.code).collect();
+            let why = hold.reason.as_deref().unwrap_or("a person stopped it");
+            notes.push(format!("{} is held ({why}): {}", unit.unit, codes.join(", ")));
+        }
+    }
+    super::holds::respected(&mut status, &holds);
     let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
     let exit = if all.is_empty() && !untold.is_empty() { Exit::Unknown } else { Exit::of_findings(&all) };
     let printed = if options.json {

@@ -2,6 +2,7 @@
 
 use super::Options;
 use super::exit::Exit;
+use super::holds::respected;
 use super::render::text::cleaned;
 use super::render::{overview, plugin, probes};
 use super::terminal::{SeenEnough, Terminal, Waiting};
@@ -22,7 +23,8 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     let checked = check::check(options.user, &arguments.units, |read, all| waiting.tell(read, all)).await;
     waiting.end();
     let snapshot = checked?;
-    let status = Status::of(&snapshot);
+    let mut status = Status::of(&snapshot);
+    respected(&mut status, &super::holds::known(options).await);
     let exit = Exit::of_status(&status);
     let printed = if options.json {
         terminal.print_json(&status)

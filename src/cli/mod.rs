@@ -11,6 +11,7 @@ mod drill;
 mod exit;
 mod explain;
 mod hold;
+mod holds;
 mod incident;
 mod incidents;
 mod postmortem;

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Options;
 use super::exit::Exit;
@@ -17,6 +17,8 @@ use crate::api::wire::{Condition, Truth, Unit};
 const PERIOD: Duration = Duration::from_millis(200);
 /// A unit file that was just dropped in is in force within this time; a name that is none is told after it.
 const APPEARS_WITHIN: Duration = Duration::from_secs(5);
+/// Fresh readings are awaited so long, however short the timeout.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// The conditions of the contract.
 const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
 
@@ -130,6 +132,15 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     Ok(if all_unknown { Exit::Unknown } else { Exit::Critical })
 }
 
+/// The unit as fresh readings show it, unless those take longer than anybody wants to wait.
+async fn first(client: &Client, arguments: &Arguments) -> Result<Unit, Error> {
+    let patience = arguments.timeout.max(FIRST_LOOK);
+    match timeout(patience, client.unit_afresh(&arguments.unit)).await {
+        Ok(read) => read,
+        Err(_) => client.unit(&arguments.unit).await,
+    }
+}
+
 /// Looks until the conditions hold or the time is up; the last that was seen.
 async fn watch(
     client: &Client,
@@ -140,7 +151,9 @@ async fn watch(
     let mut met = false;
     loop {
         let over = began.elapsed() >= arguments.timeout;
-        match client.unit(&arguments.unit).await {
+        // The first answer rests on readings that began after the question: a link may have been switched just now.
+        let unit = if met { client.unit(&arguments.unit).await } else { first(client, arguments).await };
+        match unit {
             Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok(unit),
             Ok(_) => met = true,
             Err(error) if over => return Err(error),

@@ -128,6 +128,8 @@ pub struct Recovery {
     pub enable: Option<bool>,
     /// A person's clean stop is a hold of this length; "never": only alert. Default: "30m".
     pub after_manual_stop: Option<LengthOrNever>,
+    /// What a person disabled is not enabled again before; "never": only alert. Default: as `after_manual_stop`.
+    pub after_manual_disable: Option<LengthOrNever>,
     /// Starts and restarts within the interval before quarantine, those by systemd itself included; to follow a deploy does
     /// not count. Default: 3.
     pub burst: Option<u32>,

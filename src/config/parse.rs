@@ -157,10 +157,12 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
 fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
     let usual = RecoverySpec::default();
     let length = |written: Option<Length>, usual: Duration| written.map_or(usual, |length| length.0);
+    let after_stop = keys.after_manual_stop.map_or(usual.after_manual_stop, |length| length.0);
     let spec = RecoverySpec {
         start: keys.start.unwrap_or(usual.start),
         enable: keys.enable.unwrap_or(usual.enable),
-        after_manual_stop: keys.after_manual_stop.map_or(usual.after_manual_stop, |length| length.0),
+        after_manual_stop: after_stop,
+        after_manual_disable: keys.after_manual_disable.map_or(after_stop, |length| length.0),
         burst: keys.burst.unwrap_or(usual.burst),
         interval: length(keys.interval, usual.interval),
         delay: length(keys.delay, usual.delay),

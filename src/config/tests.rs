@@ -53,6 +53,7 @@ fn an_empty_file_is_complete() {
         start: true,
         enable: true,
         after_manual_stop: Some(seconds(1800)),
+        after_manual_disable: Some(seconds(1800)),
         burst: 3,
         interval: seconds(900),
         delay: seconds(5),

@@ -42,8 +42,8 @@ impl World {
         let folder = self.kept.join("evidence");
         self.readings.spawn(async move {
             let incident = look.incident;
-            let (file, changes) = evidence::capture(folder, look).await;
-            Observation::EvidenceCaptured { incident, file, changes }
+            let looked = evidence::capture(folder, look).await;
+            Observation::EvidenceCaptured { incident, looked }
         });
     }
 

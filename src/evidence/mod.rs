@@ -3,6 +3,7 @@
 mod packages;
 mod processes;
 mod redact;
+mod said;
 
 pub use redact::redacted;
 
@@ -21,7 +22,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock;
-use crate::model::incident::Change;
+use crate::model::incident::Looked;
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
 
@@ -34,6 +35,9 @@ const OUTPUT: u64 = 256 * 1024;
 const FILE: usize = 1 << 20;
 /// Lines of the unit's own log.
 const LOG_LINES: &str = "--lines=200";
+/// Lines that it wrote itself: older ones say nothing of a failure of now.
+const OWN_LINES: &str = "--lines=60";
+const OWN_SINCE: &str = "--since=-1h";
 /// Files that are kept, the newest.
 const KEPT: usize = 100;
 
@@ -55,31 +59,36 @@ pub struct Look {
 /// Looks at one time: more would only keep each other from ending in time. A thread that hangs keeps its place.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
-/// Looks, writes what is seen into a file of this folder, and says which; and which packages were changed lately.
-pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Vec<Change>) {
+/// Looks, writes what is seen into a file of this folder, and says which; which packages were changed lately, and what the
+/// unit wrote last.
+pub async fn capture(folder: PathBuf, look: Look) -> Looked {
     let deadline = Instant::now() + LIMIT;
     let Ok(Ok(place)) = timeout_at(deadline, PLACES.acquire()).await else {
-        return (Err("too many units are being looked at".to_owned()), Vec::new());
+        let file = Err("too many units are being looked at".to_owned());
+        return Looked { file, changes: Vec::new(), said: Vec::new() };
     };
     let since = look.changed_since;
     let changed = spawn_blocking(move || packages::changed(Path::new("/"), since));
     let changes = async { timeout_at(deadline, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
     let seen = async {
-        let text = text(&look, deadline).await;
+        let said = timeout_at(deadline, said(&look)).await.unwrap_or_default();
+        let text = text(&look, &said, deadline).await;
         let incident = look.incident;
         let written = spawn_blocking(move || {
             let _place = place;
             write(&folder, incident, &redacted(&text))
         });
-        match timeout_at(deadline, written).await {
+        let file = match timeout_at(deadline, written).await {
             Ok(Ok(written)) => written,
             Ok(Err(_)) | Err(_) => Err("it was not written in time".to_owned()),
-        }
+        };
+        (file, said::telling(&said).iter().map(|line| redacted(line)).collect())
     };
-    tokio::join!(seen, changes)
+    let ((file, said), changes) = tokio::join!(seen, changes);
+    Looked { file, changes, said }
 }
 
-async fn text(look: &Look, deadline: Instant) -> String {
+async fn text(look: &Look, said: &[String], deadline: Instant) -> String {
     let now = clock::now();
     let mut text = format!("Evidence of incident {}, gathered {}\n", look.incident, clock::utc(now));
     if let Some(unit) = &look.unit {
@@ -91,6 +100,7 @@ async fn text(look: &Look, deadline: Instant) -> String {
     let (status, log, processes) = tokio::join!(status(look), log(look), async {
         timeout_at(deadline, of_processes).await.ok().and_then(Result::ok)
     });
+    section(&mut text, "What the unit wrote itself last", &said.join("\n"));
     section(&mut text, "What Steadfast knows", &look.known.join("\n"));
     section(&mut text, "systemctl status", &status);
     section(
@@ -121,6 +131,18 @@ async fn status(look: &Look) -> String {
     }
     command.args(["status", "--no-pager", "--full", "--lines=0", unit.as_str()]);
     output(command).await
+}
+
+/// The last lines that the unit's own processes wrote: neither what systemd says of it, nor what we do.
+async fn said(look: &Look) -> Vec<String> {
+    let Some(unit) = look.unit.as_ref().filter(|unit| !unit.is_dependency()) else {
+        return Vec::new();
+    };
+    let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
+    let mut command = Command::new("journalctl");
+    command.args(["--no-pager", "--quiet", "--output=cat", "--boot", OWN_SINCE, OWN_LINES]);
+    command.arg(format!("{field}={unit}"));
+    output(command).await.lines().map(str::to_owned).collect()
 }
 
 async fn log(look: &Look) -> String {

@@ -93,7 +93,7 @@ pub struct Alert {
     pub incident: u64,
     /// `None` concerns the host.
     pub unit: Option<String>,
-    /// The code of the finding that opened the incident.
+    /// The code of what is found now; of what is over, of the finding that opened the incident.
     pub code: String,
     pub severity: Severity,
     /// One sentence.
@@ -116,6 +116,14 @@ pub struct Alert {
     pub started_at: Moment,
     /// `None` while it fires.
     pub ended_at: Option<Moment>,
+}
+
+impl Alert {
+    /// It is critical, and fires.
+    #[must_use]
+    pub fn is_pressing(&self) -> bool {
+        self.status == AlertStatus::Firing && self.ended_at.is_none() && self.severity == Severity::Critical
+    }
 }
 
 /// What is told.
@@ -145,8 +153,8 @@ pub struct SinkSeen {
     pub in_flight: Option<InFlight>,
     /// Since when nothing arrives, how often it was tried, and why not.
     pub failing: Option<Failing>,
-    /// When messages arrived, within the interval of the rate cap.
-    pub sent: VecDeque<Moment>,
+    /// When messages arrived, within the interval of the rate cap, and whether one told of something critical that fires.
+    pub sent: VecDeque<(Moment, bool)>,
     /// Alerts that wait to be told.
     pub waiting: usize,
 }
@@ -161,6 +169,8 @@ pub struct InFlight {
     pub news: Vec<News>,
     /// Who waits to hear whether a test arrived.
     pub test: Option<u64>,
+    /// It tells of something critical that fires.
+    pub critical: bool,
 }
 
 /// One incident in a message.
@@ -170,6 +180,8 @@ pub struct News {
     pub status: AlertStatus,
     /// It says that we gave up.
     pub gave_up: bool,
+    /// So much of what the incident came to be about since it opened is told with it.
+    pub news: u32,
 }
 
 /// A sink that cannot be reached.

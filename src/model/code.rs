@@ -244,4 +244,24 @@ impl Code {
     pub fn is_stale_release(self) -> bool {
         self.row().remedy == Remedy::Follow
     }
+
+    /// A deploy that restarts the unit itself mends it within its settle time: nobody is told before that is over.
+    #[must_use]
+    pub fn settles(self) -> bool {
+        self.is_stale_release() && self != Self::ReleaseDeleted
+    }
+
+    /// How much of the unit it takes away: of several the highest is what people are told first.
+    #[must_use]
+    pub fn gravity(self) -> u8 {
+        match (self, self.row().concern) {
+            (_, Concern::Loaded | Concern::Active) => 6,
+            (_, Concern::Serving) => 5,
+            (_, Concern::Progressing) => 4,
+            (Self::ReleaseDeleted | Self::SmokeFailed, _) => 3,
+            (_, Concern::Release) => 2,
+            (_, Concern::Enabled | Concern::Boot) => 1,
+            (_, Concern::Recovery | Concern::Host) => 0,
+        }
+    }
 }

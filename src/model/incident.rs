@@ -30,6 +30,8 @@ kept! {
         /// When the fault itself came about, as far as systemd, a link or the last good answer tells.
         pub began_at: Option<Moment>,
         pub opened_at: Moment,
+        /// When its finding was first there; it may have waited for the settle time of a deploy.
+        pub found_at: Option<Moment>,
         /// When we first decided about it, and when we first did something.
         pub decided_at: Option<Moment>,
         pub acted_at: Option<Moment>,
@@ -53,6 +55,10 @@ kept! {
         pub drill: bool,
         /// What nobody watches, where it is about that: keys of the gaps that are left of it. It is told once.
         pub gaps: Vec<String>,
+        /// What it came to be about since, oldest first: something graver, or what is left of it.
+        pub news: Vec<Code>,
+        /// What its unit wrote last, as the last close look found it.
+        pub said: Vec<String>,
     }
 }
 
@@ -72,6 +78,7 @@ impl Incident {
             repair: cause.repair.clone(),
             began_at: None,
             opened_at: now,
+            found_at: Some(cause.since.min(now)),
             decided_at: None,
             acted_at: None,
             resolved_at: None,
@@ -84,8 +91,27 @@ impl Incident {
             told: BTreeMap::new(),
             drill: false,
             gaps: Vec::new(),
+            news: Vec::new(),
+            said: Vec::new(),
         }
     }
+
+    /// What it is about now.
+    #[must_use]
+    pub fn present(&self) -> Code {
+        self.news.last().copied().unwrap_or(self.cause)
+    }
+}
+
+/// What a close look brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// The file with what was seen, or why there is none.
+    pub file: Result<String, String>,
+    /// What was changed lately on the host, as it was read.
+    pub changes: Vec<Change>,
+    /// What the unit itself wrote last, most telling lines only.
+    pub said: Vec<String>,
 }
 
 kept! {
@@ -121,6 +147,11 @@ kept! {
         pub resolved: bool,
         /// It was told that we gave up.
         pub gave_up: bool,
+        /// When it was first told that it fires, and when that it is over.
+        pub fired_at: Option<Moment>,
+        pub over_at: Option<Moment>,
+        /// How much of what came later (`Incident::news`) it was told.
+        pub news: Option<u32>,
     }
 }
 

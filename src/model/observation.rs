@@ -7,7 +7,7 @@ use super::audit::Audited;
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
-use super::incident::Change;
+use super::incident::Looked;
 use super::moment::Moment;
 use super::operator::Request;
 use super::probe::{CommandOutcome, ProbeOutcome};
@@ -64,8 +64,8 @@ pub enum Observation {
     OperatorAsked(Request),
     /// A message arrived, or why it did not.
     AlertDelivered { sink: String, message: u64, result: Result<(), String> },
-    /// A sick unit was looked at: the file with what was seen, or why there is none; and packages that were changed.
-    EvidenceCaptured { incident: u64, file: Result<String, String>, changes: Vec<Change> },
+    /// A sick unit was looked at: the file with what was seen, or why there is none; packages that were changed; the unit's own last lines.
+    EvidenceCaptured { incident: u64, looked: Looked },
     /// A draft was written to this file, or why it was not.
     PostmortemDrafted { incident: u64, file: Result<String, String> },
     /// A source of progress said this, or why it said nothing.

@@ -53,6 +53,8 @@ pub enum UnitAsk {
     Hold { length: Duration, reason: String },
     /// End a hold or a quarantine.
     Resume,
+    /// Read it once more; answers when that is judged. Changes nothing, and everybody who may read may ask it.
+    Look,
     /// Prove the whole path by a fault of this kind. `rehearse`: only say what it would do.
     Drill { kind: DrillKind, rehearse: bool },
 }

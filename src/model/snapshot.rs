@@ -113,12 +113,16 @@ pub struct UnitStatus {
     /// What a person's recovery would order now, and why it would be refused.
     pub preview: (OrderKind, Option<String>),
     pub findings: Vec<Finding>,
+    /// What it wrote itself last, while an incident of it is open.
+    pub said: Vec<String>,
     pub incident: Option<u64>,
     pub plan: Plan,
     pub recovery: Option<Recovery>,
     pub last_action: Option<LastAction>,
     pub last_transition: Option<Transition>,
     pub hold: Option<Hold>,
+    /// What follows the end of the hold.
+    pub after_hold: Option<String>,
     pub quarantine: Option<Quarantine>,
     /// The last drill, or the one under way.
     pub drill: Option<Drill>,

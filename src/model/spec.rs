@@ -92,6 +92,8 @@ pub struct RecoverySpec {
     pub enable: bool,
     /// `None` is "never": a person's stop is only told.
     pub after_manual_stop: Option<Duration>,
+    /// The same for a person's `disable`.
+    pub after_manual_disable: Option<Duration>,
     pub burst: u32,
     pub interval: Duration,
     pub delay: Duration,
@@ -107,6 +109,7 @@ impl Default for RecoverySpec {
             start: true,
             enable: true,
             after_manual_stop: Some(Duration::from_secs(1800)),
+            after_manual_disable: Some(Duration::from_secs(1800)),
             burst: 3,
             interval: Duration::from_secs(900),
             delay: Duration::from_secs(5),

@@ -71,6 +71,18 @@ kept! {
         pub off: Option<SwitchedOff>,
         /// How often each probe answered and failed, as long as it is in the file.
         pub probes: BTreeMap<String, ProbeRecord>,
+        /// A person disabled it, and we saw that.
+        pub disabling: Option<Disabling>,
+    }
+}
+
+kept! {
+    /// A person disabled it: it is left so.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Disabling {
+        pub at: Moment,
+        /// Not enabled again before; `None`: never by itself.
+        pub until: Option<Moment>,
     }
 }
 
@@ -89,6 +101,12 @@ kept! {
 }
 
 impl Hold {
+    /// It was stopped, by a person or along with another unit, whoever holds it since.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        self.kind.is_implicit() || self.stopped_run.is_some()
+    }
+
     /// Nobody told us of it, and this reading shows that it is over: the unit runs, or somebody started it in vain.
     #[must_use]
     pub fn is_over_by(&self, reading: &UnitReading) -> bool {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::model::incident::{Change, Event, EventKind};
 use crate::model::moment::{Moment, millis};
+use crate::model::release::LinkReading;
 use crate::model::unit::UnitName;
 use crate::policy::limits;
 use crate::policy::log::Log;
@@ -16,6 +17,8 @@ pub struct Suspects<'a> {
     pub unit: Option<&'a UnitName>,
     /// What the unit requires.
     pub needs: &'a [UnitName],
+    /// Its release links: a deploy may have been seen first at another unit of the same application.
+    pub links: &'a [LinkReading],
     /// Only what changed within this time before.
     pub within: Duration,
 }
@@ -39,12 +42,19 @@ impl Suspects<'_> {
         now.wall_ms.saturating_sub(event.at.wall_ms) <= millis(self.within)
     }
 
+    fn is_of_its_link(&self, event: &Event) -> bool {
+        let mut links = self.links.iter();
+        links.any(|link| {
+            event.message.strip_prefix(link.link.as_str()).is_some_and(|rest| rest.starts_with(' '))
+        })
+    }
+
     /// 0 is the first suspect; `None`: it is no change. A deploy comes first, other units' fate last.
     fn rank(&self, event: &Event) -> Option<u8> {
         let own = event.unit.is_some() && event.unit.as_ref() == self.unit;
         let needed = event.unit.as_ref().is_some_and(|unit| self.needs.contains(unit));
         let rank = match event.kind {
-            EventKind::Deployed if own => 0,
+            EventKind::Deployed if own || self.is_of_its_link(event) => 0,
             EventKind::Changed if own => 1,
             EventKind::Changed if event.unit.is_none() => 2,
             EventKind::Deployed => 3,

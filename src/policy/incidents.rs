@@ -202,12 +202,30 @@ impl Incidents {
         Some(id)
     }
 
-    /// Its trouble is worse than what opened it.
-    pub fn raise(&mut self, id: u64, severity: Severity) {
-        if self.all.get(&id).is_some_and(|known| known.severity < severity)
-            && let Some(incident) = self.get_mut(id)
-        {
+    /// Its trouble is worse than what opened it. Says whether that is news.
+    pub fn raise(&mut self, id: u64, severity: Severity) -> bool {
+        let worse = self.all.get(&id).is_some_and(|known| known.severity < severity);
+        if worse && let Some(incident) = self.get_mut(id) {
             incident.severity = severity;
+        }
+        worse
+    }
+
+    /// It is about this now. What is graver than what somebody acknowledged is news for everybody.
+    pub fn turn(&mut self, id: u64, present: Code, graver: bool) {
+        let full = |known: &Incident| known.news.len() >= limits::INCIDENT_NEWS;
+        if self.all.get(&id).is_none_or(full) {
+            return;
+        }
+        let Some(incident) = self.open_mut(id) else {
+            return;
+        };
+        incident.news.push(present);
+        let known = incident.acknowledged.take_if(|_| graver);
+        if let Some(known) = known {
+            let (who, code) = (known.who, present.as_str());
+            let message = format!("what {who} acknowledged of incident {id} was not {code}: that is told");
+            self.out.file(Some(id), EventKind::Told, message);
         }
     }
 
@@ -295,7 +313,9 @@ impl Incidents {
         if incident.resolved_at.is_some() {
             return Answer::Refused { message: format!("incident {id} is over") };
         }
-        let message = format!("{who} knows of incident {id}: it is not repeated, and told to nobody else");
+        let message = format!(
+            "{who} acknowledged incident {id}: no reminders, and nobody else is alerted unless it gets worse"
+        );
         if let Some(incident) = self.open_mut(id) {
             incident.acknowledged.get_or_insert(Acknowledgement { at: now, who });
         }

@@ -121,6 +121,8 @@ pub const LEAVING: Duration = Duration::from_secs(60);
 /// Events and closed incidents that are kept.
 pub const EVENTS: usize = 512;
 pub const INCIDENTS: usize = 500;
+/// How often what an open incident is about may change and be told.
+pub const INCIDENT_NEWS: usize = 50;
 /// Lines of evidence in a finding, and characters in a line.
 pub const EVIDENCE_LINES: usize = 12;
 pub const EVIDENCE_CHARACTERS: usize = 300;
@@ -134,6 +136,8 @@ pub const EVIDENCE_FRESH: Duration = Duration::from_secs(300);
 pub const KNOWN_LINES: usize = 200;
 /// More alerts than these that are due at once are told together.
 pub const ALERTS_ALONE: usize = 3;
+/// One of so many messages of a burst is left to what is critical.
+pub const ALERTS_RESERVED: usize = 4;
 /// Alerts in one message.
 pub const ALERTS_TOGETHER: usize = 50;
 /// The first try after one that failed; doubled each time up to the longest.

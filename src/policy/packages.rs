@@ -125,16 +125,22 @@ impl Packages {
     /// Who was at work when this came about, as far as is known now.
     #[must_use]
     pub fn at_work(&self, evidence: &Evidence) -> Option<String> {
+        self.was_at_work(evidence.ordered_at, evidence.at)
+    }
+
+    /// Who was at work when something was ordered and seen, as far as is known now.
+    #[must_use]
+    pub fn was_at_work(&self, ordered_at: Moment, seen_at: Moment) -> Option<String> {
         if self.of_user {
             return None;
         }
         if let Some(who) = &self.last.busy {
-            let there = self.last.began_at.is_none_or(|there| there <= evidence.ordered_at);
+            let there = self.last.began_at.is_none_or(|there| there <= ordered_at);
             return there.then(|| who.clone());
         }
         // It has let go of its lock since, but wrote its database after that moment.
         let written = self.last.worked_at?.plus(limits::PACKAGES_SLACK);
-        (written > evidence.at).then(|| "a package manager".to_owned())
+        (written > seen_at).then(|| "a package manager".to_owned())
     }
 
     /// An answer did not come in time. A disk that hangs must not keep units down: no answer means no package manager.

@@ -29,6 +29,8 @@ pub struct Peer {
     /// A person does not want it to be restarted along with another unit: why.
     pub spared: Option<String>,
     pub drilled: bool,
+    /// It is about to be restarted into new code, which is tested first.
+    pub tests: bool,
 }
 
 /// The last answer of a probe.
@@ -229,6 +231,12 @@ impl Peers {
     #[must_use]
     pub fn order(&self, unit: &UnitName) -> Option<Ordered> {
         self.in_flight.get(unit).copied()
+    }
+
+    /// It is about to be restarted into new code, which is tested first.
+    #[must_use]
+    pub fn is_testing(&self, unit: &UnitName) -> bool {
+        self.units.get(unit).is_some_and(|peer| peer.tests)
     }
 
     /// The unit that is being drilled.

@@ -13,8 +13,8 @@ use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::release::{FileId, PastTarget};
 use crate::model::spec::SwitchedOff;
 use crate::model::state::{
-    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
-    UnitDurable,
+    Disabling, Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
+    SmokeFailure, UnitDurable,
 };
 use crate::model::unit::UnitName;
 
@@ -39,7 +39,9 @@ record!(UnitDurable {
     drills,
     off,
     probes,
+    disabling,
 });
+record!(Disabling { at, until });
 record!(ProbeRecord { asked_since, answers, failures });
 record!(SwitchedOff { since, until, reason });
 record!(Drill {
@@ -91,6 +93,7 @@ record!(Incident {
     repair,
     began_at,
     opened_at,
+    found_at,
     decided_at,
     acted_at,
     resolved_at,
@@ -103,10 +106,12 @@ record!(Incident {
     told,
     drill,
     gaps,
+    news,
+    said,
 });
 record!(Acknowledgement { at, who });
 record!(Change { at, what });
-record!(Told { at, tried, firing, resolved, gave_up });
+record!(Told { at, tried, firing, resolved, gave_up, fired_at, over_at, news });
 record!(Event { id, at, unit, kind, code, incident, message });
 record!(PastTarget { path, id, from });
 

@@ -200,18 +200,23 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         drills: fourth.0,
         off: fourth.1,
         ran: fourth.2,
+        disabling: None,
     })
 }
 
 fn incident() -> impl Strategy<Value = Incident> {
     let others = (vec(text().prop_map(UnitName), 0..3), option::of(any::<u64>()));
-    let told = (moment(), any::<u32>(), any::<[bool; 3]>());
-    let told = told.prop_map(|(at, firing, [tried, gave_up, resolved])| Told {
+    let later = (option::of(moment()), option::of(moment()), option::of(any::<u32>()));
+    let told = (moment(), any::<u32>(), any::<[bool; 3]>(), later);
+    let told = told.prop_map(|(at, firing, [tried, gave_up, resolved], (fired_at, over_at, news))| Told {
         at,
         tried,
         firing,
         gave_up,
         resolved,
+        fired_at,
+        over_at,
+        news,
     });
     let known = (moment(), text()).prop_map(|(at, who)| Acknowledgement { at, who });
     let change = (moment(), text()).prop_map(|(at, what)| incident::Change { at, what });
@@ -220,7 +225,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         option::of(known),
         vec(change, 0..3),
         option::of(text()),
-        vec(text(), 0..3),
+        (vec(text(), 0..3), vec(code(), 0..3), vec(text(), 0..3)),
     );
     let times = (option::of(moment()), option::of(moment()), option::of(moment()), option::of(moment()));
     let finding = (code(), text(), vec(text(), 0..3), option::of(text()), any::<[bool; 2]>());
@@ -228,7 +233,7 @@ fn incident() -> impl Strategy<Value = Incident> {
         (any::<u64>(), option::of(text()), finding, (moment(), option::of(moment()), times), others, people);
     parts.prop_map(|(id, unit, finding, (opened_at, resolved_at, times), (affected, part_of), people)| {
         let (cause, summary, evidence, repair, [warning, drill]) = finding;
-        let (told, acknowledged, changes, evidence_file, gaps) = people;
+        let (told, acknowledged, changes, evidence_file, (gaps, news, said)) = people;
         let (began_at, decided_at, acted_at, captured_at) = times;
         Incident {
             id,
@@ -242,6 +247,7 @@ fn incident() -> impl Strategy<Value = Incident> {
             repair,
             began_at,
             opened_at,
+            found_at: captured_at,
             decided_at,
             acted_at,
             resolved_at,
@@ -254,6 +260,8 @@ fn incident() -> impl Strategy<Value = Incident> {
             told,
             drill,
             gaps,
+            news,
+            said,
         }
     })
 }

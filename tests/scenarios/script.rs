@@ -6,7 +6,7 @@ use std::time::Duration;
 use steadfast::model::action::Action;
 use steadfast::model::audit::Audited;
 use steadfast::model::cause::PackagesReading;
-use steadfast::model::incident::{Change, Event, Incident};
+use steadfast::model::incident::{Change, Event, Incident, Looked};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
 use steadfast::model::operator::Answer;
@@ -32,6 +32,8 @@ pub struct Story {
     pub answers: Vec<String>,
     /// Readings that are ordered are told, too.
     pub reads: bool,
+    /// Alerts are printed with their words.
+    words: bool,
     /// What a look at the package manager shows; `None`: nothing answers.
     pub packages: Option<PackagesReading>,
     /// What becomes of messages to a sink; `None`: nothing is heard. Those that are not named take what they get.
@@ -43,6 +45,8 @@ pub struct Story {
     problems: Vec<Problem>,
     /// What package managers changed.
     upgrades: Vec<Change>,
+    /// What a sick unit wrote last.
+    said: Vec<String>,
     /// Whatever is read again is as it was.
     steady: bool,
     /// The last reading of each kind, by what was read.
@@ -64,12 +68,14 @@ impl Story {
             specs: BTreeMap::new(),
             answers: Vec::new(),
             reads: false,
+            words: false,
             packages: Some(PackagesReading::default()),
             sinks: BTreeMap::new(),
             settings: Settings::default(),
             audited: Audited { gaps: Vec::new(), whole: true },
             problems: Vec::new(),
             upgrades: Vec::new(),
+            said: Vec::new(),
             steady: false,
             readings: BTreeMap::new(),
             replies: Vec::new(),
@@ -124,11 +130,13 @@ impl Story {
         match verb {
             "wait" => {}
             "reads" => self.reads = true,
+            "words" => self.words = true,
             "steady" => self.steady = true,
             "upgraded" => {
                 let what = format!("packages: {}", rest.join(" "));
                 self.upgrades.push(Change { at: self.now, what });
             }
+            "wrote" => self.said = rest.iter().map(|line| (*line).to_owned()).collect(),
             "resync" => self.settings.resync = words::duration(first(&rest)?)?,
             "rejected" => self.rejected(&rest)?,
             "start" => self.start(),
@@ -203,7 +211,9 @@ impl Story {
                 let file = Ok(format!("/state/{incident}.txt"));
                 let since = |change: &&Change| change.at >= *changed_since;
                 let changes = self.upgrades.iter().filter(since).cloned().collect();
-                Some(Observation::EvidenceCaptured { incident: *incident, file, changes })
+                let said = self.said.clone();
+                let looked = Looked { file, changes, said };
+                Some(Observation::EvidenceCaptured { incident: *incident, looked })
             }
             Action::SendAlert { sink, message } => {
                 let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
@@ -272,7 +282,7 @@ impl Story {
                 let answer = Observation::PackageManagerRead(reading.clone());
                 actions.extend(self.decide(answer));
             }
-            if let Some(text) = told::action(&action, self.reads) {
+            if let Some(text) = told::action(&action, (self.reads, self.words)) {
                 self.answers.push(format!("{} {text}", self.clock()));
             }
             for answer in self.answer_of(&action).into_iter().chain(self.again(&action)) {

@@ -9,8 +9,8 @@ use steadfast::model::operator::Answer;
 use steadfast::model::snapshot::UnitStatus;
 use steadfast::model::unit::UnitName;
 
-/// The line for an action; readings only when asked for.
-pub fn action(action: &Action, reads: bool) -> Option<String> {
+/// The line for an action; readings and the words of alerts only when asked for.
+pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
     match action {
         Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),
         Action::RestartUnit { unit, .. } => Some(format!("RestartUnit {unit}")),
@@ -52,7 +52,7 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
         Action::ReadPackageManager if reads => Some("ReadPackageManager".to_owned()),
         Action::CaptureEvidence { incident, .. } if reads => Some(format!("CaptureEvidence {incident}")),
         Action::SendAlert { sink, message } => {
-            let told: Vec<String> = message.alerts.iter().map(alert).collect();
+            let told: Vec<String> = message.alerts.iter().map(|one| alert(one, words)).collect();
             Some(format!("tell {}: {}", sink.name, told.join("; ")))
         }
         Action::DraftPostmortem { incident } => Some(format!("DraftPostmortem {incident}")),
@@ -70,8 +70,22 @@ pub fn action(action: &Action, reads: bool) -> Option<String> {
     }
 }
 
+/// What an alert says.
+fn words_of(alert: &Alert) -> String {
+    let mut text = format!(" | {}", alert.summary);
+    if !alert.evidence.is_empty() {
+        text.push_str(&format!(" | evidence: {}", alert.evidence.join(" / ")));
+    }
+    if !alert.done.is_empty() {
+        text.push_str(&format!(" | done: {}", alert.done.join(" / ")));
+    }
+    text.extend(alert.next.as_ref().map(|next| format!(" | next: {next}")));
+    text.extend(alert.repair.as_ref().map(|repair| format!(" | repair: {repair}")));
+    text
+}
+
 /// One alert of a message, in short.
-fn alert(alert: &Alert) -> String {
+fn alert(alert: &Alert, words: bool) -> String {
     let unit = alert.unit.as_deref().unwrap_or("host");
     let repeats = if alert.repeats > 0 && alert.status == AlertStatus::Firing {
         format!(" again ({})", alert.repeats)
@@ -85,7 +99,8 @@ fn alert(alert: &Alert) -> String {
         format!(" affects {}", alert.affected.join(","))
     };
     let drill = if alert.labels.contains_key("drill") { "DRILL: " } else { "" };
-    format!("{drill}{}{repeats} {unit} {}{affected}{changes}", alert.status.as_str(), alert.code)
+    let words = if words { words_of(alert) } else { String::new() };
+    format!("{drill}{}{repeats} {unit} {}{affected}{changes}{words}", alert.status.as_str(), alert.code)
 }
 
 fn said(answer: &Answer) -> String {

@@ -121,6 +121,8 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
+        "after_manual_disable" if value == "never" => spec.recovery.after_manual_disable = None,
+        "after_manual_disable" => spec.recovery.after_manual_disable = Some(duration(value)?),
         "settle" => spec.release.settle = duration(value)?,
         "on_stale" => spec.release.on_stale = Reaction::Alert,
         "smoke" => {
@@ -354,6 +356,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
                     u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
             }
             "alias" => settings.names.push(UnitName::from(value)),
+            "conflicts" => settings.conflicts.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
             "kill-mode" => value.clone_into(&mut settings.kill_mode),
             "no-timeout" => settings.timeout_start_ms = None,
@@ -533,6 +536,7 @@ fn ask(words: &[&str]) -> Result<UnitAsk> {
     Ok(match words.first().copied().unwrap_or("") {
         "recover" => UnitAsk::Recover,
         "resume" => UnitAsk::Resume,
+        "look" => UnitAsk::Look,
         "hold" => UnitAsk::Hold {
             length: duration(words.get(1).copied().unwrap_or("30m"))?,
             reason: words.get(2..).unwrap_or_default().join(" "),

@@ -9,6 +9,7 @@ use steadfast::model::boot::BootReading;
 use steadfast::model::cause::PackagesReading;
 use steadfast::model::change::Change;
 use steadfast::model::finding::{Code, Finding, Severity};
+use steadfast::model::incident::Looked;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Answer, Ask, Request, UnitAsk};
@@ -429,7 +430,13 @@ impl Host {
             Action::CaptureEvidence { incident, .. } => {
                 let file = Ok(format!("/state/{incident}.txt"));
                 let changes = Vec::new();
-                self.perhaps(50, Observation::EvidenceCaptured { incident, file, changes });
+                self.perhaps(
+                    50,
+                    Observation::EvidenceCaptured {
+                        incident,
+                        looked: Looked { file, changes, said: Vec::new() },
+                    },
+                );
             }
             Action::DraftPostmortem { incident } => {
                 let file = Ok(format!("/state/{incident}.md"));

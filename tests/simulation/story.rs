@@ -139,6 +139,7 @@ fn asked(request: &Request) -> String {
     };
     match ask {
         UnitAsk::Recover => format!("ask {unit} recover"),
+        UnitAsk::Look => format!("ask {unit} look"),
         UnitAsk::Resume => format!("ask {unit} resume"),
         UnitAsk::Drill { kind: DrillKind::Kill, .. } => format!("ask {unit} drill"),
         UnitAsk::Drill { kind: DrillKind::Probe(name), .. } => format!("ask {unit} drill probe={name}"),

@@ -183,10 +183,7 @@ async fn slack_is_sent_blocks() {
     let hook = webhook(&server.url("/T0001"), "slack", None);
     assert_eq!(deliver(&hook, &firing()).await, Ok(()));
     let json = server.next().json();
-    assert_eq!(
-        json["text"],
-        "[firing] web1 horizon.service: release-outdated: the main process 100 (php) runs 41 &lt; 42 &amp; not \"current\""
-    );
+    assert_eq!(json["text"], "[firing] web1 horizon.service: the main process 100 (php) runs 41 &lt; 4…");
     assert_eq!(
         (&json["blocks"][0]["type"], &json["blocks"][1]["type"]),
         (&"header".into(), &"section".into())
@@ -215,7 +212,7 @@ async fn ntfy_is_sent_a_text_and_headers() {
     let topic = webhook(&server.url("/alerts"), "ntfy", Some(token));
     assert_eq!(deliver(&topic, &firing()).await, Ok(()));
     let received = server.next();
-    assert!(received.header("title").starts_with("[firing] web1 horizon.service: release-outdated"));
+    assert!(received.header("title").starts_with("[firing] web1 horizon.service: the main process"));
     assert_eq!(
         (received.header("priority"), received.header("tags")),
         ("urgent", "rotating_light,steadfast")
@@ -224,7 +221,10 @@ async fn ntfy_is_sent_a_text_and_headers() {
     assert!(String::from_utf8_lossy(&received.body).ends_with("steadfast ack 17\n"));
     assert_eq!(deliver(&topic, &resolved()).await, Ok(()));
     let received = server.next();
-    assert_eq!(received.header("title"), "[resolved] web1 horizon.service after 4 min: release-outdated");
+    assert_eq!(
+        received.header("title"),
+        "[resolved] web1 horizon.service: over after 4 min (release-outdated)"
+    );
     assert_eq!(
         (received.header("priority"), received.header("tags")),
         ("default", "white_check_mark,steadfast")

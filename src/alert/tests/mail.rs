@@ -103,7 +103,10 @@ async fn firing_and_resolved_are_mails_of_one_thread() {
         );
         assert_eq!(header(mail, "Auto-Submitted"), "auto-generated");
     }
-    assert_eq!(header(second, "Subject"), "[resolved] web1 horizon.service after 4 min: release-outdated");
+    assert_eq!(
+        header(second, "Subject"),
+        "[resolved] web1 horizon.service: over after 4 min (release-outdated)"
+    );
     assert!(first.contains(&"Acknowledge: steadfast ack 17".to_owned()), "{first:?}");
     assert_eq!(first.last().map(String::as_str), Some("QUIT"));
 }

@@ -52,11 +52,37 @@ fn many_long_alerts_stay_within_the_limit_and_keep_what_to_do() {
     assert!(body.len() <= message::BODY, "{}", body.len());
     assert!(body.contains("And 488 more: #17"), "{body}");
     assert!(message::subject(&many, now).starts_with("[500 firing] web1: horizon.service"));
-    assert!(message::subject(&one, now).chars().count() <= 180);
+    assert!(message::subject(&one, now).chars().count() <= 70);
     let json = json::within(&many, 64 * 1024);
     assert!(json.len() <= 64 * 1024, "{}", json.len());
     let told: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(told["left_out"], 480);
+}
+
+#[test]
+fn a_subject_fits_a_phone_and_says_what_is_true() {
+    let now = moment(245_000);
+    let of = |alerts: Vec<Alert>| message::subject(&message(alerts), now);
+    let page = Alert {
+        summary: "probe page: GET /: HTTP status 500, \"<html><head><title>Oops</title>\"".to_owned(),
+        code: "probe-failed".to_owned(),
+        ..alert(AlertStatus::Firing)
+    };
+    let told = of(vec![page]);
+    assert!(told.starts_with("[firing] web1 horizon.service: probe page: GET /: HTTP status"), "{told}");
+    assert!(told.chars().count() <= 70 && !told.contains('<'), "{told}");
+    // Its own name stands before it already.
+    let own = Alert { summary: "horizon.service is disabled".to_owned(), ..alert(AlertStatus::Firing) };
+    assert_eq!(of(vec![own]), "[firing] web1 horizon.service: is disabled (release-outdated)");
+    let mut drill = Alert { summary: "DRILL: it died".to_owned(), ..alert(AlertStatus::Firing) };
+    drill.labels.insert("drill".to_owned(), "true".to_owned());
+    let over = Alert { ended_at: Some(moment(1)), ..drill.clone() };
+    assert_eq!(of(vec![drill.clone()]), "[DRILL] [firing] web1 horizon.service: it died (release-outdated)");
+    assert_eq!(of(vec![drill.clone(), drill]), "[DRILL] [2 firing] web1: horizon.service");
+    // What was over before anybody could be told does not fire.
+    let mut late = vec![over; 12];
+    late.push(alert(AlertStatus::Firing));
+    assert_eq!(of(late), "[1 firing, 12 over] web1: horizon.service");
 }
 
 #[test]

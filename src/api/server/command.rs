@@ -1,6 +1,7 @@
 //! A command of a person: checked here, passed on as a request, decided by the policy, which answers once.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
@@ -16,7 +17,11 @@ use super::peer::Peer;
 use super::route::RequestBody;
 use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};
 use crate::api::wire::{Reply, ReplyResult, Tested};
-use crate::model::operator::{Answer, Ask, Request};
+use crate::model::operator::{Answer, Ask, Request, UnitAsk};
+use crate::model::unit::UnitName;
+
+/// Fresh readings of a unit are awaited so long; the policy gives up before.
+const LOOK_TIME: Duration = Duration::from_secs(12);
 
 /// The body of a command.
 pub trait CommandBody: Send + Sized + 'static {
@@ -113,6 +118,17 @@ async fn answer(shared: &Shared, who: String, ask: Ask) -> Result<Answer, Fail> 
         Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
     })?;
     answer.map_err(|_| Fail::stopping(&format!("cannot say what became of {what}")))
+}
+
+/// Has the unit read once more, so that the picture of it is of now. What keeps that from coming is seen in the picture.
+pub async fn look_afresh(shared: &Shared, unit: UnitName) {
+    let (sender, receiver) = oneshot::channel();
+    let ask = Ask::OfUnit { unit, ask: UnitAsk::Look };
+    let id = shared.next_request.fetch_add(1, Ordering::Relaxed);
+    let request = Request { id, who: String::new(), ask };
+    if shared.ask.try_send((request, sender)).is_ok() {
+        let _answer = timeout(LOOK_TIME, receiver).await;
+    }
 }
 
 /// The answer with the status that fits its result.

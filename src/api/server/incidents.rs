@@ -1,14 +1,15 @@
 //! The incidents that are stored.
 
-use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
+use axum::{Extension, Json};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::fail::{Fail, queried};
 use super::lookup::id_in;
+use super::peer::Peer;
 use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Time};
 use crate::model::history::{History, Question, Wanted};
 use crate::model::unit::UnitName;
@@ -25,6 +26,7 @@ pub struct Filter {
 /// Newest first.
 pub async fn list(
     State(shared): State<Shared>,
+    peer: Option<Extension<Peer>>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Json<Incidents>, Fail> {
     let filter = queried(filter)?;
@@ -43,12 +45,17 @@ pub async fn list(
         let (unit, reason) = (status.unit.to_string(), disabled.reason.clone());
         Some(SwitchedOffUnit { unit, reason, until: Time(disabled.until_ms) })
     });
-    Ok(Json(Incidents { incidents: incidents.iter().map(Into::into).collect(), switched_off: off.collect() }))
+    let mut incidents: Vec<Incident> = incidents.iter().map(Into::into).collect();
+    if peer.is_none() {
+        incidents.iter_mut().for_each(Incident::hide_log);
+    }
+    Ok(Json(Incidents { incidents, switched_off: off.collect() }))
 }
 
 /// One, with its timeline.
 pub async fn one(
     State(shared): State<Shared>,
+    peer: Option<Extension<Peer>>,
     path: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<IncidentDetails>, Fail> {
     let id = id_in(path)?;
@@ -57,7 +64,11 @@ pub async fn one(
     };
     let (incident, events) = *found.ok_or_else(|| Fail::no_such(&format!("incident {id}")))?;
     let events = events.iter().map(Into::into).collect();
-    Ok(Json(IncidentDetails { incident: Incident::from(&incident), events }))
+    let mut incident = Incident::from(&incident);
+    if peer.is_none() {
+        incident.hide_log();
+    }
+    Ok(Json(IncidentDetails { incident, events }))
 }
 
 async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {

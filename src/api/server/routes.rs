@@ -1,26 +1,29 @@
 //! Every route, one row each, and the routes that only read the picture. The router and the OpenAPI document are made of it.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use serde_json::{Value, json};
 
+use super::command::look_afresh;
 use super::commands::commands;
 use super::fail::Fail;
 use super::lookup::{find, unit_in};
+use super::peer::Peer;
 use super::route::Route;
 use super::{Shared, events, incidents, metrics};
 use crate::api::openapi;
-use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit};
+use crate::api::wire::{Event, Health, Incident, IncidentDetails, Incidents, Status, Unit};
 
 /// The whole table.
 pub fn routes() -> Vec<Route> {
     let document = async || Json(openapi::document());
     let mut routes = vec![
         Route::reads::<Status, _, _>("/v1/status", "The whole picture.", status),
-        Route::reads::<Unit, _, _>("/v1/units/{unit}", "One unit with its part of the timeline.", unit),
+        Route::reads::<Unit, _, _>("/v1/units/{unit}", "One unit with its part of the timeline.", unit)
+            .with_parameters(of_unit()),
         Route::reads::<Incidents, _, _>("/v1/incidents", "Incidents, newest first.", incidents::list)
             .with_parameters(of_incidents()),
         Route::reads::<IncidentDetails, _, _>(
@@ -60,6 +63,14 @@ fn of_incidents() -> Value {
     ])
 }
 
+/// The parameters of one unit.
+fn of_unit() -> Value {
+    json!([
+        {"name": "fresh", "in": "query", "schema": {"type": "boolean"},
+         "description": "Its processes and probes are read once more first (only at the socket)."},
+    ])
+}
+
 /// The parameters of the stream of events.
 fn of_events() -> Value {
     json!([
@@ -79,18 +90,32 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn status(State(shared): State<Shared>) -> Json<Status> {
-    Json(Status::of(&shared.snapshots.borrow()))
+async fn status(State(shared): State<Shared>, peer: Option<Extension<Peer>>) -> Json<Status> {
+    let mut status = Status::of(&shared.snapshots.borrow());
+    if peer.is_none() {
+        status.units.iter_mut().for_each(Unit::hide_log);
+        status.incidents.iter_mut().for_each(Incident::hide_log);
+    }
+    Json(status)
 }
 
 async fn unit(
     State(shared): State<Shared>,
+    peer: Option<Extension<Peer>>,
     path: Result<Path<String>, PathRejection>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<Unit>, Fail> {
     let name = unit_in(path)?;
+    if peer.is_some() && query.as_deref() == Some("fresh=true") {
+        let unit = find(&shared.snapshots.borrow(), &name).map(|known| known.unit.clone());
+        look_afresh(&shared, unit.ok_or_else(|| Fail::not_managed(&name))?).await;
+    }
     let snapshot = shared.snapshots.borrow();
     let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
     let mut unit = Unit::of(status);
+    if peer.is_none() {
+        unit.hide_log();
+    }
     let of_unit = |event: &&_| concerns(event, status.unit.as_str());
     unit.events = snapshot.events.iter().filter(of_unit).map(Into::into).collect();
     Ok(Json(unit))

@@ -82,6 +82,7 @@ impl Unit {
             progress: status.progress.iter().map(|(name, seen)| progress(name, seen)).collect(),
             probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
             findings: status.findings.iter().map(Into::into).collect(),
+            last_lines: status.said.clone(),
             incident: status.incident,
             explained_by: status.plan.explained_by.as_ref().map(ToString::to_string),
             next_action: status.plan.next.as_ref().map(Into::into),
@@ -95,11 +96,21 @@ impl Unit {
                 burst: status.budget.burst,
                 interval_s: status.budget.interval.as_secs(),
             },
-            hold: status.hold.as_ref().map(Into::into),
+            hold: status.hold.as_ref().map(|hold| Hold { then: status.after_hold.clone(), ..hold.into() }),
             quarantine: status.quarantine.as_ref().map(Into::into),
             drill: status.drill.as_ref().map(Into::into),
             disabled: status.disabled.as_ref().map(Into::into),
             events: Vec::new(),
+        }
+    }
+}
+
+impl Unit {
+    /// Without lines of its own log: whoever may read `listen` may be anybody.
+    pub fn hide_log(&mut self) {
+        let lines = std::mem::take(&mut self.last_lines);
+        for finding in &mut self.findings {
+            finding.evidence.retain(|line| !lines.contains(line));
         }
     }
 }
@@ -175,8 +186,14 @@ fn preview(status: &UnitStatus) -> Preview {
         kill_mode: kill_mode.filter(|mode| !mode.is_empty()),
         stop_timeout_s: settings.and_then(|known| known.timeout_stop_ms).map(|millis| millis / 1000),
         takes_along: settings.map(|known| names(&known.takes_along)).unwrap_or_default(),
+        stops: settings.map(|known| names(&stopped_by_start(&known.conflicts))).unwrap_or_default(),
         triggered_by: settings.map(|known| names(&known.triggered_by)).unwrap_or_default(),
     }
+}
+
+/// What a start stops; that every service conflicts with the shutdown says nothing.
+fn stopped_by_start(conflicts: &[UnitName]) -> Vec<UnitName> {
+    conflicts.iter().filter(|unit| unit.kind() != "target").cloned().collect()
 }
 
 fn progress(name: &str, seen: &ProgressSeen) -> Progress {

@@ -157,6 +157,7 @@ impl From<&state::Hold> for Hold {
             kind: kind.to_owned(),
             since: hold.since.into(),
             until: hold.until.map(Into::into),
+            then: None,
             who: who.cloned(),
             reason: reason.cloned(),
         }

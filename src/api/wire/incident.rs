@@ -57,6 +57,9 @@ pub struct Incident {
     pub part_of: Option<u64>,
     pub acknowledged: Option<Acknowledged>,
     pub evidence: Vec<String>,
+    /// The last lines that its unit wrote itself, the telling ones, as the last close look found them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// A command that repairs it, where one is known.
     pub repair: Option<String>,
     /// What changed before it, most suspect first.
@@ -104,6 +107,11 @@ pub struct ToldSink {
     pub sink: String,
     /// The last message that arrived; `null` before the first.
     pub at: Option<Time>,
+    /// When the first message that it fires arrived, and the one that it is over.
+    #[serde(default)]
+    pub fired_at: Option<Time>,
+    #[serde(default)]
+    pub resolved_at: Option<Time>,
     /// How often it was told that it fires.
     pub firing: u32,
     pub resolved: bool,
@@ -141,6 +149,8 @@ impl From<&incident::Incident> for Incident {
         let told = |(sink, told): (&String, &incident::Told)| ToldSink {
             sink: sink.clone(),
             at: (told.firing > 0).then(|| told.at.into()),
+            fired_at: told.fired_at.map(Into::into),
+            resolved_at: told.over_at.map(Into::into),
             firing: told.firing,
             resolved: told.resolved,
         };
@@ -161,6 +171,7 @@ impl From<&incident::Incident> for Incident {
                 .as_ref()
                 .map(|known| Acknowledged { at: known.at.into(), who: known.who.clone() }),
             evidence: incident.evidence.clone(),
+            last_lines: incident.said.clone(),
             repair: incident.repair.clone(),
             changes: incident
                 .changes
@@ -174,11 +185,19 @@ impl From<&incident::Incident> for Incident {
     }
 }
 
+impl Incident {
+    /// Without lines of the unit's own log: whoever may read `listen` may be anybody.
+    pub fn hide_log(&mut self) {
+        let lines = std::mem::take(&mut self.last_lines);
+        self.evidence.retain(|line| !lines.contains(line));
+    }
+}
+
 fn durations(incident: &incident::Incident) -> Durations {
     let from = |earlier: Moment| move |later: Moment| later.since(earlier).as_secs_f64();
     let opened = incident.opened_at;
     Durations {
-        detect: incident.began_at.map(|began| opened.since(began).as_secs_f64()),
+        detect: incident.began_at.map(|began| incident.found_at.unwrap_or(opened).since(began).as_secs_f64()),
         decide: incident.decided_at.map(from(opened)),
         act: incident.acted_at.map(from(opened)),
         recover: incident.resolved_at.map(from(opened)),

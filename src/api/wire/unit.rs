@@ -41,6 +41,9 @@ pub struct Unit {
     #[serde(default)]
     pub progress: Vec<Progress>,
     pub findings: Vec<Finding>,
+    /// The last lines that it wrote itself, the telling ones, while an incident of it is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_lines: Vec<String>,
     /// The open incident's id.
     pub incident: Option<u64>,
     /// The required unit whose trouble explains this one's.
@@ -244,6 +247,9 @@ pub struct Preview {
     pub stop_timeout_s: Option<u64>,
     /// Units that are stopped, or restarted, with it.
     pub takes_along: Vec<String>,
+    /// Units that its start stops where they run (`Conflicts=`).
+    #[serde(default)]
+    pub stops: Vec<String>,
     /// Sockets, timers and paths that start it; they stay as they are.
     pub triggered_by: Vec<String>,
 }
@@ -268,6 +274,9 @@ pub struct Hold {
     /// `null` where nobody told us.
     pub who: Option<String>,
     pub reason: Option<String>,
+    /// What follows its end, one clause.
+    #[serde(default)]
+    pub then: Option<String>,
 }
 
 /// Its file is switched off (`[disabled]`).

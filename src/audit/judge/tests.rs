@@ -133,6 +133,8 @@ fn status(unit: &UnitName, fragment: &str, active: ActiveState, state: UnitFileS
         last_action: None,
         last_transition: None,
         hold: None,
+        after_hold: None,
+        said: Vec::new(),
         quarantine: None,
         drill: None,
         disabled: None,

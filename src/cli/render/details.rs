@@ -112,6 +112,9 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
         let text = format!("{} {} ago, because {because}: {}", last.action, look.age(last.at), last.outcome);
         fact(page, "Last", &text);
     }
+    for (number, line) in unit.last_lines.iter().enumerate() {
+        fact(page, if number == 0 { "Wrote" } else { "" }, line);
+    }
     if let Some(last) = &unit.last_transition {
         fact(page, "Changed", &transition(look, last));
     }
@@ -147,7 +150,7 @@ fn plans(page: &mut Page<'_>, unit: &Unit) {
         fact(page, "", &self::step(look, step));
     }
     if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
-        let due = look.ahead(next.due_at);
+        let due = super::overview::due(look, unit, next.due_at);
         let text = format!("{} {due}, because {}", next.action, next.because);
         fact(page, "Next", &text);
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Look;
 use super::details::{activity, condition, policy, probe, progress, release, step, title, transition};
 use super::drill::last;
-use super::overview::{held, switched_off};
+use super::overview::{due, held, switched_off};
 use super::page::Page;
 use super::radius::radius;
 use super::style::FAINT;
@@ -176,13 +176,9 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
         ));
     }
     if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
-        lines.push(format!(
-            "{} at {} ({}), because {}",
-            next.action,
-            look.clock(next.due_at),
-            look.ahead(next.due_at),
-            next.because
-        ));
+        let due = due(look, unit, next.due_at);
+        let when = if due == "waits" { due } else { format!("at {} ({due})", look.clock(next.due_at)) };
+        lines.push(format!("{} {when}, because {}", next.action, next.because));
     }
     // A hold, and the file's own end, say it already.
     let told = unit.hold.is_some() || unit.disabled.is_some();
@@ -239,6 +235,8 @@ fn to_try(page: &mut Page<'_>, unit: &Unit) {
     match unit.state {
         State::Ok | State::Disabled => {}
         State::Held | State::Quarantined => add(format!("{program} resume {name}")),
+        // A release that fails its smoke test is mended, or the link pointed back: nothing is to be restarted.
+        State::Down | State::Degraded if unit.findings.iter().any(|found| found.code == "smoke-failed") => {}
         State::Down | State::Degraded if unit.preview.refused.is_none() => {
             add(format!("{program} recover {name}"));
         }

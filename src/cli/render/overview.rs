@@ -158,7 +158,7 @@ fn line(look: &Look, unit: &Unit) -> Line {
     let mut paint = vec![(sign.sign.to_owned(), sign.style), (format!(" {state}"), sign.style)];
     paint.append(&mut probes_paint);
     let next = unit.next_action.as_ref().filter(|_| unit.disabled.is_none());
-    let next = next.map(|next| format!("{} {}", next.action, look.ahead(next.due_at)));
+    let next = next.map(|next| format!("{} {}", next.action, due(look, unit, next.due_at)));
     let restarts = match unit.restarts.spent {
         0 => String::new(),
         spent => format!("{spent} of {}", unit.restarts.burst),
@@ -258,17 +258,23 @@ pub fn switched_off(look: &Look, off: &crate::api::wire::Disabled) -> String {
     format!("switched off until {}: {}", look.clock(off.until), off.reason)
 }
 
+/// When what comes next is due; while something keeps it back beyond that, only that it waits.
+pub fn due(look: &Look, unit: &Unit, at: crate::api::wire::Time) -> String {
+    if unit.blocked.is_some() && at <= look.now { "waits".to_owned() } else { look.ahead(at) }
+}
+
 /// Until when and why nothing is done.
 pub fn held(look: &Look, hold: &crate::api::wire::Hold) -> String {
     let until = match hold.until {
         Some(until) => format!("until {}", look.clock(until)),
         None => "until it runs again".to_owned(),
     };
-    match (&hold.who, &hold.reason) {
+    let why = match (&hold.who, &hold.reason) {
         (Some(who), Some(reason)) => format!("{until} by {who}: {reason}"),
         (None, Some(reason)) => format!("{until}: {reason}"),
         _ => format!("{until}: stopped by a person"),
-    }
+    };
+    hold.then.as_ref().map_or(why.clone(), |then| format!("{why}; {then}"))
 }
 
 fn well(look: &Look, unit: &Unit) -> String {

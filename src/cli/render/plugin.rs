@@ -11,7 +11,9 @@ pub fn plugin(status: &Status, word: &str) -> String {
     let bad = status.units.iter().filter(|unit| !fine.contains(&unit.state));
     let bad: Vec<String> = bad
         .map(|unit| {
-            let code = unit.findings.first().map_or(unit.state.as_str(), |f| f.code.as_str());
+            // What a person holds is as that person wants it.
+            let found = unit.findings.first().filter(|_| unit.state != State::Held);
+            let code = found.map_or(unit.state.as_str(), |f| f.code.as_str());
             format!("{} {code}", unit.unit)
         })
         .collect();

@@ -53,6 +53,9 @@ pub fn radius(preview: &Preview) -> Vec<(&'static str, String)> {
         _ => whom,
     };
     lines.push(("ends", format!("{how}, {limit}")));
+    if !preview.stops.is_empty() {
+        lines.push(("stops", format!("{} (where they run, Conflicts=)", preview.stops.join(", "))));
+    }
     if !preview.takes_along.is_empty() {
         lines.push(("along", format!("{} (restarted where they run)", preview.takes_along.join(", "))));
     }

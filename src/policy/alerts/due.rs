@@ -4,11 +4,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::alert::{AlertStatus, News, SinkSpec};
+use crate::model::finding::Severity;
 use crate::model::incident::{Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
 use crate::policy::incidents::Incidents;
 use crate::policy::limits;
+use crate::policy::peers::Peers;
 
 /// Something to tell.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +18,8 @@ pub struct Due {
     pub news: News,
     /// How often it was told before that it fires.
     pub repeats: u32,
+    /// It fires, and is critical.
+    pub critical: bool,
 }
 
 /// When one incident is to be told to one sink.
@@ -30,11 +34,31 @@ impl Told {
     /// Nothing was told yet.
     #[must_use]
     pub fn nothing(now: Moment) -> Self {
-        Self { at: now, tried: false, firing: 0, gave_up: false, resolved: false }
+        Self {
+            at: now,
+            tried: false,
+            firing: 0,
+            gave_up: false,
+            resolved: false,
+            fired_at: None,
+            over_at: None,
+            news: None,
+        }
+    }
+}
+
+impl Told {
+    /// What the incident came to be about since was not told.
+    fn lacks(&self, incident: &Incident) -> bool {
+        incident.news_count() > self.news.unwrap_or(0)
     }
 }
 
 impl Incident {
+    fn news_count(&self) -> u32 {
+        u32::try_from(self.news.len()).unwrap_or(u32::MAX)
+    }
+
     fn is_known_by(&self, at: Moment) -> bool {
         self.acknowledged.as_ref().is_some_and(|known| known.at <= at)
     }
@@ -59,14 +83,14 @@ impl SinkSpec {
 
     /// When an open incident is to be told to this sink as firing.
     fn firing_at(&self, incident: &Incident, told: &Told, gave_up: bool) -> Option<Moment> {
-        let known = incident.acknowledged.is_some();
+        let known = incident.acknowledged.is_some() && !self.kind.takes_all();
         if told.firing > 0 {
-            if gave_up && !told.gave_up {
+            if (gave_up && !told.gave_up) || told.lacks(incident) {
                 return Some(told.at.min(incident.opened_at));
             }
-            return if known && !self.kind.takes_all() { None } else { self.again(incident, told.at) };
+            return if known { None } else { self.again(incident, told.at) };
         }
-        if known && !self.after.is_zero() {
+        if known {
             return None;
         }
         let at = incident.opened_at.plus(self.after);
@@ -83,6 +107,9 @@ pub struct Agenda<'a> {
     pub sink: &'a SinkSpec,
     /// Units that Steadfast has given up for now.
     pub given_up: &'a BTreeSet<UnitName>,
+    pub peers: &'a Peers,
+    /// Nothing reaches the sink: what it misses is tried again, whatever is still to come of it.
+    pub failing: bool,
     pub now: Moment,
 }
 
@@ -99,7 +126,9 @@ impl Agenda<'_> {
                 When::Never => {}
             }
         }
-        due.sort_by_key(|(over, incident, _)| (*over, Reverse(incident.severity), incident.id));
+        due.sort_by_key(|(over, incident, due)| {
+            (!due.critical, *over, Reverse(incident.severity), incident.id)
+        });
         (due.into_iter().map(|(_, _, due)| due).collect(), later)
     }
 
@@ -109,11 +138,17 @@ impl Agenda<'_> {
         };
         let gave_up = incident.unit.as_ref().is_some_and(|unit| self.given_up.contains(unit));
         let now = |status| {
-            let news = News { incident: incident.id, status, gave_up };
-            When::Now(Due { news, repeats: told.firing })
+            let news = News { incident: incident.id, status, gave_up, news: incident.news_count() };
+            let firing = status == AlertStatus::Firing && incident.resolved_at.is_none();
+            let critical = firing && incident.severity == Severity::Critical;
+            When::Now(Due { news, repeats: told.firing, critical })
         };
         if incident.part_of.is_some() && !told.tried {
             return When::Never;
+        }
+        if told.firing == 0 && !self.failing && self.is_tested(incident) {
+            // Whether the new code passes is told with it.
+            return When::At(self.now.plus(limits::EVIDENCE));
         }
         if let Some(over) = self.over(incident) {
             return match self.after(incident, told, over) {
@@ -121,11 +156,19 @@ impl Agenda<'_> {
                 None => When::Never,
             };
         }
-        match self.sink.firing_at(incident, told, gave_up) {
+        let look = self.incidents.look_until(incident.id, self.now).filter(|_| !self.failing);
+        let at = self.sink.firing_at(incident, told, gave_up);
+        match at.map(|at| look.map_or(at, |until| at.max(until))) {
             Some(at) if at <= self.now => now(AlertStatus::Firing),
             Some(at) => When::At(at),
             None => When::Never,
         }
+    }
+
+    /// New code is tested, or is about to be, before the unit is restarted into it.
+    fn is_tested(&self, incident: &Incident) -> bool {
+        let tests = incident.unit.as_ref().is_some_and(|unit| self.peers.is_testing(unit));
+        tests && incident.present().is_stale_release()
     }
 
     /// What became part of another is over with that: its unit may be down as long.
@@ -139,9 +182,10 @@ impl Agenda<'_> {
         if told.firing > 0 {
             return (!told.resolved).then_some(AlertStatus::Resolved);
         }
-        // What was over before this sink was to hear of it is not its business; what could not be delivered is.
+        // What was over before this sink was to hear of it, or was acknowledged, is not its business; what could not be
+        // delivered is.
         let due = incident.opened_at.plus(self.sink.after);
-        let was_due = due <= over && (self.sink.after.is_zero() || !incident.is_known_by(due));
+        let was_due = due <= over && !incident.is_known_by(over);
         // Who may have heard that it fires is to hear its end, behind a beginning that is sure.
         (was_due || told.tried).then_some(AlertStatus::Firing)
     }

@@ -133,15 +133,15 @@ impl Alerts {
         }
         let takes_all = sink.kind.takes_all();
         let together = takes_all || due.len() > limits::ALERTS_ALONE;
-        known.sent.retain(|at| now.since(*at) < sink.interval);
-        let burst = usize::try_from(sink.burst).unwrap_or(usize::MAX);
-        let full = !takes_all && known.sent.len() >= burst;
-        if let Some(oldest) = known.sent.front().copied().filter(|_| full) {
-            self.again_at(oldest.plus(sink.interval));
+        known.sent.retain(|(at, _)| now.since(*at) < sink.interval);
+        let critical = due.iter().any(|one| one.critical);
+        let (left, free_at) = known.left(sink, critical);
+        if let Some(at) = free_at.filter(|_| !takes_all && left == 0) {
+            self.again_at(at);
             return Vec::new();
         }
-        let last = known.sent.len().saturating_add(1) >= burst;
-        let count = if together || last { limits::ALERTS_TOGETHER } else { 1 };
+        // The last for a while tells all that waits.
+        let count = if together || left == 1 { limits::ALERTS_TOGETHER } else { 1 };
         due.into_iter().take(count).collect()
     }
 
@@ -152,8 +152,9 @@ impl Alerts {
         let until = now.plus(sink.timeout.saturating_add(limits::DELIVERY_SLACK));
         self.again_at(until);
         let Parcel { alerts, news, test } = parcel;
+        let critical = alerts.iter().any(Alert::is_pressing);
         if let Some(known) = self.sinks.get_mut(&sink.name) {
-            known.in_flight = Some(InFlight { message: id, until, news, test });
+            known.in_flight = Some(InFlight { message: id, until, news, test, critical });
         }
         let (host, user_instance) = (here.name.clone(), here.user_instance);
         let message = Message { id, host, user_instance, alerts };
@@ -194,7 +195,7 @@ impl Alerts {
         let before = known.failing.take();
         match result {
             Ok(()) => {
-                known.sent.push_back(now);
+                known.sent.push_back((now, flight.critical));
                 if let Some(was) = before.filter(|was| now.since(was.since) >= limits::UNDELIVERABLE) {
                     let minutes = now.since(was.since).as_secs().div_ceil(60);
                     let message = format!("alerts reach {sink} again, after {minutes} min");
@@ -259,6 +260,22 @@ impl Alerts {
         let message = format!("{}; {waiting} alerts wait", names.join("; "));
         let found = finding(Code::AlertUndeliverable, Severity::Critical, message, since);
         Some(proven(found, Vec::new(), Some("steadfast test-alert".to_owned())))
+    }
+}
+
+impl SinkSeen {
+    /// How many messages the sink's `burst` leaves within its `interval`, and when there will be more. What is critical counts
+    /// only what was critical, so that nothing smaller holds it back; the rest leaves a part of the burst to it.
+    fn left(&self, sink: &SinkSpec, critical: bool) -> (usize, Option<Moment>) {
+        let burst = usize::try_from(sink.burst).unwrap_or(usize::MAX);
+        let reserve = if burst > 1 { burst.div_ceil(limits::ALERTS_RESERVED) } else { 0 };
+        let counts = |(_, pressing): &&(Moment, bool)| *pressing || !critical;
+        let sent = self.sent.iter().filter(counts);
+        let most = if critical { burst } else { burst.saturating_sub(reserve) };
+        let left = most.saturating_sub(sent.clone().count());
+        // As many as are too many must have passed.
+        let over = sent.clone().count().saturating_sub(most);
+        (left, sent.map(|(at, _)| at.plus(sink.interval)).nth(over))
     }
 }
 

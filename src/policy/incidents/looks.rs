@@ -1,6 +1,6 @@
 //! The close look at what an incident is about: asked for once, awaited for a while, and what it brought.
 
-use crate::model::incident::{Change, EventKind, Incident};
+use crate::model::incident::{Change, EventKind, Incident, Looked};
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
 use crate::policy::limits;
@@ -60,14 +60,24 @@ impl Incidents {
         (look, Some(id))
     }
 
+    /// A look is under way, and awaited until then.
+    #[must_use]
+    pub fn look_until(&self, id: u64, now: Moment) -> Option<Moment> {
+        self.capturing.get(&id).copied().filter(|until| *until > now)
+    }
+
     /// The look is over.
-    pub fn captured(&mut self, id: u64, file: Result<String, String>, read: Vec<Change>, now: Moment) {
+    pub fn captured(&mut self, id: u64, looked: Looked, now: Moment) {
+        let Looked { file, changes, said } = looked;
         self.capturing.remove(&id);
         let Some(known) = self.get_mut(id) else {
             return;
         };
         let first = known.captured_at.is_none();
         known.captured_at = Some(now);
+        if !said.is_empty() {
+            known.said = said;
+        }
         let message = match file {
             Ok(file) => {
                 known.evidence_file = Some(file.clone());
@@ -76,7 +86,7 @@ impl Incidents {
             Err(why) => format!("cannot write down what is to be seen of it: {why}"),
         };
         if first {
-            known.add_changes(read);
+            known.add_changes(changes);
         }
         self.out.file(Some(id), EventKind::Notice, message);
     }

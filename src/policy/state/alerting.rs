@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::model::alert::{Alert, AlertStatus, News, SinkSpec};
-use crate::model::finding::{Code, Severity};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{EventKind, Incident, Told};
 use crate::model::unit::UnitName;
 use crate::policy::alerts::{Agenda, Due, Parcel};
 use crate::policy::host::Host;
 use crate::policy::limits;
 use crate::policy::outbox::{File, Note};
+use crate::policy::unit::Unit;
 
 use super::State;
 
@@ -76,7 +77,14 @@ impl State {
             self.alerts.send(sink, parcel, self.host.here(), self.now);
             return;
         }
-        let agenda = Agenda { incidents: &self.incidents, sink, given_up: &self.given_up, now: self.now };
+        let agenda = Agenda {
+            incidents: &self.incidents,
+            sink,
+            given_up: &self.given_up,
+            peers: &self.peers,
+            failing: self.alerts.is_failing(&sink.name),
+            now: self.now,
+        };
         let (due, later) = agenda.due();
         if let Some(at) = later {
             self.alerts.again_at(at);
@@ -125,13 +133,18 @@ impl State {
         };
         let told = incident.told.entry(sink.to_owned()).or_insert_with(|| Told::nothing(now));
         told.at = now;
-        let first = told.firing == 0;
+        let first = told.firing == 0 || told.news.unwrap_or(0) < news.news;
         match news.status {
             AlertStatus::Firing => {
                 told.firing = told.firing.saturating_add(1);
                 told.gave_up = told.gave_up || news.gave_up;
+                told.fired_at = told.fired_at.or(Some(now));
+                told.news = Some(news.news);
             }
-            AlertStatus::Resolved => told.resolved = true,
+            AlertStatus::Resolved => {
+                told.resolved = true;
+                told.over_at = Some(now);
+            }
             AlertStatus::Test => {}
         }
         if first || news.status == AlertStatus::Resolved || news.gave_up {
@@ -146,7 +159,9 @@ impl State {
         let incident = self.incidents.get(due.news.incident)?;
         let unit = incident.unit.as_ref().and_then(|unit| self.units.get(unit));
         let firing = incident.resolved_at.is_none();
-        let finding = unit.and_then(|unit| unit.finding_of(incident.cause)).filter(|_| firing);
+        let finding = unit.and_then(|unit| unit.finding_of(incident.present())).filter(|_| firing);
+        let code =
+            finding.map_or(if firing { incident.present() } else { incident.cause }, |found| found.code);
         let host = &self.host.here().name;
         Some(Alert {
             // Numbers begin anew with a database that was lost.
@@ -155,14 +170,14 @@ impl State {
             repeats: due.repeats,
             incident: incident.id,
             unit: incident.unit.as_ref().map(ToString::to_string),
-            code: incident.cause.as_str().to_owned(),
+            code: code.as_str().to_owned(),
             severity: incident.severity,
-            summary: incident.summary.clone(),
+            summary: self.summary(incident, finding, due.news.gave_up),
             evidence: finding.map_or_else(|| incident.evidence.clone(), |finding| finding.evidence.clone()),
             done: self.done(incident),
             next: unit.filter(|_| firing).map(|unit| unit.next_sentence(self.now)),
             changes: incident.changes.iter().map(|change| change.what.clone()).collect(),
-            repair: incident.repair.clone(),
+            repair: finding.map_or_else(|| incident.repair.clone(), |finding| finding.repair.clone()),
             affected: incident.affected.iter().map(UnitName::to_string).collect(),
             owner: unit.and_then(|unit| unit.spec().owner.clone()),
             runbook: unit.and_then(|unit| unit.spec().runbook.clone()),
@@ -172,11 +187,23 @@ impl State {
         })
     }
 
-    /// What was decided and done, the last of it.
+    /// What is true of it at this moment.
+    fn summary(&self, incident: &Incident, found: Option<&Finding>, gave_up: bool) -> String {
+        let Some(found) = found else {
+            return incident.summary.clone();
+        };
+        let quarantine = incident.unit.as_ref().and_then(|unit| self.units.get(unit)).and_then(Unit::gave_up);
+        let why = quarantine.filter(|_| gave_up).map_or(String::new(), |why| format!("; gave up: {why}"));
+        let drill = if incident.drill { "DRILL: " } else { "" };
+        format!("{drill}{}{why}", found.message)
+    }
+
+    /// What was decided and done, the last of it. What was only considered is no deed.
     fn done(&self, incident: &Incident) -> Vec<String> {
         let done = self.log.kept().values().rev().filter(|event| {
             let kind = matches!(event.kind, EventKind::Acted | EventKind::Outcome | EventKind::Decided);
-            event.incident == Some(incident.id) && kind
+            let considered = event.kind == EventKind::Decided && event.message.starts_with("would ");
+            event.incident == Some(incident.id) && kind && !considered
         });
         let mut lines: Vec<String> =
             done.take(limits::DONE_LINES).map(|event| event.message.clone()).collect();

@@ -172,6 +172,12 @@ impl State {
         self.with(&name, |unit, _| unit.ask_enablement());
         self.show(&name);
         self.note(&name, EventKind::Notice, message);
+        // What it was stopped along with, or for, may have changed while nothing managed it.
+        let other = self.units.get(&name).and_then(Unit::stopped_with).cloned();
+        let reading = other.as_ref().and_then(|other| self.units.get(other)).and_then(Unit::reading).cloned();
+        if let (Some(other), Some(reading)) = (other, reading) {
+            self.release_others(&other, &reading);
+        }
     }
 
     fn note(&mut self, unit: &UnitName, kind: EventKind, message: String) {
@@ -186,6 +192,8 @@ impl UnitDurable {
         let quarantine = self.quarantine.as_ref().map(|known| known.retry_at);
         let smoke = self.smoke_failure.as_ref().map(|known| known.at);
         let last = quarantine.into_iter().chain(self.spent.last().copied()).chain(smoke).max();
-        held || last.is_some_and(|at| now.since(at) < limits::STRANGERS_KEPT)
+        let disabled = self.disabling.as_ref();
+        let disabled = disabled.is_some_and(|known| known.until.is_none_or(|until| until > now));
+        held || disabled || last.is_some_and(|at| now.since(at) < limits::STRANGERS_KEPT)
     }
 }

@@ -291,6 +291,7 @@ impl State {
             unit.end_survivors(view);
             unit.inspect(view);
             unit.ask(view.now);
+            unit.answer_lookers(view.now);
         });
         if self.with(name, Unit::advance_drill) == Some(true) {
             // What it leaves wrong is wrong in earnest.

@@ -59,6 +59,10 @@ impl State {
         let (who, ask) = asked;
         let message = self.with(unit, |unit, view| match ask {
             UnitAsk::Hold { length, reason } => Some(unit.hold(who, length, reason, view.now)),
+            UnitAsk::Look => {
+                unit.look_afresh(request, view.now);
+                None
+            }
             UnitAsk::Resume => Some(unit.resume(&who)),
             UnitAsk::Recover => {
                 unit.recover(request, &who, view);

@@ -92,7 +92,8 @@ impl State {
     /// What another incident explains, and what is managed no more, did not recover; a drill was no trouble.
     fn count(&mut self, before: Option<&Incident>, incident: &Incident) {
         if let Some(began) = incident.began_at.filter(|_| before.is_none() && !incident.drill) {
-            self.tally.detection.observe(incident.opened_at.since(began));
+            let found_at = incident.found_at.unwrap_or(incident.opened_at);
+            self.tally.detection.observe(found_at.since(began));
         }
         let managed = incident.unit.as_ref().is_some_and(|unit| self.units.contains_key(unit));
         let recovered = incident.part_of.is_none() && managed && !incident.drill;

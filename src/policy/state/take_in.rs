@@ -39,8 +39,8 @@ impl State {
             }
             Observation::ProcessesInspected { unit, reading } => self.inspected(&unit, reading),
             Observation::AlertDelivered { sink, message, result } => self.delivered(&sink, message, result),
-            Observation::EvidenceCaptured { incident, file, changes } => {
-                self.incidents.captured(incident, file, changes, now);
+            Observation::EvidenceCaptured { incident, looked } => {
+                self.incidents.captured(incident, looked, now);
                 if let Some(unit) = self.incidents.get(incident).and_then(|known| known.unit.clone()) {
                     self.touch(&unit);
                 }
@@ -103,6 +103,8 @@ impl State {
                 self.touching(&unit, |unit, _| unit.sampled(&progress, answer, now));
             }
             Observation::SmokeTestFinished { unit, order, outcome } => {
+                // What waited for it can be told now.
+                self.alerts.wake();
                 self.touching(&unit, |unit, view| unit.tested(order, &outcome, view));
             }
             Observation::JobFinished { unit, order, result } => {
@@ -154,7 +156,7 @@ impl State {
     }
 
     /// A unit with which others were stopped is up again, or one for which they were stopped is down: they are free.
-    fn release_others(&mut self, other: &UnitName, reading: &UnitReading) {
+    pub(super) fn release_others(&mut self, other: &UnitName, reading: &UnitReading) {
         if reading.job.is_some() {
             return;
         }
@@ -219,7 +221,10 @@ impl State {
         let before = self.packages.quiet(now);
         let waiting = self.packages.read(reading, now);
         for unit in &waiting {
-            self.touching(unit, |unit, view| unit.settle_transition(view.packages, now));
+            self.touching(unit, |unit, view| {
+                unit.settle_transition(view.packages, now);
+                unit.settle_disabling(view.packages);
+            });
         }
         // Begin and end of its work change what may be done to every unit: whoever waits is to wait for what is known now.
         if self.packages.quiet(now) != before {

@@ -1,7 +1,7 @@
 //! Findings as they appear and go, filed under incidents: what a unit's judgement opens, joins and ends.
 
 use crate::model::action::Action;
-use crate::model::finding::{Code, Finding};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{Change, EventKind, Incident};
 use crate::model::moment::millis;
 use crate::model::unit::UnitName;
@@ -23,9 +23,7 @@ impl State {
             return;
         };
         let (worst, cause) = (unit.worst(), unit.trouble().cloned());
-        if let (Some(worst), Some(id)) = (worst, self.incidents.own(name)) {
-            self.incidents.raise(id, worst);
-        }
+        self.follow_news(name, worst, &news);
         if let Some(cause) = cause
             && !self.join(name, news.troubled)
         {
@@ -49,6 +47,47 @@ impl State {
             self.write(Some(name), Note { file, kind: EventKind::Cleared, code, message });
         }
         self.settle(name);
+    }
+
+    /// What its open incident is about changes: something graver came, or is over and something smaller is left. What an order
+    /// of ours in flight may put right is told when it did not. `worst`: of its trouble now.
+    fn follow_news(&mut self, name: &UnitName, worst: Option<Severity>, news: &News) {
+        let (Some(worst), Some(id)) = (worst, self.incidents.own(name)) else {
+            return;
+        };
+        if news.in_flight {
+            return;
+        }
+        let raised = self.incidents.raise(id, worst);
+        let unit = self.units.get(name);
+        let (Some(unit), Some(incident)) = (unit, self.incidents.get(id).filter(|known| !known.drill)) else {
+            return;
+        };
+        let Some(gravest) = unit.gravest() else {
+            return;
+        };
+        let known = incident.present();
+        let is_new = |code: Code| news.found.iter().any(|found| found.code == code);
+        let beside = |code: Code| {
+            code.gravity() == gravest.code.gravity() && code != known && code.is_told_beside(known)
+        };
+        // What is as grave and comes later is told by its own name.
+        let later = news.found.iter().map(|found| found.code).find(|code| beside(*code));
+        let present = later.unwrap_or(gravest.code);
+        let (is, was) = (present.gravity(), known.gravity());
+        let graver = raised || is > was || (is == was && later.is_some());
+        let smaller = is < was && is > Code::RecoveryFailed.gravity() && unit.is_past(known, self.now);
+        let looks = is_new(Code::RecoveryFailed)
+            || is_new(Code::Quarantined)
+            || (graver && is > Code::SmokeFailed.gravity());
+        if graver || smaller {
+            self.incidents.turn(id, present, graver);
+            self.drain_incidents(Some(name));
+        }
+        if looks {
+            // What it fails of now may be another thing than what it died of first.
+            self.capture(id);
+        }
     }
 
     /// A trouble that is explained belongs to the incident of its cause, even where it was seen shortly before. `known`: it
@@ -110,9 +149,11 @@ impl State {
 
     /// What changed within the configured time before now, for trouble of this unit (`None`: of the host).
     pub(super) fn changes_before(&self, unit: Option<&UnitName>) -> Vec<Change> {
-        let needs = unit.and_then(|unit| self.units.get(unit)).map(|unit| unit.spec().requires.as_slice());
+        let known = unit.and_then(|unit| self.units.get(unit));
+        let needs = known.map(|unit| unit.spec().requires.as_slice()).unwrap_or_default();
+        let links = known.map(Unit::release_links).unwrap_or_default();
         let within = self.host.settings().changes_within;
-        Suspects { unit, needs: needs.unwrap_or_default(), within }.before(&self.log, self.now)
+        Suspects { unit, needs, links, within }.before(&self.log, self.now)
     }
 
     /// The unit was judged: incidents that it is part of are over where a reading shows that, of all that they affect.
@@ -137,6 +178,9 @@ impl State {
         let took = self.incidents.get(id).map(|incident| self.now.since(incident.opened_at));
         let draft = took.is_some_and(|took| took >= self.host.settings().postmortem_after);
         let saving = self.host.save_failure().is_none();
+        if let Some(unit) = self.incidents.get(id).and_then(|incident| incident.unit.clone()) {
+            self.with(&unit, |unit, _| unit.measure_last(id));
+        }
         self.incidents.resolve(id, draft, saving, self.now);
         self.drain_incidents(None);
     }

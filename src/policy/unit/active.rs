@@ -30,7 +30,7 @@ impl Unit {
         match &reading.load {
             LoadState::Loaded => Judgement::good("loaded", "the unit file is loaded"),
             LoadState::NotFound => {
-                let message = format!("there is no unit {unit}; the file {} manages nothing", self.spec.file);
+                let message = self.missing_sentence(reading);
                 self.bad(Code::UnitMissing, message, None, now)
             }
             LoadState::Masked => {
@@ -53,7 +53,7 @@ impl Unit {
             return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
         }
         let now = view.now;
-        let recent: Vec<Moment> = self.run.restarts_within(limits::CRASH_LOOP_WINDOW, now).collect();
+        let recent = self.restarts_of_late(limits::CRASH_LOOP_WINDOW, now);
         if recent.len() >= limits::CRASH_LOOP_RESTARTS {
             return self.crash_loop(reading, &recent, now);
         }
@@ -160,7 +160,7 @@ impl Unit {
         if let Some(passing) = self.left_alone(view) {
             return passing;
         }
-        if self.kept.hold.as_ref().is_some_and(|hold| hold.kind == HoldKind::ManualStop) {
+        if self.is_stopped_by_people() {
             return self.stopped_by_somebody(now);
         }
         let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
@@ -184,6 +184,10 @@ impl Unit {
         let message = match self.fate.last().filter(|last| last.cause == Cause::Unknown) {
             Some(last) => format!("{unit} is down: {}", last.message),
             None => format!("{unit} was stopped by a stop job that was not ours"),
+        };
+        let message = match self.stop_ends_in() {
+            Some(then) => format!("{message}; {then}"),
+            None => message,
         };
         self.bad(Code::UnitStoppedByOperator, message, Some(format!("steadfast recover {unit}")), now)
     }

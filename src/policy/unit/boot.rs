@@ -31,8 +31,9 @@ impl Unit {
         let Some(read) = &self.enablement else {
             return Judgement::unknown(Why::NotRead, "unread", "its enablement was not read yet");
         };
-        enablement::enabled(&self.name, read, verdict, view.host.is_of_user())
-            .judgement(self.spec.severity, view.now)
+        let judgement = enablement::enabled(&self.name, read, verdict, view.host.is_of_user())
+            .judgement(self.spec.severity, view.now);
+        self.say_who_disabled(judgement)
     }
 
     pub(super) fn boot(&self, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {

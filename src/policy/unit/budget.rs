@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::finding::Code;
+use crate::model::finding::{Code, Finding};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::operator::StepName;
@@ -21,12 +21,31 @@ impl Unit {
         self.look_again_if(self.kept.spent.first().map(|oldest| oldest.plus(interval)));
     }
 
-    /// Nothing is asked for, and nothing is spent any more: quarantine is over.
-    pub(super) fn forgive(&mut self) {
-        if self.kept.spent.is_empty() {
+    /// Nothing is asked for: quarantine is over where nothing is spent any more, or the unit has been well for a while.
+    pub(super) fn forgive(&mut self, now: Moment) {
+        if self.kept.spent.is_empty() || self.has_proven_itself(now) {
             self.kept.quarantine = None;
         }
         self.kept.smoke_failure = None;
+    }
+
+    /// It runs, for a while already, and nothing is wrong with it but what our own orders came to.
+    fn has_proven_itself(&mut self, now: Moment) -> bool {
+        let ours = |found: &Finding| matches!(found.code, Code::Quarantined | Code::RecoveryFailed);
+        let well =
+            self.run.is_up() && !self.findings.iter().any(|found| self.is_trouble(found) && !ours(found));
+        let lasts_at = self.run.since().plus(self.steady_for());
+        if well && lasts_at > now {
+            self.look_again(lasts_at);
+        }
+        well && lasts_at <= now
+    }
+
+    /// When systemd restarted it of late. What another release did says nothing of this one.
+    pub(super) fn restarts_of_late(&self, window: Duration, now: Moment) -> Vec<Moment> {
+        let switched = self.residents.switched_at();
+        let counts = |at: &Moment| switched.is_none_or(|switched| *at >= switched);
+        self.run.restarts_within(window, now).filter(counts).collect()
     }
 
     fn burst(&self) -> usize {
@@ -100,6 +119,11 @@ impl Unit {
         self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"))
     }
 
+    /// How much of its budget is spent: by us, and by systemd itself.
+    pub(super) fn spent_of_budget(&self, now: Moment) -> usize {
+        self.burst().saturating_sub(self.restarts_left(now))
+    }
+
     /// Restarts that its budget allows now.
     pub(super) fn restarts_left(&self, now: Moment) -> usize {
         let interval = self.spec.recovery.interval;
@@ -145,7 +169,7 @@ impl Unit {
 
     /// What systemd restarted by itself within the interval counts as well: together it is not tried more often.
     fn restarts_by_systemd(&self, now: Moment) -> usize {
-        self.run.restarts_within(self.spec.recovery.interval, now).count()
+        self.restarts_of_late(self.spec.recovery.interval, now).len()
     }
 
     /// The last restart was for this finding, its processes ran anew, and live in an old release all the same; no link was

@@ -33,11 +33,15 @@ impl Unit {
             found.extend(judgement.findings.iter().cloned());
         }
         for_instance(&mut found, view.host.is_of_user());
+        self.quote(&mut found, view);
         for (kind, judgement) in judgements {
             self.look_again_if(judgement.recheck);
             self.keep(kind, judgement, view.now);
         }
-        self.replace_findings(found)
+        let mut news = self.replace_findings(found);
+        let settled = self.settle_findings(&news, view);
+        news.found.extend(settled);
+        news
     }
 
     fn judgements(&self, view: &View<'_>) -> Vec<(ConditionKind, Judgement)> {
@@ -92,7 +96,7 @@ impl Unit {
     fn replace_findings(&mut self, found: Vec<Finding>) -> News {
         let before = std::mem::take(&mut self.findings);
         let in_flight = self.kept.recovery.is_some();
-        let troubled = before.iter().any(|finding| finding.code.row().trouble);
+        let troubled = before.iter().any(|finding| self.is_trouble(finding));
         let mut now: Vec<Finding> = Vec::new();
         for mut finding in found {
             if now.iter().any(|known| known.code == finding.code) {
@@ -157,6 +161,15 @@ impl Unit {
     #[must_use]
     pub fn gone_sentence(&self, code: Code) -> String {
         let (unit, word) = (&self.name, code.as_str());
+        if code.row().concern == Concern::Recovery {
+            // The order is forgotten, or another one came; what it was for is still there.
+            let left = self.troubles().find(|found| found.code.row().concern != Concern::Recovery);
+            let down = self.conditions.get(&Active).filter(|known| known.truth == Truth::False);
+            let left = left.map(|found| &found.message).or(down.map(|known| &known.message));
+            if let Some(left) = left {
+                return format!("{unit}: {word} is past; what is seen now: {left}");
+            }
+        }
         let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));
         match condition.filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open))) {
             Some(known) => format!("{unit}: {word} is not seen now: {}", known.message),
@@ -168,24 +181,12 @@ impl Unit {
         self.conditions.get(&kind).map(|known| known.truth)
     }
 
-    /// The worst of its findings that are trouble.
-    #[must_use]
-    pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().filter(|found| found.code.row().trouble).map(|found| found.severity).max()
-    }
-
-    /// What its incident is about: the first finding that is trouble.
-    #[must_use]
-    pub fn trouble(&self) -> Option<&Finding> {
-        self.findings.iter().find(|found| found.code.row().trouble)
-    }
-
     /// All that is found may be explained by what it requires.
     #[must_use]
     pub fn may_be_explained(&self) -> bool {
         self.findings.iter().all(|found| {
             let row = found.code.row();
-            found.code == Code::DependencyDown || !row.trouble || row.explained
+            found.code == Code::DependencyDown || !self.is_trouble(found) || row.explained
         })
     }
 
@@ -214,10 +215,21 @@ impl Unit {
             // We have not seen it for as long as it takes to find that again.
             return self.crash_loop_known_at() <= now && self.is_well_in(Active);
         }
-        let concern = incident.cause.row().concern;
-        let moves =
-            concern != Concern::Progressing || !self.is_asked() || self.queues.are_over(incident.cause);
-        moves && concern.condition().is_none_or(|kind| self.is_well_in(kind))
+        std::iter::once(&incident.cause).chain(&incident.news).all(|code| self.is_past(*code, now))
+    }
+
+    /// A reading shows that this is over.
+    #[must_use]
+    pub fn is_past(&self, code: Code, now: Moment) -> bool {
+        let concern = code.row().concern;
+        let moves = concern != Concern::Progressing || !self.is_asked() || self.queues.are_over(code);
+        let stays = code.gravity() < Code::UnitFailed.gravity() || self.lasts_at().is_none_or(|at| at <= now);
+        moves && stays && concern.condition().is_none_or(|kind| self.is_well_in(kind))
+    }
+
+    /// What runs is well only when it has run for a while: many a unit dies right after each start. When that is.
+    fn lasts_at(&self) -> Option<Moment> {
+        self.run.is_up().then(|| self.run.since().plus(self.steady_for()))
     }
 
     /// From then on a crash loop of this unit would have been seen.
@@ -225,11 +237,14 @@ impl Unit {
         self.managed_since.plus(limits::CRASH_LOOP_WINDOW)
     }
 
-    /// Looks again when it will be known whether a crash loop that began in our earlier life is over.
-    pub(super) fn await_crash_loop(&mut self, view: &View<'_>) {
-        let own = view.incidents.own(&self.name).and_then(|id| view.incidents.get(id));
-        let at = self.crash_loop_known_at();
-        if at > view.now && own.is_some_and(|incident| incident.cause == Code::UnitCrashLooping) {
+    /// Looks again when it will be known whether what it died of is over, or a crash loop that began in our earlier life.
+    pub(super) fn await_end(&mut self, view: &View<'_>) {
+        let Some(own) = view.incidents.own(&self.name).and_then(|id| view.incidents.get(id)) else {
+            return;
+        };
+        let looped = own.cause == Code::UnitCrashLooping;
+        let at = [self.lasts_at(), looped.then(|| self.crash_loop_known_at())];
+        for at in at.into_iter().flatten().filter(|at| *at > view.now) {
             self.look_again(at);
         }
     }

@@ -20,7 +20,10 @@ impl Unit {
     pub fn measure(&mut self, view: &View<'_>) {
         if self.findings.is_empty() {
             self.measured_at = None;
-            self.probes.count_anew();
+            // Until its incident is over, what failed belongs to that.
+            if view.incidents.own(&self.name).is_none() {
+                self.probes.count_anew();
+            }
             return;
         }
         if self.figures_due().is_some_and(|due| due > view.now) {
@@ -37,6 +40,15 @@ impl Unit {
         self.measured_at = Some(view.now);
         self.probes.count_anew();
         self.out.file(incident, EventKind::Measured, figures.join("; "));
+    }
+
+    /// An incident of it is over: what failed since its figures were last written belongs to it.
+    pub fn measure_last(&mut self, incident: u64) {
+        let figures = self.probes.figures();
+        self.probes.count_anew();
+        if !figures.is_empty() {
+            self.out.file(Some(incident), EventKind::Measured, figures.join("; "));
+        }
     }
 
     /// A probe answered. What is remembered is written when it has doubled, so that counting costs a few writes in all.

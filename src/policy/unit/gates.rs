@@ -32,6 +32,7 @@ impl Unit {
             .or_else(|| self.busy_with(want))
             .or_else(|| disturbs.then(|| self.dependency(want, view)).flatten())
             .or_else(|| (want.kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
+            .or_else(|| disturbs.then(|| self.conflict(view)).flatten())
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
             .or_else(|| self.staggered(want, view))
             .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(view)).flatten())
@@ -64,6 +65,7 @@ impl Unit {
                 .or_else(|| self.pattern(kind))
                 .or_else(|| self.busy_with(&want))
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
+                .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))
                 .map(|gate| gate.why)
         })
@@ -86,7 +88,10 @@ impl Unit {
         let hold = self.kept.hold.as_ref()?;
         let gate = Gate::because(match &hold.kind {
             HoldKind::Operator { who, reason } => format!("held by {who}: {reason}"),
-            HoldKind::ManualStop => "it was stopped on purpose; that is a hold".to_owned(),
+            HoldKind::ManualStop => match hold.until {
+                Some(_) => "it was stopped on purpose; it is left so until the end of its hold".to_owned(),
+                None => "it was stopped on purpose; it is left so until somebody starts it".to_owned(),
+            },
             HoldKind::StoppedWith { unit, conflicts: false } => {
                 format!("it was stopped along with {unit}, which is not up again")
             }
@@ -146,6 +151,14 @@ impl Unit {
         self.run.settings()?.takes_along.iter().find_map(|other| {
             let why = view.peers.spared(other)?;
             Some(Gate::because(format!("its restart would take {other} along, which {why}")))
+        })
+    }
+
+    /// A start stops what it conflicts with (`Conflicts=`): what a person holds, or only observes, is not stopped that way.
+    fn conflict(&self, view: &View<'_>) -> Option<Gate> {
+        self.run.settings()?.conflicts.iter().find_map(|other| {
+            let why = view.peers.spared(other)?;
+            Some(Gate::because(format!("its start would stop {other} (Conflicts=), which {why}")))
         })
     }
 

@@ -2,18 +2,82 @@
 
 use std::time::Duration;
 
+use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::state::{Hold, HoldKind};
+use crate::model::spec::Mode;
+use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
 use crate::model::unit::{ActiveState, UnitName, UnitReading};
 use crate::policy::outbox::Out;
 
 use super::Unit;
+use super::people::minutes;
 
 impl Unit {
     /// A person stopped it, or it was stopped along with another unit.
     pub(super) fn is_stopped_on_purpose(&self) -> bool {
-        self.kept.hold.as_ref().is_some_and(|hold| hold.kind.is_implicit())
+        self.kept.hold.as_ref().is_some_and(Hold::is_stop)
+    }
+
+    /// A person stopped it; it may be held by one for longer since.
+    pub(super) fn is_stopped_by_people(&self) -> bool {
+        let hold = self.kept.hold.as_ref().filter(|hold| hold.is_stop());
+        hold.is_some_and(|hold| !matches!(hold.kind, HoldKind::StoppedWith { .. }))
+    }
+
+    /// What follows the end of its hold, one clause.
+    #[must_use]
+    pub fn after_hold(&self) -> Option<String> {
+        let hold = self.kept.hold.as_ref()?;
+        let acts = self.spec.mode == Mode::Act;
+        Some(match &hold.kind {
+            _ if !acts => "then it is observed as before".to_owned(),
+            HoldKind::StoppedWith { unit, conflicts: false } => {
+                format!("it is free when {unit} is up again")
+            }
+            HoldKind::StoppedWith { unit, conflicts: true } => {
+                format!("it is free when {unit} is down again")
+            }
+            _ if hold.is_stop() && !self.spec.recovery.start => {
+                "then it stays down: its file says start = false".to_owned()
+            }
+            _ if hold.is_stop() && hold.until.is_none() => {
+                "it stays down until somebody starts it".to_owned()
+            }
+            _ if hold.is_stop() => "then it is started again".to_owned(),
+            HoldKind::Operator { .. } | HoldKind::ManualStop => match &self.plan.next {
+                Some(next) => format!("then: {} because of {}", next.action.as_str(), next.because.as_str()),
+                None => "then what is found is acted on again".to_owned(),
+            },
+        })
+    }
+
+    /// What follows a person's stop, and how to keep the unit down.
+    pub(super) fn stop_ends_in(&self) -> Option<String> {
+        let hold = self.kept.hold.as_ref()?;
+        let recovery = &self.spec.recovery;
+        let until = hold.until.filter(|_| recovery.start && self.spec.mode == Mode::Act);
+        Some(match until {
+            Some(until) => format!(
+                "it is started again {} after that, unless it is held (steadfast hold {} --for 8h --reason WHY)",
+                minutes(until.since(hold.since)),
+                self.name
+            ),
+            None => "it stays down until somebody starts it".to_owned(),
+        })
+    }
+
+    /// What comes next, as people are shown it: also what follows a stop.
+    pub(super) fn shown_plan(&self) -> Plan {
+        let starts = self.spec.recovery.start && self.spec.mode == Mode::Act;
+        let until = self.kept.hold.as_ref().filter(|hold| hold.is_stop()).and_then(|hold| hold.until);
+        let start = until.filter(|_| starts && self.is_stopped_by_people() && self.plan.next.is_none());
+        let next = start.map(|due_at| NextAction {
+            action: OrderKind::Start,
+            due_at,
+            because: Code::UnitStoppedByOperator,
+        });
+        Plan { next: self.plan.next.clone().or(next), ..self.plan.clone() }
     }
 
     /// Ends a hold whose time has come.
@@ -31,8 +95,7 @@ impl Unit {
 
     /// A person wants it to be left alone for so long. Returns the answer.
     pub fn hold(&mut self, who: String, length: Duration, reason: String, now: Moment) -> String {
-        let minutes = length.as_secs().div_ceil(60);
-        let message = format!("{} is held by {who} for {minutes} min: {reason}", self.name);
+        let text = format!("{} is held by {who} for {}: {reason}", self.name, minutes(length));
         let kind = HoldKind::Operator { who, reason };
         let known = self.kept.hold.take();
         // A lease that is renewed, or given back, is no news.
@@ -41,8 +104,10 @@ impl Unit {
         let stop = known.filter(|known| known.kind.is_implicit() || down);
         // It never shortens the hold that a stop is, or has made longer.
         let until = now.plus(length);
-        let until = stop.map_or(Some(until), |known| known.until.map(|known| known.max(until)));
-        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), stopped_run: None, until });
+        let until = stop.as_ref().map_or(Some(until), |known| known.until.map(|known| known.max(until)));
+        let stopped_run = stop.as_ref().and_then(|known| known.stopped_run.clone());
+        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), stopped_run, until });
+        let message = self.after_hold().map_or(text.clone(), |then| format!("{text}; {then}"));
         if renewed.is_none() {
             self.out.note(EventKind::Decided, None, message.clone());
         }
@@ -53,6 +118,7 @@ impl Unit {
     pub fn resume(&mut self, who: &str) -> String {
         let mut was = Vec::new();
         was.extend(self.kept.hold.take().map(|_| "hold"));
+        was.extend(self.kept.disabling.take().map(|_| "the wait after it was disabled"));
         was.extend(self.kept.quarantine.take().map(|_| "quarantine"));
         was.extend(self.kept.mismatch.take().map(|_| "boot-mismatch"));
         if was.is_empty() {

@@ -37,6 +37,12 @@ impl Unit {
         self.kept.quarantine.is_some()
     }
 
+    /// Why nothing more is tried for now.
+    #[must_use]
+    pub fn gave_up(&self) -> Option<&str> {
+        self.kept.quarantine.as_ref().map(|quarantine| quarantine.why.as_str())
+    }
+
     /// This order of ours is carried out: it counts under the finding that asked for it, which may be over already.
     pub fn count_order(&mut self, order: u64) {
         let in_flight = self.kept.recovery.as_ref().filter(|known| known.order == order);

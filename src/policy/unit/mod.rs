@@ -6,6 +6,7 @@ mod advance;
 mod boot;
 mod budget;
 mod conditions;
+mod disabling;
 mod drill;
 mod drill_plan;
 mod drill_verdict;
@@ -14,6 +15,8 @@ mod figures;
 mod gates;
 mod hold;
 mod kept;
+mod lookers;
+mod missing;
 mod order;
 mod outcome;
 mod pattern;
@@ -30,6 +33,7 @@ mod run;
 mod survivors;
 mod switched_off;
 mod transitions;
+mod troubles;
 mod wants;
 
 use std::collections::BTreeMap;
@@ -68,12 +72,20 @@ pub struct Unit {
     probes: Probes,
     queues: Queues,
     fate: Fate,
+    /// It was just disabled, and whether a package manager did that is being looked up.
+    disabling_doubted: bool,
     /// What it requires is down.
     outage: bool,
     conditions: BTreeMap<ConditionKind, Condition>,
     findings: Vec<Finding>,
+    /// A deploy is not older than its settle time: what it may put right itself is told to nobody yet.
+    settling: bool,
+    /// A package manager disabled it, and is not done yet.
+    upgraded: bool,
     /// Callers who wait for the order in flight.
     callers: Vec<u64>,
+    /// Callers who wait for fresh readings, and since when.
+    lookers: Vec<(u64, Moment)>,
     /// The caller who waits for the drill under way.
     drill_caller: Option<u64>,
     /// An order of our earlier life is in flight and must be taken up with the first readings.
@@ -104,10 +116,14 @@ impl Unit {
             queues: Queues::new(&spec.progress, now),
             spec,
             fate: Fate::default(),
+            disabling_doubted: false,
             outage: false,
             conditions: BTreeMap::new(),
             findings: Vec::new(),
+            settling: false,
+            upgraded: false,
             callers: Vec::new(),
+            lookers: Vec::new(),
             drill_caller: None,
             measured_at: None,
             plan: Plan::default(),
@@ -177,7 +193,7 @@ impl Unit {
         self.expire_hold(view.now);
         let off = self.follow_switch(view.now);
         self.follow_outage(view);
-        self.await_crash_loop(view);
+        self.await_end(view);
         off
     }
 

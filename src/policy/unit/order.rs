@@ -256,8 +256,7 @@ impl Unit {
             Some(Truth::Unknown(_)) => self.enablement.as_ref().is_some_and(enablement::lacks_links),
             Some(Truth::True) | None => false,
         };
-        let asked = self.spec.recovery.enable || order.because.is_none();
-        if lacking && asked {
+        if lacking && self.enables(order) {
             let limit = limits::ENABLE_LIMIT.saturating_add(limits::LOST_OUTCOME);
             self.enter_stage(Phase::Enable, limit, view);
             let (unit, order) = (self.name.clone(), order.order);

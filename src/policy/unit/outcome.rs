@@ -22,7 +22,9 @@ impl Unit {
 
     fn add_step(&mut self, name: StepName, result: StepResult, message: String, view: &View<'_>) {
         if let Some(order) = &mut self.kept.recovery {
-            let took_ms = u64::try_from(millis(view.now.since(order.phase_at))).unwrap_or(0);
+            // What was skipped took no time; the stage before it did.
+            let took = u64::try_from(millis(view.now.since(order.phase_at))).unwrap_or(0);
+            let took_ms = if result == StepResult::Skipped { 0 } else { took };
             order.steps.push(Step { name, result, message, took_ms });
         }
     }
@@ -32,6 +34,8 @@ impl Unit {
         let Some(order) = self.kept.recovery.take() else {
             return;
         };
+        // What runs proven well is in no loop, whatever it did before.
+        self.run.forget_restarts();
         if order.kind.disturbs() {
             self.kept.quarantine = None;
             self.kept.smoke_failure = None;

@@ -1,5 +1,7 @@
 //! What a person's recovery does: what the remedy of the findings says, or the reason why no order mends them.
 
+use std::time::Duration;
+
 use crate::model::code::Remedy;
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::EventKind;
@@ -111,7 +113,9 @@ impl Unit {
     /// No order of ours mends it, and it is not about our orders.
     fn is_hopeless(&self, found: &Finding) -> bool {
         let ours = matches!(found.code, Code::Quarantined | Code::RecoveryFailed | Code::ProbeUnknown);
-        !ours && self.remedy_of(found) == Remedy::Nothing
+        // What runs by now may have been mended: the check shows it.
+        let looped = found.code == Code::UnitCrashLooping && self.run.is_up();
+        !ours && !looped && self.remedy_of(found) == Remedy::Nothing
     }
 
     /// Answers everybody who waits for its order. Whoever met one that only enables waits for an order of his own.
@@ -127,7 +131,8 @@ impl Unit {
     /// It is not managed any more: whoever waits for it is told so, and what was begun ends.
     pub fn leave(&mut self, view: &View<'_>) {
         self.interrupt_drill("it is no longer managed", view.now);
-        for request in std::mem::take(&mut self.callers) {
+        let lookers = std::mem::take(&mut self.lookers).into_iter().map(|(request, _)| request);
+        for request in std::mem::take(&mut self.callers).into_iter().chain(lookers) {
             let message = format!("{} is no longer managed", self.name);
             self.out.answer(request, Answer::Refused { message });
         }
@@ -145,6 +150,18 @@ impl Unit {
                 self.out.answer(request, answer.clone());
             }
         }
+    }
+}
+
+/// `30 min`, `2 h`, `45 s`.
+#[must_use]
+pub fn minutes(length: Duration) -> String {
+    match length.as_secs() {
+        seconds @ 0..60 => format!("{seconds} s"),
+        seconds => match seconds.div_ceil(60) {
+            minutes if minutes >= 120 && minutes % 60 == 0 => format!("{} h", minutes / 60),
+            minutes => format!("{minutes} min"),
+        },
     }
 }
 

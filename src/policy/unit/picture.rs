@@ -5,7 +5,6 @@ use crate::model::finding::{Code, Condition, ConditionKind, Finding, Truth, Why}
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
-use crate::model::state::HoldKind;
 use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
 use crate::policy::view::View;
@@ -36,19 +35,33 @@ impl Unit {
             smoke: spec.smoke.clone(),
             preview: self.preview(view),
             findings: self.findings.clone(),
+            said: self.said(view),
             incident: view.incidents.of_unit(&self.name, self.is_troubled()),
-            plan: self.plan.clone(),
+            plan: self.shown_plan(),
             recovery: self.kept.recovery.clone(),
             last_action: self.kept.last_action.clone(),
             last_transition: self.fate.last().cloned(),
             hold: self.kept.hold.clone(),
+            after_hold: self.after_hold(),
             quarantine: self.kept.quarantine.clone(),
             drill: self.kept.drills.last().cloned(),
             disabled: spec.off_until(view.now).and(spec.disabled.clone()),
-            spent: self.kept.spent.len(),
+            spent: self.spent_of_budget(view.now),
             budget: spec.recovery.clone(),
             tally: self.tally.clone(),
         }
+    }
+
+    /// What it wrote itself last, while an incident of it is open.
+    fn said(&self, view: &View<'_>) -> Vec<String> {
+        let own = view.incidents.own(&self.name).and_then(|id| view.incidents.get(id));
+        own.map(|incident| incident.said.clone()).unwrap_or_default()
+    }
+
+    /// Its release links, as they were read last.
+    #[must_use]
+    pub fn release_links(&self) -> &[LinkReading] {
+        self.residents.links()
     }
 
     /// Its links, first the one that its release is told by.
@@ -63,12 +76,11 @@ impl Unit {
     /// The worst of its conditions, unless something is being done, or nothing is to be done, about it.
     #[must_use]
     pub fn state(&self, now: Moment) -> UnitState {
-        let held = |kind: &HoldKind| kind.is_implicit() || matches!(kind, HoldKind::Operator { .. });
         if self.spec.off_until(now).is_some() {
             UnitState::Disabled
         } else if self.kept.recovery.is_some() {
             UnitState::Recovering
-        } else if self.kept.hold.as_ref().is_some_and(|hold| held(&hold.kind)) {
+        } else if self.kept.hold.is_some() {
             UnitState::Held
         } else if self.kept.quarantine.is_some() {
             UnitState::Quarantined
@@ -114,6 +126,7 @@ impl Unit {
             spent: self.kept.spent.last().copied(),
             spared: self.spared(),
             drilled: self.drill_in_flight().is_some(),
+            tests: self.tests_new_code(),
         }
     }
 
@@ -134,7 +147,8 @@ impl Unit {
     /// What is found now says more of an incident about this code than what was found first.
     #[must_use]
     pub fn finding_of(&self, cause: Code) -> Option<&Finding> {
-        self.findings.iter().find(|finding| finding.code == cause).or_else(|| self.findings.first())
+        let same = self.findings.iter().find(|finding| finding.code == cause);
+        same.or_else(|| self.gravest()).or_else(|| self.findings.first())
     }
 
     /// When the fault behind a finding came about, as far as systemd or a link tells. What began before anybody looked says
@@ -181,6 +195,12 @@ impl Unit {
     #[must_use]
     pub fn settings(&self) -> Option<&crate::model::unit::UnitSettings> {
         self.run.settings()
+    }
+
+    /// What systemd said of it last.
+    #[must_use]
+    pub fn reading(&self) -> Option<&crate::model::unit::UnitReading> {
+        self.run.reading()
     }
 
     #[must_use]

@@ -11,6 +11,7 @@ use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;
+use super::people::minutes;
 
 impl Unit {
     /// Where no order is in flight, weighs whether there is one to give. Says whether that changed anything.
@@ -46,7 +47,7 @@ impl Unit {
         self.age_budget(now);
         self.release_by_deploy();
         let Some(want) = self.most_urgent(now) else {
-            self.forgive();
+            self.forgive(now);
             self.set_plan(Plan { explained_by: self.explained(view), ..Plan::default() });
             return;
         };
@@ -56,6 +57,8 @@ impl Unit {
         let next = NextAction { action: want.kind, due_at: want.due, because: want.because };
         if let Some(gate) = self.closed(&want, view) {
             self.look_again_if(gate.until);
+            let due_at = gate.until.map_or(next.due_at, |until| until.max(next.due_at));
+            let next = NextAction { due_at, ..next };
             let plan = Plan { next: Some(next), blocked: Some(gate.why), explained_by: gate.explained_by };
             self.set_plan(plan);
             return;
@@ -142,10 +145,18 @@ impl Unit {
         if let Some(order) = &self.kept.recovery {
             return format!("a {} is under way ({})", order.kind.as_str(), order.phase.as_str());
         }
-        match (&self.plan.next, &self.plan.blocked) {
+        if let Some(advice) = self.release_advice(now) {
+            return advice;
+        }
+        let plan = self.shown_plan();
+        match (&plan.next, &plan.blocked) {
+            (Some(next), Some(why)) if next.due_at > now => {
+                format!("{} it in {}: {why}", next.action.as_str(), minutes(next.due_at.since(now)))
+            }
             (Some(next), Some(why)) => format!("would {} it: {why}", next.action.as_str()),
+            (Some(next), None) if next.due_at <= now => format!("{} it now", next.action.as_str()),
             (Some(next), None) => {
-                format!("{} it in {} s", next.action.as_str(), next.due_at.since(now).as_secs())
+                format!("{} it in {}", next.action.as_str(), minutes(next.due_at.since(now)))
             }
             (None, _) => "nothing: Steadfast does not act on it by itself".to_owned(),
         }

@@ -1,5 +1,6 @@
 //! The proof of an order: active anew, no survivor, every process current, steady. Endpoints are the probes'.
 
+use crate::model::finding::Code;
 use crate::model::moment::Moment;
 use crate::model::release::Residence;
 use crate::model::state::{OrderKind, Recovery};
@@ -132,7 +133,8 @@ impl Unit {
     }
 
     fn steady_at(&self, order: &Recovery) -> Moment {
-        if order.kind == OrderKind::Check {
+        let looped = self.findings.iter().any(|found| found.code == Code::UnitCrashLooping);
+        if order.kind == OrderKind::Check && !looped {
             return order.phase_at;
         }
         let since = order.phase_at.max(self.run.since());

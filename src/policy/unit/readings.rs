@@ -44,6 +44,7 @@ impl Unit {
             self.enablement = None;
             self.enablement_since = now;
             self.ask_enablement();
+            self.follow_load(&reading);
         }
         let running = reading.active.is_up();
         self.kept.ran |=
@@ -52,6 +53,10 @@ impl Unit {
             self.kept.last_active = Some(reading.invocation.clone());
         }
         self.kept.hold.take_if(|hold| hold.is_over_by(&reading));
+        if let Some(hold) = self.kept.hold.as_mut().filter(|_| running) {
+            // It was started although somebody holds it: it is no stop any more.
+            hold.stopped_run = None;
+        }
         true
     }
 
@@ -69,6 +74,7 @@ impl Unit {
             self.enablement_since = now;
             self.out.push(Out::PredictBoot);
         }
+        self.follow_enablement(&read, now);
         self.enablement = Some(read);
     }
 

@@ -4,8 +4,9 @@
 use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Why};
 use crate::model::moment::Moment;
-use crate::model::release::{FileId, ProcessesReading};
+use crate::model::release::{FileId, ProcessesReading, Residence};
 use crate::model::spec::Reaction;
+use crate::model::state::Phase;
 use crate::model::unit::{UnitReading, UnitSettings};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
@@ -13,6 +14,7 @@ use crate::policy::releases::{self, Named};
 use crate::policy::view::View;
 
 use super::Unit;
+use super::people::minutes;
 
 impl Unit {
     pub(super) fn release(&self, view: &View<'_>) -> Judgement {
@@ -35,7 +37,52 @@ impl Unit {
         };
         let message = format!("the smoke test of {} {}", self.name, failure.message);
         let found = finding(Code::SmokeFailed, self.spec.severity, message, failure.at);
-        judgement.and(proven(found, failure.output.clone(), None))
+        judgement.and(proven(found, failure.output.clone(), self.way_back()))
+    }
+
+    /// It is about to be restarted into new code, or would be but for what is still to be looked at, and the test comes first.
+    pub(super) fn tests_new_code(&self) -> bool {
+        let Some(order) = &self.kept.recovery else {
+            let next = self.plan.next.as_ref().filter(|_| self.plan.blocked.is_none());
+            let stale = next.is_some_and(|next| next.because.is_stale_release());
+            return self.spec.smoke.is_some() && self.kept.smoke_failure.is_none() && stale;
+        };
+        order.phase == Phase::SmokeTest
+    }
+
+    /// New code that does not pass is not to be run: a restart would end what still works.
+    fn fails_its_test(&self) -> bool {
+        self.kept.smoke_failure.as_ref().is_some_and(|failure| failure.release == self.release_now())
+    }
+
+    /// A restart as a repair, where it does no harm.
+    fn restart_command(&self) -> Option<String> {
+        (!self.fails_its_test()).then(|| format!("systemctl restart {}", self.name))
+    }
+
+    /// The command that points the link back to what runs, where that is still there.
+    fn way_back(&self) -> Option<String> {
+        let link = releases::relevant(self.residents.links(), self.residents.judged())?;
+        let runs = self.residents.judged().iter().find_map(|one| match &one.residence {
+            Residence::Outdated { release, .. } => Some(release),
+            Residence::Current
+            | Residence::Deleted { .. }
+            | Residence::Elsewhere
+            | Residence::Unreadable { .. } => None,
+        })?;
+        Some(format!("ln -sfn {runs} {}", link.link))
+    }
+
+    /// What to do about a release that fails its smoke test.
+    pub(super) fn release_advice(&self, now: Moment) -> Option<String> {
+        let next = self.plan.next.as_ref().filter(|_| self.fails_its_test())?;
+        let again = minutes(next.due_at.since(now));
+        Some(match self.run.is_up() {
+            true => format!(
+                "what runs is left alone; mend the release, or point the link back (the test is run again in {again})"
+            ),
+            false => format!("mend the release, or point the link back (the test is run again in {again})"),
+        })
     }
 
     /// Where the processes live.
@@ -82,7 +129,7 @@ impl Unit {
 
     fn named(&self, named: Named, severity: Severity, now: Moment) -> Finding {
         let found = finding(named.code, severity, named.message, now);
-        proven(found, named.evidence, Some(format!("systemctl restart {}", self.name)))
+        proven(found, named.evidence, self.restart_command())
     }
 
     fn survivors_finding(&self, settings: &UnitSettings, now: Moment) -> Option<Finding> {
@@ -107,14 +154,14 @@ impl Unit {
         let unit = &self.name;
         let (message, repair) = if settings.need_daemon_reload {
             let message = format!("the unit file of {unit} changed on disk and is not loaded");
-            (message, "systemctl daemon-reload".to_owned())
+            (message, Some("systemctl daemon-reload".to_owned()))
         } else if newer {
-            (format!("the unit file of {unit} is newer than its run"), format!("systemctl restart {unit}"))
+            (format!("the unit file of {unit} is newer than its run"), self.restart_command())
         } else {
             return judgement;
         };
         let found = finding(Code::UnitFileOutdated, Severity::Warning, message, now);
-        judgement.note(proven(found, vec![settings.fragment.clone()], Some(repair)))
+        judgement.note(proven(found, vec![settings.fragment.clone()], repair))
     }
 
     /// The identity of the release that would run now.
@@ -134,7 +181,7 @@ impl Unit {
     }
 
     /// There is something to inspect: its settings were read, and it is loaded.
-    fn can_be_inspected(&self) -> bool {
+    pub(super) fn can_be_inspected(&self) -> bool {
         self.run.settings().is_some() && self.run.is_loaded()
     }
 

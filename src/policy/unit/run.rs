@@ -102,6 +102,11 @@ impl Run {
         Some(self.settings.replace(settings))
     }
 
+    /// What it did before says nothing any more of how it is.
+    pub fn forget_restarts(&mut self) {
+        self.restarts.clear();
+    }
+
     /// When systemd restarted it within the last `window`, oldest first.
     pub fn restarts_within(&self, window: Duration, now: Moment) -> impl Iterator<Item = Moment> {
         within(&self.restarts, window, now)

@@ -95,12 +95,24 @@ impl Unit {
             | Cause::Shutdown
             | Cause::Unknown => EventKind::Operated,
         };
+        if evidence.what != What::Stopped && matches!(cause, Cause::Operator | Cause::Deploy) {
+            self.begun_by_people();
+        }
         if evidence.what == What::Stopped {
             // What is put down to somebody now is not to be found as missed after a crash of ours.
             self.kept.last_active.take_if(|known| *known == evidence.after.invocation);
         }
         self.fate.settle(Transition { what: evidence.what, cause, message, at: evidence.at });
         self.out.note(kind, None, text);
+    }
+
+    /// Somebody started it: it is given another chance, and how it did before counts no more. What we spent still counts.
+    fn begun_by_people(&mut self) {
+        self.run.forget_restarts();
+        if self.kept.quarantine.take().is_some() {
+            let message = format!("the quarantine of {} has ended: somebody started it", self.name);
+            self.out.note(EventKind::Decided, None, message);
+        }
     }
 
     /// A stop that somebody wanted is a hold; one of the package manager, of the host, or of a dead unit is not.

@@ -83,10 +83,7 @@ impl Unit {
                 let again = self.second_look(finding);
                 follows.then(|| again.map_or(now, |again| again.max(now.plus(limits::SECOND_LOOK))))
             }
-            (_, Remedy::Follow) => follows.then(|| {
-                // The settle time after the last flip of any of its links.
-                self.residents.switched_at().unwrap_or(finding.since).plus(spec.release.settle)
-            }),
+            (_, Remedy::Follow) => follows.then(|| self.settled_at(finding)),
             (Code::BinaryOutdated, _) => {
                 (spec.release.binaries == Reaction::Restart).then(|| finding.since.plus(spec.release.settle))
             }
@@ -95,7 +92,7 @@ impl Unit {
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
             (_, Remedy::Start) => spec.recovery.start.then_some(now),
-            (_, Remedy::Enable) => spec.recovery.enable.then_some(now),
+            (_, Remedy::Enable) => self.enabled_from(now).filter(|_| spec.recovery.enable),
             (_, Remedy::Nothing) => None,
         }
     }

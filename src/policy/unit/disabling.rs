@@ -1,0 +1,92 @@
+//! A person disabled the unit while we looked: a wish like a stop. It is told at once, and not undone before its time; a
+//! unit that dies is brought back enabled all the same.
+
+use crate::model::finding::Code;
+use crate::model::incident::EventKind;
+use crate::model::moment::Moment;
+use crate::model::state::{Disabling, OrderKind, Recovery};
+use crate::model::unit::UnitFileState;
+use crate::policy::enablement;
+use crate::policy::judgement::Judgement;
+use crate::policy::outbox::Out;
+use crate::policy::packages::Packages;
+
+use super::Unit;
+use super::people::minutes;
+
+impl Unit {
+    /// Its enablement is another one now. We never disable anything.
+    pub(super) fn follow_enablement(&mut self, read: &UnitFileState, now: Moment) {
+        if !enablement::lacks_links(read) {
+            self.kept.disabling = None;
+        } else if self.enablement == Some(UnitFileState::Enabled) {
+            let until = self.spec.recovery.after_manual_disable.map(|length| now.plus(length));
+            self.kept.disabling = Some(Disabling { at: now, until });
+            self.disabling_doubted = true;
+            self.out.push(Out::AskPackages);
+        }
+    }
+
+    /// Word of the package manager has come, or will not come.
+    pub fn settle_disabling(&mut self, packages: &Packages) {
+        if !std::mem::take(&mut self.disabling_doubted) {
+            return;
+        }
+        let Some(disabling) = self.kept.disabling.as_ref() else {
+            return;
+        };
+        let who = packages.was_at_work(disabling.at, disabling.at);
+        let name = &self.name;
+        let message = match &who {
+            Some(who) => format!("{name} was disabled while {who} was at work"),
+            None => format!("{name} was disabled by a person or a script"),
+        };
+        if who.is_some() {
+            self.kept.disabling = None;
+            self.upgraded = true;
+        }
+        self.out.note(EventKind::Operated, Some(Code::NotEnabled), message);
+    }
+
+    /// What follows, and how to keep it disabled.
+    fn after_disabling(&self) -> String {
+        let recovery = &self.spec.recovery;
+        match recovery.after_manual_disable.filter(|_| recovery.enable) {
+            Some(length) if length.is_zero() => "it is enabled again at once".to_owned(),
+            Some(length) => format!(
+                "it is enabled again {} later; to keep it disabled, write enable = false below [recovery] in {}",
+                minutes(length),
+                self.spec.file
+            ),
+            None => "Steadfast leaves it so".to_owned(),
+        }
+    }
+
+    /// The finding of a unit that a person disabled says so.
+    pub(super) fn say_who_disabled(&self, mut judgement: Judgement) -> Judgement {
+        if self.kept.disabling.is_none() || self.disabling_doubted {
+            return judgement;
+        }
+        let said = format!("{} was disabled by a person or a script; {}", self.name, self.after_disabling());
+        for found in judgement.findings.iter_mut().filter(|found| found.code == Code::NotEnabled) {
+            found.message.clone_from(&said);
+            judgement.message.clone_from(&said);
+        }
+        judgement
+    }
+
+    /// When it may be enabled; `None`: not by itself.
+    pub(super) fn enabled_from(&self, now: Moment) -> Option<Moment> {
+        match &self.kept.disabling {
+            Some(disabling) => disabling.until.map(|until| until.max(now)),
+            None => Some(now),
+        }
+    }
+
+    /// An order enables it as well: one that brings it back from death, one of a person, and others where nobody disabled it.
+    pub(super) fn enables(&self, order: &Recovery) -> bool {
+        let asked = self.spec.recovery.enable || order.because.is_none();
+        let respects = order.kind == OrderKind::Restart && order.because.is_some();
+        asked && !(respects && self.kept.disabling.is_some())
+    }
+}

@@ -1,0 +1,46 @@
+//! A unit whose file is gone: of what still runs of it, and with which package it went.
+
+use crate::model::finding::{Code, Finding};
+use crate::model::incident::Incident;
+use crate::model::unit::{LoadState, UnitReading};
+use crate::policy::outbox::Out;
+
+use super::Unit;
+
+impl Unit {
+    /// What is said of a unit that has no file.
+    pub(super) fn missing_sentence(&self, reading: &UnitReading) -> String {
+        let unit = &self.name;
+        if reading.active.is_down() {
+            return format!("there is no unit {unit}; the file {} manages nothing", self.spec.file);
+        }
+        let left = reading
+            .main_pid
+            .map_or("it still runs".to_owned(), |pid| format!("its process {pid} still runs"));
+        format!("the unit file of {unit} is gone; {left}")
+    }
+
+    /// Its file went away. A package manager that did that may bring another one, until it is done.
+    pub(super) fn follow_load(&mut self, reading: &UnitReading) {
+        if reading.load == LoadState::NotFound && !reading.active.is_down() {
+            self.upgraded = true;
+            self.disabling_doubted = true;
+            self.out.push(Out::AskPackages);
+        }
+    }
+
+    /// Which package took it along, where the close look has found that.
+    pub(super) fn name_package(found: &mut [Finding], own: &Incident) {
+        let removed = own.changes.iter().find_map(|change| {
+            let packages = change.what.strip_prefix("packages: ")?;
+            packages.split(", ").find_map(|one| one.strip_suffix(" removed"))
+        });
+        let Some(package) = removed else {
+            return;
+        };
+        for one in found.iter_mut().filter(|one| one.code == Code::UnitMissing) {
+            one.message =
+                one.message.replacen(" is gone; ", &format!(" is gone with package {package}; "), 1);
+        }
+    }
+}
