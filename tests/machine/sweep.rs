@@ -35,6 +35,7 @@ set -e
 root=$1; shift
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"; chmod 755 "$root/usr/sbin/policy-rc.d"
+mkdir -p "$root"/usr/share/man/man{1..8}; mount -t proc proc "$root/proc"; trap 'umount "$root/proc"' EXIT
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
 chroot "$root" apt-get update -qq
 chroot "$root" apt-get install -y -qq --no-install-recommends curl "$@"
