@@ -1,5 +1,6 @@
 //! A close look at a sick unit, written down before anything is done to it: bounded in time and size, without secrets.
 
+mod files;
 mod packages;
 mod processes;
 mod redact;
@@ -46,7 +47,7 @@ pub struct Look {
     pub control_group: String,
     /// What the supervisor knows, a line each.
     pub known: Vec<String>,
-    /// Packages that were changed since then are told.
+    /// Packages and files of the unit that were changed since then are told.
     pub changed_since: Moment,
     /// Of the user instance of the service manager.
     pub user: bool,
@@ -55,14 +56,20 @@ pub struct Look {
 /// Looks at one time: more would only keep each other from ending in time. A thread that hangs keeps its place.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
-/// Looks, writes what is seen into a file of this folder, and says which; and which packages were changed lately.
+/// Looks, writes what is seen into a file of this folder, and says which; and what was changed lately.
 pub async fn capture(folder: PathBuf, look: Look) -> (Result<String, String>, Vec<Change>) {
     let deadline = Instant::now() + LIMIT;
     let Ok(Ok(place)) = timeout_at(deadline, PLACES.acquire()).await else {
         return (Err("too many units are being looked at".to_owned()), Vec::new());
     };
     let since = look.changed_since;
-    let changed = spawn_blocking(move || packages::changed(Path::new("/"), since));
+    let unit = look.unit.clone().filter(|_| !look.user);
+    let changed = spawn_blocking(move || {
+        let mut changes = packages::changed(Path::new("/"), since);
+        changes.extend(unit.into_iter().flat_map(|unit| files::changed(Path::new("/"), &unit, since)));
+        changes.sort_by_key(|change| change.at.wall_ms);
+        changes
+    });
     let changes = async { timeout_at(deadline, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
     let seen = async {
         let text = text(&look, deadline).await;

@@ -57,7 +57,11 @@ pub async fn one(
     };
     let (incident, events) = *found.ok_or_else(|| Fail::no_such(&format!("incident {id}")))?;
     let events = events.iter().map(Into::into).collect();
-    Ok(Json(IncidentDetails { incident: Incident::from(&incident), events }))
+    let snapshot = shared.snapshots.borrow();
+    let units = incident.unit.iter().chain(&incident.affected);
+    let owners = units.filter_map(|unit| Some((unit.to_string(), snapshot.units.get(unit)?.owner.clone()?)));
+    let owners = owners.collect();
+    Ok(Json(IncidentDetails { incident: Incident::from(&incident), events, owners }))
 }
 
 async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {

@@ -6,6 +6,7 @@ use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
 use crate::model::state::HoldKind;
+use crate::model::unit::UnitName;
 use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
 use crate::policy::view::View;
@@ -181,6 +182,12 @@ impl Unit {
     #[must_use]
     pub fn settings(&self) -> Option<&crate::model::unit::UnitSettings> {
         self.run.settings()
+    }
+
+    /// Every name of it.
+    pub fn names(&self) -> impl Iterator<Item = &UnitName> {
+        let known = self.run.settings().into_iter().flat_map(|settings| &settings.names);
+        known.chain([self.name()])
     }
 
     #[must_use]
