@@ -518,9 +518,14 @@ fn every_state_is_explained_on_a_terminal() {
 
 #[test]
 fn the_audit_groups_by_severity_and_says_what_repairs() {
-    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[], &[]));
+    insta::assert_snapshot!(audit::audit(&look(100, 40), &zoo(), &[], (&[], "9 units, 80 processes")));
     let well = Status::of(&pictures::published("start\nmanager running", TEN_O_CLOCK));
-    let page = audit::audit(&look(100, 40), &well, &[], &["never drilled: a.service".to_owned()]);
+    let page = audit::audit(
+        &look(100, 40),
+        &well,
+        &[],
+        (&["never drilled: a.service".to_owned()], "9 units, 80 processes, units of joe"),
+    );
     assert!(page.starts_with("● web1: nothing to report"), "{page}");
     assert!(page.ends_with("\n\nNOTES\n  never drilled: a.service\n"), "{page}");
 }
@@ -626,6 +631,10 @@ fn each_adopted_unit_has_its_next_step() {
         file: format!("/etc/steadfast/units.d/{unit}.toml").into(),
         text: String::new(),
         watched: vec!["active, enabled, reached by boot".to_owned(), "http http://127.0.0.1/".to_owned()],
+        from_now_on: match fate {
+            Fate::Written => vec!["From now on Steadfast starts it when it is down.".to_owned()],
+            _ => Vec::new(),
+        },
         fate,
     };
     let all = [

@@ -16,7 +16,8 @@ use crate::systemd::inventory;
 
 use super::gather::gather;
 use super::judge::{self, Group, Live, Matched, matched};
-use super::{Adopted, Ours, Purpose, trial};
+use super::traces::Traces;
+use super::{Adopted, Ours, Wish, trial};
 
 /// A pid file is a line.
 const PID_BYTES: u64 = 64;
@@ -35,12 +36,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// It cannot be read, it is no such file, or the service manager cannot be reached.
-pub async fn from_file(
-    user: bool,
-    format: Format,
-    file: &Path,
-    purpose: Purpose,
-) -> anyhow::Result<Imported> {
+pub async fn from_file(user: bool, format: Format, file: &Path, wish: Wish) -> anyhow::Result<Imported> {
     let path = file.to_owned();
     let reading = spawn_blocking(move || config::read_foreign(&path, import::BYTES));
     let text = reading.await.context("cannot read the file")?.map_err(anyhow::Error::msg)?;
@@ -48,7 +44,7 @@ pub async fn from_file(
     let foreign = import::read(format, &text)
         .map_err(|why| anyhow!("cannot read {} as a file of {name}: {why}", file.display()))?;
 
-    let mut ours = Ours::new(user, purpose);
+    let mut ours = Ours::new(user, wish);
     let present = inventory::read(ours.instance).await?;
     let mut units: BTreeSet<UnitName> = present.into_iter().filter(|unit| unit.kind() == "service").collect();
     let processes = || foreign.entries.iter().filter(|entry| entry.about == About::Process);
@@ -57,7 +53,7 @@ pub async fn from_file(
 
     let matched: Vec<Matched> =
         foreign.entries.iter().map(|entry| of_entry(entry, &facts.host, &facts.lives)).collect();
-    let lives = chosen(&foreign, &matched, facts.lives);
+    let lives = chosen(&foreign, &matched, facts.lives, wish.observe);
     let mut adopted = ours.adopt(&lives).await;
     for entry in foreign.entries.iter().filter(|entry| entry.about == About::Thing) {
         adopted.extend(dependency(&ours, entry).await);
@@ -87,7 +83,7 @@ fn pid(file: &Path) -> Option<i32> {
 }
 
 /// The live units of the file, with what it says of each.
-fn chosen(foreign: &Foreign, matched: &[Matched], lives: Vec<Live>) -> Vec<Live> {
+fn chosen(foreign: &Foreign, matched: &[Matched], lives: Vec<Live>, observe: bool) -> Vec<Live> {
     let of_name: BTreeMap<&str, &UnitName> = foreign
         .entries
         .iter()
@@ -96,6 +92,7 @@ fn chosen(foreign: &Foreign, matched: &[Matched], lives: Vec<Live>) -> Vec<Live>
         .collect();
     let mut chosen = Vec::new();
     for mut live in lives {
+        live.observe = observe;
         for (entry, found) in foreign.entries.iter().zip(matched) {
             if found.unit.as_ref() == Some(&live.unit) {
                 live.told_needs.extend(entry.depends.iter().filter_map(|(line, name)| {
@@ -119,7 +116,8 @@ async fn dependency(ours: &Ours, entry: &Entry) -> Option<Adopted> {
         return None;
     }
     let unit = judge::dependency_unit(entry);
-    let asked = trial::try_all(&ours.orders, &ours.directories, &unit, &groups).await;
+    let mut traces = Traces::new(unit.clone(), false, Vec::new());
+    let asked = trial::try_all(&ours.orders, &ours.directories, (&unit, &mut traces), &groups).await;
     let draft = judge::dependency(entry, asked);
     let file: PathBuf = config::place(&ours.directories, unit.as_str());
     if !draft.tables.iter().any(|written| written.in_force) {

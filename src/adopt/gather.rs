@@ -8,17 +8,19 @@ use anyhow::Context;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use crate::check::{look, with_unmanaged};
+use crate::check::{look, unasked, with_unmanaged};
 use crate::config::Loaded;
 use crate::host;
 use crate::model::adopt::Needs;
 use crate::model::host::{HostProcess, HostReading, Listener, Place, Protocol};
-use crate::model::snapshot::UnitStatus;
-use crate::model::spec::Settings;
-use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName};
+use crate::model::snapshot::{Snapshot, UnitStatus};
+use crate::model::spec::{Settings, Spec};
+use crate::model::unit::{ActiveState, LoadState, UnitName};
+use crate::policy::coverage;
 use crate::release;
 use crate::systemd::{Instance, needs};
 
+use super::configs;
 use super::judge::Live;
 
 /// Disks and /proc have this long.
@@ -28,7 +30,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Facts {
     pub lives: Vec<Live>,
-    pub enabled: BTreeSet<UnitName>,
     /// Units that systemd does not have, or cannot use; why.
     pub missing: BTreeMap<UnitName, String>,
     pub host: HostReading,
@@ -39,12 +40,36 @@ pub struct Facts {
 /// # Errors
 /// The service manager cannot be reached.
 pub async fn gather(user: bool, units: BTreeSet<UnitName>) -> anyhow::Result<Facts> {
-    let instance = Instance::of(user);
     let specs = with_unmanaged(Vec::new(), units);
     let loaded = Loaded { settings: Settings::default(), specs, ..Loaded::default() };
     let (snapshot, _) = look(user, loaded, |_, _| {}).await?;
+    facts(user, &snapshot).await
+}
+
+/// Of these units reads those that are named, and those that nobody manages and somebody should.
+///
+/// # Errors
+/// The service manager cannot be reached.
+pub async fn unmanaged(
+    user: bool,
+    managed: &[Spec],
+    present: BTreeSet<UnitName>,
+    named: &BTreeSet<UnitName>,
+) -> anyhow::Result<Facts> {
+    let specs = with_unmanaged(unasked(managed.to_vec()), present.into_iter().chain(named.iter().cloned()));
+    let loaded = Loaded { settings: Settings::default(), specs, ..Loaded::default() };
+    let (mut snapshot, _) = look(user, loaded, |_, _| {}).await?;
+    let groups = coverage::unmanaged(&snapshot.units, user);
+    let unmanaged: BTreeSet<UnitName> =
+        groups.into_iter().flat_map(|(_, members)| members).map(|status| status.unit.clone()).collect();
+    snapshot.units.retain(|unit, _| named.contains(unit) || unmanaged.contains(unit));
+    facts(user, &snapshot).await
+}
+
+async fn facts(user: bool, snapshot: &Snapshot) -> anyhow::Result<Facts> {
+    let instance = Instance::of(user);
     let host = blocking(host::read).await.context("cannot look at the host's processes")?;
-    let mut facts = Facts { lives: Vec::new(), enabled: BTreeSet::new(), missing: BTreeMap::new(), host };
+    let mut facts = Facts { lives: Vec::new(), missing: BTreeMap::new(), host };
     let mut usable = Vec::new();
     for (unit, status) in &snapshot.units {
         let load = status.reading.as_ref().map(|reading| &reading.load);
@@ -63,11 +88,6 @@ pub async fn gather(user: bool, units: BTreeSet<UnitName>) -> anyhow::Result<Fac
     let names: Vec<UnitName> = usable.iter().map(|(unit, _)| unit.clone()).collect();
     let mut told = needs::read(instance, &names).await?;
     for (unit, status) in usable {
-        let enabled =
-            matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-        if enabled {
-            facts.enabled.insert(unit.clone());
-        }
         let needs = told.remove(&unit).unwrap_or_default();
         let live = live(&unit, &status, needs, &facts.host, user);
         // Two names of one unit are one.
@@ -76,7 +96,8 @@ pub async fn gather(user: bool, units: BTreeSet<UnitName>) -> anyhow::Result<Fac
         }
     }
     let lives = std::mem::take(&mut facts.lives);
-    facts.lives = blocking(move || on_disk(lives)).await.context("cannot look at the disk")?;
+    let host = facts.host.clone();
+    facts.lives = blocking(move || on_disk(lives, &host, user)).await.context("cannot look at the disk")?;
     Ok(facts)
 }
 
@@ -105,9 +126,12 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
         .iter()
         .filter_map(|link| link.target.as_ref().map(|target| (link.link.clone(), target.path.clone())));
     Live {
+        names: settings.names,
         fragment: settings.fragment,
         service_type: settings.service_type,
         active: reading.is_some_and(|reading| reading.active == ActiveState::Active),
+        enablement: status.enablement.clone(),
+        remain_after_exit: settings.remain_after_exit,
         exec_start: settings.exec_start,
         triggered_by: settings.triggered_by,
         takes_along: settings.takes_along,
@@ -147,8 +171,11 @@ fn listens(remote: &str, host: &HostReading, user: bool) -> Option<UnitName> {
     holders.find_map(|process| process.place.unit(user)).cloned()
 }
 
-/// Packages, and links that no setting names.
-fn on_disk(mut lives: Vec<Live>) -> Vec<Live> {
+/// Packages, links that no setting names, and where configurations pass on.
+fn on_disk(mut lives: Vec<Live>, host: &HostReading, user: bool) -> Vec<Live> {
+    for live in &mut lives {
+        live.passes_on = configs::passes_on(live, host, |address| listens(address, host, user));
+    }
     let files: BTreeSet<String> = lives
         .iter()
         .flat_map(|live| {

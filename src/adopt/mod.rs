@@ -1,9 +1,11 @@
 //! `adopt`: reads live units, asks on the spot, writes the unit files that follow; needs no running daemon. `judge` says what
 //! is worth asking, and what the file says.
 
+mod configs;
 mod foreign;
 mod gather;
 mod judge;
+mod traces;
 mod trial;
 
 use std::collections::BTreeSet;
@@ -11,9 +13,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 
-use crate::config::{self, Directories, Loader};
+use crate::clock;
+use crate::config::{self, Directories, Loaded, Loader};
 use crate::model::adopt::{Draft, Recipe};
-use crate::model::spec::{Selector, Spec};
+use crate::model::spec::{Ignored, Selector, Spec};
 use crate::model::unit::UnitName;
 use crate::policy::alerts;
 use crate::systemd::orders::Orders;
@@ -24,6 +27,7 @@ pub use foreign::{Imported, from_file};
 use gather::{Facts, gather};
 use judge::{Live, Neighbours};
 pub use judge::{Matched, unit_text};
+use traces::Traces;
 
 /// Units of one call.
 const UNITS: usize = 500;
@@ -34,6 +38,14 @@ pub enum Purpose {
     Write,
     /// Only shown, as it is or against the file that is there.
     Show,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    pub purpose: Purpose,
+    /// The files only observe.
+    pub observe: bool,
 }
 
 /// What became of a unit.
@@ -55,6 +67,8 @@ pub struct Adopted {
     pub text: String,
     /// What the file watches, a few words each.
     pub watched: Vec<String>,
+    /// What Steadfast does by this file, a sentence each.
+    pub from_now_on: Vec<String>,
     pub fate: Fate,
 }
 
@@ -66,30 +80,47 @@ pub async fn units(
     user: bool,
     names: &[String],
     all: bool,
-    purpose: Purpose,
+    wish: Wish,
 ) -> anyhow::Result<(Vec<Adopted>, Vec<String>)> {
-    let mut ours = Ours::new(user, purpose);
-    let mut wanted: BTreeSet<UnitName> = names.iter().map(|name| UnitName::meant(name)).collect();
-    if all {
-        let present = inventory::read(ours.instance).await?;
-        let kinds = |unit: &UnitName| matches!(unit.kind(), "service" | "timer");
-        wanted.extend(present.into_iter().filter(|unit| kinds(unit) && !ours.manages(unit)).take(UNITS));
+    let mut ours = Ours::new(user, wish);
+    let meant: BTreeSet<UnitName> = names.iter().map(|name| UnitName::meant(name)).collect();
+    let templates: BTreeSet<UnitName> = meant.iter().filter(|unit| unit.is_template()).cloned().collect();
+    let mut named: BTreeSet<UnitName> = meant.difference(&templates).cloned().collect();
+    let mut instances = BTreeSet::new();
+    let mut present = BTreeSet::new();
+    if all || !templates.is_empty() {
+        present = inventory::read(ours.instance).await?;
+        // One instance shows what all of them are.
+        let first =
+            |template: &UnitName| present.iter().find(|unit| unit.template().as_ref() == Some(template));
+        instances = templates.iter().filter_map(first).cloned().collect();
+        named.extend(instances.iter().cloned());
     }
-    let facts = gather(user, wanted).await?;
-    let Facts { lives, enabled, missing, host } = facts;
-    let named = |unit: &UnitName| names.iter().any(|name| UnitName::meant(name) == *unit);
-    let lives: Vec<Live> = lives
-        .into_iter()
-        .filter(|live| !all || named(&live.unit) || live.is_worth_a_file(enabled.contains(&live.unit)))
-        .collect();
+    let facts = if all {
+        gather::unmanaged(user, &ours.specs, present, &named).await?
+    } else {
+        gather(user, named.clone()).await?
+    };
+    let Facts { mut lives, missing, host } = facts;
+    lives.retain(|live| named.contains(&live.unit) || !ours.is_ignored(&live.unit));
+    lives.truncate(UNITS);
+    for live in &mut lives {
+        live.observe = wish.observe;
+        if let Some(template) = live.unit.template().filter(|_| instances.contains(&live.unit)) {
+            // Ports and sockets are those of one instance.
+            *live = Live { unit: template, names: Vec::new(), listeners: Vec::new(), ..live.clone() };
+        }
+    }
+    let unseen = templates.iter().filter(|unit| !lives.iter().any(|live| live.unit == **unit));
     let mut adopted: Vec<Adopted> = missing
         .into_iter()
-        .filter(|(unit, _)| named(unit))
+        .filter(|(unit, _)| named.contains(unit))
+        .chain(unseen.map(|unit| (unit.clone(), "no instance of it runs or is enabled".to_owned())))
         .map(|(unit, why)| ours.refused(unit, why))
         .collect();
     adopted.extend(ours.adopt(&lives).await);
     if adopted.is_empty() {
-        bail!("there is nothing to adopt: every service and timer of this host's own is managed");
+        bail!("there is nothing to adopt: audit finds no unit that nobody manages");
     }
     Ok((adopted, host.missing(false)))
 }
@@ -99,17 +130,18 @@ struct Ours {
     instance: Instance,
     directories: Directories,
     specs: Vec<Spec>,
+    ignored: Option<Ignored>,
     neighbours: Neighbours,
     orders: Orders,
     recipes: Vec<Recipe>,
-    purpose: Purpose,
+    wish: Wish,
 }
 
 impl Ours {
-    fn new(user: bool, purpose: Purpose) -> Self {
+    fn new(user: bool, wish: Wish) -> Self {
         tls::init();
         let (instance, directories) = (Instance::of(user), Directories::of(user));
-        let specs = Loader::new(directories.clone()).load().specs;
+        let Loaded { specs, settings, .. } = Loader::new(directories.clone()).load();
         let mut neighbours = Neighbours::default();
         for spec in &specs {
             if let Selector::Unit(unit) = &spec.selector {
@@ -117,19 +149,30 @@ impl Ours {
             }
         }
         let orders = Orders::new(instance);
-        Self { instance, directories, specs, neighbours, orders, recipes: config::recipes(), purpose }
+        let (recipes, ignored) = (config::recipes(), settings.ignored);
+        Self { instance, directories, specs, ignored, neighbours, orders, recipes, wish }
     }
 
-    fn manages(&self, unit: &UnitName) -> bool {
-        self.specs.iter().any(|spec| match &spec.selector {
-            Selector::Unit(known) => known == unit,
-            Selector::Pattern(pattern) => alerts::matches(pattern, unit.as_str()),
-        })
+    /// `[coverage]` of steadfast.toml leaves it alone, for now.
+    fn is_ignored(&self, unit: &UnitName) -> bool {
+        let now = clock::now().wall_ms;
+        let ignored = self.ignored.as_ref().filter(|known| now < known.until_ms);
+        ignored.is_some_and(|known| known.patterns.iter().any(|one| alerts::matches(one, unit.as_str())))
+    }
+
+    /// The file that manages it already, perhaps by another of its names.
+    fn file_of(&self, live: &Live) -> Option<PathBuf> {
+        let file = config::place(&self.directories, live.unit.as_str());
+        let by_name =
+            |spec: &&Spec| matches!(&spec.selector, Selector::Unit(known) if live.names.contains(known));
+        let known = || self.specs.iter().find(by_name).map(|spec| PathBuf::from(&spec.file));
+        if file.exists() { Some(file) } else { known() }
     }
 
     fn refused(&self, unit: UnitName, why: String) -> Adopted {
         let file = config::place(&self.directories, unit.as_str());
-        Adopted { unit, file, text: String::new(), watched: Vec::new(), fate: Fate::Refused(why) }
+        let (text, watched, from_now_on) = Default::default();
+        Adopted { unit, file, text, watched, from_now_on, fate: Fate::Refused(why) }
     }
 
     /// One after the other: what is adopted is there for the next to require.
@@ -144,14 +187,15 @@ impl Ours {
                 adopted.push(self.refused(unit, why));
                 continue;
             }
-            let file = config::place(&self.directories, unit.as_str());
-            if self.purpose == Purpose::Write && file.exists() {
-                let (text, watched) = (String::new(), Vec::new());
-                adopted.push(Adopted { unit, file, text, watched, fate: Fate::Exists });
+            if let Some(file) = self.file_of(live).filter(|_| self.wish.purpose == Purpose::Write) {
+                adopted.push(Adopted { file, fate: Fate::Exists, ..self.refused(unit, String::new()) });
                 continue;
             }
+            let file = config::place(&self.directories, unit.as_str());
             let groups = judge::groups(live, &self.recipes);
-            let asked = trial::try_all(&self.orders, &self.directories, &unit, &groups).await;
+            let pids = live.processes.iter().map(|process| process.pid).collect();
+            let mut traces = Traces::new(unit.clone(), self.instance == Instance::User, pids);
+            let asked = trial::try_all(&self.orders, &self.directories, (&unit, &mut traces), &groups).await;
             let requires = judge::requires(live, &mut self.neighbours);
             let draft = judge::drafted(live, requires, asked);
             adopted.push(self.put(&draft, file, judge::watched(&draft, live)));
@@ -161,17 +205,22 @@ impl Ours {
 
     /// Checks the text as `verify` would, and puts it in its place.
     fn put(&self, draft: &Draft, file: PathBuf, watched: Vec<String>) -> Adopted {
-        let text = config::render(draft);
+        let (unit, text) = (draft.unit.clone(), config::render(draft));
+        let spec = match config::spec_of_text(&file, &text, &self.directories) {
+            Ok(spec) => spec,
+            Err(problems) => {
+                let first = problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
+                return self.refused(unit, format!("its file would not be valid: {first}"));
+            }
+        };
         let fate = self.fate(&file, &text);
-        Adopted { unit: draft.unit.clone(), file, text, watched, fate }
+        let has_link = watched.iter().any(|what| what.starts_with("release "));
+        let from_now_on = judge::from_now_on(&spec, has_link);
+        Adopted { unit, file, text, watched, from_now_on, fate }
     }
 
     fn fate(&self, file: &Path, text: &str) -> Fate {
-        if let Err(problems) = config::spec_of_text(file, text, &self.directories) {
-            let first = problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
-            return Fate::Refused(format!("its file would not be valid: {first}"));
-        }
-        match self.purpose {
+        match self.wish.purpose {
             Purpose::Show => Fate::Shown,
             Purpose::Write if file.exists() => Fate::Exists,
             Purpose::Write => match config::put(&self.directories, file, text) {

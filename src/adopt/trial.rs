@@ -11,16 +11,17 @@ use crate::model::unit::UnitName;
 use crate::probe;
 use crate::systemd::orders::Orders;
 
-use super::judge::{Answer, Candidate, Group, covered, judged};
+use super::judge::{Answer, Candidate, Group, covered, judged, logged};
+use super::traces::Traces;
 
 /// A page that is asked for the first time.
 const PAGE: Duration = Duration::from_secs(3);
 
-/// Asks group by group; of each the first way that is well is taken.
+/// Asks group by group; of each the first way is taken that is well and, over a connection, leaves no line in the unit's log.
 pub async fn try_all(
     orders: &Orders,
     directories: &Directories,
-    unit: &UnitName,
+    (unit, traces): (&UnitName, &mut Traces),
     groups: &[Group],
 ) -> Vec<Written> {
     let mut written = Vec::new();
@@ -30,7 +31,13 @@ pub async fn try_all(
         }
         for way in &group.ways {
             let answer = ask(orders, directories, unit, way).await;
-            let judged = judged(way, &answer);
+            let mut judged = judged(way, &answer);
+            if judged.in_force
+                && way.connects()
+                && let Some(line) = traces.left_by(|| ask(orders, directories, unit, way)).await
+            {
+                judged = logged(judged, &line);
+            }
             let well = judged.in_force;
             // A connection is the answer to "is it a page": that it is none is worth no comment.
             let silent = group.only_if_well || way.page && answer.status.is_none();
@@ -50,7 +57,7 @@ async fn ask(orders: &Orders, directories: &Directories, unit: &UnitName, way: &
         return of_table(orders, directories, unit, &way.table).await;
     }
     match probe::status(way.table.text("http").unwrap_or_default(), PAGE).await {
-        Err(message) => Answer { well: false, message, status: None },
+        Err(message) => Answer { well: false, unknown: true, message, status: None },
         Ok(status) => {
             let mut table = way.table.clone();
             table.keys.push(Key::number("status", i64::from(status), ""));
@@ -61,7 +68,7 @@ async fn ask(orders: &Orders, directories: &Directories, unit: &UnitName, way: &
 }
 
 async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, table: &Table) -> Answer {
-    let told = |well: bool, message: String| Answer { well, message, status: None };
+    let told = |well: bool, message: String| Answer { well, unknown: false, message, status: None };
     // Beside the units' folder: drop-ins of a file that is there have no part in the question.
     let file = PathBuf::from(format!("{unit}.toml"));
     let spec = match config::spec_of_text(&file, &config::alone(table), directories) {
@@ -73,7 +80,8 @@ async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, t
     };
     if let Some(probe) = spec.probes.first() {
         let outcome = check::ask(orders, unit, probe, None).await;
-        return told(outcome.status == ProbeStatus::Healthy, outcome.message);
+        let unknown = outcome.status == ProbeStatus::Unknown;
+        return Answer { unknown, ..told(outcome.status == ProbeStatus::Healthy, outcome.message) };
     }
     match spec.progress.first() {
         Some(progress) => match check::sample(orders, unit, progress).await {

@@ -12,7 +12,7 @@ const LINES: usize = 500;
 pub fn draft(details: &IncidentDetails, user: bool) -> String {
     let incident = &details.incident;
     let mut text = String::new();
-    head(&mut text, incident);
+    head(&mut text, details);
     section(&mut text, "Impact", &impact(details));
     section(&mut text, "What changed before, most suspect first", &changes(incident));
     section(&mut text, "Timeline (UTC)", &timeline(details, user));
@@ -32,7 +32,8 @@ const QUESTIONS: &str = "\n## Open questions\n\n\
     ## Actions\n\n\
     | what | who | until |\n|---|---|---|\n| | | |\n";
 
-fn head(text: &mut String, incident: &Incident) {
+fn head(text: &mut String, details: &IncidentDetails) {
+    let incident = &details.incident;
     let unit = incident.unit.as_deref().unwrap_or("the host");
     let _ = writeln!(text, "# Post-mortem (draft): incident {}, {unit}\n", incident.id);
     let _ = writeln!(text, "{}\n", cell(&incident.summary));
@@ -53,6 +54,11 @@ fn head(text: &mut String, incident: &Incident) {
     let affected =
         if incident.affected.is_empty() { "none".to_owned() } else { incident.affected.join(", ") };
     let _ = writeln!(text, "| Affected units | {affected} |");
+    if !details.owners.is_empty() {
+        let owners: Vec<String> =
+            details.owners.iter().map(|(unit, owner)| format!("{unit}: {}", cell(owner))).collect();
+        let _ = writeln!(text, "| Owners | {} |", owners.join("; "));
+    }
 }
 
 /// Figures over time, as they were measured while it lasted.
@@ -200,8 +206,10 @@ mod tests {
             message: "it goes on".to_owned(),
         };
         let events = (1..=502).map(|id| Event::from(&line(id))).collect();
-        let details = IncidentDetails { incident: Incident::from(&found), events };
+        let owners = vec![("shop.service".to_owned(), "team-shop".to_owned())];
+        let details = IncidentDetails { incident: Incident::from(&found), events, owners };
         assert!(draft(&details, false).contains("2 more lines: `steadfast incident 17`"));
+        assert!(draft(&details, false).contains("| Owners | shop.service: team-shop |"), "O48");
         assert!(draft(&details, true).contains("2 more lines: `steadfast --user incident 17`"));
     }
 }

@@ -21,6 +21,8 @@ use super::{Records, supervisor_files};
 
 /// Processes, sockets and files; a disk that does not answer by then tells nothing.
 const HOST_LIMIT: Duration = Duration::from_secs(30);
+/// Homes may lie on another host.
+const HOMES_LIMIT: Duration = Duration::from_secs(5);
 /// All timers together.
 const TIMERS_LIMIT: Duration = Duration::from_secs(15);
 
@@ -49,6 +51,16 @@ pub async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Resul
         .ok()
         .and_then(Result::ok)
         .unwrap_or_else(unread);
+    if !user && rustix::process::geteuid().is_root() {
+        around.user_units = timeout(HOMES_LIMIT, spawn_blocking(|| host::managers(Path::new("/"))))
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .unwrap_or_else(|| {
+                around.host.untold.push("units of users: a home does not answer".to_owned());
+                Vec::new()
+            });
+    }
     around.unit_files = present.files;
     around.timers = timers;
     if !in_time {

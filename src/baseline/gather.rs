@@ -167,12 +167,12 @@ fn programs(reading: &HostReading) -> BTreeMap<UnitName, String> {
     programs
 }
 
-/// The files by which a unit belongs to a package: its program, what runs, its unit file.
+/// The files by which a unit belongs to a package: its unit file, its program, what runs.
 fn files(status: &UnitStatus, programs: &BTreeMap<UnitName, String>) -> Vec<String> {
     let settings = status.settings.as_ref();
     let command = settings.and_then(|known| known.exec_start.first()?.first());
     let fragment = settings.map(|known| &known.fragment);
-    let all = command.into_iter().chain(programs.get(&status.unit)).chain(fragment);
+    let all = fragment.into_iter().chain(command).chain(programs.get(&status.unit));
     all.filter(|file| file.starts_with('/')).cloned().collect()
 }
 
@@ -187,8 +187,13 @@ fn unit(
     let reading = status.reading.as_ref();
     let told = boot.filter(|boot| boot.failure.is_none() && status.settings.is_some());
     let verdict = told.map(|boot| boot_verdict(name, &settings, status.enablement.as_ref(), boot));
-    let packages: BTreeSet<&String> =
-        files(status, programs).iter().filter_map(|file| owners.get(file)).collect();
+    // That of the unit file first: it brings the unit back.
+    let mut packages: Vec<String> = Vec::new();
+    for package in files(status, programs).iter().filter_map(|file| owners.get(file)) {
+        if !packages.contains(package) {
+            packages.push(package.clone());
+        }
+    }
     let releases =
         status.links.iter().filter(|link| link.target.is_some() || missing(link.problem.as_deref()));
     UnitThen {
@@ -203,7 +208,7 @@ fn unit(
         fragment: settings.fragment,
         triggered_by: settings.triggered_by,
         managed: !status.file.is_empty(),
-        packages: packages.into_iter().cloned().collect(),
+        packages,
         releases: releases
             .map(|link| ReleaseThen {
                 link: link.link.clone(),

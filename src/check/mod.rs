@@ -24,6 +24,7 @@ use crate::model::spec::{Mode, RecoverySpec, Selector, Spec};
 use crate::model::state::{Durable, Plan};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy;
+use crate::policy::alerts::matches;
 use crate::runtime::{INBOX, Loop};
 use crate::systemd::Instance;
 use crate::tls;
@@ -143,7 +144,12 @@ pub fn unasked(mut specs: Vec<Spec>) -> Vec<Spec> {
 /// These, and an empty file's wishes for each unit that none of them names.
 #[must_use]
 pub fn with_unmanaged(mut specs: Vec<Spec>, units: impl IntoIterator<Item = UnitName>) -> Vec<Spec> {
-    let managed = |unit: &UnitName| specs.iter().any(|spec| spec.selector == Selector::Unit(unit.clone()));
+    let managed = |unit: &UnitName| {
+        specs.iter().any(|spec| match &spec.selector {
+            Selector::Unit(known) => known == unit,
+            Selector::Pattern(pattern) => matches(pattern, unit.as_str()),
+        })
+    };
     let more: Vec<Spec> = units.into_iter().filter(|unit| !managed(unit)).map(unmanaged).collect();
     specs.extend(more);
     specs

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::render::adopt::{self as pages};
 use super::render::text::clean;
 use super::terminal::{SeenEnough, Terminal};
-use crate::adopt::{self, Adopted, Fate, Imported, Purpose};
+use crate::adopt::{self, Adopted, Fate, Imported, Purpose, Wish};
 use crate::model::adopt::Format;
 
 #[derive(Debug, clap::Args)]
@@ -18,12 +18,15 @@ pub struct Arguments {
     /// Units to adopt
     #[arg(required_unless_present_any = ["all_enabled", "from"])]
     units: Vec<String>,
-    /// Every service and timer of this host's own, or of known software, that is enabled or runs and is not managed
+    /// Every unit that audit calls unmanaged: it runs or is enabled, and a plain distribution does not bring it
     #[arg(long)]
     all_enabled: bool,
     /// Take over the file of another supervisor: `--from monit /etc/monit/monitrc`. It is read as text, never run
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with_all = ["units", "all_enabled"])]
     from: Vec<String>,
+    /// Write mode = "observe": everything is watched and reported, nothing is started, enabled or restarted
+    #[arg(long)]
+    observe: bool,
     /// Only print the files
     #[arg(long, conflicts_with_all = ["diff", "json"])]
     print: bool,
@@ -41,6 +44,7 @@ struct Told<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<&'a str>,
     watched: &'a [String],
+    from_now_on: &'a [String],
     text: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
@@ -57,9 +61,10 @@ struct Answer<'a> {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let purpose = if arguments.print || arguments.diff { Purpose::Show } else { Purpose::Write };
+    let wish = Wish { purpose, observe: arguments.observe };
     let [format, file] = arguments.from.as_slice() else {
         let (adopted, untold) =
-            adopt::units(options.user, &arguments.units, arguments.all_enabled, purpose).await?;
+            adopt::units(options.user, &arguments.units, arguments.all_enabled, wish).await?;
         return show(options, terminal, arguments, &adopted, &untold, None);
     };
     let Some(format) = self::format(format) else {
@@ -67,7 +72,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
             .remark(&format!("steadfast: cannot take over from {format}: write monit, supervisord or god"));
         return Ok(Exit::Usage);
     };
-    let imported = adopt::from_file(options.user, format, Path::new(file), purpose).await?;
+    let imported = adopt::from_file(options.user, format, Path::new(file), wish).await?;
     let Imported { adopted, untold, .. } = &imported;
     show(options, terminal, arguments, adopted, untold, Some((file, &imported)))
 }
@@ -147,6 +152,7 @@ fn told<'a>(one: &'a Adopted, program: &str) -> Told<'a> {
         fate,
         why,
         watched: &one.watched,
+        from_now_on: &one.from_now_on,
         text: &one.text,
         next: pages::next(one, program),
     }
@@ -186,7 +192,8 @@ mod tests {
 
     fn adopted(file: PathBuf, fate: Fate) -> Adopted {
         let text = "[probe.page]\nhttp = \"http://127.0.0.1/\"\n".to_owned();
-        Adopted { unit: UnitName::from("shop.service"), file, text, watched: Vec::new(), fate }
+        let (watched, from_now_on) = Default::default();
+        Adopted { unit: UnitName::from("shop.service"), file, text, watched, from_now_on, fate }
     }
 
     #[test]

@@ -17,10 +17,11 @@ struct Page {
     status: Status,
     untold: Vec<String>,
     notes: Vec<String>,
+    looked: String,
 }
 
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
-    let Audit { snapshot, untold, mut notes } = audit::page(options.user).await?;
+    let Audit { snapshot, untold, mut notes, looked } = audit::page(options.user).await?;
     let mut status = Status::of(&snapshot);
     let holds = super::holds::known(options).await;
     for unit in status.units.iter_mut().filter(|unit| !unit.findings.is_empty()) {
@@ -35,11 +36,11 @@ pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit>
     let all: Vec<_> = findings(&status).map(|(_, f)| f.clone()).collect();
     let exit = if all.is_empty() && !untold.is_empty() { Exit::Unknown } else { Exit::of_findings(&all) };
     let printed = if options.json {
-        terminal.print_json(&Page { status, untold, notes })
+        terminal.print_json(&Page { status, untold, notes, looked })
     } else {
         let untold: Vec<String> = untold.iter().map(|sentence| clean(sentence)).collect();
         let notes: Vec<String> = notes.iter().map(|sentence| clean(sentence)).collect();
-        terminal.print(&rendered(&terminal.look(), &cleaned(&status)?, &untold, &notes))
+        terminal.print(&rendered(&terminal.look(), &cleaned(&status)?, &untold, (&notes, &looked)))
     };
     SeenEnough::forgive(printed, exit)
 }

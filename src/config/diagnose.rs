@@ -71,7 +71,7 @@ fn expected_keys(said: &str) -> Option<(&str, Vec<&str>)> {
     Some((key, rest.split('`').skip(2).step_by(2).collect()))
 }
 
-fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     let near = known.iter().map(|name| (strsim::jaro_winkler(key, name), *name));
     let best = near.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= ALIKE).then_some(best.1)

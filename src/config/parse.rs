@@ -12,29 +12,15 @@ use crate::model::spec::{
     DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory,
     SmokeSpec, Spec,
 };
-use crate::model::unit::UnitName;
+use crate::model::unit::{KINDS, UnitName};
 
-use super::diagnose::{Mistake, of_toml};
+use super::diagnose::{Mistake, nearest, of_toml};
 use super::file::{
     self, Binaries, Coverage, DependencyFile, Disabled, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
 };
 use super::{alert, ownership, probe, progress};
 
-/// Kinds of unit that systemd knows.
-const KINDS: [&str; 11] = [
-    "service",
-    "socket",
-    "device",
-    "mount",
-    "automount",
-    "swap",
-    "target",
-    "path",
-    "timer",
-    "slice",
-    "scope",
-];
 /// The shortest slow reading; more often costs the service manager more than it tells.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
 
@@ -100,13 +86,24 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
 pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
     let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let name = named.unwrap_or(stem);
-    let kind = name.rsplit_once('.').map_or("", |(_, kind)| kind);
     if UnitName::from(stem).is_dependency() && !stem.starts_with('.') {
         return Ok(Selector::Unit(UnitName::from(stem)));
     }
-    if !KINDS.contains(&kind) || name.starts_with('.') {
-        return Err(Mistake::whole(format!("cannot tell which unit is meant: \"{name}\" has no unit type"))
-            .help("name the file UNIT.toml (such as horizon.service.toml), or set unit = \"…\""));
+    let cannot = |why: String| {
+        let message = format!("cannot tell which unit is meant: \"{name}\" {why}");
+        Mistake::whole(message)
+            .help("name the file UNIT.toml (such as horizon.service.toml), or set unit = \"…\"")
+    };
+    if name.is_empty() || name.starts_with('.') {
+        return Err(cannot("is not a unit name".to_owned()));
+    }
+    let meant = UnitName::meant(name);
+    let name = meant.as_str();
+    let written = named.unwrap_or(stem);
+    if let Some((_, kind)) = written.rsplit_once('.').filter(|_| written != name)
+        && let Some(near) = nearest(kind, &KINDS)
+    {
+        return Err(cannot(format!("ends in .{kind}; did you mean .{near}?")));
     }
     if let Some((prefix, suffix)) = name.split_once("@.") {
         return Ok(Selector::Pattern(format!("{prefix}@*.{suffix}")));

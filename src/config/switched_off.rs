@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::clock;
 use crate::model::audit::{Off, OffFile};
 use crate::model::moment::Moment;
+use crate::model::unit::UnitName;
 
 use super::diagnose::Mistake;
 use super::directories::Directories;
@@ -58,6 +59,7 @@ pub fn switched_off(directories: &Directories) -> Vec<OffFile> {
             if seen.insert(name.clone()) {
                 let lower = entries.iter().filter(|other| other.file_name() == entry.file_name()).count() > 1;
                 off.extend(of_file(&path, lower, directories.owner));
+                off.extend(half_off(&path));
             }
         } else {
             off.extend(renamed(&path, &name, &in_force));
@@ -91,16 +93,20 @@ fn folder(path: &Path, name: &str, in_force: &BTreeSet<String>) -> Vec<OffFile> 
     let known: BTreeSet<String> = names.iter().filter(read).cloned().collect();
     let mut found: Vec<OffFile> =
         names.iter().filter_map(|name| renamed(&path.join(name), name, &known)).collect();
-    if !in_force.contains(base) {
+    if in_force.contains(base) {
+        found.extend(known.iter().flat_map(|name| half_off(&path.join(name))));
+    } else {
         let orphans = known.iter().map(|name| path.join(name));
         found.extend(orphans.map(|file| off(&file, Off::Orphan, changed(&file))));
     }
     found
 }
 
-/// A name in which `.toml` is not the end. A copy beside the file itself is a copy.
+/// A name in which `.toml` is not the end, or is misspelt or forgotten. A copy beside the file itself is a copy.
 fn renamed(path: &Path, name: &str, in_force: &BTreeSet<String>) -> Option<OffFile> {
-    let end = name.find(".toml")?.saturating_add(".toml".len());
+    let Some(end) = name.find(".toml").map(|at| at.saturating_add(".toml".len())) else {
+        return misspelt(path, name, in_force);
+    };
     let harmless = HARMLESS.iter().any(|ending| name.ends_with(ending))
         || name.starts_with(".#")
         || name.starts_with('#');
@@ -108,6 +114,53 @@ fn renamed(path: &Path, name: &str, in_force: &BTreeSet<String>) -> Option<OffFi
     let plain = base.trim_start_matches(['.', '_']);
     let beside = in_force.contains(base) || in_force.contains(plain);
     (!harmless && !beside && path.is_file()).then(|| off(path, Off::Renamed, changed(path)))
+}
+
+/// `nginx.service` and `nginx.service.tml`: a unit's name, and not the ending that is read.
+fn misspelt(path: &Path, name: &str, in_force: &BTreeSet<String>) -> Option<OffFile> {
+    let plain = name.trim_end_matches('~').trim_start_matches(['.', '_']);
+    let is_unit = |name: &str| UnitName::meant(name).as_str() == name && !name.is_empty();
+    let stem = plain.rsplit_once('.').map_or(plain, |(stem, _)| stem);
+    let unit = [plain, stem].into_iter().find(|name| is_unit(name))?;
+    let harmless = HARMLESS.iter().any(|ending| name.ends_with(ending)) || name.starts_with(['#', '.']);
+    let beside = in_force.contains(&format!("{unit}.toml"));
+    (!harmless && !beside && path.is_file()).then(|| off(path, Off::Renamed, changed(path)))
+}
+
+/// Lines that keep Steadfast from acting, without a word why: on the line, or in a comment just above it.
+fn half_off(path: &Path) -> Vec<OffFile> {
+    let Some(text) = text_of(path) else {
+        return Vec::new();
+    };
+    let written = fs::metadata(path).ok().and_then(|seen| moment(seen.mtime()));
+    unexplained(&text).into_iter().map(|how| off(path, how, written)).collect()
+}
+
+fn unexplained(text: &str) -> Vec<Off> {
+    let mut found = Vec::new();
+    let mut table = String::new();
+    let mut before = "";
+    for (number, line) in text.lines().enumerate() {
+        let (code, comment) = line.split_once('#').unwrap_or((line, ""));
+        let code = code.trim();
+        if let Some(name) = code.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            name.clone_into(&mut table);
+        }
+        let plain: String =
+            code.chars().filter(|c| !c.is_whitespace()).collect::<String>().replace('\'', "\"");
+        let place = if table.is_empty() { plain.clone() } else { format!("{table}.{plain}") };
+        let what = match place.as_str() {
+            "mode=\"observe\"" => Some("mode = \"observe\""),
+            "recovery.start=false" => Some("[recovery] start = false"),
+            _ => None,
+        };
+        let explained = !comment.trim().is_empty() || before.trim_start().starts_with('#');
+        if let Some(what) = what.filter(|_| !explained) {
+            found.push(Off::Half { line: number + 1, what: what.to_owned() });
+        }
+        before = line;
+    }
+    found
 }
 
 /// A file that is read: masked, or with comments that would be checks.
@@ -263,6 +316,31 @@ mod tests {
     }
 
     #[test]
+    fn what_keeps_us_from_acting_without_a_reason_is_found() {
+        // O30, O45
+        let half = |text: &str| {
+            let lines = unexplained(text).into_iter().filter_map(|off| match off {
+                Off::Half { line, what } => Some((line, what)),
+                _ => None,
+            });
+            lines.collect::<Vec<_>>()
+        };
+        assert_eq!(half("mode = \"observe\"\n"), [(1, "mode = \"observe\"".to_owned())]);
+        assert_eq!(
+            half("owner = \"x\"\n[recovery]\nstart=false\n"),
+            [(3, "[recovery] start = false".to_owned())]
+        );
+        for explained in [
+            "mode = \"observe\"  # until the new disk is in, ticket 12\n",
+            "# the cluster starts it\nmode = \"observe\"\n",
+            "[recovery]\n# the cluster starts it\nstart = false\n",
+            "mode = \"act\"\n[probe.x]\nstart = false\n",
+        ] {
+            assert_eq!(half(explained), [], "{explained}");
+        }
+    }
+
+    #[test]
     fn words_defaults_suggestions_and_old_versions_are_no_checks() {
         for harmless in [
             "# Keep it active = good.\n",
@@ -314,6 +392,9 @@ mod tests {
             ".kept.service.toml.swp",
             "h.service.toml.dpkg-new",
             "README",
+            "nginx.service",
+            "i.service.tml",
+            "kept.service",
         ] {
             fs::write(etc.join(file), "").expect("a file");
         }
@@ -332,6 +413,9 @@ mod tests {
             ("b.service.toml~", Off::Renamed),
             ("e.service.toml.dpkg-bak", Off::Renamed),
             ("f.service.toml.20260101", Off::Renamed),
+            // O30, O45
+            ("nginx.service", Off::Renamed),
+            ("i.service.tml", Off::Renamed),
             ("gone.service.toml.d/10-y.toml", Off::Orphan),
             ("kept.service.toml.d/10-x.toml.off", Off::Renamed),
             ("masked.service.toml", Off::Masked),

@@ -229,7 +229,10 @@ fn file_names_select_units() {
     assert_eq!(of("a.service.toml"), Ok(Selector::Unit("a.service".into())));
     assert_eq!(of("worker@.service.toml"), Ok(Selector::Pattern("worker@*.service".to_owned())));
     assert_eq!(of("worker@1.service.toml"), Ok(Selector::Unit("worker@1.service".into())));
-    assert!(of("shop.toml").is_err());
+    // D9: a service, as for systemctl; a near miss is a mistake.
+    assert_eq!(of("shop.toml"), Ok(Selector::Unit("shop.service".into())));
+    assert_eq!(of("php8.2-fpm.toml"), Ok(Selector::Unit("php8.2-fpm.service".into())));
+    assert!(of("shop.serivce.toml").is_err());
     assert_eq!(of("broker.dependency.toml"), Ok(Selector::Unit("broker.dependency".into())));
 }
 
@@ -381,6 +384,10 @@ fn what_is_handed_on_is_read_again() {
         ("unix", "\"/run/s\""),
         ("command", "[\"/bin/true\", \"-x\"]"),
         ("redis", "\"redis://h/0\"\nkeys = { a = \"missing\", b = \">= 2\" }\ncredential = \"c\""),
+        ("smtp", "\"h:25\""),
+        ("imap", "\"h:143\""),
+        ("pop3", "\"h:110\""),
+        ("ssh", "\"h:22\""),
         ("memcached", "\"h:1\"\nstats = { uptime = \"> 60\" }"),
         ("amqp", "\"amqp://u@h/v\"\npassword_file = \"/p\""),
         ("rabbitmq", "\"http://u@h:15672\"\nqueue = \"q\"\nvhost = \"v\"\nmax_depth = 9\nmin_consumers = 2"),

@@ -88,7 +88,9 @@ async fn draft(folder: PathBuf, reader: Reader, incident: u64, user: bool) -> Re
     };
     let (incident, events) = *found;
     let events = events.iter().map(Into::into).collect();
-    let details = IncidentDetails { incident: Incident::from(&incident), events };
+    let owner = incident.unit.as_ref().zip(incident.owner.as_ref());
+    let owners = owner.map(|(unit, owner)| (unit.to_string(), owner.clone())).into_iter().collect();
+    let details = IncidentDetails { incident: Incident::from(&incident), events, owners };
     let written = spawn_blocking(move || {
         let text = evidence::redacted(&postmortem::draft(&details, user));
         evidence::keep(&folder, details.incident.id, ".md", false, &text)

@@ -17,6 +17,7 @@ use crate::release;
 use crate::runtime::Outside;
 use crate::store::{DURABLE, Store};
 use crate::systemd::Instance;
+use crate::systemd::failures::watch_failures;
 use crate::systemd::unit_files::watch_unit_files;
 
 use super::journal;
@@ -42,6 +43,7 @@ impl World {
     ) -> (Self, Answers) {
         let (answers, answered) = mpsc::unbounded_channel();
         tokio::spawn(watch_unit_files(instance, inbox.clone()));
+        tokio::spawn(watch_failures(instance, inbox.clone()));
         let readings = Readings::new(instance, Some(kept.join("cursors")), inbox);
         (Self { readings, store, kept, answers }, answered)
     }

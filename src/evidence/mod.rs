@@ -1,5 +1,6 @@
 //! A close look at a sick unit, written down before anything is done to it: bounded in time and size, without secrets.
 
+mod files;
 mod packages;
 mod processes;
 mod redact;
@@ -50,7 +51,7 @@ pub struct Look {
     pub control_group: String,
     /// What the supervisor knows, a line each.
     pub known: Vec<String>,
-    /// Packages that were changed since then are told.
+    /// Packages and files of the unit that were changed since then are told.
     pub changed_since: Moment,
     /// Of the user instance of the service manager.
     pub user: bool,
@@ -59,8 +60,8 @@ pub struct Look {
 /// Looks at one time: more would only keep each other from ending in time. A thread that hangs keeps its place.
 static PLACES: Semaphore = Semaphore::const_new(4);
 
-/// Looks, writes what is seen into a file of this folder, and says which; which packages were changed lately, and what the
-/// unit wrote last.
+/// Looks, writes what is seen into a file of this folder, and says which; what was changed lately, and
+/// what the unit wrote last.
 pub async fn capture(folder: PathBuf, look: Look) -> Looked {
     let deadline = Instant::now() + LIMIT;
     let Ok(Ok(place)) = timeout_at(deadline, PLACES.acquire()).await else {
@@ -68,7 +69,13 @@ pub async fn capture(folder: PathBuf, look: Look) -> Looked {
         return Looked { file, changes: Vec::new(), said: Vec::new() };
     };
     let since = look.changed_since;
-    let changed = spawn_blocking(move || packages::changed(Path::new("/"), since));
+    let unit = look.unit.clone().filter(|_| !look.user);
+    let changed = spawn_blocking(move || {
+        let mut changes = packages::changed(Path::new("/"), since);
+        changes.extend(unit.into_iter().flat_map(|unit| files::changed(Path::new("/"), &unit, since)));
+        changes.sort_by_key(|change| change.at.wall_ms);
+        changes
+    });
     let changes = async { timeout_at(deadline, changed).await.ok().and_then(Result::ok).unwrap_or_default() };
     let seen = async {
         let said = timeout_at(deadline, said(&look)).await.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The whole host at one look, bounded: every process and where it belongs, who listens, who is connected to whom.
 
 mod identity;
+mod managers;
 mod owner;
 mod place;
 mod processes;
@@ -8,6 +9,7 @@ mod sockets;
 mod users;
 
 pub use identity::identity;
+pub use managers::managers;
 pub use owner::owner;
 pub use users::users;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt;
 
 use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry, UdpState};
 
@@ -78,8 +79,12 @@ impl Sockets {
     /// Each with those that hold it; one address is told once.
     pub(super) fn held(self, holders: &Holders) -> (Vec<Listener>, Vec<Connection>) {
         let mut listeners: BTreeMap<(Protocol, String), BTreeSet<i32>> = BTreeMap::new();
-        for (inode, known) in self.listening {
-            listeners.entry(known).or_default().extend(holders.get(&inode).into_iter().flatten());
+        for (inode, (protocol, address)) in self.listening {
+            let pids = holders.get(&inode).map(Vec::as_slice).unwrap_or_default();
+            let address = if protocol == Protocol::Unix { name_now(&address, pids) } else { Some(address) };
+            if let Some(address) = address {
+                listeners.entry((protocol, address)).or_default().extend(pids);
+            }
         }
         let listener = |((protocol, address), pids): ((Protocol, String), BTreeSet<i32>)| Listener {
             protocol,
@@ -121,6 +126,27 @@ fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
+/// The name of a socket as it is now: the kernel keeps the one under which it was bound, and programs bind it under a name of a
+/// moment (`admin.sock.1234.tmp`) and rename it. `None`: its name leads nowhere.
+fn name_now(path: &str, holders: &[i32]) -> Option<String> {
+    if !path.starts_with('/') || is_there(path, holders) {
+        return Some(path.to_owned());
+    }
+    let (folder, name) = path.rsplit_once('/')?;
+    let cuts = name.rmatch_indices('.').map(|(at, _)| at).filter(|at| *at > 0);
+    let shorter = cuts.filter_map(|at| Some(format!("{folder}/{}", name.get(..at)?)));
+    shorter.into_iter().find(|name| is_there(name, holders))
+}
+
+/// Seen by those who hold it: they may live in a file system of their own. What may not be looked at is believed.
+fn is_there(path: &str, holders: &[i32]) -> bool {
+    let seen = |path: String| match fs::symlink_metadata(path) {
+        Ok(seen) => seen.file_type().is_socket(),
+        Err(why) => why.kind() != std::io::ErrorKind::NotFound,
+    };
+    seen(path.to_owned()) || holders.iter().any(|pid| seen(format!("/proc/{pid}/root{path}")))
+}
+
 /// A line of `/proc/net/unix` (the crate leaves out the flags): `Num RefCount Protocol Flags Type St Inode Path`.
 fn unix(line: &str) -> Option<(u64, (Protocol, String))> {
     let mut words = line.split_ascii_whitespace();
@@ -158,6 +184,25 @@ mod tests {
         let ours = seen.processes.iter().find(|process| process.pid == pid).expect("ourselves");
         assert_eq!(ours.executable, std::env::current_exe().ok().map(|path| path.display().to_string()));
         assert_eq!(ours.parent, i32::try_from(std::os::unix::process::parent_id()).expect("small"));
+    }
+
+    #[test]
+    fn a_socket_is_known_by_the_name_that_it_has_now() {
+        // B5: haproxy binds under a name of a moment and renames; supervisor links.
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        let moment = path("admin.sock.1234.tmp");
+        let _listens = std::os::unix::net::UnixListener::bind(&moment).expect("a socket");
+        fs::rename(&moment, path("admin.sock")).expect("renamed");
+        let gone = path("gone.sock");
+        let _unlinked = std::os::unix::net::UnixListener::bind(&gone).expect("a socket");
+        fs::remove_file(&gone).expect("unlinked");
+        let seen = host::read();
+        let of_us = |name: &str| {
+            let name = path(name).display().to_string();
+            seen.listeners.iter().any(|known| known.address == name && !known.pids.is_empty())
+        };
+        assert!(of_us("admin.sock") && !of_us("admin.sock.1234.tmp") && !of_us("gone.sock"));
     }
 
     #[test]

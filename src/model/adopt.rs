@@ -38,6 +38,17 @@ impl Key {
     }
 }
 
+impl Key {
+    /// Its value, where that is a text.
+    #[must_use]
+    pub fn as_text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text.as_str()),
+            Value::Number(_) | Value::Float(_) | Value::Boolean(_) | Value::List(_) | Value::Pairs(_) => None,
+        }
+    }
+}
+
 /// A table of a unit file, such as `[probe.page]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
@@ -49,10 +60,7 @@ impl Table {
     /// The text of a key.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {
-        self.keys.iter().find(|known| known.name == key).and_then(|known| match &known.value {
-            Value::Text(text) => Some(text.as_str()),
-            Value::Number(_) | Value::Float(_) | Value::Boolean(_) | Value::List(_) | Value::Pairs(_) => None,
-        })
+        self.keys.iter().find(|known| known.name == key).and_then(Key::as_text)
     }
 
     /// `probe`, `progress`, `recovery`, …

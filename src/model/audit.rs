@@ -63,6 +63,16 @@ pub struct OffFile {
     pub modified_at: Option<Moment>,
 }
 
+/// A unit that is failed, managed or not, once systemd is done with restarting it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedUnit {
+    pub unit: UnitName,
+    /// `Result=`, such as `exit-code`; empty where it was not read.
+    pub result: String,
+    /// What the unit itself wrote last.
+    pub lines: Vec<String>,
+}
+
 /// What makes it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Off {
@@ -76,6 +86,8 @@ pub enum Off {
     Masked,
     /// Comments that would be keys in force: from line to line, and the table or key that they begin with.
     CommentedOut { first: usize, last: usize, what: String },
+    /// It is in force and tells us not to act, without a word why: the line, and what it says.
+    Half { line: usize, what: String },
 }
 
 kept! {

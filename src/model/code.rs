@@ -218,6 +218,8 @@ codes! {
     HostProbeUnfit = "host-probe-unfit": Host, Warning, trouble, own, Nothing, No;
     /// What a timer starts has not succeeded for far longer than its period.
     HostTimerOverdue = "host-timer-overdue": Host, Warning, trouble, own, Nothing, No;
+    /// A unit that no file manages has failed.
+    HostUnitFailed = "host-unit-failed": Host, Critical, trouble, own, Nothing, No;
     /// Somebody else keeps the same unit up, or processes of its own.
     HostOtherSupervisor = "host-other-supervisor": Host, Warning, trouble, own, Nothing, No;
     /// The server elsewhere does not hear us.

@@ -1,5 +1,6 @@
 //! The whole host at one look: its processes and where they belong, who listens, who is connected to whom.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::moment::Moment;
@@ -26,6 +27,20 @@ impl HostReading {
             .then(|| format!("the sockets of {} processes: they are not ours to read", self.hidden));
         self.untold.iter().cloned().chain(hidden).collect()
     }
+}
+
+/// What a user runs by a service manager of their own, as far as files show.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserUnits {
+    pub user: String,
+    pub uid: u32,
+    /// The user's manager runs from boot on.
+    pub lingers: bool,
+    /// Unit files of their own.
+    pub own: BTreeSet<UnitName>,
+    pub enabled: BTreeSet<UnitName>,
+    /// Those of which they have a file of ours.
+    pub managed: BTreeSet<UnitName>,
 }
 
 /// A process that was there. What it says of itself (name, arguments) is its own choice: never trusted, never run.

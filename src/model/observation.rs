@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::audit::Audited;
+use super::audit::{Audited, FailedUnit};
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
@@ -76,6 +76,8 @@ pub enum Observation {
     Saved,
     /// A part of our own does not work (`None`: it works again): what it does, and the sentence that says what is lost.
     Impaired { code: Code, part: &'static str, why: Option<String> },
+    /// Every unit that is failed now, managed or not.
+    UnitsFailed(Vec<FailedUnit>),
     /// The whole host was looked over, or why not.
     HostAudited(Result<Audited, String>),
     /// The time that `next_deadline` named has come.

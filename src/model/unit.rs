@@ -6,6 +6,23 @@ use super::moment::{Moment, timeless};
 
 timeless!(UnitName);
 
+/// What a unit's name may end in.
+pub const KINDS: [&str; 11] = [
+    "service",
+    "socket",
+    "target",
+    "timer",
+    "path",
+    "mount",
+    "automount",
+    "swap",
+    "slice",
+    "scope",
+    "device",
+];
+/// What the name of something ends in that is no unit of this host.
+const DEPENDENCY: &str = "dependency";
+
 /// A unit's full name, such as `horizon.service`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnitName(pub String);
@@ -14,7 +31,9 @@ impl UnitName {
     /// The unit that a person means: without a suffix it is a service, as for systemctl.
     #[must_use]
     pub fn meant(name: &str) -> Self {
-        if name.contains('.') { Self::from(name) } else { Self(format!("{name}.service")) }
+        let known =
+            name.rsplit_once('.').is_some_and(|(_, kind)| KINDS.contains(&kind) || kind == DEPENDENCY);
+        if known { Self::from(name) } else { Self(format!("{name}.service")) }
     }
 
     /// The name as text.
@@ -32,7 +51,13 @@ impl UnitName {
     /// It names something that units of this host need and that is no unit itself (`broker.dependency`): it has only probes.
     #[must_use]
     pub fn is_dependency(&self) -> bool {
-        self.kind() == "dependency"
+        self.kind() == DEPENDENCY
+    }
+
+    /// It names no unit but the file of many: `worker@.service`.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.0.contains("@.")
     }
 
     /// The template of an instance: `worker@.service` for `worker@a.service`.

@@ -4,7 +4,7 @@ mod verdict;
 
 pub use verdict::boot_verdict;
 
-use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction};
+use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction, ROOT_ONLY};
 use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName};
@@ -127,6 +127,12 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
         }
         Some(BootVerdict::Armed { by }) => {
             Some(Opinion::Good("armed", format!("{unit} is {state}; boot starts {by}, which starts it")))
+        }
+        // Whoever may not ask what boot starts cannot tell that nothing else does.
+        Some(BootVerdict::Unknown { why }) if why.contains(ROOT_ONLY) => {
+            let message =
+                format!("{unit} is {state}; whether boot starts it all the same cannot be told: {ROOT_ONLY}");
+            Some(Opinion::Unknown(Why::CannotTell, "unread", message))
         }
         Some(BootVerdict::Unreachable { .. } | BootVerdict::Unknown { .. }) => None,
     }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::audit::{Audited, Gap, ProbeRecord};
-use crate::model::finding::{Code, Finding};
+use crate::model::audit::{Audited, FailedUnit, Gap, ProbeRecord};
+use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
@@ -35,6 +35,8 @@ pub struct Gaps {
     known: Option<Vec<Gap>>,
     /// The same as findings of the host.
     findings: Vec<Finding>,
+    /// Units that are failed and managed by nobody, as they are told at once; `None`: not told yet.
+    failed: Option<Vec<Gap>>,
     /// Why the last look could not be had.
     failure: Option<String>,
     out: Outbox,
@@ -78,7 +80,9 @@ impl Gaps {
     /// The configuration was read: what it says of looks is in force, and what it manages is looked at anew.
     pub fn configure(&mut self, every: Option<Duration>, started_at: Moment, now: Moment) {
         let Some(period) = every else {
-            *self = Self { out: std::mem::take(&mut self.out), ..Self::default() };
+            let (out, failed) = (std::mem::take(&mut self.out), self.failed.take());
+            *self = Self { out, failed, ..Self::default() };
+            self.show();
             return;
         };
         self.every = every;
@@ -137,10 +141,15 @@ impl Gaps {
         let before = self.known.take().unwrap_or_default();
         let is_found = |known: &Gap| gaps.iter().any(|gap| gap.key == known.key);
         let kept: Vec<Gap> = before.into_iter().filter(|known| !whole && !is_found(known)).collect();
-        let all: Vec<Gap> = gaps.iter().cloned().chain(kept).take(limits::GAPS).collect();
-        self.findings = findings(&all);
+        let mut all: Vec<Gap> = gaps.iter().cloned().chain(kept).take(limits::GAPS).collect();
+        // What is failed is told at once, and no look knows it better.
+        if let Some(failed) = &self.failed {
+            all.retain(|gap| gap.finding.code != Code::HostUnitFailed);
+            all.extend(failed.iter().cloned());
+        }
         // What is beyond the limit is there all the same.
-        let ended = if whole { ended(&gaps, open) } else { Vec::new() };
+        let there: Vec<Gap> = gaps.iter().chain(self.failed.iter().flatten()).cloned().collect();
+        let ended = if whole { ended(&there, open) } else { Vec::new() };
         let is_over = |id: u64| ended.iter().any(|known| known.incident == id && known.left.is_empty());
         let known: BTreeSet<&String> = open
             .iter()
@@ -149,7 +158,36 @@ impl Gaps {
             .collect();
         let new: Vec<Gap> = all.iter().filter(|gap| !known.contains(&gap.key)).cloned().collect();
         self.known = Some(all);
+        self.show();
         Settled { ended, new: digest(&new, now).map(|digest| (digest, new)) }
+    }
+
+    /// These units are failed now; those that a file manages have findings of their own. `open`: incidents of gaps that are open.
+    pub fn failed(&mut self, units: Vec<Gap>, open: &[&Incident], now: Moment) -> Settled {
+        let told: BTreeSet<&String> = open.iter().flat_map(|incident| &incident.gaps).collect();
+        let new: Vec<Gap> = units.iter().filter(|gap| !told.contains(&gap.key)).cloned().collect();
+        let there: BTreeSet<&str> = units.iter().map(|gap| gap.key.as_str()).collect();
+        let over =
+            |key: &String| key.starts_with(Code::HostUnitFailed.as_str()) && !there.contains(key.as_str());
+        let ended = open.iter().map(|incident| {
+            let keys = incident.gaps.iter().cloned();
+            let (gone, left): (Vec<String>, Vec<String>) = keys.partition(over);
+            Ended { incident: incident.id, gone, left }
+        });
+        let ended = ended.filter(|ended| !ended.gone.is_empty()).collect();
+        if let Some(known) = &mut self.known {
+            known.retain(|gap| gap.finding.code != Code::HostUnitFailed);
+            known.extend(units.iter().cloned());
+        }
+        self.failed = Some(units);
+        self.show();
+        Settled { ended, new: digest(&new, now).map(|digest| (digest, new)) }
+    }
+
+    /// What is known now is shown as findings.
+    fn show(&mut self) {
+        let known = self.known.as_ref().or(self.failed.as_ref());
+        self.findings = known.map(|gaps| findings(gaps)).unwrap_or_default();
     }
 
     /// Writes down what is new, under the incident that was opened for it.
@@ -159,6 +197,19 @@ impl Gaps {
             self.out.file_code(Some(incident), (EventKind::Found, code), gap.finding.message);
         }
     }
+}
+
+/// A failed unit that no file manages, as a gap.
+#[must_use]
+pub fn failed_gap(failed: FailedUnit, of_user: bool, now: Moment) -> Gap {
+    let FailedUnit { unit, result, lines } = failed;
+    let how = if result.is_empty() || result == "success" { String::new() } else { format!(" ({result})") };
+    let message = format!("{unit} has failed{how}, and no file manages it");
+    let user = if of_user { " --user" } else { "" };
+    let gap = Gap::new(Code::HostUnitFailed, (unit.as_str(), unit.as_str()), message, now);
+    let mut gap = gap.proven(lines, format!("journalctl{user} -u {unit} -n 50"));
+    gap.finding.severity = Severity::Critical;
+    gap
 }
 
 /// What is not found any more, by incident.

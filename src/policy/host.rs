@@ -11,6 +11,7 @@ use crate::model::observation;
 use crate::model::poll::Poll;
 use crate::model::spec::{Problem, Settings};
 use crate::model::unit::ManagerState;
+use crate::policy::alerts::matches;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
@@ -31,6 +32,8 @@ pub struct Host {
     started_at: Moment,
     settings: Settings,
     problems: Vec<Problem>,
+    /// Files that manage a unit by another of its names than a file that is in force.
+    doubles: Vec<Problem>,
     /// The configuration was read.
     configured: bool,
     manager: Option<ManagerState>,
@@ -85,6 +88,21 @@ impl Host {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// `[coverage]` of steadfast.toml leaves it alone, for now.
+    #[must_use]
+    pub fn is_ignored(&self, subject: &str, now: Moment) -> bool {
+        let ignored = self.settings.ignored.as_ref().filter(|known| now.wall_ms < known.until_ms);
+        ignored.is_some_and(|known| known.patterns.iter().any(|pattern| matches(pattern, subject)))
+    }
+
+    /// These files manage what others manage already; what is new of them is written down.
+    pub fn set_doubles(&mut self, doubles: Vec<Problem>) {
+        for problem in doubles.iter().filter(|problem| !self.doubles.contains(problem)) {
+            self.out.file(None, EventKind::Notice, format!("{}: {}", problem.place(), problem.message));
+        }
+        self.doubles = doubles;
     }
 
     #[must_use]
@@ -274,7 +292,8 @@ impl Host {
     /// What is wrong with the host and with ourselves, as far as this object knows: first, and last.
     #[must_use]
     pub fn findings(&self, now: Moment) -> (Vec<Finding>, Vec<Finding>) {
-        let mut first: Vec<Finding> = self.problems.iter().map(|problem| problem.finding(now)).collect();
+        let problems = self.problems.iter().chain(&self.doubles);
+        let mut first: Vec<Finding> = problems.map(|problem| problem.finding(now)).collect();
         if self.manager == Some(ManagerState::Unreachable) {
             let message = "the service manager cannot be reached over D-Bus";
             let found =

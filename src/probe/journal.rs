@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use regex::{Regex, RegexBuilder};
@@ -24,6 +25,8 @@ const PATTERN: usize = 1 << 20;
 const THRESHOLDS: (u32, u32) = (1, 30);
 /// Bytes of the log that are read at once; the rest is read with the next question.
 const BYTES: u64 = 4 << 20;
+/// Two calls of journalctl.
+const LOG_LIMIT: Duration = Duration::from_secs(5);
 
 /// `journal = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -83,7 +86,7 @@ struct Piece {
 }
 
 /// Looks at the lines that came since the last question.
-pub async fn run(pattern: &str, log: &Log, timeout: std::time::Duration) -> ProbeOutcome {
+pub async fn run(pattern: &str, log: &Log, timeout: Duration) -> ProbeOutcome {
     let asked = format!("log of {}", text::name(log.unit.as_str()));
     match ask(pattern, log, Limit::new(timeout)).await {
         Ok(piece) => {
@@ -132,6 +135,27 @@ async fn ask(pattern: &str, log: &Log, limit: Limit) -> Result<Piece, Failure> {
     Ok(piece)
 }
 
+/// What the unit wrote since then; nothing where that cannot be told.
+pub async fn log_since(unit: &UnitName, user: bool, since: SystemTime) -> Vec<String> {
+    let limit = Limit::new(LOG_LIMIT);
+    let micros = since.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_micros();
+    // What was written a moment ago may be on its way. Only root may ask for that, and whoever may not waits no longer.
+    let mut sync = Command::new("journalctl");
+    sync.arg("--sync");
+    drop(limit.within(read(sync)).await);
+    let field = if user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
+    let mut command = Command::new("journalctl");
+    command.args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,_PID"]);
+    command.arg(format!("{field}={unit}"));
+    command.arg(format!("--since=@{}.{:06}", micros / 1_000_000, micros % 1_000_000));
+    let Some(Ok(text)) = limit.within(read(command)).await else {
+        return Vec::new();
+    };
+    let lines =
+        text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    lines.map(|entry| message(&entry)).collect()
+}
+
 /// What it writes, up to the limit; then it is ended.
 async fn read(mut command: Command) -> std::io::Result<Vec<u8>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
@@ -143,6 +167,18 @@ async fn read(mut command: Command) -> std::io::Result<Vec<u8>> {
     Ok(text)
 }
 
+fn message(entry: &Value) -> String {
+    match entry.get("MESSAGE") {
+        Some(Value::String(text)) => text.clone(),
+        // What is not UTF-8 comes as a list of bytes.
+        Some(Value::Array(bytes)) => {
+            let bytes = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+            String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+        }
+        _ => String::new(),
+    }
+}
+
 fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
     let pattern =
         regex(pattern).map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
@@ -152,15 +188,7 @@ fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
         let Ok(entry) = serde_json::from_slice::<Value>(line) else {
             continue;
         };
-        let message = match entry.get("MESSAGE") {
-            Some(Value::String(text)) => text.clone(),
-            // What is not UTF-8 comes as a list of bytes.
-            Some(Value::Array(bytes)) => {
-                let bytes = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
-                String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
-            }
-            _ => String::new(),
-        };
+        let message = message(&entry);
         if pattern.is_match(&message) {
             piece.matches += 1;
             piece.last = message;

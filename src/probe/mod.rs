@@ -10,6 +10,7 @@ mod command;
 mod expected;
 mod failure;
 mod file;
+mod greeting;
 mod http;
 mod http_answer;
 mod journal;
@@ -45,12 +46,12 @@ use failure::Failure;
 
 pub use command::judge as judge_command;
 pub use http::status;
-pub use journal::{Log, run as read_log};
+pub use journal::{Log, log_since, run as read_log};
 pub use progress::{KINDS as SOURCES, Source, judge_sample, source};
 pub use timer::judge as judge_timer;
 
 /// Every kind of probe. A new one is a line here and a file.
-pub static PROBES: [Kind<dyn Probe>; 15] = [
+pub static PROBES: [Kind<dyn Probe>; 19] = [
     kind::<http::Http>("http"),
     kind::<tcp::Tcp>("tcp"),
     kind::<unix::Unix>("unix"),
@@ -61,6 +62,10 @@ pub static PROBES: [Kind<dyn Probe>; 15] = [
     kind::<rabbitmq::Rabbitmq>("rabbitmq"),
     kind::<postgres::Postgres>("postgres"),
     kind::<mysql::Mysql>("mysql"),
+    kind::<greeting::Smtp>("smtp"),
+    kind::<greeting::Imap>("imap"),
+    kind::<greeting::Pop3>("pop3"),
+    kind::<greeting::Ssh>("ssh"),
     kind::<file::File>("file"),
     kind::<room::Disk>("disk"),
     kind::<room::Inodes>("inodes"),

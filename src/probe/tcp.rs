@@ -1,5 +1,7 @@
 //! `tcp`: a `host:port` accepts a connection.
 
+use std::net::SocketAddr;
+
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use crate::keys::HostPort;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
-use super::{Limit, Probe, names, text};
+use super::{Limit, Probe, names, server, text};
 
 /// `tcp = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,15 +48,23 @@ async fn connect(address: &str, limit: Limit) -> Result<std::time::Duration, Fai
     let (host, port) = split(address)?;
     let addresses = names::resolve(host, port, limit).await?;
     let began = Instant::now();
-    let connected = limit.within(TcpStream::connect(addresses.as_slice())).await;
-    let latency = began.elapsed();
-    let stream = connected
-        .ok_or_else(|| Failure::late("no connection", limit))?
-        .map_err(|error| Failure::connection(&error))?;
+    to_any(&addresses, limit).await?;
+    Ok(began.elapsed())
+}
+
+/// A connection to a `host:port`.
+pub async fn stream(address: &str, limit: Limit) -> Result<TcpStream, Failure> {
+    let (host, port) = split(address)?;
+    let addresses = names::resolve(host, port, limit).await?;
+    to_any(&addresses, limit).await
+}
+
+async fn to_any(addresses: &[SocketAddr], limit: Limit) -> Result<TcpStream, Failure> {
+    let stream = server::connect(addresses, limit).await?;
     if meets_itself(&stream) {
         return Err(Failure::unhealthy("connection refused, nothing listens there"));
     }
-    Ok(latency)
+    Ok(stream)
 }
 
 pub fn split(address: &str) -> Result<(&str, u16), Failure> {

@@ -198,6 +198,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::Saved => "Saved",
         Observation::Impaired { .. } => "Impaired",
         Observation::HostAudited(_) => "HostAudited",
+        Observation::UnitsFailed(_) => "UnitsFailed",
         Observation::DeadlineReached => "DeadlineReached",
     }
 }

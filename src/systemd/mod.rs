@@ -20,6 +20,7 @@ mod watched;
 
 pub mod boot;
 pub mod command;
+pub mod failures;
 pub mod follow;
 pub mod inventory;
 pub mod likeness;

@@ -12,7 +12,7 @@ use super::unit_paths::{Lasting, unit_dirs};
 use crate::files::{Changed, Watch};
 use crate::model::finding::Code;
 use crate::model::observation::Observation;
-use crate::model::unit::UnitName;
+use crate::model::unit::{KINDS, UnitName};
 
 /// Changes are told once none followed for this long.
 const DEBOUNCE: Duration = Duration::from_millis(100);
@@ -22,20 +22,6 @@ const DIRS: usize = 16 * 1024;
 const UNITS: usize = 1024;
 /// Users whose manager runs from boot on, a file each.
 const LINGER: &str = "/var/lib/systemd/linger";
-/// What a unit's name may end in.
-const KINDS: [&str; 11] = [
-    "service",
-    "socket",
-    "target",
-    "timer",
-    "path",
-    "mount",
-    "automount",
-    "swap",
-    "slice",
-    "scope",
-    "device",
-];
 
 /// Watches the unit files of a manager and tells which units' files, links or drop-ins changed, whoever changed them, until
 /// nobody listens any more. An empty list: any may have. Where inotify cannot be had it warns and ends; the slow readings remain.

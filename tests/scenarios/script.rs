@@ -172,6 +172,7 @@ impl Story {
                 self.sinks.insert(first(&rest)?.to_owned(), result);
             }
             "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
+            "failed" => self.observe(Observation::UnitsFailed(words::failed(&rest))),
             "audited" => {
                 self.audited = words::audited(&rest, self)?;
                 let audited = self.audited.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast::model::audit::{Audited, Gap};
+use steadfast::model::audit::{Audited, FailedUnit, Gap};
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
@@ -87,6 +87,17 @@ pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
         audited.gaps.push(Gap { key, subject: subject.to_owned(), finding });
     }
     Ok(audited)
+}
+
+/// `failed shop.service=exit-code:cannot_bind`: the units that are failed now, with what each said last.
+pub fn failed(words: &[&str]) -> Vec<FailedUnit> {
+    let of_word = |word: &&str| {
+        let (unit, rest) = pair(word);
+        let (result, line) = rest.split_once(':').unwrap_or((rest, ""));
+        let lines = if line.is_empty() { Vec::new() } else { vec![line.replace('_', " ")] };
+        FailedUnit { unit: UnitName::from(unit), result: result.to_owned(), lines }
+    };
+    words.iter().map(of_word).collect()
 }
 
 fn pair(word: &str) -> (&str, &str) {
@@ -343,6 +354,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
     for word in words {
         let (key, value) = pair(word);
         match key {
+            "names" => settings.names = value.split(',').map(UnitName::from).collect(),
             "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
             "isolates" => settings.allow_isolate = true,

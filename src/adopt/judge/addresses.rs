@@ -1,14 +1,13 @@
-//! Addresses: how a listener is reached from this host, and what is usually spoken at a port.
+//! Addresses: how a listener is reached from this host, and which ports last.
 
-/// Ports at which no HTTP is spoken: a page is not asked for there.
-const OTHER_LANGUAGES: [u16; 37] = [
-    21, 22, 23, 25, 53, 110, 111, 143, 389, 465, 514, 515, 587, 601, 636, 873, 993, 995, 1433, 1514, 1521,
-    1883, 2003, 2049, 3306, 4369, 5432, 5671, 5672, 6379, 6432, 9042, 9092, 11211, 24224, 25672, 27017,
-];
-/// Printers print what they are sent.
-const PRINTERS: std::ops::RangeInclusive<u16> = 9100..=9109;
 /// Where the kernel takes ports from for whoever does not mind which.
 const PASSING: u16 = 32_768;
+/// Where RPC services of root take theirs from.
+const RESERVED: std::ops::RangeInclusive<u16> = 600..=1023;
+/// The usual ports among these.
+const KNOWN_RESERVED: [u16; 21] = [
+    601, 623, 631, 636, 646, 749, 750, 783, 808, 853, 873, 902, 953, 989, 990, 992, 993, 994, 995, 1012, 1021,
+];
 
 /// Host and port; the host without brackets.
 pub fn split(address: &str) -> Option<(&str, u16)> {
@@ -39,14 +38,9 @@ pub fn rank(host: &str) -> u8 {
     }
 }
 
-/// Another port at each start.
+/// Another port at each start, unless something names it: the kernel's own choice, or that of an RPC service.
 pub fn passing(port: u16) -> bool {
-    port >= PASSING
-}
-
-/// No page is to be expected there.
-pub fn other_language(port: u16) -> bool {
-    OTHER_LANGUAGES.contains(&port) || PRINTERS.contains(&port)
+    port >= PASSING || RESERVED.contains(&port) && !KNOWN_RESERVED.contains(&port)
 }
 
 /// The address is one of this host alone.

@@ -1,12 +1,13 @@
 //! What is worth asking of a live unit on the spot: what others asked of it before, the recipe of its software, and for each
-//! address at which it listens a page, or else a connection.
+//! address at which it listens what may be asked there without harm.
 
 use std::collections::BTreeMap;
 
 use crate::model::adopt::{Key, Recipe, Table, Value, Written};
 use crate::model::host::{Listener, Protocol};
+use crate::policy::manners::{Manner, base};
 
-use super::addresses::{self, join, other_language, passing, rank, reachable, split, url};
+use super::addresses::{self, join, rank, reachable, split, url};
 use super::live::Live;
 use super::period::{length, max_age, period};
 use super::software::recognised;
@@ -14,7 +15,24 @@ use super::software::recognised;
 /// Addresses of one unit that are asked.
 const ADDRESSES: usize = 12;
 /// Keys whose value is a URL, or a host and port.
-const PLACES: [&str; 8] = ["http", "tcp", "redis", "memcached", "amqp", "postgres", "mysql", "rabbitmq"];
+const PLACES: [&str; 12] = [
+    "http",
+    "tcp",
+    "redis",
+    "memcached",
+    "amqp",
+    "postgres",
+    "mysql",
+    "rabbitmq",
+    "smtp",
+    "imap",
+    "pop3",
+    "ssh",
+];
+/// Recipes of programs that answer in HTTP wherever they listen.
+const WEB: [&str; 2] = ["gunicorn.service", "puma.service"];
+/// A page has no address of its own on a socket with a path.
+const AT_SOCKET: &str = "unix:";
 
 /// A table that may be put in a file, if what it asks is well right now.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +52,14 @@ pub struct Group {
     pub only_if_well: bool,
 }
 
+impl Candidate {
+    /// It is asked over a connection that the other side may log.
+    pub fn connects(&self) -> bool {
+        let first = self.table.keys.first().map(|key| key.name.as_str());
+        !self.page && first.is_some_and(|key| key == "unix" || key != "http" && PLACES.contains(&key))
+    }
+}
+
 impl Group {
     /// There is no other way to ask it.
     #[must_use]
@@ -48,6 +74,7 @@ pub fn groups(live: &Live, recipes: &[Recipe]) -> Vec<Group> {
     let mut groups = told(live);
     groups.extend(timer(live));
     groups.extend(of_recipe(live, recipes));
+    groups.extend(login(live));
     groups.extend(listening(live));
     groups
 }
@@ -88,6 +115,9 @@ fn address(table: &Table) -> Option<String> {
     }
     if let Some(path) = table.text("unix") {
         return Some(path.to_owned());
+    }
+    if let Some(rest) = table.text("http").and_then(|url| url.strip_prefix(AT_SOCKET)) {
+        return Some(rest.split(':').next().unwrap_or(rest).to_owned());
     }
     let place = PLACES.iter().find_map(|key| table.text(key)).and_then(url)?;
     Some(join(&place.host, place.port))
@@ -146,6 +176,11 @@ fn placed(live: &Live, table: &Table) -> Option<Table> {
             let path = unix(live).next()?;
             *text = path.address.clone();
             key.seen = "it listens on it".to_owned();
+        } else if matches!(key.name.as_str(), "disk" | "inodes") {
+            if let Some(directory) = kept_in(live, text) {
+                *text = directory;
+                key.seen = "its main process works there".to_owned();
+            }
         } else if PLACES.contains(&key.name.as_str()) {
             let Some(place) = url(text) else {
                 continue;
@@ -167,7 +202,7 @@ fn at_own(live: &Live, place: addresses::Url) -> Option<(addresses::Url, String)
     if own.is_none() && besides {
         return Some((place, "the recipe's; it does not listen there".to_owned()));
     }
-    let lowest = ports.iter().find(|(port, _)| !passing(**port));
+    let lowest = ports.iter().find(|(port, _)| !live.is_passing(**port));
     let (port, listener) = own.map(|one| (place.port, *one)).or(lowest.map(|(port, one)| (*port, *one)))?;
     let host = split(&listener.address).map_or("127.0.0.1", |(host, _)| reachable(host)).to_owned();
     let named = place.named || Some(port) != addresses::usual_port(&place.scheme);
@@ -189,12 +224,32 @@ fn at_remote(live: &Live, place: addresses::Url) -> (addresses::Url, String) {
     }
 }
 
-fn unix(live: &Live) -> impl Iterator<Item = &Listener> {
+/// Where this unit keeps its data, if that is elsewhere than the recipe thinks: servers work in the directory of their data.
+fn kept_in(live: &Live, usual: &str) -> Option<String> {
+    let directory = live.processes.first()?.directory.as_deref()?;
+    let data = ["/var/lib/", "/srv/", "/opt/", "/home/", "/data/", "/mnt/"];
+    let elsewhere = !directory.starts_with(usual) && data.iter().any(|place| directory.starts_with(place));
+    elsewhere.then(|| directory.to_owned())
+}
+
+/// Sockets with a path that outlasts a restart, as far as the path shows.
+pub fn unix(live: &Live) -> impl Iterator<Item = &Listener> {
     let unix = live.listeners.iter().filter(|one| one.protocol == Protocol::Unix);
     // An abstract one has no path that a probe could ask; one among temporary files is another one after each start.
     let lasting =
         |path: &str| path.starts_with('/') && !path.starts_with("/tmp/") && !path.starts_with("/var/tmp/");
     unix.filter(move |one| lasting(&one.address))
+}
+
+/// A database that takes a connection without a login for an attack: root is let in by its socket as Debian sets it up.
+fn login(live: &Live) -> Option<Group> {
+    let programs = live.programs();
+    let database = programs.iter().any(|program| matches!(*program, "mysqld" | "mariadbd"));
+    let socket = unix(live).find(|one| database && one.address.ends_with("sock"))?;
+    let url = format!("mysql://root@localhost/?socket={}", socket.address);
+    let key = Key::text("mysql", url, "root is let in without a password on this socket");
+    let table = Table { name: "probe.login".to_owned(), keys: vec![key] };
+    Some(Group { only_if_well: true, ..Group::one_way(table) })
 }
 
 /// Port → the listener by which this host reaches it best.
@@ -213,30 +268,60 @@ fn ports(live: &Live) -> BTreeMap<u16, &Listener> {
     ports
 }
 
-/// For each address at which it listens: a page, else a connection.
+/// The TCP ports of this unit that are the same after a restart, as far as can be seen: each with its nearest listener.
+pub fn lasting_ports(live: &Live) -> impl Iterator<Item = (u16, &Listener)> {
+    ports(live).into_iter().filter(|(port, _)| !live.is_passing(*port))
+}
+
+/// For each address at which it listens what may be asked there: a page, a greeting, a connection.
 fn listening(live: &Live) -> Vec<Group> {
     // A question would start what a socket unit waits for.
     let asked = live.active && live.unit.kind() != "socket";
     if !asked {
         return Vec::new();
     }
-    let tcp = ports(live).into_iter().filter(|(port, _)| !passing(*port));
-    let mut groups: Vec<Group> =
-        tcp.filter_map(|(port, listener)| at_port(port, listener)).take(ADDRESSES).collect();
-    groups.extend(unix(live).take(ADDRESSES).map(|listener| {
-        let key = Key::text("unix", &listener.address, "it listens on it");
-        let table = Table { name: "probe.socket".to_owned(), keys: vec![key] };
-        Group { address: listener.address.clone(), ..Group::one_way(table) }
-    }));
+    let mut groups: Vec<Group> = lasting_ports(live)
+        .filter_map(|(port, listener)| at_port(live, port, listener))
+        .take(ADDRESSES)
+        .collect();
+    groups.extend(unix(live).filter_map(|listener| at_path(live, listener)).take(ADDRESSES));
     groups
 }
 
-fn at_port(port: u16, listener: &Listener) -> Option<Group> {
+/// That a connection is accepted at a path shows only that the kernel does: asked is what answers in HTTP, and the socket of
+/// PostgreSQL, by which its own clients come.
+fn at_path(live: &Live, listener: &Listener) -> Option<Group> {
+    let path = &listener.address;
+    let seen = "it listens on it";
+    let web = recognised(live).is_some_and(|((recipe, _), _)| WEB.contains(&recipe));
+    if web {
+        let key = Key::text("http", format!("{AT_SOCKET}{path}:/"), seen);
+        let table = Table { name: "probe.page".to_owned(), keys: vec![key] };
+        let ways = vec![Candidate { table, page: true }];
+        return Some(Group { address: path.clone(), ways, only_if_well: true });
+    }
+    if !base(path).starts_with(".s.PGSQL.") {
+        return None;
+    }
+    let table = Table { name: "probe.socket".to_owned(), keys: vec![Key::text("unix", path, seen)] };
+    Some(Group { address: path.clone(), ..Group::one_way(table) })
+}
+
+fn at_port(live: &Live, port: u16, listener: &Listener) -> Option<Group> {
     let (host, _) = split(&listener.address)?;
     let seen = format!("it listens on {}", listener.address);
     let address = join(reachable(host), port);
     let mut ways = Vec::new();
-    if !other_language(port) {
+    let manner = live.manner(port);
+    match manner {
+        Manner::Not(_) => return None,
+        Manner::Greets(kind) => {
+            let table = greeting(kind, address.clone(), &seen);
+            return Some(Group { address, ..Group::one_way(table) });
+        }
+        Manner::Page | Manner::Connect => {}
+    }
+    if manner == Manner::Page {
         let key = Key::text("http", format!("http://{address}/"), &seen);
         ways.push(Candidate { table: Table { name: "probe.page".to_owned(), keys: vec![key] }, page: true });
     }
@@ -252,4 +337,9 @@ fn at_port(port: u16, listener: &Listener) -> Option<Group> {
         ways.push(tcp(join("::1", port)));
     }
     Some(Group { address, ways, only_if_well: false })
+}
+
+/// `[probe.smtp] smtp = "127.0.0.1:25"`
+pub fn greeting(kind: &str, address: String, seen: &str) -> Table {
+    Table { name: format!("probe.{kind}"), keys: vec![Key::text(kind, address, seen)] }
 }

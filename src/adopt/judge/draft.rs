@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::adopt::{Draft, Entry, Key, Table, Written};
+use crate::model::adopt::{Draft, Entry, Key, Table, Value, Written};
 use crate::model::host::Protocol;
-use crate::model::unit::UnitName;
+use crate::model::unit::{UnitFileState, UnitName};
+use crate::policy::manners::Manner;
+use crate::policy::words::listed;
 
-use super::addresses;
-use super::candidates::Candidate;
+use super::addresses::{self, join, reachable, split};
+use super::candidates::{Candidate, greeting, lasting_ports, unix};
 use super::live::Live;
 use super::period::{length, period};
 use super::software::recognised;
@@ -16,11 +18,17 @@ use super::software::recognised;
 const NO_PAGE: u16 = 400;
 const TROUBLE: u16 = 500;
 const BUSY: [u16; 3] = [408, 425, 429];
+/// Names that one line lists.
+const NAMED: usize = 3;
+/// Characters of a log line that are shown.
+const LINE: usize = 100;
 
 /// What came of a question that was asked on the spot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     pub well: bool,
+    /// Nothing is known of the service: what failed is the question itself.
+    pub unknown: bool,
     pub message: String,
     /// Of a page.
     pub status: Option<u16>,
@@ -54,12 +62,20 @@ pub fn judged(candidate: &Candidate, answer: &Answer) -> Written {
         }
         None if !answer.well => remarks.push(match table.text("disk").or(table.text("inodes")) {
             // How much is free changes each second, and so would the file.
-            Some(path) => format!("not in force: less than that was free at {path}"),
-            None => format!("not in force: {}", answer.message),
+            Some(path) if !answer.unknown => format!("not in force: less than that was free at {path}"),
+            Some(_) | None => format!("not in force: {}", answer.message),
         }),
         None => {}
     }
     Written { table, remarks, in_force: well }
+}
+
+/// A question that was answered well, and left this line in the unit's log: it would, every time.
+#[must_use]
+pub fn logged(written: Written, line: &str) -> Written {
+    let line: String = line.chars().take(LINE).collect();
+    let remark = format!("not in force: each question leaves a line in its log: {}", line.trim());
+    Written { remarks: vec![remark], in_force: false, ..written }
 }
 
 /// What a foreign file says besides questions: its budget, in force as it was there.
@@ -75,9 +91,10 @@ pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Draf
     let mut keys = watched_only(live);
     keys.extend(requires);
     let mut tables: Vec<Written> = release(live).into_iter().collect();
-    tables.extend(told(live));
-    tables.extend(asked);
-    tables.extend(unasked(live));
+    tables.extend(recovery(live));
+    tables.extend(asked.into_iter().map(|written| of_proxy(live, written)));
+    tables.extend(unasked_ports(live));
+    tables.extend(unasked(live, &tables));
     name_apart(&mut tables);
     Draft { head: head(live), unit: live.unit.clone(), keys, tables }
 }
@@ -87,6 +104,14 @@ fn watched_only(live: &Live) -> Vec<Written> {
     let passive = live.told.iter().find(|entry| entry.passive);
     let why = match passive {
         Some(entry) => format!("so it was in the other file: {} {} starts nothing", entry.kind, entry.name),
+        None if live.observe => {
+            "adopted with --observe: nothing is started, enabled or restarted; without this line Steadfast acts"
+                .to_owned()
+        }
+        None if live.managed_elsewhere().is_some() => {
+            let manager = live.managed_elsewhere().unwrap_or_default();
+            format!("{manager} starts and stops it: Steadfast only reports")
+        }
         None if !live.active => {
             "it does not run; without this line Steadfast starts and enables it".to_owned()
         }
@@ -117,6 +142,69 @@ fn head(live: &Live) -> Vec<String> {
     head
 }
 
+/// What the foreign file says of it; and that what is disabled stays so.
+fn recovery(live: &Live) -> Vec<Written> {
+    let mut tables = told(live);
+    let off =
+        live.active && live.enablement == Some(UnitFileState::Disabled) && live.managed_elsewhere().is_none();
+    if !off || live.triggered_by.iter().any(|by| by.kind() != "path") {
+        return tables;
+    }
+    let why = "it runs and is disabled: whoever starts it (a person, a script, another manager) decides; without this line Steadfast enables it";
+    let key = Key { name: "enable".to_owned(), value: Value::Boolean(false), seen: why.to_owned() };
+    match tables.iter_mut().find(|written| written.table.name == "recovery") {
+        Some(written) => written.table.keys.push(key),
+        None => {
+            let table = Table { name: "recovery".to_owned(), keys: vec![key] };
+            tables.insert(0, Written { table, remarks: Vec::new(), in_force: true });
+        }
+    }
+    tables
+}
+
+/// The page of a proxy may be the answer of another: no restart of the proxy puts that right.
+fn of_proxy(live: &Live, mut written: Written) -> Written {
+    let passed = live.passes_on.as_deref().unwrap_or_default();
+    let proxy = live.always_passes_on() || !passed.is_empty();
+    let page = written.table.text("http").is_some() && written.table.text("on_failure").is_none();
+    if proxy && page {
+        let to: Vec<&str> = passed.iter().map(|one| one.to.as_str()).collect();
+        let to = if to.is_empty() { "other servers".to_owned() } else { listed(&to, NAMED) };
+        let why = format!(
+            "it passes pages on to {to}: what fails may be that, which no restart of this unit mends"
+        );
+        written.table.keys.push(Key::text("on_failure", "alert", why));
+    }
+    written
+}
+
+/// Ports that are not asked because the service would log it, each with the table that would ask.
+fn unasked_ports(live: &Live) -> Vec<Written> {
+    if !live.active || live.unit.kind() == "socket" {
+        return Vec::new();
+    }
+    let mut written: Vec<Written> = Vec::new();
+    for (port, listener) in lasting_ports(live) {
+        let Manner::Not(why) = live.manner(port) else {
+            continue;
+        };
+        let kind = match port {
+            25 | 587 => Some("smtp"),
+            110 => Some("pop3"),
+            143 => Some("imap"),
+            22 => Some("ssh"),
+            _ => None,
+        };
+        let host = split(&listener.address).map_or("127.0.0.1", |(host, _)| reachable(host));
+        let (table, what) = match kind {
+            Some(kind) => (greeting(kind, join(host, port), ""), "not in force".to_owned()),
+            None => (Table::default(), format!("no probe for port {port}")),
+        };
+        written.push(Written { table, remarks: vec![format!("{what}: {why}")], in_force: false });
+    }
+    written
+}
+
 fn release(live: &Live) -> Option<Written> {
     let (link, directory) = live.hidden_link.as_ref().filter(|_| live.links.is_empty())?;
     let key = Key::text("link", link, format!("leads to {directory}, where its processes live"));
@@ -125,13 +213,32 @@ fn release(live: &Live) -> Option<Written> {
 }
 
 /// What was seen and not asked, with the reason.
-fn unasked(live: &Live) -> Vec<Written> {
+fn unasked(live: &Live, tables: &[Written]) -> Vec<Written> {
     let mut remarks = Vec::new();
     if live.unit.kind() == "socket" {
         remarks.push("no probe: a question would start what this socket waits for".to_owned());
     }
     if !live.active {
         remarks.push("it does not run: nothing could be asked of it".to_owned());
+    }
+    let texts = || tables.iter().flat_map(|written| &written.table.keys).filter_map(|key| key.as_text());
+    let asked = |path: &&str| {
+        texts().any(|text| {
+            text == *path || text.contains(&format!("{path}:")) || text.ends_with(&format!("={path}"))
+        })
+    };
+    let silent: Vec<&str> = unix(live).map(|one| one.address.as_str()).filter(|path| !asked(path)).collect();
+    if !silent.is_empty() {
+        remarks.push(format!(
+            "it listens on {}: no probe, since a connection there shows only that the kernel accepts it; ask what it must answer ([probe.NAME] command = […])",
+            listed(&silent, NAMED)
+        ));
+    }
+    if live.active && live.processes.is_empty() && live.unit.kind() == "service" {
+        remarks.push(
+            "it is active and runs no process: Active says only that its command ended well; a probe can tell whether it works"
+                .to_owned(),
+        );
     }
     let udp = live.listeners.iter().filter(|one| one.protocol == Protocol::Udp);
     let udp: BTreeSet<&str> = udp.map(|one| one.address.as_str()).collect();
@@ -143,9 +250,9 @@ fn unasked(live: &Live) -> Vec<Written> {
         .listeners
         .iter()
         .filter(|one| one.protocol == Protocol::Tcp)
-        .filter_map(|one| addresses::split(&one.address))
+        .filter_map(|one| split(&one.address))
         .map(|(_, port)| port)
-        .filter(|port| addresses::passing(*port))
+        .filter(|port| live.is_passing(*port))
         .collect();
     if !passing.is_empty() {
         let listed = passing.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");

@@ -10,9 +10,11 @@
 mod addresses;
 mod candidates;
 mod draft;
+mod from_now_on;
 mod live;
 mod matching;
 mod period;
+mod proxied;
 mod requires;
 mod software;
 #[cfg(test)]
@@ -20,8 +22,10 @@ mod tests;
 mod unit_text;
 
 pub use candidates::{Candidate, Group, covered, groups};
-pub use draft::{Answer, dependency, dependency_unit, drafted, judged, watched, watched_by_tables};
+pub use draft::{Answer, dependency, dependency_unit, drafted, judged, logged, watched, watched_by_tables};
+pub use from_now_on::from_now_on;
 pub use live::Live;
 pub use matching::{Matched, matched};
+pub use proxied::{PROXIES, PassedOn, passed_on};
 pub use requires::{Neighbours, requires};
 pub use unit_text::unit_text;

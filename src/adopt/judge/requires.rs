@@ -7,6 +7,7 @@ use crate::model::unit::UnitName;
 
 use super::addresses::{loopback, passing, role, split};
 use super::live::Live;
+use super::proxied::{PassedOn, only_unit};
 
 /// Remote ends that are told.
 const REMOTES: usize = 6;
@@ -53,6 +54,7 @@ pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
             ));
         }
     }
+    remarks.extend(passed_on(live));
     remarks.extend(remote(live));
     let mut written = Vec::new();
     if !needed.is_empty() {
@@ -87,7 +89,11 @@ fn seen(live: &Live) -> BTreeMap<UnitName, String> {
     for (need, why) in &live.told_needs {
         say(need, why.clone());
     }
-    for (remote, listener) in &live.connections {
+    if let Some((need, passed)) = only_unit(live.passes_on.as_deref().unwrap_or_default()) {
+        say(need, format!("it passes on to {} ({})", passed.to, passed.place));
+    }
+    // To whom a proxy is connected is a matter of who asked it last; its configuration says what it needs.
+    for (remote, listener) in live.connections.iter().filter(|_| live.passes_on.is_none()) {
         if let Some(need) = listener.as_ref().filter(|need| need.kind() == "service") {
             say(need, format!("connected to {remote}, where it listens"));
             if live.needs.after.contains(need) {
@@ -96,6 +102,22 @@ fn seen(live: &Live) -> BTreeMap<UnitName, String> {
         }
     }
     seen
+}
+
+/// Several programs behind a web server: without one of them it still serves the others.
+fn passed_on(live: &Live) -> Vec<String> {
+    let passed = live.passes_on.as_deref().unwrap_or_default();
+    if only_unit(passed).is_some() {
+        return Vec::new();
+    }
+    let line = |one: &PassedOn| match &one.unit {
+        Some(unit) => format!(
+            "it passes on to {} ({}), where {unit} listens: requires = [\"{unit}\"] if it is of no use without that",
+            one.to, one.place
+        ),
+        None => format!("it passes on to {} ({})", one.to, one.place),
+    };
+    passed.iter().take(REMOTES).map(line).collect()
 }
 
 /// Ends of connections that are no unit of this host, each once.

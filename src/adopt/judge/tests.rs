@@ -7,7 +7,7 @@ use super::*;
 use crate::model::adopt::{Entry, Key, Needs, Recipe, Schedule, Table, Value, Written};
 use crate::model::host::{HostProcess, Listener, Place, Protocol};
 use crate::model::moment::Moment;
-use crate::model::unit::UnitName;
+use crate::model::unit::{UnitFileState, UnitName};
 
 fn process(name: &str, command: &str) -> HostProcess {
     HostProcess {
@@ -29,6 +29,7 @@ fn process(name: &str, command: &str) -> HostProcess {
 fn live(unit: &str, command: &str, listeners: &[(Protocol, &str)]) -> Live {
     let name = command.split(' ').next().and_then(|path| path.rsplit('/').next()).unwrap_or_default();
     Live {
+        enablement: Some(UnitFileState::Enabled),
         fragment: format!("/usr/lib/systemd/system/{unit}"),
         service_type: "simple".to_owned(),
         active: true,
@@ -63,7 +64,7 @@ fn asked(groups: &[Group]) -> Vec<String> {
 }
 
 fn well() -> Answer {
-    Answer { well: true, message: String::new(), status: None }
+    Answer { well: true, unknown: false, message: String::new(), status: None }
 }
 
 #[test]
@@ -87,14 +88,15 @@ fn an_unknown_port_is_asked_for_a_page_and_then_for_a_connection() {
     assert_eq!(
         asked,
         [
-            "probe.port-25 tcp=10.0.0.5:25",
+            "probe.smtp smtp=10.0.0.5:25",
             "probe.page http=http://127.0.0.1:8080/ or probe.port-8080 tcp=127.0.0.1:8080 or probe.port-8080 tcp=[::1]:8080",
             "probe.page http=http://127.0.0.1:9000/ or probe.port-9000 tcp=127.0.0.1:9000",
-            "probe.socket unix=/run/app.sock",
         ]
     );
     let text = format!("{:?}", drafted(&app, Vec::new(), Vec::new()).tables);
     assert!(text.contains("UDP 0.0.0.0:53") && text.contains("port 43211"), "{text}");
+    // That the kernel accepts a connection at a path proves nothing (A1, O42): a note.
+    assert!(text.contains("it listens on /run/app.sock: no probe"), "{text}");
 }
 
 #[test]
@@ -113,11 +115,11 @@ fn a_recipe_asks_at_the_addresses_of_this_unit() {
     // Once it is asked in its own language, a mere connection says nothing more.
     let ping = judged(&groups[0].ways[0], &well());
     assert!(covered(&[ping], &groups[2]), "{asked:?}");
-    let silent = Answer { well: false, message: "no answer within 3 s".to_owned(), status: None };
+    let silent = Answer { well: false, message: "no answer within 3 s".to_owned(), ..well() };
     let off = judged(&groups[0].ways[0], &silent);
     assert!(!off.in_force && off.remarks == ["not in force: no answer within 3 s"]);
     assert!(!covered(&[off], &groups[2]));
-    let full = Answer { well: false, message: "room: 9 of 99 GiB are free".to_owned(), status: None };
+    let full = Answer { well: false, message: "room: 9 of 99 GiB are free".to_owned(), ..well() };
     let room = judged(&groups[1].ways[0], &full);
     assert_eq!(room.remarks, ["not in force: less than that was free at /var/lib/redis"]);
 
@@ -127,7 +129,7 @@ fn a_recipe_asks_at_the_addresses_of_this_unit() {
         "php-fpm: master process (/etc/php/8.3/fpm/php-fpm.conf)",
         &[(Protocol::Unix, "/run/php/shop.sock")],
     );
-    assert_eq!(super::groups(&other, &[php]).len(), 2);
+    assert_eq!(super::groups(&other, &[php]).len(), 1, "and no second connection to the same socket");
     assert_eq!(recognised(&other).map(|((name, _), sure)| (name, sure)), Some(("php8.2-fpm.service", true)));
 }
 
@@ -272,12 +274,24 @@ fn what_stands_for_others_or_is_started_by_a_timer_is_not_adopted() {
 
     let own =
         Live { fragment: "/etc/systemd/system/a.service".to_owned(), ..live("a.service", "/srv/a", &[]) };
-    assert!(own.refusal().is_none() && own.is_worth_a_file(false));
-    assert!(!Live { active: false, ..own.clone() }.is_worth_a_file(false), "neither runs nor is wanted");
-    assert!(Live { active: false, ..own }.is_worth_a_file(true));
-    assert!(live("nginx.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true), "known software");
-    assert!(!live("cron.service", "/usr/sbin/cron -f", &[]).is_worth_a_file(true), "a plain distribution");
-    assert!(!live("steadfast.service", "/usr/sbin/nginx", &[]).is_worth_a_file(true));
+    assert!(own.refusal().is_none());
+
+    // B10: each is told as what it is.
+    let transient = Live { enablement: Some(UnitFileState::Transient), ..own.clone() };
+    assert!(transient.refusal().unwrap().contains("made at run time"));
+    let command = |path: &str| vec![vec![path.to_owned()]];
+    let oneshot = Live { service_type: "oneshot".to_owned(), processes: Vec::new(), ..own };
+    let openvpn = Live { exec_start: command("/bin/true"), ..oneshot.clone() };
+    assert!(openvpn.refusal().unwrap().contains("its command is /bin/true"));
+    let nfs = Live {
+        exec_start: command("/usr/sbin/rpc.nfsd"),
+        takes_along: vec![UnitName::from("nfs-mountd.service")],
+        remain_after_exit: true,
+        ..oneshot
+    };
+    assert_eq!(nfs.refusal(), None);
+    let text = format!("{:?}", drafted(&nfs, Vec::new(), Vec::new()).tables);
+    assert!(text.contains("it is active and runs no process"), "{text}");
 }
 
 #[test]
@@ -301,4 +315,141 @@ fn a_foreign_budget_is_taken_over_as_it_was() {
     assert!(covered(std::slice::from_ref(&page), &groups[1]), "its own page is better than /");
     let draft = drafted(&app, Vec::new(), vec![page]);
     assert!(draft.tables[0].in_force && draft.tables[0].table.name == "recovery");
+}
+
+#[test]
+fn ports_that_pass_and_sockets_of_a_moment_are_not_asked() {
+    use Protocol::{Tcp, Unix};
+    // A1: docker's socket of its network library has another name after each start.
+    let docker = live(
+        "docker.service",
+        "/usr/bin/dockerd -H fd://",
+        &[(Unix, "/run/docker.sock"), (Unix, "/run/docker/libnetwork/a3f1.sock"), (Tcp, "0.0.0.0:662")],
+    );
+    assert_eq!(asked(&groups(&docker, &[])), [""; 0]);
+    let named = Live {
+        exec_start: vec![vec!["/srv/x".to_owned(), "--port=40000".to_owned()]],
+        ..live("x.service", "/srv/x", &[(Tcp, "127.0.0.1:40000")])
+    };
+    assert_eq!(groups(&named, &[]).len(), 1, "its command names the port");
+}
+
+#[test]
+fn who_logs_each_connection_gets_a_comment_with_the_reason() {
+    use Protocol::{Tcp, Unix};
+    // A2, A3
+    let dovecot = live(
+        "dovecot.service",
+        "/usr/sbin/dovecot -F",
+        &[
+            (Tcp, "0.0.0.0:143"),
+            (Tcp, "0.0.0.0:110"),
+            (Tcp, "0.0.0.0:993"),
+            (Unix, "/run/dovecot/anvil"),
+            (Unix, "/run/dovecot/auth-master"),
+        ],
+    );
+    assert_eq!(asked(&groups(&dovecot, &[])), [""; 0]);
+    let draft = drafted(&dovecot, Vec::new(), Vec::new());
+    let imap = draft.tables.iter().find(|one| one.table.name == "probe.imap").unwrap();
+    assert!(
+        !imap.in_force
+            && imap.remarks == ["not in force: Dovecot logs every connection that does not log in"]
+    );
+    assert_eq!(imap.table.text("imap"), Some("127.0.0.1:143"));
+    let exim = live("exim4.service", "/usr/sbin/exim4 -bdf", &[(Tcp, "127.0.0.1:25")]);
+    assert_eq!(asked(&groups(&exim, &[])), ["probe.smtp smtp=127.0.0.1:25"]);
+    let ssh = live("ssh.service", "/usr/sbin/sshd -D", &[(Tcp, "0.0.0.0:2222")]);
+    assert_eq!(asked(&groups(&ssh, &[])), [""; 0]);
+    let maria = live(
+        "mariadb.service",
+        "/usr/sbin/mariadbd",
+        &[(Tcp, "127.0.0.1:3306"), (Unix, "/run/mysqld/mysqld.sock")],
+    );
+    assert_eq!(
+        asked(&groups(&maria, &[])),
+        ["probe.login mysql=mysql://root@localhost/?socket=/run/mysqld/mysqld.sock"]
+    );
+    let broker = logged(judged(&groups(&exim, &[])[0].ways[0], &well()), "closing connection");
+    assert!(
+        !broker.in_force
+            && broker.remarks == ["not in force: each question leaves a line in its log: closing connection"]
+    );
+}
+
+#[test]
+fn what_is_found_is_kept() {
+    // A13: it runs and is disabled.
+    let keepalived =
+        Live { enablement: Some(UnitFileState::Disabled), ..live("a.service", "/usr/sbin/a", &[]) };
+    let draft = drafted(&keepalived, Vec::new(), Vec::new());
+    let recovery = &draft.tables[0].table;
+    assert_eq!((recovery.name.as_str(), &recovery.keys[0].value), ("recovery", &Value::Boolean(false)));
+    assert!(recovery.keys[0].seen.contains("runs and is disabled"));
+    let entry = Entry {
+        tables: vec![Table { name: "recovery".to_owned(), keys: vec![Key::number("burst", 5, "")] }],
+        ..Entry::default()
+    };
+    let draft = drafted(&Live { told: vec![entry], ..keepalived.clone() }, Vec::new(), Vec::new());
+    assert_eq!(draft.tables[0].table.keys.len(), 2, "one table has both");
+    let needs = Needs { description: "Cluster Controlled a".to_owned(), ..Needs::default() };
+    let cluster = drafted(&Live { needs, ..keepalived.clone() }, Vec::new(), Vec::new());
+    assert_eq!(cluster.keys[0].table.text("mode"), Some("observe"));
+    assert!(cluster.tables.is_empty());
+    let observed = drafted(&Live { observe: true, ..keepalived }, Vec::new(), Vec::new());
+    assert_eq!(observed.keys[0].table.text("mode"), Some("observe"));
+}
+
+#[test]
+fn a_page_that_is_passed_on_says_nothing_of_the_proxy() {
+    use Protocol::Tcp;
+    // D8
+    let passed = |to: &str, unit: &str| PassedOn {
+        to: to.to_owned(),
+        place: "/etc/nginx/x:3".to_owned(),
+        unit: Some(UnitName::from(unit)),
+    };
+    let one = vec![passed("127.0.0.1:8000", "app.service")];
+    let nginx =
+        Live { passes_on: Some(one), ..live("nginx.service", "/usr/sbin/nginx", &[(Tcp, "0.0.0.0:80")]) };
+    let page = judged(&groups(&nginx, &[])[0].ways[0], &Answer { status: Some(200), ..well() });
+    let mut neighbours = Neighbours::default();
+    neighbours.0.insert(UnitName::from("app.service"), Vec::new());
+    let needs = requires(&nginx, &mut neighbours.clone());
+    assert!(
+        needs[0].in_force
+            && needs[0].table.keys[0].seen.contains("it passes on to 127.0.0.1:8000 (/etc/nginx/x:3)")
+    );
+    let draft = drafted(&nginx, needs, vec![page.clone()]);
+    assert_eq!(draft.tables[0].table.text("on_failure"), Some("alert"));
+    // Several behind it: without one of them it serves the others.
+    let two = vec![passed("127.0.0.1:8000", "app.service"), passed("127.0.0.1:8001", "b.service")];
+    let needs = requires(&Live { passes_on: Some(two), ..nginx.clone() }, &mut neighbours);
+    assert!(needs.iter().all(|one| !one.in_force), "{needs:?}");
+    let plain =
+        drafted(&Live { passes_on: Some(Vec::new()), ..nginx.clone() }, Vec::new(), vec![page.clone()]);
+    assert_eq!(plain.tables[0].table.text("on_failure"), None, "it answers by itself");
+    let varnish = live("varnish.service", "/usr/sbin/varnishd", &[(Tcp, "0.0.0.0:80")]);
+    assert_eq!(drafted(&varnish, Vec::new(), vec![page]).tables[0].table.text("on_failure"), Some("alert"));
+}
+
+#[test]
+fn a_probe_of_room_says_its_own_reason() {
+    // B9: valkey by the recipe of Redis.
+    let redis =
+        recipe("redis-server.service", &[("probe.room", &[("disk", "/var/lib/redis"), ("min_free", "10%")])]);
+    let mut valkey = live("valkey-server.service", "/usr/bin/valkey-server", &[]);
+    let missing = Answer {
+        well: false,
+        unknown: true,
+        message: "room of /var/lib/redis: there is no such path".to_owned(),
+        status: None,
+    };
+    let way = groups(&valkey, std::slice::from_ref(&redis))[0].ways[0].clone();
+    assert_eq!(
+        judged(&way, &missing).remarks,
+        ["not in force: room of /var/lib/redis: there is no such path"]
+    );
+    valkey.processes[0].directory = Some("/var/lib/valkey".to_owned());
+    assert_eq!(asked(&groups(&valkey, &[redis])), ["probe.room disk=/var/lib/valkey"]);
 }

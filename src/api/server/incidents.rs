@@ -64,11 +64,15 @@ pub async fn one(
     };
     let (incident, events) = *found.ok_or_else(|| Fail::no_such(&format!("incident {id}")))?;
     let events = events.iter().map(Into::into).collect();
+    let snapshot = shared.snapshots.borrow();
+    let units = incident.unit.iter().chain(&incident.affected);
+    let owners = units.filter_map(|unit| Some((unit.to_string(), snapshot.units.get(unit)?.owner.clone()?)));
+    let owners = owners.collect();
     let mut incident = Incident::from(&incident);
     if peer.is_none() {
         incident.hide_log();
     }
-    Ok(Json(IncidentDetails { incident, events }))
+    Ok(Json(IncidentDetails { incident, events, owners }))
 }
 
 async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {

@@ -32,6 +32,9 @@ pub struct IncidentDetails {
     pub incident: Incident,
     /// Its timeline, oldest first.
     pub events: Vec<Event>,
+    /// Who owns its unit and each unit that it affects, as far as their files say: unit, owner.
+    #[serde(default)]
+    pub owners: Vec<(String, String)>,
 }
 
 /// A stretch of trouble of one unit, or of the host.

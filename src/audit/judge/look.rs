@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::audit::{OffFile, ProbeRecord, TimerFacts};
 use crate::model::boot::BootReading;
-use crate::model::host::HostReading;
+use crate::model::host::{HostReading, UserUnits};
 use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Settings, Spec};
@@ -53,6 +53,8 @@ pub struct Surroundings {
     pub timers: Vec<TimerFacts>,
     pub off: Vec<OffFile>,
     pub claims: Vec<Claim>,
+    /// Users' own units; of a system's look by root only.
+    pub user_units: Vec<UserUnits>,
     pub records: BTreeMap<UnitName, BTreeMap<String, ProbeRecord>>,
 }
 

@@ -18,6 +18,7 @@ mod tests;
 mod timers;
 mod troubles;
 mod unmanaged;
+mod users;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::model::audit::{Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::unit::UnitFileState;
+use crate::policy::coverage::{is_local, is_managed_by_another_name, managed_names, running};
 use crate::policy::gaps::findings;
 use crate::policy::words::listed;
 
@@ -48,12 +50,16 @@ pub struct Audit {
     pub untold: Vec<String>,
     /// What is good to know and no trouble; a sentence each.
     pub notes: Vec<String>,
+    /// What was looked at, as the end of a sentence.
+    pub looked: String,
 }
 
 /// The page that people read: findings of units under their units, gaps as findings of the host.
 #[must_use]
 pub fn audit(look: &Look) -> Audit {
     let mut snapshot = look.snapshot.clone();
+    let managed = managed_names(&snapshot.units);
+    snapshot.units.retain(|_, status| !is_managed_by_another_name(status, &managed));
     snapshot.findings.extend(findings(&of_host(look)));
     for status in snapshot.units.values_mut() {
         let ours = !status.file.is_empty();
@@ -64,18 +70,24 @@ pub fn audit(look: &Look) -> Audit {
     snapshot.units.retain(|_, status| !status.findings.is_empty());
     // One look opens no incident: nobody follows it.
     snapshot.incidents.clear();
-    Audit { untold: untold(look), notes: notes(look), snapshot }
+    Audit { untold: untold(look), notes: notes(look), looked: looked(look), snapshot }
 }
 
 /// Every gap, that of units in trouble that no file manages included; each key once.
 #[must_use]
 pub fn gaps(look: &Look) -> Vec<Gap> {
     let mut gaps = of_host(look);
-    for status in look.snapshot.units.values().filter(|status| status.file.is_empty()) {
+    let managed = managed_names(&look.snapshot.units);
+    let strangers = look.snapshot.units.values().filter(|status| status.file.is_empty());
+    for status in strangers.filter(|status| !is_managed_by_another_name(status, &managed)) {
         let unit = status.unit.as_str();
         for mut finding in trouble(look, status) {
             if !finding.message.contains(unit) {
                 finding.message = format!("{unit}: {}", finding.message);
+            }
+            // The same as is reported at once when it fails: one gap, one incident.
+            if finding.code == Code::UnitFailed {
+                finding.code = Code::HostUnitFailed;
             }
             let key = format!("{} {unit}", finding.code.as_str());
             gaps.push(Gap { key, subject: unit.to_owned(), finding });
@@ -110,6 +122,7 @@ pub fn untold(look: &Look) -> Vec<String> {
 fn of_host(look: &Look) -> Vec<Gap> {
     let mut gaps = unmanaged::gaps(look);
     gaps.extend(troubles::no_linger(look));
+    gaps.extend(users::gaps(look));
     gaps.extend(strays::gaps(look));
     gaps.extend(supervisors::gaps(look));
     gaps.extend(switched_off::gaps(look));
@@ -118,6 +131,55 @@ fn of_host(look: &Look) -> Vec<Gap> {
     gaps.extend(alert_routes::gaps(look));
     gaps.retain(|gap| !look.is_ignored(&gap.subject));
     gaps
+}
+
+/// What an all-clear rests on.
+fn looked(look: &Look) -> String {
+    let count = |many: usize, what: &str| {
+        if many == 1 { format!("1 {what}") } else { format!("{many} {what}s") }
+    };
+    let units = count(look.snapshot.units.len(), "unit");
+    let processes = count(look.around.host.processes.len(), "process").replace("processs", "processes");
+    let users: Vec<&str> = look.around.user_units.iter().map(|user| user.user.as_str()).collect();
+    let users = match users.as_slice() {
+        _ if look.snapshot.host.user_instance => String::new(),
+        [] => ", no units of users".to_owned(),
+        some => format!(", units of {}", listed(some, NAMED)),
+    };
+    format!("{units}, {processes}{users}")
+}
+
+/// Units that are active, run nothing and are not asked: only their command ended well.
+fn runs_nothing(look: &Look) -> Option<String> {
+    let user = look.snapshot.host.user_instance;
+    let has_process = |status: &UnitStatus| {
+        look.around.host.processes.iter().any(|process| process.place.unit(user) == Some(&status.unit))
+    };
+    let asked = |status: &UnitStatus| {
+        let spec = look.specs.iter().find(|spec| spec.file == status.file);
+        spec.is_some_and(|spec| !spec.probes.is_empty() || !spec.progress.is_empty())
+    };
+    let idle = |status: &&UnitStatus| {
+        let exited = status.reading.as_ref().is_some_and(|reading| reading.sub == "exited");
+        let ours = !status.file.is_empty() || is_local(status) || is_init_script(status);
+        running(status) && exited && ours && !has_process(status) && !asked(status)
+    };
+    let all = look.snapshot.units.values().map(AsRef::as_ref);
+    let names: Vec<&str> = all.filter(idle).map(|status| status.unit.as_str()).collect();
+    let (verb, which) = if names.len() == 1 { ("is", "it works") } else { ("are", "they work") };
+    (!names.is_empty()).then(|| {
+        format!(
+            "{} {verb} active and runs nothing: the command ended well, and only a probe can tell whether {which}",
+            listed(&names, NAMED)
+        )
+        .replace("are active and runs", "are active and run")
+    })
+}
+
+/// systemd made its unit of a script in /etc/init.d, and does not know what that started.
+fn is_init_script(status: &UnitStatus) -> bool {
+    let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
+    fragment.contains("/generator.late/")
 }
 
 /// What is left alone on purpose, until when; and probes of which nobody knows whether they can fail.
@@ -133,6 +195,7 @@ fn notes(look: &Look) -> Vec<String> {
             ignored.reason
         ));
     }
+    notes.extend(runs_nothing(look));
     for (unit, probes) in &look.around.records {
         let unproven = |record: &&ProbeRecord| {
             record.failures == 0

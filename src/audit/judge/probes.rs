@@ -7,11 +7,12 @@ use crate::model::probe::ProbeSpec;
 use crate::model::snapshot::UnitStatus;
 use crate::model::spec::Spec;
 use crate::policy::limits;
+use crate::policy::manners::{Manner, base, manner};
 
 use super::Look;
 use super::listeners::listening;
 use super::span;
-use super::troubles::running;
+use crate::policy::coverage::{is_local, running};
 
 /// One gap for each.
 pub fn gaps(look: &Look) -> Vec<Gap> {
@@ -34,7 +35,14 @@ fn unprobed(look: &Look, status: &UnitStatus) -> Option<Gap> {
     let theirs = |process: &&HostProcess| process.place.unit(user) == Some(&status.unit);
     let pids: Vec<i32> = host.processes.iter().filter(theirs).map(|process| process.pid).collect();
     let all = listening(host, &pids);
-    let listener = all.into_iter().find(|listener| listener.protocol != Protocol::Udp);
+    let programs: Vec<&str> = host
+        .processes
+        .iter()
+        .filter(theirs)
+        .flat_map(|process| [Some(process.name.as_str()), process.executable.as_deref().map(base)])
+        .flatten()
+        .collect();
+    let listener = all.into_iter().find(|listener| may_be_asked(listener, &programs, is_local(status)));
     let listener = listener.filter(|_| running(status) && status.unit.kind() == "service")?;
     let address = &listener.address;
     let message = format!("{unit} listens on {address}, and no probe asks whether it answers");
@@ -43,10 +51,23 @@ fn unprobed(look: &Look, status: &UnitStatus) -> Option<Gap> {
     Some(gap.proven(vec![line], format!("steadfast adopt --print {unit}")))
 }
 
+/// A question there says something of the service, and does it no harm. Sockets with a path are between the programs of one
+/// author, unless it is an application of this host's own.
+fn may_be_asked(listener: &Listener, programs: &[&str], local: bool) -> bool {
+    match listener.protocol {
+        Protocol::Udp => false,
+        Protocol::Unix => local,
+        Protocol::Tcp => {
+            let port = listener.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+            port.is_some_and(|port| !matches!(manner(programs.iter().copied(), port), Manner::Not(_)))
+        }
+    }
+}
+
 /// The simplest probe that asks it.
 fn suggestion(listener: &Listener) -> String {
     match listener.protocol {
-        Protocol::Unix => format!("unix = \"{}\"", listener.address),
+        Protocol::Unix => format!("http = \"unix:{}:/\" (where it speaks HTTP)", listener.address),
         Protocol::Tcp | Protocol::Udp => {
             let here = listener.address.replace("0.0.0.0:", "127.0.0.1:");
             format!("tcp = \"{}\"", here.replace("[::]:", "[::1]:"))

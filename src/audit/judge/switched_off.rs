@@ -4,6 +4,7 @@
 use crate::model::audit::{Gap, Off, OffFile};
 use crate::model::finding::Code;
 use crate::model::spec::{Selector, Spec};
+use crate::model::unit::UnitName;
 use crate::policy::alerts::matches;
 
 use super::Look;
@@ -19,12 +20,13 @@ fn switched_off(look: &Look, off: &OffFile) -> Gap {
     let (about, message, repair) = match &off.how {
         Off::Renamed => (
             file.clone(),
-            format!("{file} has no effect under this name: what it managed is watched by nobody"),
-            file.find(".toml").and_then(|at| file.get(..at)).map(|name| {
-                // A name that begins with a dot is not read either.
-                let (folder, name) = name.rsplit_once('/').unwrap_or(("", name));
-                format!("mv {file} {folder}/{}.toml", name.trim_start_matches(['.', '_']))
-            }),
+            match meant(file) {
+                Some(meant) if !file.contains(".toml") => format!(
+                    "{file} has no effect under this name: only names that end in .toml are read; it looks like {meant}"
+                ),
+                _ => format!("{file} has no effect under this name: what it managed is watched by nobody"),
+            },
+            meant(file).map(|meant| format!("mv {file} {meant}")),
         ),
         Off::Misplaced => {
             let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
@@ -58,9 +60,29 @@ fn switched_off(look: &Look, off: &OffFile) -> Gap {
             );
             (format!("{file} {what}"), message, Some(format!("$EDITOR +{first} {file}")))
         }
+        Off::Half { line, what } => {
+            let does =
+                if what.starts_with("mode") { "it is only observed" } else { "it is not brought back" };
+            let message = format!("{file}:{line}: {what}: {does}, without a reason or an end");
+            let repair = format!("$EDITOR +{line} {file}  # say why in a comment on that line, or remove it");
+            (format!("{file} {what}"), message, Some(repair))
+        }
     };
     let since = off.modified_at.unwrap_or(look.at());
     Gap::new(Code::SwitchedOff, (&about, file), message, since).proven(Vec::new(), repair)
+}
+
+/// The name by which the file would be read.
+fn meant(file: &str) -> Option<String> {
+    // A name that begins with a dot is not read either.
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let name = name.trim_start_matches(['.', '_']).trim_end_matches('~');
+    let unit = match name.find(".toml") {
+        Some(at) => name.get(..at)?,
+        None if UnitName::meant(name).as_str() == name => name,
+        None => name.rsplit_once('.').map_or(name, |(stem, _)| stem),
+    };
+    Some(format!("{folder}/{unit}.toml"))
 }
 
 /// A pattern or template that no unit fits.

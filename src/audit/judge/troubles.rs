@@ -6,15 +6,14 @@ use crate::model::audit::Gap;
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
-use crate::model::unit::{ActiveState, UnitFileState, is_of_vendor};
+use crate::model::unit::{ActiveState, UnitFileState};
+use crate::policy::coverage::{ANONYMOUS, is_local, running};
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 use crate::policy::words::listed;
 
 use super::{Look, NAMED};
 
-/// Names that systemd-run gives by itself: a command, not a service.
-pub const ANONYMOUS: &str = "run-";
 /// A run that is younger, after restarts by systemd, counts as one more round of a crash loop.
 const YOUNG: Duration = Duration::from_secs(60);
 
@@ -137,6 +136,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::HostUnprobed
         | Code::HostProbeUnfit
         | Code::HostTimerOverdue
+        | Code::HostUnitFailed
         | Code::HostOtherSupervisor
         | Code::UnitMasked
         | Code::UnitStoppedByOperator
@@ -179,10 +179,6 @@ fn boots(status: &UnitStatus) -> Truth {
 
 fn condition(status: &UnitStatus, kind: ConditionKind) -> Option<&Condition> {
     status.conditions.iter().find(|condition| condition.kind == kind)
-}
-
-pub fn running(status: &UnitStatus) -> bool {
-    status.reading.as_ref().is_some_and(|reading| reading.active == ActiveState::Active)
 }
 
 fn armed(status: &UnitStatus) -> bool {
@@ -231,10 +227,4 @@ fn ours(status: &UnitStatus) -> bool {
     let enabled = status.enablement == Some(UnitFileState::Enabled);
     let stays = status.settings.as_ref().is_some_and(|settings| settings.service_type != "oneshot");
     stays && is_local(status) && (running(status) || enabled)
-}
-
-/// Its unit file was written by people here.
-pub fn is_local(status: &UnitStatus) -> bool {
-    let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
-    !fragment.is_empty() && !is_of_vendor(fragment)
 }

@@ -1,7 +1,6 @@
 //! Services, timers and sockets that run or are enabled, and that no file of ours manages; the weightiest first.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::audit::Gap;
@@ -9,16 +8,13 @@ use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
-use crate::model::unit::{UnitFileState, UnitName};
-use crate::policy::alerts::matches;
+use crate::model::unit::UnitName;
+use crate::policy::coverage::{is_local, running, unmanaged};
 
 use super::Look;
 use super::listeners::{addresses, listening};
 use super::span;
-use super::troubles::{ANONYMOUS, is_local, running};
 
-/// What a plain distribution runs by itself.
-const VENDOR_UNITS: &str = include_str!("../../../config/vendor-units.txt");
 /// Less than this much CPU says nothing.
 const CPU: Duration = Duration::from_secs(1);
 
@@ -34,21 +30,9 @@ struct Found<'a> {
 
 /// One gap for each, ranked: of this host's own making, listens on a port, has used CPU, has children.
 pub fn gaps(look: &Look) -> Vec<Gap> {
-    let vendor = Vendor::read();
-    let mut groups: BTreeMap<UnitName, Vec<&UnitStatus>> = BTreeMap::new();
-    for status in look.snapshot.units.values().filter(|status| counts(look, status, &vendor)) {
-        let name = status.unit.template().unwrap_or_else(|| status.unit.clone());
-        groups.entry(name).or_default().push(status);
-    }
-    let known: BTreeSet<UnitName> = groups.values().flatten().map(|status| status.unit.clone()).collect();
-    let mut all: Vec<Found<'_>> = groups
-        .into_iter()
-        .filter(|(_, members)| !members.iter().all(|status| stands_for_another(look, status, &known)))
-        .map(|(name, members)| match members.as_slice() {
-            [one] => found(look, one.unit.clone(), members),
-            _ => found(look, name, members),
-        })
-        .collect();
+    let groups = unmanaged(&look.snapshot.units, look.snapshot.host.user_instance);
+    let mut all: Vec<Found<'_>> =
+        groups.into_iter().map(|(name, members)| found(look, name, members)).collect();
     all.sort_by_key(|found| {
         let port = found.listeners.iter().any(|listener| listener.protocol != Protocol::Unix);
         (
@@ -60,46 +44,6 @@ pub fn gaps(look: &Look) -> Vec<Gap> {
         )
     });
     all.iter().map(|found| told(look, found)).collect()
-}
-
-/// Runs or is enabled, is meant to stay, and is not what every host has.
-fn counts(look: &Look, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
-    let name = status.unit.as_str();
-    let Some(settings) = &status.settings else {
-        return false;
-    };
-    let kind = matches!(status.unit.kind(), "service" | "timer" | "socket" | "path");
-    let transient = status.enablement == Some(UnitFileState::Transient) || name.starts_with(ANONYMOUS);
-    let own = matches!(name, "steadfast.service" | "steadfast.socket");
-    if !status.file.is_empty() || !kind || transient || own || settings.fragment.is_empty() {
-        return false;
-    }
-    let enabled = matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-    let stays = settings.service_type != "oneshot" || (settings.remain_after_exit && running(status));
-    let wanted = stays && (running(status) || enabled);
-    if is_local(status) {
-        return wanted;
-    }
-    // What distributions give to a user's session is theirs to know.
-    let stays = settings.service_type != "oneshot";
-    !look.snapshot.host.user_instance && wanted && stays && !vendor.has(name)
-}
-
-/// A socket, timer or path whose service is told, or managed; a service that a timer runs.
-fn stands_for_another(look: &Look, status: &UnitStatus, known: &BTreeSet<UnitName>) -> bool {
-    let triggered_by = |status: &UnitStatus| {
-        status.settings.as_ref().map(|settings| settings.triggered_by.clone()).unwrap_or_default()
-    };
-    if status.unit.kind() == "service" {
-        let by_timer = |by: &UnitName| by.kind() == "timer" && look.snapshot.units.contains_key(by);
-        let enabled = status.enablement == Some(UnitFileState::Enabled);
-        return !enabled && triggered_by(status).iter().any(by_timer);
-    }
-    // A timer has a period of its own to be watched.
-    let told = |other: &&UnitStatus| !other.file.is_empty() || known.contains(&other.unit);
-    let units = look.snapshot.units.values().map(AsRef::as_ref);
-    status.unit.kind() != "timer"
-        && units.filter(told).any(|other| triggered_by(other).contains(&status.unit))
 }
 
 fn found<'a>(look: &'a Look, name: UnitName, members: Vec<&'a UnitStatus>) -> Found<'a> {
@@ -160,61 +104,5 @@ fn state(found: &Found<'_>) -> &'static str {
         ("timer", true) => "is armed",
         (_, true) => "waits for others",
         (_, false) => "is enabled and does not run",
-    }
-}
-
-/// The shipped list.
-struct Vendor<'a> {
-    names: BTreeSet<&'a str>,
-    patterns: Vec<&'a str>,
-}
-
-impl Vendor<'_> {
-    fn read() -> Self {
-        let lines = VENDOR_UNITS.lines().map(str::trim);
-        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let (patterns, names): (Vec<_>, Vec<_>) = lines.partition(|line| line.contains(['*', '?']));
-        Self { names: names.into_iter().collect(), patterns }
-    }
-
-    fn has(&self, unit: &str) -> bool {
-        // `sshd@a.service` is in the list as `sshd@*.service`; most units are in it by their whole name, or not at all.
-        let head =
-            |pattern: &str| pattern.split(['*', '?']).next().is_some_and(|head| unit.starts_with(head));
-        self.names.contains(unit)
-            || self.patterns.iter().any(|pattern| head(pattern) && matches(pattern, unit))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_a_plain_host_runs_is_in_the_shipped_list_and_a_server_is_not() {
-        let vendor = Vendor::read();
-        for plain in [
-            "cron.service",
-            "ssh.service",
-            "systemd-journald.service",
-            "getty@tty1.service",
-            "dbus.socket",
-            "apt-daily-upgrade.timer",
-            "chronyd.service",
-            "polkit.service",
-            "snapd.apparmor.service",
-            "NetworkManager-dispatcher.service",
-        ] {
-            assert!(vendor.has(plain), "{plain}");
-        }
-        for server in [
-            "nginx.service",
-            "postgresql@15-main.service",
-            "redis-server.service",
-            "certbot.timer",
-            "docker.socket",
-        ] {
-            assert!(!vendor.has(server), "{server}");
-        }
     }
 }

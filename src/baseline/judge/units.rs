@@ -96,6 +96,20 @@ fn down(pair: &Pair<'_>, after: &Baseline) -> Option<Difference> {
         let message = format!("{name} has failed ({}); it was {was}", now.result);
         return Some(difference(Gravity::Critical, message, Vec::new(), log));
     }
+    if then.found && !now.found && up(now) {
+        // It goes on until something stops it, and then nothing can start it any more.
+        let package = then.packages.first();
+        let version = package.and_then(|name| Some((name, after.packages.get(name)?)));
+        let with = match (package, version) {
+            (_, Some((name, version))) => format!(" with package {name} {version}"),
+            (Some(name), None) => format!(" with package {name}, which is not installed any more"),
+            (None, None) => String::new(),
+        };
+        let message =
+            format!("the unit file of {name} is gone{with}; what it started still runs, until it is stopped");
+        let repair = package.map(|package| format!("apt-get install --reinstall {package}"));
+        return Some(difference(Gravity::Critical, message, Vec::new(), repair));
+    }
     if !up(then) || up(now) || may_rest(name, then, now, after) {
         return None;
     }

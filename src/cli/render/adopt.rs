@@ -228,6 +228,9 @@ pub fn adopted(look: &Look, adopted: &[Adopted], untold: &[String]) -> String {
         let sign = look.sign(look.of_truth(truth));
         let name = look.paint(STRONG, &format!("{:<widest$}", clean(one.unit.as_str())));
         page.labelled(&format!("{sign} {name}  "), widest + 4, &clean(&told));
+        for sentence in &one.from_now_on {
+            page.labelled("    ", 4, &look.paint(FAINT, &clean(sentence)));
+        }
         if let Some(next) = next(one, look.program()) {
             let arrow = look.paint(FAINT, look.arrow());
             page.line(&format!("  {arrow} {}", clean(&next)));

@@ -12,15 +12,15 @@ const EVIDENCE: usize = 41;
 /// A finding that began so long before the look tells since when.
 const OLD_MS: i64 = 60_000;
 
-/// All findings, those of units included, what could not be told, and what is good to know.
+/// All findings, those of units included, what could not be told, what is good to know, and what was looked at.
 #[must_use]
-pub fn audit(look: &Look, status: &Status, untold: &[String], notes: &[String]) -> String {
+pub fn audit(look: &Look, status: &Status, untold: &[String], (notes, looked): (&[String], &str)) -> String {
     let mut page = Page::new(look);
     let all: Vec<(Option<&str>, &Finding)> = findings(status).collect();
     if all.is_empty() && untold.is_empty() {
         let good = look.sign(look.of_state(crate::api::wire::State::Ok));
-        let text = "nothing to report: what runs is enabled, and boot will bring it back.";
-        page.line(&format!("{good} {}: {text}", status.host));
+        let text = "nothing to report: what runs is enabled, and boot will bring it back";
+        page.line(&format!("{good} {}: {text} (looked at {looked}).", status.host));
         self::notes(&mut page, notes);
         return page.into_text();
     }

@@ -81,8 +81,72 @@ impl State {
         wanted
     }
 
+    /// One unit is managed once, whatever its names: by the file of its own name, else by the first. Returns the other files.
+    fn drop_doubles(&self, wanted: &mut BTreeMap<UnitName, Spec>) -> Vec<Problem> {
+        let names = self.aliases.keys().filter(|alias| wanted.contains_key(*alias));
+        let mut doubles: Vec<(UnitName, UnitName)> = Vec::new();
+        for (alias, unit) in names.filter_map(|alias| Some((alias, self.aliases.get(alias)?))) {
+            let first = self.aliases.iter().find(|(name, of)| *of == unit && wanted.contains_key(*name));
+            let keeper = if wanted.contains_key(unit) { Some(unit) } else { first.map(|(name, _)| name) };
+            if let Some(keeper) = keeper.filter(|keeper| *keeper != alias) {
+                doubles.push((alias.clone(), keeper.clone()));
+            }
+        }
+        let mut problems = Vec::new();
+        for (alias, keeper) in doubles {
+            let (Some(dropped), Some(kept)) = (wanted.remove(&alias), wanted.get(&keeper)) else {
+                continue;
+            };
+            // A pattern may match every name of a unit.
+            if matches!(dropped.selector, Selector::Pattern(_)) || dropped.file == kept.file {
+                continue;
+            }
+            let message = format!(
+                "cannot manage {alias} twice: it is another name of {}, which {} manages already; remove this file",
+                self.aliases.get(&alias).unwrap_or(&keeper),
+                kept.file
+            );
+            problems.push(Problem {
+                file: dropped.file,
+                line: 0,
+                column: 0,
+                rendered: message.clone(),
+                message,
+                last_good_in_force: false,
+            });
+        }
+        problems
+    }
+
+    /// What systemd calls this unit was read: an alias may be managed by another file already.
+    pub(super) fn named(&mut self, unit: &UnitName, own: Option<&UnitName>) {
+        let own = own.filter(|own| *own != unit && !own.as_str().is_empty());
+        if self.aliases.get(unit) == own {
+            return;
+        }
+        match own {
+            Some(own) => drop(self.aliases.insert(unit.clone(), own.clone())),
+            None => drop(self.aliases.remove(unit)),
+        }
+        self.assign();
+        self.follow();
+    }
+
+    /// Links changed on disk: what these names stand for is read again.
+    pub(super) fn forget_aliases(&mut self, hints: &[UnitName]) {
+        let before = self.aliases.len();
+        self.aliases.retain(|alias, _| !hints.contains(alias));
+        if self.aliases.len() != before {
+            self.assign();
+            self.follow();
+        }
+    }
+
     fn assign(&mut self) {
-        let wanted = self.wanted();
+        let mut wanted = self.wanted();
+        let doubles = self.drop_doubles(&mut wanted);
+        self.host.set_doubles(doubles);
+        self.drain_host();
         let gone: Vec<UnitName> =
             self.units.keys().filter(|unit| !wanted.contains_key(*unit)).cloned().collect();
         for unit in &gone {

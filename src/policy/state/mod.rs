@@ -63,6 +63,8 @@ pub struct State {
     specs: Vec<Spec>,
     matches: Matches,
     units: BTreeMap<UnitName, Unit>,
+    /// Managed names that are not a unit's own: alias → the unit.
+    aliases: BTreeMap<UnitName, UnitName>,
     /// What is kept of units that no file manages.
     strangers: BTreeMap<UnitName, UnitDurable>,
     peers: Peers,

@@ -1,16 +1,17 @@
 //! Takes in what happened: each observation goes to the object that it is for.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::audit::Audited;
+use crate::model::audit::{Audited, FailedUnit, Gap};
 use crate::model::cause::PackagesReading;
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::release::ProcessesReading;
 use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
-use crate::policy::gaps::Ended;
+use crate::policy::gaps::{Ended, Settled, failed_gap};
 use crate::policy::unit::Unit;
 use crate::policy::view::View;
 use crate::policy::{limits, releases};
@@ -65,6 +66,7 @@ impl State {
                 self.drain_host();
             }
             Observation::HostAudited(result) => self.audited(result),
+            Observation::UnitsFailed(units) => self.units_failed(units),
             Observation::DeadlineReached => {}
             of_unit @ (Observation::JobPulled { .. }
             | Observation::UnitSettingsRead { .. }
@@ -86,6 +88,9 @@ impl State {
                 self.with(&unit, |unit, _| unit.pulled(job, pull));
             }
             Observation::UnitSettingsRead { unit, settings } => {
+                if self.units.contains_key(&unit) {
+                    self.named(&unit, settings.names.first());
+                }
                 let changed = self.with(&unit, |unit, _| unit.settings_read(settings, now));
                 if changed == Some(true) {
                     self.touch(&unit);
@@ -136,6 +141,7 @@ impl State {
             | Observation::Saved
             | Observation::Impaired { .. }
             | Observation::HostAudited(_)
+            | Observation::UnitsFailed(_)
             | Observation::DeadlineReached => {}
         }
     }
@@ -269,6 +275,7 @@ impl State {
     fn unit_files_changed(&mut self, hints: &[UnitName]) {
         self.gaps.soon(self.now);
         self.wish_prediction();
+        self.forget_aliases(hints);
         if hints.is_empty() {
             self.ask_enablement();
             return;
@@ -315,6 +322,27 @@ impl State {
         let open: Vec<&Incident> =
             self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
         let settled = self.gaps.audited(result, &open, self.now);
+        self.settle_gaps(settled);
+    }
+
+    /// Units that are failed. Those of a file have findings of their own; at a shutdown units fail for no other reason.
+    fn units_failed(&mut self, units: Vec<FailedUnit>) {
+        if self.host.manager() == Some(ManagerState::Stopping) {
+            return;
+        }
+        let managed: BTreeSet<&UnitName> = self.units.values().flat_map(Unit::names).collect();
+        let unmanaged = units.into_iter().filter(|failed| !managed.contains(&failed.unit));
+        let heard = unmanaged.filter(|failed| !self.host.is_ignored(failed.unit.as_str(), self.now));
+        let gaps: Vec<Gap> =
+            heard.map(|failed| failed_gap(failed, self.host.is_of_user(), self.now)).collect();
+        let open: Vec<&Incident> =
+            self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
+        let settled = self.gaps.failed(gaps, &open, self.now);
+        self.settle_gaps(settled);
+    }
+
+    /// What a look changed of incidents.
+    fn settle_gaps(&mut self, settled: Settled) {
         self.drain_gaps();
         for ended in settled.ended {
             self.end_gaps(ended);

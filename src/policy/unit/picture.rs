@@ -5,6 +5,7 @@ use crate::model::finding::{Code, Condition, ConditionKind, Finding, Truth, Why}
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
+use crate::model::unit::UnitName;
 use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
 use crate::policy::view::View;
@@ -201,6 +202,12 @@ impl Unit {
     #[must_use]
     pub fn reading(&self) -> Option<&crate::model::unit::UnitReading> {
         self.run.reading()
+    }
+
+    /// Every name of it.
+    pub fn names(&self) -> impl Iterator<Item = &UnitName> {
+        let known = self.run.settings().into_iter().flat_map(|settings| &settings.names);
+        known.chain([self.name()])
     }
 
     #[must_use]

@@ -18,7 +18,7 @@ use super::orders::Orders;
 use super::output::OutputLimit;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::clock;
-use crate::model::boot::{BootReading, Lingering};
+use crate::model::boot::{BootReading, Lingering, ROOT_ONLY};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
@@ -44,7 +44,10 @@ pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
         Ok(Transcript { starts, doubts, hindrances }) => {
             BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
         }
-        Err(why) => BootReading { lingering, failure: Some(why), read_at, ..BootReading::default() },
+        Err(why) => {
+            let failure = Some(if is_stranger(orders) { format!("{ROOT_ONLY}: {why}") } else { why });
+            BootReading { lingering, failure, read_at, ..BootReading::default() }
+        }
     }
 }
 
@@ -73,13 +76,14 @@ async fn transaction(orders: &Orders, units: Instance, target: &str) -> Result<T
     transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))
 }
 
+/// Somebody else than root asks about the system.
+fn is_stranger(orders: &Orders) -> bool {
+    orders.instance() == Instance::System && !nix::unistd::geteuid().is_root()
+}
+
 /// Only root may have PID 1 run a command; anybody else asks the manager of their own.
 fn able(orders: &Orders) -> Orders {
-    if orders.instance() == Instance::System && !nix::unistd::geteuid().is_root() {
-        Orders::new(Instance::User)
-    } else {
-        orders.clone()
-    }
+    if is_stranger(orders) { Orders::new(Instance::User) } else { orders.clone() }
 }
 
 fn engine() -> Result<&'static str, String> {

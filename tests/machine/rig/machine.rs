@@ -52,7 +52,7 @@ impl Machine {
     /// Makes a machine as the installer of this Debian release (`bookworm`, `trixie`) leaves a server, and boots it.
     #[track_caller]
     pub fn boot_as_installed(name: &str, release: &str) -> Self {
-        let mut machine = Self::of_kind(name, release);
+        let mut machine = Self::switched_off_as_installed(name, release);
         machine.start();
         machine
     }
