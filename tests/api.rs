@@ -231,7 +231,7 @@ async fn incidents_are_read_from_the_history() {
     let kinds: BTreeSet<&str> =
         body["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert!(kinds.is_superset(&["acted", "cleared", "found", "told"].into()), "{kinds:?}");
-    assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 58.0, "act": 58.0, "recover": 75.0}));
+    assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 58.0, "act": 58.0, "recover": 64.0}));
     assert_eq!(body["told"][0]["sink"], "mail");
     let (status, body) = served.ask("GET", "/v1/incidents/99", "").await;
     let sentence = "cannot find incident 99: there is none, or not any more";

@@ -100,6 +100,8 @@ pub enum StepName {
     Proof,
     /// Every probe healthy.
     EndpointCheck,
+    /// Something of the queue was completed again.
+    Progress,
 }
 
 impl StepName {
@@ -112,6 +114,7 @@ impl StepName {
             Self::Enable => "enable",
             Self::Proof => "proof",
             Self::EndpointCheck => "endpoint check",
+            Self::Progress => "progress",
         }
     }
 }

@@ -28,7 +28,7 @@ impl Unit {
     /// Judges all conditions anew by all that is known. Says what that changes in the findings.
     pub fn judge(&mut self, view: &View<'_>) -> News {
         let judgements = self.judgements(view);
-        let mut found = if self.spec.is_dependency() { Vec::new() } else { self.of_recovery(view.now) };
+        let mut found = if self.spec.is_dependency() { Vec::new() } else { self.of_recovery(view) };
         for (_, judgement) in &judgements {
             found.extend(judgement.findings.iter().cloned());
         }
@@ -92,24 +92,24 @@ impl Unit {
     fn replace_findings(&mut self, found: Vec<Finding>) -> News {
         let before = std::mem::take(&mut self.findings);
         let in_flight = self.kept.recovery.is_some();
-        let troubled = before.iter().any(|finding| finding.code.row().trouble);
+        let troubled = before.iter().any(Finding::is_trouble);
         let mut now: Vec<Finding> = Vec::new();
         for mut finding in found {
-            if now.iter().any(|known| known.code == finding.code) {
+            if now.iter().any(|known| known.is_same(&finding)) {
                 continue;
             }
-            if let Some(known) = before.iter().find(|known| known.code == finding.code) {
+            if let Some(known) = before.iter().find(|known| known.is_same(&finding)) {
                 finding.since = known.since;
             }
             now.push(finding);
         }
-        let missing = |known: &&Finding| !now.iter().any(|finding| finding.code == known.code);
+        let missing = |known: &&Finding| !now.iter().any(|finding| finding.is_same(known));
         let mut gone: Vec<Finding> = before.iter().filter(missing).cloned().collect();
         if in_flight {
             now.append(&mut gone);
         }
         now.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.code.cmp(&b.code)));
-        let is_new = |finding: &&Finding| !before.iter().any(|known| known.code == finding.code);
+        let is_new = |finding: &&Finding| !before.iter().any(|known| known.is_same(finding));
         let found = now.iter().filter(is_new).cloned().collect();
         self.findings = now;
         News { found, gone, troubled, in_flight }
@@ -121,16 +121,18 @@ impl Unit {
     }
 
     /// What recovery itself has to tell: the budget, the last failure, the dependency that explains.
-    fn of_recovery(&self, now: Moment) -> Vec<Finding> {
+    fn of_recovery(&self, view: &View<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if let Some(quarantine) = &self.kept.quarantine {
             let message = format!("{}; one more try comes later", quarantine.why);
             findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
         }
         if let Some(needed) = &self.plan.explained_by {
-            let blocked = self.plan.blocked.clone();
-            let message = blocked.unwrap_or_else(|| format!("{needed}, which it requires, is down"));
-            let found = finding(Code::DependencyDown, Severity::Warning, message, now);
+            let cause = view.peers.cause(&self.name).filter(|(unit, _)| unit == needed);
+            // What is planned may be a moment old.
+            let message =
+                cause.map_or_else(|| format!("{needed}, which it requires, is down"), |(_, why)| why);
+            let found = finding(Code::DependencyDown, Severity::Warning, message, view.now);
             findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
         }
         findings.extend(self.failed_recovery());
@@ -155,8 +157,14 @@ impl Unit {
 
     /// What is said of a finding that is not found any more: it is over, or cannot be seen just now.
     #[must_use]
-    pub fn gone_sentence(&self, code: Code) -> String {
-        let (unit, word) = (&self.name, code.as_str());
+    pub fn gone_sentence(&self, gone: &Finding) -> String {
+        let (unit, code) = (&self.name, gone.code);
+        let still = self.findings.iter().any(|found| found.code == code);
+        let word = code.as_str();
+        if still {
+            // Another probe or queue has the same trouble.
+            return format!("{unit}: {word} ({}) is over", gone.subject);
+        }
         let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));
         match condition.filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open))) {
             Some(known) => format!("{unit}: {word} is not seen now: {}", known.message),
@@ -171,13 +179,13 @@ impl Unit {
     /// The worst of its findings that are trouble.
     #[must_use]
     pub fn worst(&self) -> Option<Severity> {
-        self.findings.iter().filter(|found| found.code.row().trouble).map(|found| found.severity).max()
+        self.findings.iter().filter(|found| found.is_trouble()).map(|found| found.severity).max()
     }
 
     /// What its incident is about: the first finding that is trouble.
     #[must_use]
     pub fn trouble(&self) -> Option<&Finding> {
-        self.findings.iter().find(|found| found.code.row().trouble)
+        self.findings.iter().find(|found| found.is_trouble())
     }
 
     /// All that is found may be explained by what it requires.

@@ -56,8 +56,9 @@ impl Unit {
         let next = NextAction { action: want.kind, due_at: want.due, because: want.because };
         if let Some(gate) = self.closed(&want, view) {
             self.look_again_if(gate.until);
-            let plan = Plan { next: Some(next), blocked: Some(gate.why), explained_by: gate.explained_by };
-            self.set_plan(plan);
+            // Whatever keeps us from acting: what explains the trouble is named.
+            let explained_by = gate.explained_by.or_else(|| self.explained(view));
+            self.set_plan(Plan { next: Some(next), blocked: Some(gate.why), explained_by });
             return;
         }
         if self.plan.explained_by.is_some() {
