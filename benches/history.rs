@@ -69,11 +69,13 @@ fn measured(lines: u64) -> (Duration, u64) {
 fn opened(id: u64, at: Moment) -> Incident {
     let cause = Finding {
         code: Code::ReleaseOutdated,
+        subject: String::new(),
         severity: Severity::Critical,
         message: "the main process 4242 (php) runs /srv/app/releases/65; /srv/app/current leads to /srv/app/releases/66".to_owned(),
         since: at,
         evidence: vec!["cwd of 4242: /srv/app/releases/65".to_owned()],
         repair: None,
+        early: false,
     };
     Incident::new(id, Some("horizon.service".into()), &cause, at)
 }

@@ -1,4 +1,8 @@
-//! The cryptography of TLS, for the whole process.
+//! The cryptography of TLS, for the whole process, and whom a client trusts.
+
+mod trust;
+
+pub use trust::{client, ends, sentence};
 
 /// Chooses it, before the first connection; again does nothing.
 pub fn init() {

@@ -415,6 +415,23 @@ fn looked() -> Answer {
     Answer::Done { message: "horizon.service was looked at".to_owned(), steps: Vec::new() }
 }
 
+/// D12: what cannot get well by waiting ends it at once.
+#[tokio::test]
+async fn wait_ends_where_waiting_does_not_help() {
+    let story = "spec web.service smoke settle=5s\nsettings web.service wd=/srv/app/current\n\
+        unit web.service active/running inv=w main=700\nenablement web.service enabled\n\
+        processes web.service current=66 switched=1h 700:65\n+1s smoke web.service 255 \"PHP Parse error\"\n";
+    let served = Served::of(&mut pictures::zoo_and(story, pictures::now()));
+    let began = std::time::Instant::now();
+    let output = served.run(&["wait", "web", "--for=Release", "--timeout=60s"]).await;
+    assert!(began.elapsed() < Duration::from_secs(20), "it did not wait for its whole time");
+    let sentence = String::from_utf8_lossy(&output.stderr);
+    let wanted =
+        "waiting does not help: the smoke test of web.service exited with status 255: PHP Parse error";
+    assert!(sentence.contains(wanted), "{sentence}");
+    assert_eq!(output.status.code(), Some(2));
+}
+
 #[tokio::test]
 async fn wait_says_which_condition_does_not_hold() {
     let mut served = Served::new(pictures::zoo(pictures::now()));

@@ -189,11 +189,13 @@ mod tests {
     fn what_does_not_fit_is_shown_by_a_command_for_the_instance() {
         let cause = finding::Finding {
             code: finding::Code::HostStorm,
+            subject: String::new(),
             severity: finding::Severity::Critical,
             message: "many units fail at once".to_owned(),
             since: Moment::default(),
             evidence: Vec::new(),
             repair: None,
+            early: false,
         };
         let found = incident::Incident::new(17, None, &cause, Moment::default());
         let line = |id| incident::Event {

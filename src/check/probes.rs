@@ -26,7 +26,7 @@ pub async fn ask(
         Err(outcome) => return outcome,
     };
     match probe.needs() {
-        Needs::Nothing => probe.run(Limit::new(timeout)).await,
+        Needs::Nothing => probe.run(Limit::within_period(timeout, spec.period)).await,
         Needs::Command(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, timeout).await;
             probe::judge_command(&ended)

@@ -11,7 +11,7 @@ use super::render::text::{cleaned, took};
 use super::terminal::Terminal;
 use crate::api;
 use crate::api::client::{Client, Error};
-use crate::api::wire::{Condition, Truth, Unit};
+use crate::api::wire::{Condition, Time, Truth, Unit};
 
 /// How often the unit is looked at.
 const PERIOD: Duration = Duration::from_millis(200);
@@ -19,6 +19,8 @@ const PERIOD: Duration = Duration::from_millis(200);
 const APPEARS_WITHIN: Duration = Duration::from_secs(5);
 /// Fresh readings are awaited so long, however short the timeout.
 const FIRST_LOOK: Duration = Duration::from_secs(2);
+/// Looks in a row that show that no waiting helps.
+const SURE: u32 = 5;
 /// The conditions of the contract.
 const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
 
@@ -97,7 +99,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
         some => some.to_vec(),
     };
     let began = Instant::now();
-    let unit = watch(&client, arguments, &wanted, began).await?;
+    let (unit, hopeless) = watch(&client, arguments, &wanted, began).await?;
     if options.json {
         terminal.print_json(&unit)?;
     }
@@ -127,6 +129,9 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
         });
         terminal.remark(&format!("steadfast: {} after {after}: {} is {found}", unit.unit, wanted.kind));
     }
+    if let Some(why) = hopeless {
+        terminal.remark(&format!("steadfast: waiting does not help: {why}"));
+    }
     let unknown = |wanted: &&Wanted| wanted.of(&unit).is_none_or(|c| c.status == Truth::Unknown);
     let all_unknown = missing.iter().all(unknown);
     Ok(if all_unknown { Exit::Unknown } else { Exit::Critical })
@@ -141,21 +146,32 @@ async fn first(client: &Client, arguments: &Arguments) -> Result<Unit, Error> {
     }
 }
 
-/// Looks until the conditions hold or the time is up; the last that was seen.
+/// Looks until the conditions hold, cannot come to hold by waiting, or the time is up; the last that was seen, and why no waiting
+/// helps.
 async fn watch(
     client: &Client,
     arguments: &Arguments,
     wanted: &[Wanted],
     began: Instant,
-) -> Result<Unit, Error> {
+) -> Result<(Unit, Option<String>), Error> {
     let mut met = false;
+    let mut looks = 0_u32;
+    let ends = Time::now().0.saturating_add(i64::try_from(arguments.timeout.as_millis()).unwrap_or(i64::MAX));
     loop {
         let over = began.elapsed() >= arguments.timeout;
         // The first answer rests on readings that began after the question: a link may have been switched just now.
         let unit = if met { client.unit(&arguments.unit).await } else { first(client, arguments).await };
         match unit {
-            Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok(unit),
-            Ok(_) => met = true,
+            Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok((unit, None)),
+            Ok(unit) => {
+                met = true;
+                let hopeless = hopeless(&unit, wanted, ends);
+                // What was just switched, started or dropped in is not noticed yet by the first look.
+                looks = if hopeless.is_some() { looks.saturating_add(1) } else { 0 };
+                if looks >= SURE {
+                    return Ok((unit, hopeless));
+                }
+            }
             Err(error) if over => return Err(error),
             // Just dropped in, or between two versions of its file.
             Err(Error::NotManaged(_)) if met || began.elapsed() < APPEARS_WITHIN => {}
@@ -165,6 +181,41 @@ async fn watch(
         }
         sleep(PERIOD).await;
     }
+}
+
+/// Why these conditions do not come to hold by waiting, if they do not. `ends`: when that is over, Unix time in milliseconds.
+fn hopeless(unit: &Unit, wanted: &[Wanted], ends: i64) -> Option<String> {
+    let missing = |kinds: &[&str]| {
+        let waits = |wanted: &&Wanted| wanted.truth == Truth::True && kinds.contains(&wanted.kind);
+        wanted.iter().filter(waits).any(|wanted| !wanted.holds(unit))
+    };
+    if unit.recovery.is_some() {
+        return None;
+    }
+    let found = |code: &str| unit.findings.iter().find(|finding| finding.code == code);
+    if let Some(failed) = found("smoke-failed").filter(|_| missing(&["Active", "Release", "Serving"])) {
+        return Some(failed.message.clone());
+    }
+    if let Some(masked) = found("unit-masked").filter(|_| missing(&["Loaded", "Active"])) {
+        return Some(masked.message.clone());
+    }
+    let later = |at: Time| at.0 > ends;
+    let quarantine = unit.quarantine.as_ref().filter(|known| later(known.retry_at));
+    if let Some(known) = quarantine.filter(|_| missing(&["Active", "Release", "Serving", "Progressing"])) {
+        return Some(format!(
+            "it is quarantined ({}), and is tried again only at {}",
+            known.because, known.retry_at
+        ));
+    }
+    let down = matches!(unit.active_state.as_deref(), Some("inactive" | "failed"));
+    if !down || !missing(&["Active", "Serving", "Progressing"]) {
+        return None;
+    }
+    if let Some(off) = unit.disabled.as_ref().filter(|off| later(off.until)) {
+        return Some(format!("its file is switched off: {}", off.reason));
+    }
+    let hold = unit.hold.as_ref().filter(|hold| hold.until.is_none_or(later))?;
+    Some(format!("it is held ({}) and not started", hold.reason.as_deref().unwrap_or(&hold.kind)))
 }
 
 #[cfg(test)]

@@ -33,6 +33,10 @@ struct Common {
     /// restart or alert. Default: restart; alert where no restart helps: rabbitmq, disk, inodes, journal, timer, and with
     /// min_validity, keys, stats or expect.
     on_failure: Option<OnStale>,
+    /// Units that require this one cannot work while it fails: they are not started or restarted meanwhile. Default: true
+    /// with on_failure = "restart" and for a dependency; false for disk, inodes, journal and timer. What answers, and says
+    /// something else than wished (min_validity, keys, stats, expect, a queue), keeps nobody.
+    vital: Option<bool>,
 }
 
 /// The schema of `[probe.NAME]`.
@@ -83,6 +87,7 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         initial_delay: common.initial_delay.map_or(Duration::ZERO, |length| length.0),
         failure_threshold: threshold("failure_threshold", common.failure_threshold, failures)?,
         success_threshold: threshold("success_threshold", common.success_threshold, successes)?,
+        vital: common.vital.unwrap_or(probe.is_vital() && (dependency || restarts)),
         on_failure: if restarts { OnFailure::Restart } else { OnFailure::Alert },
         name,
     })

@@ -434,8 +434,8 @@ fn what_could_never_fail_and_what_no_restart_cures_goes_along() {
             "takes errors for health: status 200 to 599 is right for it",
         ),
         (
-            "http = \"http://h/\"\nmax_latency = \"3s\"",
-            "is never slow: its timeout of 3000 ms ends it before max_latency, 3000 ms",
+            "http = \"http://h/\"\nmax_latency = \"8s\"",
+            "is never slow: its timeout of 3000 ms ends it long before max_latency, 8000 ms",
         ),
         ("command = [\"/bin/true\"]", "cannot fail: /bin/true always succeeds"),
         ("memcached = \"h:1\"\nstats = { curr_items = \">= 0\" }", "cannot fail: figures are never negative"),
@@ -462,6 +462,26 @@ fn what_could_never_fail_and_what_no_restart_cures_goes_along() {
         let probe = &spec.probes[0];
         assert_eq!((probe.kind.is_curable(), probe.kind.weakness.as_deref()), (curable, None), "{keys}");
         assert_eq!(probe.on_failure == OnFailure::Restart, curable, "{keys}");
+    }
+}
+
+/// O33: schema and code agree. O20: what keeps dependents from working by default, and where the file says otherwise.
+#[test]
+fn thresholds_and_what_keeps_dependents_from_working() {
+    let of = |keys: &str| spec_of(&format!("[probe.a]\n{keys}\n")).unwrap().probes.remove(0);
+    for keys in ["journal = \"error\"", "tcp = \"h:1\""] {
+        assert_eq!(of(keys).success_threshold, 1, "{keys}");
+    }
+    for (keys, vital) in [
+        ("tcp = \"h:1\"", true),
+        ("tcp = \"h:1\"\non_failure = \"alert\"", false),
+        ("tcp = \"h:1\"\non_failure = \"alert\"\nvital = true", true),
+        ("disk = \"/\"\nmin_free = \"10%\"", false),
+        ("rabbitmq = \"http://u@h:1\"", false),
+        ("redis = \"redis://h/0\"\nkeys = { a = \"< 9\" }", false),
+        ("journal = \"error\"", false),
+    ] {
+        assert_eq!(of(keys).vital, vital, "{keys}");
     }
 }
 

@@ -12,7 +12,7 @@ pub use kind::{Kind, read, read_again};
 pub use length::{Length, LengthOrNever};
 pub use names::names;
 pub use password::{password, server_url};
-pub use texts::{Argv, Credential, FullPath, HostPort, HttpUrl, Pointer, PostUrl, authority};
+pub use texts::{Argv, Credential, FullPath, HostPort, PageUrl, Pointer, PostUrl, authority, behind_socket};
 
 /// A value that cannot be used, or values that do not fit together.
 #[derive(Clone, Debug, PartialEq, Eq)]

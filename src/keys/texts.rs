@@ -93,6 +93,50 @@ text!(
 );
 
 text!(
+    /// A URL that can be asked, or a page behind a socket of this host: `unix:/run/app.sock:/page`.
+    PageUrl,
+    |text| match behind_socket(text) {
+        Some(_) => Ok(()),
+        None => {
+            let page = HttpUrl::try_from(text.to_owned()).map(drop);
+            let of_socket = socket_meant(text);
+            match of_socket {
+                Some(right) => Err(Wrong::value(format!("cannot ask \"{text}\": a page behind a socket is written otherwise"))
+                    .help(format!("write \"{right}\""))),
+                None => page,
+            }
+        }
+    }
+);
+
+/// Socket and page of `unix:/run/app.sock:/page`; nginx' form, `http://unix:/run/app.sock:/page`, means the same.
+#[must_use]
+pub fn behind_socket(url: &str) -> Option<(&str, &str)> {
+    let rest = url.strip_prefix("unix:").or_else(|| url.strip_prefix("http://unix:"))?;
+    let (socket, _) = rest.split_once(":/")?;
+    let page = rest.get(socket.len() + 1..)?;
+    let plain = socket.starts_with('/') && !socket.starts_with("//") && !rest.contains(char::is_whitespace);
+    plain.then_some((socket, page))
+}
+
+/// What a URL of another form means, if it names a socket.
+fn socket_meant(url: &str) -> Option<String> {
+    let schemes = ["http+unix://", "https+unix://", "http://unix:", "https://unix:", "unix:"];
+    let rest = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let rest = rest.or_else(|| url.strip_prefix("http://")).or(Some(url))?;
+    let rest = rest.replace("%2F", "/").replace("%2f", "/");
+    let named = schemes.iter().any(|scheme| url.starts_with(scheme)) || rest.starts_with('/');
+    let path = format!("/{}", rest.trim_start_matches('/'));
+    let (socket, page) = match path.split_once(":/") {
+        Some((socket, page)) => (socket, page),
+        None => path.split_once(".sock/").map_or((path.as_str(), ""), |(socket, page)| (socket, page)),
+    };
+    let socket = socket.trim_end_matches(':');
+    let end = if path.contains(".sock/") && !socket.ends_with(".sock") { ".sock" } else { "" };
+    named.then(|| format!("unix:{socket}{end}:/{page}"))
+}
+
+text!(
     /// A URL that is sent something; it has no user and no password. It is not quoted: messages are read by more people than
     /// the file.
     PostUrl,
@@ -177,5 +221,41 @@ impl Deref for Argv {
 
     fn deref(&self) -> &[String] {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_behind_a_socket_is_told_how_to_be_written() {
+        let right = "unix:/run/app.sock:/health";
+        for good in [right, "http://unix:/run/app.sock:/health", "http://unix/health", "https://a.example"] {
+            assert!(PageUrl::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        assert_eq!(
+            behind_socket("http://unix:/run/app.sock:/health?a:/b"),
+            Some(("/run/app.sock", "/health?a:/b"))
+        );
+        for wrong in [
+            "http+unix://%2Frun%2Fapp.sock/health",
+            "http+unix:///run/app.sock/health",
+            "unix:///run/app.sock:/health",
+            "https://unix:/run/app.sock:/health",
+            "http:///run/app.sock:/health",
+            "/run/app.sock:/health",
+            "unix:run/app.sock:/health",
+        ] {
+            let help = PageUrl::try_from(wrong.to_owned()).err().and_then(|wrong| wrong.help);
+            assert_eq!(help.as_deref(), Some(format!("write \"{right}\"").as_str()), "{wrong}");
+        }
+        for (wrong, right) in
+            [("unix:/run/app.sock", "unix:/run/app.sock:/"), ("/run/app", "unix:/run/app:/")]
+        {
+            let help = PageUrl::try_from(wrong.to_owned()).err().and_then(|wrong| wrong.help);
+            assert_eq!(help.as_deref(), Some(format!("write \"{right}\"").as_str()), "{wrong}");
+        }
+        assert!(PageUrl::try_from("ftp://a.example/".to_owned()).is_err());
     }
 }

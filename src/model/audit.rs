@@ -24,7 +24,16 @@ impl Gap {
     pub fn new(code: Code, about: (&str, &str), message: String, since: Moment) -> Self {
         let (key, subject) = about;
         let severity = Severity::Warning;
-        let finding = Finding { code, severity, message, since, evidence: Vec::new(), repair: None };
+        let finding = Finding {
+            code,
+            subject: String::new(),
+            severity,
+            message,
+            since,
+            evidence: Vec::new(),
+            repair: None,
+            early: false,
+        };
         Self { key: format!("{} {key}", code.as_str()), subject: subject.to_owned(), finding }
     }
 

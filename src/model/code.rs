@@ -185,7 +185,7 @@ codes! {
     /// A probe is answered too late, or later than usual.
     ProbeSlow = "probe-slow": Serving, OfUnit, trouble, explained, Restart, No;
     /// A probe cannot be judged.
-    ProbeUnknown = "probe-unknown": Serving, Warning, note, explained, Nothing, No;
+    ProbeUnknown = "probe-unknown": Serving, Warning, trouble, explained, Nothing, No;
     /// Items wait, and none is completed.
     Stalled = "stalled": Progressing, OfUnit, trouble, explained, Restart, No;
     /// Too many items wait, or one for too long.
@@ -196,6 +196,10 @@ codes! {
     Paused = "paused": Progressing, Warning, trouble, own, Nothing, No;
     /// What it requires came back, and it did not get through what had piled up.
     DrainOverdue = "drain-overdue": Progressing, OfUnit, trouble, explained, Restart, No;
+    /// A queue that was there is gone.
+    QueueMissing = "queue-missing": Progressing, OfUnit, trouble, explained, Nothing, No;
+    /// A source of progress cannot be asked.
+    ProgressUnknown = "progress-unknown": Progressing, Warning, trouble, explained, Nothing, No;
     /// Explained by a failing unit that this one requires.
     DependencyDown = "dependency-down": Recovery, Warning, trouble, own, Nothing, No;
     /// The budget is spent.

@@ -108,6 +108,8 @@ pub struct Condition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     pub code: Code,
+    /// Which probe or queue of the unit it is about, by its name; empty: the unit itself. Code and subject make a finding one.
+    pub subject: String,
     pub severity: Severity,
     /// One sentence with names and numbers.
     pub message: String,
@@ -115,4 +117,20 @@ pub struct Finding {
     pub evidence: Vec<String>,
     /// A command that repairs it, where one is known.
     pub repair: Option<String>,
+    /// It is shown, and nobody is told of it before it has lasted for a while.
+    pub early: bool,
+}
+
+impl Finding {
+    /// The other one is about the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.code == other.code && self.subject == other.subject
+    }
+
+    /// It opens an incident.
+    #[must_use]
+    pub fn is_trouble(&self) -> bool {
+        self.code.row().trouble && !self.early
+    }
 }

@@ -102,6 +102,8 @@ pub enum StepName {
     Proof,
     /// Every probe healthy.
     EndpointCheck,
+    /// Something of the queue was completed again.
+    Progress,
 }
 
 impl StepName {
@@ -114,6 +116,7 @@ impl StepName {
             Self::Enable => "enable",
             Self::Proof => "proof",
             Self::EndpointCheck => "endpoint check",
+            Self::Progress => "progress",
         }
     }
 }

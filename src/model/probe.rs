@@ -21,6 +21,8 @@ pub struct ProbeSpec {
     /// Healthy answers in a row that make it serve again.
     pub success_threshold: u32,
     pub on_failure: OnFailure,
+    /// Units that require this one cannot work while it fails.
+    pub vital: bool,
 }
 
 /// What to do about a finding by ourselves.
@@ -72,6 +74,11 @@ pub enum ProbeStatus {
     Unhealthy,
     /// Right, but later than `max_latency`.
     Slow,
+    /// It answers, and says something else than wished: a certificate that ends soon, a list that is too long. Whoever needs it
+    /// can work all the same.
+    Unmet,
+    /// Its name does not resolve: nobody who needs it reaches it, and no restart helps.
+    Unresolved,
     Unknown,
 }
 
@@ -79,7 +86,7 @@ impl ProbeStatus {
     /// The answer was wrong, or too late.
     #[must_use]
     pub fn is_bad(self) -> bool {
-        matches!(self, Self::Unhealthy | Self::Slow)
+        matches!(self, Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved)
     }
 
     /// The word of the status JSON (a slow answer is unhealthy there).
@@ -87,7 +94,7 @@ impl ProbeStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
-            Self::Unhealthy | Self::Slow => "unhealthy",
+            Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved => "unhealthy",
             Self::Unknown => "unknown",
         }
     }
@@ -112,6 +119,15 @@ pub struct ProbeSeen {
     pub settled_at: Moment,
     /// Answers in a row of the last kind.
     pub in_a_row: u32,
+    /// When the last of them was counted.
+    pub counted_at: Moment,
+    /// Since when it cannot be asked.
+    pub unknown_since: Option<Moment>,
+    /// Of the last answers, oldest first, whether each was wrong; and whether too many of them were.
+    pub window: VecDeque<bool>,
+    pub flaky: bool,
+    /// What the last wrong answer said.
+    pub wrong: Option<String>,
     pub poll: Poll,
     pub latency: Latency,
     /// The answer that is awaited was asked of an earlier run: it counts for nothing.

@@ -41,6 +41,8 @@ pub struct Sample {
     pub consumers: Option<u64>,
     /// Somebody stopped the work on purpose.
     pub paused: bool,
+    /// The source answers, and there is no such queue: what it said.
+    pub missing: Option<String>,
 }
 
 impl Sample {
@@ -58,8 +60,10 @@ pub struct ProgressSeen {
     pub last: Option<(Moment, Result<Sample, String>)>,
     /// The last sample that was one.
     pub known: Option<Sample>,
-    /// When something was last completed, or nothing waited.
+    /// When something was last completed, or there was nothing to do.
     pub moved_at: Moment,
+    /// Since when something waits.
+    pub waits_since: Moment,
     /// Samples since then, at most as many as count.
     pub unmoved: u32,
     /// Samples in a row without a consumer, that were paused, over a limit, and without an answer.
@@ -67,6 +71,11 @@ pub struct ProgressSeen {
     pub paused: u32,
     pub over: u32,
     pub unanswered: u32,
+    /// Since when it cannot be asked.
+    pub unanswered_since: Option<Moment>,
+    /// It was there once; and samples in a row that did not find it any more.
+    pub existed: bool,
+    pub missing: u32,
     /// What the unit requires has recovered: the queue has until then to drain.
     pub drain: Option<Drain>,
     /// A sample showed it idle, or that something was completed, since the counting began.
@@ -79,4 +88,7 @@ pub struct ProgressSeen {
 pub struct Drain {
     pub since: Moment,
     pub until: Moment,
+    /// Items that the first sample found, and how many had been completed until then.
+    pub backlog: Option<u64>,
+    pub completed: Option<u64>,
 }

@@ -179,16 +179,24 @@ impl Incidents {
             // What it left behind is part of it.
             return self.explaining(unit).next().filter(|_| known && self.own(unit).is_none());
         };
-        let id = self.own(&cause)?;
+        let Some(id) = self.own(&cause) else {
+            // It is down since a moment, and has no incident yet: what belonged to another one waits there for it.
+            return self.explaining(unit).next().filter(|_| known && self.own(unit).is_none());
+        };
         let began = self.all.get(&id).map_or(now, |incident| incident.opened_at);
         if let Some(before) = self.own(unit) {
             let opened_at = self.all.get(&before).map_or(now, |incident| incident.opened_at);
             if opened_at.plus(limits::REATTRIBUTION) < began {
                 return Some(before);
             }
+            let severity = self.all.get(&before).map(|incident| incident.severity);
             self.end(before, now);
             if let Some(incident) = self.get_mut(before) {
                 incident.part_of = Some(id);
+            }
+            // Whoever was to know of the one is to know of the other.
+            if let Some(severity) = severity {
+                self.raise(id, severity);
             }
             let message =
                 format!("incident {before} of {unit} is explained by {cause}: part of incident {id}");

@@ -83,7 +83,24 @@ impl Judgement {
 /// A finding that begins now; `incidents` keeps the beginning of one that was there before.
 #[must_use]
 pub fn finding(code: Code, severity: Severity, message: impl Into<String>, now: Moment) -> Finding {
-    Finding { code, severity, message: message.into(), since: now, evidence: Vec::new(), repair: None }
+    Finding {
+        code,
+        subject: String::new(),
+        severity,
+        message: message.into(),
+        since: now,
+        evidence: Vec::new(),
+        repair: None,
+        early: false,
+    }
+}
+
+impl Finding {
+    /// The same about this probe or queue of the unit.
+    #[must_use]
+    pub fn about(self, subject: &str) -> Self {
+        Self { subject: subject.to_owned(), ..self }
+    }
 }
 
 /// A finding with evidence, bounded, and the command that repairs it.

@@ -27,13 +27,22 @@ impl Latency {
         self.usual = Some(next);
     }
 
-    /// The median of the last answers and what is usual, where the answers are much slower than usual.
+    /// The median of the last answers, what is usual, and of how many answers the median is, where they are much slower than
+    /// usual: most of the last ones are, or every one of the very last.
     #[must_use]
-    pub fn drift(&self) -> Option<(Duration, Duration)> {
-        let (median, usual) = (self.median()?, self.usual?);
-        let far = median > usual.saturating_mul(limits::DRIFT)
-            && median > usual.saturating_add(limits::DRIFT_LEAST);
-        (far && self.is_known()).then_some((median, usual))
+    pub fn drift(&self) -> Option<(Duration, Duration, usize)> {
+        let usual = self.usual.filter(|_| self.is_known())?;
+        let far = |took: Duration| {
+            took > usual.saturating_mul(limits::DRIFT) && took > usual.saturating_add(limits::DRIFT_LEAST)
+        };
+        if let Some(median) = self.median().filter(|median| far(*median)) {
+            return Some((median, usual, limits::LATENCIES));
+        }
+        let mut last: Vec<Duration> = self.recent.iter().rev().take(limits::SLOW_ROW).copied().collect();
+        last.sort_unstable();
+        let slow = last.len() == limits::SLOW_ROW && last.first().is_some_and(|fastest| far(*fastest));
+        let median = last.get(last.len() / 2).copied().filter(|_| slow)?;
+        Some((median, usual, limits::SLOW_ROW))
     }
 
     fn is_known(&self) -> bool {
@@ -59,7 +68,7 @@ mod tests {
     }
 
     fn drift_of(known: Latency) -> Option<(Duration, Duration)> {
-        known.drift()
+        known.drift().map(|(median, usual, _)| (median, usual))
     }
 
     fn of(latencies: impl IntoIterator<Item = u64>) -> Latency {
@@ -77,6 +86,15 @@ mod tests {
         let (median, usual) = drift_of(of(usual.chain([400; 15]))).expect("it got slow");
         assert_eq!(median, ms(400));
         assert!((ms(30)..ms(60)).contains(&usual), "{usual:?}");
+    }
+
+    /// O46: 1 ms becomes 250 ms; at the usual period of ten seconds that is told within a minute.
+    #[test]
+    fn slower_answers_are_told_after_five_of_them() {
+        let usual = std::iter::repeat_n(1, 40);
+        assert_eq!(drift_of(of(usual.clone().chain([250; 4]))), None);
+        let (median, _) = drift_of(of(usual.chain([250; 5]))).expect("it got slow");
+        assert_eq!(median, ms(250));
     }
 
     #[test]

@@ -48,13 +48,30 @@ pub const REATTRIBUTION: Duration = Duration::from_secs(60);
 /// Answers of which the median is taken …
 pub const LATENCIES: usize = 15;
 /// … after so many it is known what is usual …
-pub const LATENCY_KNOWN: u32 = 60;
+pub const LATENCY_KNOWN: u32 = 30;
 /// … learnt by one part in so many with each answer, and then unlearnt by one in so many.
 pub const LATENCY_LEARNING: u32 = 8;
 pub const LATENCY_INERTIA: u32 = 1024;
 /// So many times the usual, and so much more, is slow.
 pub const DRIFT: u32 = 3;
 pub const DRIFT_LEAST: Duration = Duration::from_millis(100);
+
+/// So many of the last answers are much slower than usual, all of them: it got slow.
+pub const SLOW_ROW: usize = 5;
+
+/// Answers of a probe that are remembered.
+pub const WINDOW: usize = 60;
+/// A probe fails too often when, of at least so many answers, one in so many was wrong …
+pub const FLAKY: [(usize, usize); 3] = [(6, 2), (12, 3), (40, 5)];
+/// … in so many stretches at least (one long stretch is an outage, and has its own finding), and until so many in a row were right.
+pub const FLAKY_STRETCHES: usize = 3;
+pub const FLAKY_CALM: usize = 10;
+/// What cannot be asked is told after this long.
+pub const UNASKED: Duration = Duration::from_secs(120);
+/// A unit that has just become active is asked this often until it answers well …
+pub const WARM_PERIOD: Duration = Duration::from_secs(1);
+/// … for so long at most; wrong answers count no more often than at its usual period meanwhile.
+pub const WARM_UP: Duration = Duration::from_secs(60);
 
 /// A probe that does not answer is given up this long after its timeout.
 pub const PROBE_SLACK: Duration = Duration::from_secs(5);
@@ -64,6 +81,8 @@ pub const SAMPLES: u32 = 4;
 pub const UNANSWERED: u32 = 2;
 /// While a recovery is proven, probes run this often.
 pub const PROOF_PERIOD: Duration = Duration::from_millis(500);
+/// … and sources of progress this often.
+pub const PROOF_SAMPLES: Duration = Duration::from_secs(2);
 /// A recovered unit must have been steady this long, or half of `verify_within` if that is less.
 pub const STEADY: Duration = Duration::from_secs(5);
 

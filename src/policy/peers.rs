@@ -67,7 +67,7 @@ impl Peer {
     /// It cannot be known, it just answered badly, or was not asked since: that ends by itself.
     fn open(&self, since: Moment) -> Option<(String, Moment)> {
         if let Some((why, at)) = &self.uncertain {
-            return Some((format!("cannot be told: {why}"), at.plus(limits::UNKNOWN_DEPENDENCY)));
+            return Some((format!("is unknown: {why}"), at.plus(limits::UNKNOWN_DEPENDENCY)));
         }
         self.answers.iter().find_map(|answer| match (&answer.bad, answer.at) {
             (_, at) if at.is_none_or(|at| at < since) => {
@@ -149,8 +149,14 @@ impl Peers {
     }
 
     /// The units that require this one, themselves.
-    pub fn required_by(&self, unit: &UnitName) -> impl Iterator<Item = &UnitName> + use<'_> {
+    fn required_by(&self, unit: &UnitName) -> impl Iterator<Item = &UnitName> + use<'_> {
         self.required_by.get(unit).into_iter().flatten()
+    }
+
+    /// All units that require this one, themselves or through others.
+    #[must_use]
+    pub fn reaching(&self, unit: &UnitName) -> Vec<UnitName> {
+        walk(unit, |from| self.required_by(from))
     }
 
     /// Whether what the unit requires explains a trouble that began then.
@@ -171,7 +177,9 @@ impl Peers {
     pub fn cause(&self, unit: &UnitName) -> Option<(UnitName, String)> {
         self.needs(unit).into_iter().rev().find_map(|need| {
             let down = self.units.get(&need)?.down.as_ref()?;
-            let why = format!("{need}, which it requires, is down: {down}");
+            let itself = self.required(unit).any(|known| *known == need);
+            let through = if itself { "" } else { " through others" };
+            let why = format!("{need}, which it requires{through}, is down: {down}");
             Some((need, why))
         })
     }
@@ -197,7 +205,7 @@ impl Peers {
     /// The managed units that need this one, themselves or through others, nearest first. A ring explains nothing.
     #[must_use]
     pub fn dependents(&self, unit: &UnitName) -> Vec<UnitName> {
-        let mut found = walk(unit, |from| self.required_by(from));
+        let mut found = self.reaching(unit);
         found.retain(|dependent| self.needs(dependent).contains(unit));
         found.sort();
         found

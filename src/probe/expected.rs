@@ -40,6 +40,22 @@ impl Expected {
     }
 }
 
+impl Expected {
+    /// It is a number, or a comparison with one.
+    #[must_use]
+    pub fn compares_numbers(&self) -> bool {
+        match self {
+            Self::Number(_)
+            | Self::Below(_)
+            | Self::AtMost(_)
+            | Self::Above(_)
+            | Self::AtLeast(_)
+            | Self::NotEqual(_) => true,
+            Self::Text(_) | Self::Boolean(_) | Self::Null => false,
+        }
+    }
+}
+
 impl From<String> for Expected {
     /// `< 100`, `<= 100`, `> 0`, `>= 1`, `!= 0`; any other text is meant literally.
     fn from(text: String) -> Self {

@@ -27,6 +27,11 @@ impl Failure {
         Self { status: ProbeStatus::Unknown, clause: clause.into() }
     }
 
+    /// It answers, and says something else than wished: that counts against the unit, and keeps nobody who needs it.
+    pub fn unmet(clause: impl Into<String>) -> Self {
+        Self { status: ProbeStatus::Unmet, clause: clause.into() }
+    }
+
     /// Nothing came within the limit.
     pub fn late(what: &str, limit: Limit) -> Self {
         Self::unhealthy(format!("{what} within {}", limit.shown()))
@@ -58,9 +63,14 @@ impl Failure {
         }
     }
 
-    /// Another clause where it is this one.
-    pub fn replaced(self, clause: &str, other: impl FnOnce() -> String) -> Self {
-        if self.clause == clause { Self { clause: other(), ..self } } else { self }
+    /// Nobody finds the service by this name: it counts against the unit, and no restart helps.
+    pub fn unresolved(clause: impl Into<String>) -> Self {
+        Self { status: ProbeStatus::Unresolved, clause: clause.into() }
+    }
+
+    /// It is this clause.
+    pub fn says(&self, clause: &str) -> bool {
+        self.clause == clause
     }
 
     /// The outcome: who was asked, and why no answer came.

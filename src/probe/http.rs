@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::causes;
-use crate::keys::{HttpUrl, Length, Pointer, Wrong};
+use crate::keys::{FullPath, Length, PageUrl, Pointer, Wrong, behind_socket};
 use crate::model::probe::ProbeOutcome;
 use crate::tls;
 
@@ -22,7 +23,7 @@ use super::blocking::{self, Stuck};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::http_answer::{Answer, Body, Statuses, judge};
-use super::{Limit, Probe, names, text};
+use super::{Limit, PATIENCE, Probe, names, text, unix};
 
 /// Longest body that is read.
 const BODY: usize = 1 << 20;
@@ -34,8 +35,9 @@ const USER_AGENT: &str = concat!("steadfast/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// GET this URL.
-    pub http: HttpUrl,
+    /// GET this URL; a page behind a socket is "unix:/run/app.sock:/page".
+    #[schemars(example = "http://127.0.0.1:8080/health")]
+    pub http: PageUrl,
     /// 200 or "200-299". Default: 200.
     #[serde(default)]
     pub status: Statuses,
@@ -48,6 +50,11 @@ pub struct Http {
     pub max_latency: Option<Length>,
     /// The server's certificate must be valid for so long yet, such as "14d".
     pub min_validity: Option<Length>,
+    /// Trust the certificates of this file (PEM) instead of this host's own.
+    pub ca_file: Option<FullPath>,
+    /// Take any certificate. Default: false.
+    #[serde(default)]
+    pub insecure: bool,
     /// Follow redirects. Default: false.
     #[serde(default)]
     pub follow_redirects: bool,
@@ -63,6 +70,10 @@ impl Probe for Http {
         if self.min_validity.is_some() && !self.http.starts_with("https://") {
             return Err(Wrong::at("http", "cannot use `min_validity`: only https:// shows a certificate"));
         }
+        if self.ca_file.is_some() && self.insecure {
+            let message = "cannot use `ca_file`: `insecure = true` takes any certificate";
+            return Err(Wrong::at("ca_file", message).help("remove one of them"));
+        }
         Ok(())
     }
 
@@ -75,9 +86,10 @@ impl Probe for Http {
         if low <= 200 && high >= 599 && self.json.is_empty() && self.content_type.is_none() {
             return Some(format!("takes errors for health: status {low} to {high} is right for it"));
         }
-        let slow = self.max_latency.map(|slow| slow.0).filter(|slow| *slow >= timeout)?;
+        let waits = timeout.saturating_add(PATIENCE);
+        let slow = self.max_latency.map(|slow| slow.0).filter(|slow| *slow >= waits)?;
         let (slow, timeout) = (slow.as_millis(), timeout.as_millis());
-        Some(format!("is never slow: its timeout of {timeout} ms ends it before max_latency, {slow} ms"))
+        Some(format!("is never slow: its timeout of {timeout} ms ends it long before max_latency, {slow} ms"))
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
@@ -85,16 +97,59 @@ impl Probe for Http {
     }
 }
 
+/// What is asked, and how.
+#[derive(Clone, Debug)]
+pub struct Page {
+    url: Url,
+    /// The page is behind this socket of this host.
+    socket: Option<PathBuf>,
+    follow: bool,
+    ca_file: Option<PathBuf>,
+    insecure: bool,
+}
+
+impl Page {
+    /// This URL, or page behind a socket, by the usual rules.
+    pub fn of(written: &str) -> Result<Self, Failure> {
+        let (socket, url) = match behind_socket(written) {
+            Some((socket, page)) => (Some(PathBuf::from(socket)), format!("http://localhost{page}")),
+            None => (None, written.to_owned()),
+        };
+        let url = Url::parse(&url).map_err(|error| Failure::unknown(format!("it is no URL ({error})")))?;
+        Ok(Self { socket, ..Self::at(url) })
+    }
+
+    /// This URL by the usual rules.
+    pub fn at(url: Url) -> Self {
+        Self { url, socket: None, follow: false, ca_file: None, insecure: false }
+    }
+
+    fn of_probe(probe: &Http) -> Result<Self, Failure> {
+        let ca_file = probe.ca_file.as_ref().map(|path| PathBuf::from(&**path));
+        Ok(Self {
+            follow: probe.follow_redirects,
+            ca_file,
+            insecure: probe.insecure,
+            ..Self::of(&probe.http)?
+        })
+    }
+
+    fn asked(&self, written: &str) -> String {
+        let of_socket = self.socket.is_some();
+        let shown = if of_socket { written.to_owned() } else { shown(&self.url).to_string() };
+        format!("GET {}", text::name(&shown))
+    }
+}
+
 async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
-    let url = match Url::parse(&probe.http) {
-        Ok(url) => url,
-        Err(error) => {
-            let asked = format!("GET {}", text::name(&probe.http));
-            return Failure::unknown(format!("it is no URL ({error})")).of(&asked);
-        }
+    let page = match Page::of_probe(probe) {
+        Ok(page) => page,
+        Err(failure) => return failure.of(&format!("GET {}", text::name(&probe.http))),
     };
-    let asked = format!("GET {}", text::name(shown(&url).as_str()));
-    match fetch(probe.follow_redirects, url, limit).await {
+    // A right answer that comes late is slow; only what does not come at all is no answer.
+    let limit = if probe.max_latency.is_some() { limit.patient() } else { limit };
+    let asked = page.asked(&probe.http);
+    match fetch(page, limit).await {
         Ok(answer) => judge(probe, &asked, &answer),
         Err(failure) => failure.of(&asked),
     }
@@ -106,8 +161,8 @@ async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
 /// Why there is none, one sentence.
 pub async fn status(url: &str, timeout: Duration) -> Result<u16, String> {
     let asked = format!("GET {}", text::name(url));
-    let parsed = Url::parse(url).map_err(|error| format!("{asked}: it is no URL ({error})"))?;
-    let answer = fetch(false, parsed, Limit::new(timeout)).await;
+    let page = Page::of(url).map_err(|failure| failure.of(&asked).message)?;
+    let answer = fetch(page, Limit::new(timeout)).await;
     answer.map(|answer| answer.status).map_err(|failure| failure.of(&asked).message)
 }
 
@@ -122,20 +177,27 @@ fn shown(url: &Url) -> Url {
 }
 
 /// A client for this one request: no connection, address or certificate outlives a probe and colours the next one.
-pub async fn fetch(follow: bool, url: Url, limit: Limit) -> Result<Answer, Failure> {
-    let host = url.host_str().unwrap_or_default().to_owned();
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    let port = url.port_or_known_default().unwrap_or_default();
-    let addresses = names::resolve(bare, port, limit).await?;
-    let client = client(follow, url.scheme(), host, addresses, limit).await?;
+pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
+    let (url, socket) = (page.url.clone(), page.socket.clone());
+    let addresses = match &socket {
+        Some(_) => Vec::new(),
+        None => {
+            let host = url.host_str().unwrap_or_default();
+            let bare = host.trim_start_matches('[').trim_end_matches(']');
+            names::resolve(bare, url.port_or_known_default().unwrap_or_default(), limit).await?
+        }
+    };
+    let client = client(page, addresses, limit).await?;
     let began = Instant::now();
     let response = limit
         .within(client.get(url).send())
         .await
         .ok_or_else(|| Failure::late("no answer", limit))?
-        .map_err(|error| unanswered(&error))?;
+        .map_err(|error| unanswered(&error, socket.as_deref()))?;
     let status = response.status().as_u16();
-    let valid_for = response.extensions().get::<TlsInfo>().and_then(validity);
+    let shown = response.extensions().get::<TlsInfo>();
+    let valid_for = shown.and_then(validity);
+    let valid_until = shown.and_then(|shown| tls::ends(shown.peer_certificate()?));
     let content_type = response
         .headers()
         .get(reqwest::header::CONTENT_TYPE)
@@ -147,7 +209,7 @@ pub async fn fetch(follow: bool, url: Url, limit: Limit) -> Result<Answer, Failu
     let body = body.map_err(|error| {
         Failure::unhealthy(format!("answered {status}, but its body broke off ({})", root_cause(&error)))
     })?;
-    Ok(Answer { status, content_type, body, latency: began.elapsed(), valid_for })
+    Ok(Answer { status, content_type, body, latency: began.elapsed(), valid_for, valid_until })
 }
 
 /// How long the certificate that the server showed is valid yet.
@@ -161,41 +223,40 @@ fn validity(told: &TlsInfo) -> Option<Duration> {
     )
 }
 
-async fn client(
-    follow: bool,
-    scheme: &str,
-    host: String,
-    addresses: Vec<SocketAddr>,
-    limit: Limit,
-) -> Result<Client, Failure> {
+async fn client(page: Page, addresses: Vec<SocketAddr>, limit: Limit) -> Result<Client, Failure> {
+    let Page { url, socket, follow, ca_file, insecure } = page;
+    let plain = url.scheme() == "http" && !follow;
     let build = move |certificates: bool| {
         tls::init();
-        let builder = Client::builder()
+        let host = url.host_str().unwrap_or_default();
+        let mut builder = Client::builder()
             .user_agent(USER_AGENT)
             .no_proxy()
             .referer(false)
             .tls_info(true)
             .pool_max_idle_per_host(0)
             .redirect(if follow { redirect::Policy::limited(REDIRECTS) } else { redirect::Policy::none() })
-            .resolve_to_addrs(&host, &addresses);
-        if certificates { builder.build() } else { builder.tls_certs_only([]).build() }
+            .resolve_to_addrs(host, &addresses);
+        if let Some(socket) = &socket {
+            builder = builder.unix_socket(socket.as_path());
+        }
+        let builder = if certificates {
+            builder.tls_backend_preconfigured(tls::client(ca_file.as_deref(), insecure)?)
+        } else {
+            builder.tls_certs_only([])
+        };
+        builder.build().map_err(|error| format!("cannot prepare the request: {}", root_cause(&error)))
     };
-    // The system's certificates are read from disk: not on this thread, and not where no TLS can come. A host may have
-    // none; then only a redirect to TLS fails.
-    let plain = scheme == "http";
-    let built = if plain && !follow {
+    // The certificates are read from disk: not on this thread, and not where no TLS can come.
+    let built = if plain {
         build(false)
     } else {
-        let with_certificates = move || match build(true) {
-            Err(_) if plain => build(false),
-            built => built,
-        };
-        blocking::call(limit, with_certificates).await.map_err(|stuck| match stuck {
-            Stuck::Late => Failure::unknown("the system's certificates were not read in time"),
+        blocking::call(limit, move || build(true)).await.map_err(|stuck| match stuck {
+            Stuck::Late => Failure::unknown("the trusted certificates were not read in time"),
             Stuck::NoSlot => Failure::unknown("earlier probes still hang"),
         })?
     };
-    built.map_err(|error| Failure::unknown(format!("cannot prepare the request: {}", root_cause(&error))))
+    built.map_err(Failure::unknown)
 }
 
 async fn read(mut response: Response) -> reqwest::Result<Body> {
@@ -211,7 +272,7 @@ async fn read(mut response: Response) -> reqwest::Result<Body> {
 }
 
 /// Why a request got no answer.
-fn unanswered(error: &reqwest::Error) -> Failure {
+fn unanswered(error: &reqwest::Error, socket: Option<&Path>) -> Failure {
     if error.is_builder() {
         return Failure::unknown(format!("cannot ask ({})", root_cause(error)));
     }
@@ -222,16 +283,19 @@ fn unanswered(error: &reqwest::Error) -> Failure {
     let tls = chain.iter().find_map(|cause| cause.downcast_ref());
     if let Some(tls) = tls {
         let tls: &rustls::Error = tls;
-        return Failure::unhealthy(format!("TLS failed, {tls}"));
+        return Failure::unhealthy(tls::sentence(tls));
     }
     let kernel = chain
         .iter()
         .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
         .find(|io| io.raw_os_error().is_some());
-    match kernel {
-        Some(io) => Failure::connection(io),
-        None if error.is_connect() => Failure::unhealthy(format!("cannot connect ({})", root_cause(error))),
-        None => Failure::unhealthy(format!("no valid HTTP answer ({})", root_cause(error))),
+    match (kernel, socket) {
+        (Some(io), Some(socket)) => unix::refused(socket, io),
+        (Some(io), None) => Failure::connection(io),
+        (None, _) if error.is_connect() => {
+            Failure::unhealthy(format!("cannot connect ({})", root_cause(error)))
+        }
+        (None, _) => Failure::unhealthy(format!("no valid HTTP answer ({})", root_cause(error))),
     }
 }
 
@@ -244,3 +308,7 @@ fn root_cause(error: &(dyn Error + 'static)) -> String {
 #[cfg(test)]
 #[path = "http_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "http_tls_tests.rs"]
+mod tls_tests;

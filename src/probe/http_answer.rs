@@ -76,6 +76,8 @@ pub struct Answer {
     pub latency: Duration,
     /// How long the server's certificate is valid yet; zero: not any more. `None`: it showed none.
     pub valid_for: Option<Duration>,
+    /// The day on which that ends.
+    pub valid_until: Option<String>,
 }
 
 /// What was read of a body.
@@ -111,7 +113,13 @@ pub fn judge(probe: &Http, asked: &str, answer: &Answer) -> ProbeOutcome {
         message: text::sentence(&format!("{asked} {sentence}")),
         latency: Some(answer.latency),
     };
-    if let Err(sentence) = wrong(probe, answer) {
+    if let Err(sentence) = wrong_status(probe, answer) {
+        return outcome(ProbeStatus::Unhealthy, sentence);
+    }
+    if let Err(sentence) = wrong_certificate(probe, answer) {
+        return outcome(ProbeStatus::Unmet, format!("answered {status}, but {sentence}"));
+    }
+    if let Err(sentence) = wrong_content(probe, answer) {
         return outcome(ProbeStatus::Unhealthy, sentence);
     }
     let took = text::figure(answer.latency);
@@ -125,27 +133,33 @@ pub fn judge(probe: &Http, asked: &str, answer: &Answer) -> ProbeOutcome {
     }
 }
 
-fn wrong(probe: &Http, answer: &Answer) -> Result<(), String> {
-    let status = answer.status;
-    let Statuses(low, high) = probe.status;
-    if !(low..=high).contains(&status) {
-        let body = answer.body.shown();
-        let expected = if low == high { low.to_string() } else { format!("{low}-{high}") };
-        return Err(format!("answered {status}{body}; expected {expected}"));
+fn wrong_status(probe: &Http, answer: &Answer) -> Result<(), String> {
+    let (status, Statuses(low, high)) = (answer.status, probe.status);
+    if (low..=high).contains(&status) {
+        return Ok(());
     }
-    if let Some(Length(wanted)) = probe.min_validity {
-        let least = text::length(wanted);
-        let sentence = match answer.valid_for {
-            None => "showed no certificate".to_owned(),
-            Some(left) if left < wanted => {
-                format!("its certificate ends in {}; at least {least} are right", text::length(left))
-            }
-            Some(_) => String::new(),
-        };
-        if !sentence.is_empty() {
-            return Err(format!("answered {status}, but {sentence}"));
+    let body = answer.body.shown();
+    let expected = if low == high { low.to_string() } else { format!("{low}-{high}") };
+    Err(format!("answered {status}{body}; expected {expected}"))
+}
+
+fn wrong_certificate(probe: &Http, answer: &Answer) -> Result<(), String> {
+    let Some(Length(wanted)) = probe.min_validity else {
+        return Ok(());
+    };
+    let least = text::length(wanted);
+    match answer.valid_for {
+        None => Err("showed no certificate".to_owned()),
+        Some(left) if left < wanted => {
+            let day = answer.valid_until.as_ref().map_or(String::new(), |day| format!("on {day}, "));
+            Err(format!("its certificate ends {day}in {}; at least {least} are right", text::length(left)))
         }
+        Some(_) => Ok(()),
     }
+}
+
+fn wrong_content(probe: &Http, answer: &Answer) -> Result<(), String> {
+    let status = answer.status;
     if probe.content_type.is_none() && probe.json.is_empty() {
         return Ok(());
     }

@@ -15,10 +15,10 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 use crate::model::probe::ProbeStatus;
 
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 
 /// A server for the length of one test.
-struct Server {
+pub(super) struct Server {
     address: SocketAddr,
     task: tokio::task::JoinHandle<()>,
 }
@@ -35,7 +35,7 @@ async fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn application() -> Server {
+pub(super) async fn application() -> Server {
     let json = |text: &'static str| async move {
         ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], text)
     };
@@ -47,6 +47,13 @@ async fn application() -> Server {
         .route("/error", get(|| async { (StatusCode::INTERNAL_SERVER_ERROR, "no \u{1b} database") }))
         .route("/moved", get(|| async { Redirect::temporary("/ok") }))
         .route("/circle", get(|| async { Redirect::temporary("/circle") }))
+        .route(
+            "/late",
+            get(|| async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                "late"
+            }),
+        )
         .route("/hang", get(|| async { pending::<()>().await }))
         .route("/big", get(|| async { vec![b'x'; BODY + 1].into_response() }))
         .route("/just", get(|| async { vec![b'x'; BODY].into_response() }));
@@ -83,7 +90,7 @@ enum After {
     Reset,
 }
 
-fn url(text: String) -> HttpUrl {
+pub(super) fn url(text: String) -> PageUrl {
     text.try_into().expect("a URL")
 }
 
@@ -91,7 +98,7 @@ fn pointer(text: &str) -> Pointer {
     text.to_owned().try_into().expect("a pointer")
 }
 
-fn get_of(server: &Server, path: &str) -> Http {
+pub(super) fn get_of(server: &Server, path: &str) -> Http {
     Http {
         min_validity: None,
         http: url(format!("http://{}{path}", server.address)),
@@ -100,11 +107,13 @@ fn get_of(server: &Server, path: &str) -> Http {
         json: BTreeMap::new(),
         max_latency: None,
         follow_redirects: false,
+        ca_file: None,
+        insecure: false,
     }
 }
 
 /// Status and message, with the URL as `URL` and the last figure of a right answer as `TIME`.
-async fn told(probe: &Http, timeout: Duration) -> (ProbeStatus, String) {
+pub(super) async fn told(probe: &Http, timeout: Duration) -> (ProbeStatus, String) {
     let outcome = run(probe, Limit::new(timeout)).await;
     let message = outcome.message.replace(&*probe.http, "URL");
     let message = match message.split_once(" in ") {
@@ -114,11 +123,11 @@ async fn told(probe: &Http, timeout: Duration) -> (ProbeStatus, String) {
     (outcome.status, message)
 }
 
-fn healthy(message: &str) -> (ProbeStatus, String) {
+pub(super) fn healthy(message: &str) -> (ProbeStatus, String) {
     (ProbeStatus::Healthy, message.to_owned())
 }
 
-fn unhealthy(message: &str) -> (ProbeStatus, String) {
+pub(super) fn unhealthy(message: &str) -> (ProbeStatus, String) {
     (ProbeStatus::Unhealthy, message.to_owned())
 }
 
@@ -222,6 +231,49 @@ async fn a_slow_answer_is_told_with_both_figures() {
     assert!(message.ends_with(" ms; expected within 0.0 ms"), "{message}");
 }
 
+/// O2: a right answer that comes after the timeout is slow where slowness is asked for, and no answer where it is not.
+#[tokio::test]
+async fn a_right_answer_after_the_timeout_is_slow() {
+    let server = application().await;
+    let mut probe = get_of(&server, "/late");
+    let limit = || Limit::within_period(Duration::from_millis(100), Duration::from_secs(10));
+    let outcome = run(&probe, limit()).await;
+    assert_eq!(outcome.status, ProbeStatus::Unhealthy, "{}", outcome.message);
+    probe.max_latency = Some(Length(Duration::from_millis(50)));
+    let outcome = run(&probe, limit()).await;
+    assert_eq!(outcome.status, ProbeStatus::Slow, "{}", outcome.message);
+    assert!(outcome.message.ends_with(" ms; expected within 50 ms"), "{}", outcome.message);
+}
+
+/// O42: a page behind a socket, in our form and in nginx'; what is written otherwise is told how to be written.
+#[tokio::test]
+async fn a_page_behind_a_socket() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("app.sock");
+    let listener = tokio::net::UnixListener::bind(&path).expect("a socket");
+    let router = Router::new().route("/health", get(|| async { "well" }));
+    let server = tokio::spawn(async move { axum::serve(listener, router).await });
+    let nowhere = application().await;
+    for form in ["unix:", "http://unix:"] {
+        let mut probe = get_of(&nowhere, "/");
+        probe.http = url(format!("{form}{}:/health?a=b", path.display()));
+        assert_eq!(told(&probe, LIMIT).await, healthy("GET URL answered 200 in TIME"));
+        probe.http = url(format!("{form}{}:/nothing", path.display()));
+        assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unhealthy);
+        probe.http = url(format!("{form}{}.gone:/health", path.display()));
+        assert_eq!(told(&probe, LIMIT).await, unhealthy("GET URL: there is no such socket"));
+    }
+    server.abort();
+
+    // A wedged server: it accepts, and never answers.
+    std::fs::remove_file(&path).expect("no socket");
+    let _wedged = std::os::unix::net::UnixListener::bind(&path).expect("a socket");
+    let mut probe = get_of(&nowhere, "/");
+    probe.http = url(format!("unix:{}:/health", path.display()));
+    let wanted = unhealthy("GET URL: no answer within 200 ms");
+    assert_eq!(told(&probe, Duration::from_millis(200)).await, wanted);
+}
+
 #[tokio::test]
 async fn no_answer_in_time() {
     let short = Duration::from_millis(200);
@@ -279,7 +331,7 @@ async fn what_cannot_be_asked_is_unknown_and_passwords_stay_at_home() {
     probe.http = url("http://[nourl".to_owned());
     assert_eq!(told(&probe, LIMIT).await.0, ProbeStatus::Unknown);
     for text in ["no url", "ftp://127.0.0.1/"] {
-        assert!(HttpUrl::try_from(text.to_owned()).is_err(), "{text}");
+        assert!(PageUrl::try_from(text.to_owned()).is_err(), "{text}");
     }
 
     let (nobody, address) = listener().await;

@@ -21,8 +21,8 @@ use super::{Limit, Needs, Probe, not_here, text};
 
 /// Memory that a pattern may cost.
 const PATTERN: usize = 1 << 20;
-/// One line is enough; it counts for five minutes at the usual period.
-const THRESHOLDS: (u32, u32) = (1, 30);
+/// One line is enough, and one look without another.
+const THRESHOLDS: (u32, u32) = (1, 1);
 /// Bytes of the log that are read at once; the rest is read with the next question.
 const BYTES: u64 = 4 << 20;
 /// Two calls of journalctl.
@@ -47,6 +47,10 @@ impl Probe for Journal {
     }
 
     fn is_curable(&self) -> bool {
+        false
+    }
+
+    fn is_vital(&self) -> bool {
         false
     }
 

@@ -9,10 +9,12 @@ use crate::keys::Pointer;
 use super::expected::Expected;
 use super::text;
 
+/// Bytes before the place where a body breaks that are quoted.
+const BEFORE: usize = 20;
+
 /// Checks every expectation; the first that is not met is told, as a clause such as `/status is "down"; expected "ok"`.
 pub fn check(body: &[u8], expectations: &BTreeMap<Pointer, Expected>) -> Result<(), String> {
-    let document: Value =
-        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", text::quoted(body)))?;
+    let document: Value = serde_json::from_slice(body).map_err(|error| broken(body, &error))?;
     for (pointer, expected) in expectations {
         let shown = text::name(pointer);
         match document.pointer(pointer) {
@@ -21,6 +23,29 @@ pub fn check(body: &[u8], expectations: &BTreeMap<Pointer, Expected>) -> Result<
         }
     }
     Ok(())
+}
+
+/// Where a body breaks off being JSON, as a clause.
+pub fn broken(body: &[u8], error: &serde_json::Error) -> String {
+    let line_begins = |line: usize| {
+        let mut ends = body.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+        if line == 0 { 0 } else { ends.nth(line - 1).unwrap_or(0) }
+    };
+    let at = line_begins(error.line().saturating_sub(1)).saturating_add(error.column().saturating_sub(1));
+    let (line, column) = (error.line(), error.column());
+    if error.is_eof() && !body.is_empty() {
+        let last = body.get(body.len().saturating_sub(BEFORE * 2)..).unwrap_or(body);
+        return format!(
+            "its body is not JSON: it breaks off after {} bytes, behind {}",
+            body.len(),
+            text::quoted(last)
+        );
+    }
+    if at < BEFORE {
+        return format!("its body is not JSON: {}", text::quoted(body));
+    }
+    let from = body.get(at.saturating_sub(BEFORE)..).unwrap_or(body);
+    format!("its body is not JSON at line {line}, column {column}: {}", text::quoted(from))
 }
 
 /// Checks one value; a clause such as `is "down"; expected "ok"`.
@@ -122,6 +147,15 @@ mod tests {
         let any = BTreeMap::from([("/x".to_owned().try_into().expect("a pointer"), Expected::Null)]);
         let wanted = r#"its body is not JSON: "<html>\u{7}""#.to_owned();
         assert_eq!(check(b"<html>\x07", &any), Err(wanted));
+        // O40: what breaks later is quoted where it breaks.
+        let long = format!("{{\"a\": [{}]}} oops", "1, ".repeat(40) + "1");
+        let told = check(long.as_bytes(), &any).unwrap_err();
+        assert_eq!(told, r#"its body is not JSON at line 1, column 132: "1, 1, 1, 1, 1, 1]} oops""#);
+        let told = check(br#"{"status": "ok", "queue": {"depth": "#, &any).unwrap_err();
+        assert_eq!(
+            told,
+            r#"its body is not JSON: it breaks off after 36 bytes, behind "{\"status\": \"ok\", \"queue\": {\"depth\":""#
+        );
         let deep = vec![b'['; 100_000];
         assert!(check(&deep, &any).is_err());
     }

@@ -110,7 +110,7 @@ fn judge(
         let number = text.parse::<f64>().ok().filter(|_| !matches!(expected, Expected::Text(_)));
         let found = number.map_or_else(|| Value::from(text.as_str()), Value::from);
         json::holds(&found, expected)
-            .map_err(|clause| Failure::unhealthy(format!("answered, but its {shown} {clause}")))?;
+            .map_err(|clause| Failure::unmet(format!("answered, but its {shown} {clause}")))?;
     }
     let figure = |name: &str| text::name(figures.get(name).map_or("?", String::as_str));
     Ok((format!("version {}, up for {} s", figure("version"), figure("uptime")), latency))

@@ -88,6 +88,12 @@ pub trait Probe: fmt::Debug + Send + Sync {
         true
     }
 
+    /// While it fails, those who need the service cannot work, most likely; except where it answers, and says something else
+    /// than wished.
+    fn is_vital(&self) -> bool {
+        true
+    }
+
     /// Why its failure would never be seen, as the end of a sentence: "cannot fail: …".
     fn weakness(&self, _timeout: Duration) -> Option<String> {
         None
@@ -151,18 +157,36 @@ fn not_here<'a>() -> BoxFuture<'a, ProbeOutcome> {
     Box::pin(async { Failure::unknown("only the daemon can ask it").of("probe") })
 }
 
+/// Where a late answer is still worth something, it is awaited for so long beyond the timeout, within the period.
+const PATIENCE: Duration = Duration::from_secs(4);
+
 /// How long a probe may take, and until when that is.
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     timeout: Duration,
     deadline: Instant,
+    /// How long a late answer is awaited.
+    longest: Duration,
 }
 
 impl Limit {
     /// It begins now.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
-        Self { timeout, deadline: Instant::now() + timeout }
+        Self { timeout, deadline: Instant::now() + timeout, longest: timeout }
+    }
+
+    /// It begins now; the next question comes after the period.
+    #[must_use]
+    pub fn within_period(timeout: Duration, period: Duration) -> Self {
+        let longest = timeout.saturating_add(PATIENCE).min(period / 10 * 9).max(timeout);
+        Self { longest, ..Self::new(timeout) }
+    }
+
+    /// The same where a late answer is awaited.
+    fn patient(self) -> Self {
+        let more = self.longest.saturating_sub(self.timeout);
+        Self { timeout: self.longest, deadline: self.deadline + more, ..self }
     }
 
     /// The future's output, or `None` when the limit came first.

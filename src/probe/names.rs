@@ -1,4 +1,4 @@
-//! Host and port to addresses. A name that does not exist is the service's fault, a resolver that is silent is ours.
+//! Host and port to addresses. A name that does not resolve keeps away everybody who needs the service; no restart helps.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -29,10 +29,10 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
     let shown = text::name(host);
     match found.await {
         Ok(Ok(addresses)) if !addresses.is_empty() => Ok(addresses),
-        Ok(Ok(_)) => Err(Failure::unhealthy(format!("the name {shown} has no address"))),
+        Ok(Ok(_)) => Err(Failure::unresolved(format!("the name {shown} has no address"))),
         Ok(Err(error)) => Err(unresolved(&shown, &error)),
         Err(Stuck::Late) => {
-            Err(Failure::unknown(format!("the name {shown} was not resolved within {}", limit.shown())))
+            Err(Failure::unresolved(format!("the name {shown} was not resolved within {}", limit.shown())))
         }
         Err(Stuck::NoSlot) => {
             Err(Failure::unknown(format!("the name {shown} was not looked up, earlier lookups still hang")))
@@ -43,15 +43,15 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
 fn unresolved(host: &str, error: &io::Error) -> Failure {
     let text = error.to_string();
     let reason = text.rsplit(": ").next().unwrap_or_default();
-    // The C library's codes are not passed on, its words are: EAI_AGAIN (glibc, musl) is a resolver out of reach.
-    let ours = error.raw_os_error().is_some()
-        || reason.contains("Temporary failure")
-        || reason.contains("Try again");
-    if ours {
-        Failure::unknown(format!("the name {host} cannot be looked up ({reason})"))
-    } else {
-        Failure::unhealthy(format!("the name {host} does not resolve ({reason})"))
+    // Our own trouble: nothing is known of the name.
+    if error.raw_os_error().is_some() {
+        return Failure::unknown(format!("the name {host} cannot be looked up ({reason})"));
     }
+    // The C library's codes are not passed on, its words are: EAI_AGAIN (glibc, musl) is a resolver out of reach.
+    if reason.contains("Temporary failure") || reason.contains("Try again") {
+        return Failure::unresolved(format!("the name {host} does not resolve: no name server answers"));
+    }
+    Failure::unresolved(format!("the name {host} does not resolve ({reason})"))
 }
 
 #[cfg(test)]
@@ -66,13 +66,13 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_resolver_is_our_own_trouble() {
+    fn a_name_that_does_not_resolve_is_wrong_for_all_who_need_it() {
         let said = |text: &str| {
             let error = io::Error::other(format!("failed to lookup address information: {text}"));
             status(unresolved("x", &error))
         };
-        assert_eq!(said("Name or service not known"), ProbeStatus::Unhealthy);
-        assert_eq!(said("Temporary failure in name resolution"), ProbeStatus::Unknown);
+        assert_eq!(said("Name or service not known"), ProbeStatus::Unresolved);
+        assert_eq!(said("Temporary failure in name resolution"), ProbeStatus::Unresolved);
         assert_eq!(status(unresolved("x", &io::Error::from_raw_os_error(24))), ProbeStatus::Unknown);
     }
 

@@ -18,6 +18,8 @@ use super::{Limit, Probe, http, secret, text};
 
 /// Schemes of the URL of a management API.
 pub const SCHEMES: [&str; 2] = ["http", "https"];
+/// What a path that leads nowhere is answered.
+const NOT_FOUND: &str = "it knows no such thing (404)";
 /// The vhost where none is named.
 const VHOST: &str = "/";
 
@@ -103,17 +105,20 @@ async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, 
         return Ok(runs);
     };
     let told = read(server, Queue::of(queue, probe.vhost.as_deref()), limit).await?;
+    if let Some(why) = told.missing {
+        return Err(Failure::unmet(why));
+    }
     let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
     let (name, wanted) = (text::name(queue), probe.min_consumers.unwrap_or(1));
     if consumers < wanted {
         let have =
             if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
-        return Err(Failure::unhealthy(format!(
+        return Err(Failure::unmet(format!(
             "{have} queue {name}, which needs {wanted}; {depth} messages wait"
         )));
     }
     if let Some(most) = probe.max_depth.filter(|most| depth > *most) {
-        return Err(Failure::unhealthy(format!("{depth} messages wait in queue {name}; at most {most} may")));
+        return Err(Failure::unmet(format!("{depth} messages wait in queue {name}; at most {most} may")));
     }
     Ok(format!("{runs}; {depth} messages wait in queue {name}, consumers: {consumers}"))
 }
@@ -150,11 +155,15 @@ fn judge_node(node: &Value) -> Result<(), Failure> {
 
 /// One sample of a queue.
 pub async fn read(server: &Server, queue: Queue<'_>, limit: Limit) -> Result<Sample, Failure> {
-    let told = get(server, &["api", "queues", queue.vhost, queue.name], limit).await.map_err(|failure| {
-        let missing =
-            || format!("it has no queue {} in vhost {}", text::name(queue.name), text::name(queue.vhost));
-        failure.replaced("it knows no such thing (404)", missing)
-    })?;
+    let told = match get(server, &["api", "queues", queue.vhost, queue.name], limit).await {
+        Ok(told) => told,
+        Err(failure) if failure.says(NOT_FOUND) => {
+            let (name, vhost) = (text::name(queue.name), text::name(queue.vhost));
+            let missing = Some(format!("it has no queue {name} in vhost {vhost}"));
+            return Ok(Sample { missing, ..Sample::default() });
+        }
+        Err(failure) => return Err(failure),
+    };
     let figure = |pointer: &str| told.pointer(pointer).and_then(Value::as_u64);
     let counted = |name: &str| figure(&format!("/message_stats/{name}")).unwrap_or(0);
     // A queue that was declared a moment ago has no figures yet.
@@ -168,9 +177,8 @@ pub async fn read(server: &Server, queue: Queue<'_>, limit: Limit) -> Result<Sam
         completed: Some(
             counted("ack").saturating_add(counted("deliver_no_ack")).saturating_add(counted("get_no_ack")),
         ),
-        age: None,
         consumers: figure("/consumers"),
-        paused: false,
+        ..Sample::default()
     })
 }
 
@@ -185,17 +193,12 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
     if let Ok(mut segments) = url.path_segments_mut() {
         segments.pop_if_empty().extend(path);
     }
-    let user = text::name(url.username());
-    let answer = http::fetch(false, url, limit).await?;
+    let asks = Asks { user: text::name(url.username()), vhost: vhost_of(path) };
+    let answer = http::fetch(http::Page::at(url), limit).await?;
     match answer.status {
         200 => {}
-        401 => return Err(refused(&user, &answer.body)),
-        403 => {
-            return Err(Failure::unknown(format!(
-                "user {user} may not ask that; the tag monitoring lets it (403)"
-            )));
-        }
-        404 => return Err(Failure::unhealthy("it knows no such thing (404)")),
+        401 | 403 => return Err(asks.refused(&answer.body)),
+        404 => return Err(Failure::unhealthy(NOT_FOUND)),
         status => return Err(Failure::unhealthy(format!("its management API answered {status}"))),
     }
     match &answer.body {
@@ -204,17 +207,78 @@ async fn get(server: &Server, path: &[&str], limit: Limit) -> Result<Value, Fail
     }
 }
 
-/// Why somebody is not let in: "Login failed", "Not management user".
-fn refused(user: &str, body: &Body) -> Failure {
-    let reason = match body {
-        Body::Whole(bytes) => serde_json::from_slice::<Value>(bytes).ok(),
-        Body::Longer(_) => None,
-    };
-    let reason = reason.as_ref().and_then(|told| told.get("reason")?.as_str());
-    let reason = text::quoted(reason.unwrap_or("no reason").as_bytes());
-    Failure::unknown(format!("authentication failed, it refuses user {user} or the password, {reason}"))
+/// The vhost that a path is about.
+fn vhost_of<'a>(path: &[&'a str]) -> Option<&'a str> {
+    match path {
+        ["api", "queues", vhost, ..] => Some(vhost),
+        _ => None,
+    }
+}
+
+/// Who asks, and in which vhost.
+struct Asks<'a> {
+    user: String,
+    vhost: Option<&'a str>,
+}
+
+impl Asks<'_> {
+    /// Why somebody is not let in, and what lets in: "Login failed", "Not management user", "User not authorised to access
+    /// virtual host".
+    fn refused(&self, body: &Body) -> Failure {
+        let reason = match body {
+            Body::Whole(bytes) => serde_json::from_slice::<Value>(bytes).ok(),
+            Body::Longer(_) => None,
+        };
+        let reason = reason.as_ref().and_then(|told| told.get("reason")?.as_str()).unwrap_or("no reason");
+        let user = &self.user;
+        let lower = reason.to_ascii_lowercase();
+        Failure::unknown(match self.vhost {
+            Some(vhost) if lower.contains("virtual host") || lower.contains("vhost") => {
+                let vhost = text::name(vhost);
+                format!(
+                    "user {user} may not see vhost {vhost} (rabbitmqctl set_permissions -p {vhost} {user} '^$' '^$' '^$')"
+                )
+            }
+            _ if lower.contains("management user") || lower.contains("monitor") => {
+                format!("user {user} may not ask that (rabbitmqctl set_user_tags {user} monitoring)")
+            }
+            _ => {
+                let quote = text::quoted(reason.as_bytes());
+                format!("authentication failed, it refuses user {user} or the password, {quote}")
+            }
+        })
+    }
 }
 
 fn alien() -> Failure {
     Failure::unhealthy("what answers there is not RabbitMQ's management API")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// O16: what a person has to do stands in the sentence.
+    #[test]
+    fn a_refusal_says_what_lets_in() {
+        let said = |reason: &str, vhost: Option<&str>| {
+            let body =
+                Body::Whole(format!(r#"{{"error":"not_authorised","reason":"{reason}"}}"#).into_bytes());
+            Asks { user: "mon".to_owned(), vhost }.refused(&body).of("RabbitMQ").message
+        };
+        assert_eq!(
+            said("User not authorised to access virtual host", Some("/shop")),
+            "RabbitMQ: user mon may not see vhost /shop (rabbitmqctl set_permissions -p /shop mon '^$' '^$' '^$')"
+        );
+        assert_eq!(
+            said("Not management user", None),
+            "RabbitMQ: user mon may not ask that (rabbitmqctl set_user_tags mon monitoring)"
+        );
+        assert_eq!(
+            said("Login failed", Some("/")),
+            "RabbitMQ: authentication failed, it refuses user mon or the password, \"Login failed\""
+        );
+        assert_eq!(vhost_of(&["api", "queues", "/", "jobs"]), Some("/"));
+        assert_eq!(vhost_of(&["api", "nodes"]), None);
+    }
 }

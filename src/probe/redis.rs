@@ -78,21 +78,25 @@ async fn ask(asked: &Server, keys: &BTreeMap<String, Expected>, limit: Limit) ->
         }
         let latency = began.elapsed();
         for (key, expected) in &keys {
-            let missing = *expected == Expected::Text("missing".to_owned());
-            let expected = if missing { &Expected::Null } else { expected };
             let found = value(&mut connection, key, matches!(expected, Expected::Text(_))).await?;
-            let key = text::name(key);
-            if missing && !found.is_null() {
-                return Err(Failure::unhealthy(format!(
-                    "answered, but its key {key} exists; it must be missing"
-                )));
-            }
-            json::holds(&found, expected)
-                .map_err(|clause| Failure::unhealthy(format!("answered, but its key {key} {clause}")))?;
+            judge(key, &found, expected)?;
         }
         Ok(latency)
     })
     .await
+}
+
+/// A key must be as expected. Redis removes an empty list: to a comparison, what is not there has length 0.
+fn judge(key: &str, found: &Value, expected: &Expected) -> Result<(), Failure> {
+    let key = text::name(key);
+    if *expected == Expected::Text("missing".to_owned()) {
+        let exists = |_| Failure::unmet(format!("answered, but its key {key} exists; it must be missing"));
+        return json::holds(found, &Expected::Null).map_err(exists);
+    }
+    let (absent, none) = (found.is_null() && expected.compares_numbers(), Value::from(0));
+    let (found, shown) = if absent { (&none, "is missing, its length ") } else { (found, "") };
+    json::holds(found, expected)
+        .map_err(|clause| Failure::unmet(format!("answered, but its key {key} {shown}{clause}")))
 }
 
 /// Connects, logs in, works, and hangs up: all within the limit.
@@ -192,5 +196,37 @@ fn told(error: &RedisError) -> Failure {
         }
         _ if code.is_empty() => Failure::unhealthy(text::name(&error.to_string())),
         _ => Failure::unhealthy(format!("answered the error {code}, {}", detail())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// O24: README's own example is well while the queue is empty.
+    #[test]
+    fn a_key_that_is_not_there_has_length_0() {
+        let said = |found: Value, expected: &str| {
+            judge("queues:default", &found, &Expected::from(expected.to_owned()))
+                .map_err(|failure| failure.of("PING").message)
+        };
+        for (found, expected) in [
+            (Value::Null, "< 1000"),
+            (Value::from(7), "< 1000"),
+            (Value::Null, "missing"),
+            (Value::Null, ">= 0"),
+        ] {
+            assert_eq!(said(found, expected), Ok(()), "{expected}");
+        }
+        let told = said(Value::Null, "> 0").unwrap_err();
+        assert_eq!(
+            told,
+            "PING: answered, but its key queues:default is missing, its length is 0; expected > 0"
+        );
+        let told = said(Value::from(1000), "< 1000").unwrap_err();
+        assert_eq!(told, "PING: answered, but its key queues:default is 1000; expected < 1000");
+        let told = said(Value::Null, "ready").unwrap_err();
+        assert_eq!(told, "PING: answered, but its key queues:default is null; expected \"ready\"");
+        assert!(said(Value::from(1), "missing").is_err());
     }
 }

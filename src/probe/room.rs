@@ -29,6 +29,10 @@ impl Probe for Disk {
         false
     }
 
+    fn is_vital(&self) -> bool {
+        false
+    }
+
     fn weakness(&self, _: Duration) -> Option<String> {
         self.min_free.weakness()
     }
@@ -51,6 +55,10 @@ pub struct Inodes {
 
 impl Probe for Inodes {
     fn is_curable(&self) -> bool {
+        false
+    }
+
+    fn is_vital(&self) -> bool {
         false
     }
 

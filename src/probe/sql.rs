@@ -135,7 +135,7 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
         return Ok(());
     };
     let Some((column, cell)) = row.and_then(|row| row.first()) else {
-        return Err(Failure::unhealthy("answered, but the query found no row"));
+        return Err(Failure::unmet("answered, but the query found no row"));
     };
     let found = match cell.text(column)? {
         None => Value::Null,
@@ -143,7 +143,7 @@ fn judge(row: Option<&Row>, expected: Option<&Expected>) -> Result<(), Failure> 
         Some(text) => text.parse::<f64>().map_or_else(|_| Value::from(text), Value::from),
     };
     json::holds(&found, expected)
-        .map_err(|clause| Failure::unhealthy(format!("answered, but its {} {clause}", text::name(column))))
+        .map_err(|clause| Failure::unmet(format!("answered, but its {} {clause}", text::name(column))))
 }
 
 /// A row of these names and texts, for tests.

@@ -36,6 +36,10 @@ impl Probe for Timer {
         false
     }
 
+    fn is_vital(&self) -> bool {
+        false
+    }
+
     fn needs(&self) -> Needs<'_> {
         Needs::Timer { timer: &self.timer, max_age: self.max_age.0 }
     }

@@ -71,6 +71,14 @@ fn try_connect(path: &str) -> Result<Duration, Failure> {
     }
 }
 
+/// Why nobody answers at a socket.
+pub fn refused(path: &std::path::Path, error: &std::io::Error) -> Failure {
+    match (path.to_str(), error.raw_os_error()) {
+        (Some(path), Some(errno)) => judge(path, Errno::from_raw(errno)),
+        _ => Failure::connection(error),
+    }
+}
+
 fn judge(path: &str, errno: Errno) -> Failure {
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Failure::unhealthy("there is no such socket"),

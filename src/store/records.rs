@@ -160,6 +160,7 @@ words!(StepName {
     Enable = "enable",
     Proof = "proof",
     EndpointCheck = "endpoint-check",
+    Progress = "progress",
 });
 words!(StepResult {
     Done = "done",

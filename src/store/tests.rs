@@ -63,7 +63,7 @@ fn hold() -> impl Strategy<Value = Hold> {
 
 fn step() -> impl Strategy<Value = Step> {
     use StepName::*;
-    let name = select(vec![SmokeTest, Start, Restart, Enable, Proof, EndpointCheck]);
+    let name = select(vec![SmokeTest, Start, Restart, Enable, Proof, EndpointCheck, Progress]);
     let result = select(vec![StepResult::Done, StepResult::Failed, StepResult::Skipped]);
     (name, result, text(), any::<u64>()).prop_map(|(name, result, message, took_ms)| Step {
         name,
@@ -366,11 +366,13 @@ fn sample() -> Durable {
     let at = Moment { boot_ms: 5, wall_ms: 1_795_168_800_000 };
     let cause = Finding {
         code: Code::ReleaseDeleted,
+        subject: String::new(),
         severity: Severity::Critical,
         message: "it lives in a deleted release".to_owned(),
         since: at,
         evidence: Vec::new(),
         repair: None,
+        early: false,
     };
     let incident = Incident::new(4, Some(UnitName::from("horizon.service")), &cause, at);
     Durable {

@@ -77,11 +77,13 @@ pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
         let code = Code::ALL.iter().find(|known| known.as_str() == code).copied().ok_or("no such code")?;
         let finding = Finding {
             code,
+            subject: String::new(),
             severity: Severity::Warning,
             message: format!("{subject} is watched by nobody"),
             since: story.now,
             evidence: vec![format!("{subject}: runs")],
             repair: None,
+            early: false,
         };
         let key = format!("{} {subject}", code.as_str());
         audited.gaps.push(Gap { key, subject: subject.to_owned(), finding });
@@ -114,6 +116,10 @@ pub fn spec(name: &str, words: &[&str], began: Moment) -> Result<Spec> {
     let mut spec = Spec::of_empty_file(selector, format!("/etc/steadfast/units.d/{name}.toml"));
     for word in words {
         key(&mut spec, word, began)?;
+    }
+    if spec.is_dependency() {
+        // All that is known of it is what its probes say.
+        spec.probes.iter_mut().for_each(|probe| probe.vital = true);
     }
     Ok(spec)
 }
@@ -179,6 +185,7 @@ fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
         failure_threshold: 2,
         success_threshold: 1,
         on_failure,
+        vital: on_failure == OnFailure::Restart,
     }
 }
 
@@ -480,6 +487,8 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
         "healthy" => ProbeStatus::Healthy,
         "unhealthy" => ProbeStatus::Unhealthy,
         "slow" => ProbeStatus::Slow,
+        "unmet" => ProbeStatus::Unmet,
+        "unresolved" => ProbeStatus::Unresolved,
         "unknown" => ProbeStatus::Unknown,
         other => return Err(format!("{other} is no status of a probe")),
     };
@@ -511,6 +520,7 @@ fn sample(words: &[&str]) -> Result<std::result::Result<Sample, String>> {
         let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word} is no number"));
         match word.split_once('=') {
             None if *word == "paused" => sample.paused = true,
+            None if *word == "missing" => sample.missing = Some("it has no queue jobs in vhost /".to_owned()),
             None => sample.depth = number(word)?,
             Some(("work", text)) => sample.in_work = number(text)?,
             Some(("done", text)) => sample.completed = Some(number(text)?),

@@ -464,11 +464,13 @@ impl Host {
             let (severity, since) = (Severity::Warning, self.now);
             let finding = Finding {
                 code: Code::Unmanaged,
+                subject: String::new(),
                 severity,
                 message,
                 since,
                 evidence: Vec::new(),
                 repair: None,
+                early: false,
             };
             Gap { key: format!("unmanaged {subject}"), subject, finding }
         };

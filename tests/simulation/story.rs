@@ -92,6 +92,8 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
                 ProbeStatus::Healthy => "healthy",
                 ProbeStatus::Unhealthy => "unhealthy",
                 ProbeStatus::Slow => "slow",
+                ProbeStatus::Unmet => "unmet",
+                ProbeStatus::Unresolved => "unresolved",
                 ProbeStatus::Unknown => "unknown",
             };
             format!("probe {unit} {probe} {status} asked")

@@ -1,6 +1,6 @@
 //! From the model's snapshot to the wire; `fields` does the plain ones.
 
-use crate::model::finding::{self, Code};
+use crate::model::finding::{self, Code, ConditionKind, Why};
 use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 use crate::model::probe::{self, ProbeSeen};
@@ -80,7 +80,7 @@ impl Unit {
             conditions: status.conditions.iter().map(Into::into).collect(),
             release: release(&status.links, &status.residents),
             progress: status.progress.iter().map(|(name, seen)| progress(name, seen)).collect(),
-            probes: status.probes.iter().map(|(name, seen)| probe(name, seen)).collect(),
+            probes: probes(status),
             findings: status.findings.iter().map(Into::into).collect(),
             last_lines: status.said.clone(),
             incident: status.incident,
@@ -155,6 +155,21 @@ fn process(resident: &Resident, current: Option<&String>) -> Process {
         residence: residence.to_owned(),
         because,
     }
+}
+
+/// What each probe says now. What it answered before the unit died says nothing of now.
+fn probes(status: &UnitStatus) -> Vec<Probe> {
+    let serving = status.conditions.iter().find(|known| known.kind == ConditionKind::Serving);
+    let asked = serving.is_none_or(|known| known.truth != finding::Truth::Unknown(Why::NotRunning));
+    let told = |(name, seen): (&String, &ProbeSeen)| {
+        let told = probe(name, seen);
+        if asked {
+            return told;
+        }
+        let message = Some("not asked: the unit is not active".to_owned());
+        Probe { status: ProbeStatus::Unknown, last_status: None, latency_ms: None, message, ..told }
+    };
+    status.probes.iter().map(told).collect()
 }
 
 fn probe(name: &str, seen: &ProbeSeen) -> Probe {
@@ -290,7 +305,10 @@ impl From<probe::ProbeStatus> for ProbeStatus {
     fn from(status: probe::ProbeStatus) -> Self {
         match status {
             probe::ProbeStatus::Healthy => Self::Healthy,
-            probe::ProbeStatus::Unhealthy | probe::ProbeStatus::Slow => Self::Unhealthy,
+            probe::ProbeStatus::Unhealthy
+            | probe::ProbeStatus::Slow
+            | probe::ProbeStatus::Unmet
+            | probe::ProbeStatus::Unresolved => Self::Unhealthy,
             probe::ProbeStatus::Unknown => Self::Unknown,
         }
     }

@@ -23,6 +23,7 @@ impl From<&finding::Finding> for Finding {
     fn from(finding: &finding::Finding) -> Self {
         Self {
             code: finding.code.as_str().to_owned(),
+            subject: finding.subject.clone(),
             severity: finding.severity.into(),
             message: finding.message.clone(),
             since: finding.since.into(),

@@ -169,6 +169,9 @@ pub enum StepResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     pub code: String,
+    /// The probe or queue that it is about; left out: the unit itself, or the host.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub subject: String,
     pub severity: Severity,
     /// One sentence.
     pub message: String,

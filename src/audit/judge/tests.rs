@@ -332,6 +332,7 @@ fn probe(name: &str, address: &str) -> ProbeSpec {
         failure_threshold: 2,
         success_threshold: 1,
         on_failure: OnFailure::Restart,
+        vital: true,
     }
 }
 

@@ -145,6 +145,8 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::ProbeFailed
         | Code::ProbeSlow
         | Code::ProbeUnknown
+        | Code::QueueMissing
+        | Code::ProgressUnknown
         | Code::Stalled
         | Code::Backlog
         | Code::NoConsumer

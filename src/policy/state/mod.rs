@@ -147,8 +147,8 @@ impl State {
         if std::mem::take(&mut self.touched_all) {
             return self.units.keys().cloned().collect();
         }
-        let dependents: Vec<UnitName> =
-            touched.iter().flat_map(|unit| self.peers.required_by(unit)).cloned().collect();
+        // Of a chain, too: what its last link explains is explained of all.
+        let dependents: Vec<UnitName> = touched.iter().flat_map(|unit| self.peers.reaching(unit)).collect();
         touched.extend(dependents);
         touched.extend(self.agenda.due(self.now).cloned());
         touched.retain(|unit| self.units.contains_key(unit));
@@ -313,7 +313,7 @@ impl State {
         self.silence.set(name, unit.silent_at().map(|(at, _)| at));
         mark(&mut self.unread, name, !unit.is_read());
         mark(&mut self.stopped, name, unit.stopped_with().is_some());
-        if mark(&mut self.given_up, name, unit.is_quarantined()) {
+        if mark(&mut self.given_up, name, unit.has_given_up(self.now)) {
             self.alerts.wake();
         }
     }

@@ -40,7 +40,7 @@ impl State {
             return;
         }
         for gone in news.gone {
-            let Some(message) = self.units.get(name).map(|unit| unit.gone_sentence(gone.code)) else {
+            let Some(message) = self.units.get(name).map(|unit| unit.gone_sentence(&gone)) else {
                 continue;
             };
             let (file, code) = (File::Under(before), Some(gone.code));

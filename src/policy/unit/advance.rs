@@ -1,6 +1,7 @@
 //! Proves an order, and takes up one of our earlier life.
 
-use crate::model::finding::ConditionKind;
+use crate::model::code::Concern;
+use crate::model::finding::{Code, ConditionKind};
 use crate::model::incident::EventKind;
 use crate::model::operator::{StepName, StepResult};
 use crate::model::state::{Phase, Recovery};
@@ -63,18 +64,12 @@ impl Unit {
 
     /// Looks whether what the order was for is proven by now, or cannot be any more.
     pub(super) fn prove(&mut self, order: &Recovery, view: &View<'_>) {
-        let over = order.phase_due <= view.now;
+        let over = order.phase_at.plus(self.spec.recovery.verify_within) <= view.now;
         let endpoints = self.probes.all_healthy();
         let proof = self.proof(order, view.now);
         self.look_again_if(proof.steady_at);
-        let checked = order.steps.iter().any(|step| step.name == StepName::EndpointCheck);
-        if let (Ok(message), false, true) = (&endpoints, checked, proof.runs) {
-            let (result, message) = if self.probes.is_empty() {
-                (StepResult::Skipped, "no probe is configured".to_owned())
-            } else {
-                (StepResult::Done, message.clone())
-            };
-            self.report(StepName::EndpointCheck, result, message, view);
+        if let (Ok(message), true) = (&endpoints, proof.runs) {
+            self.report_endpoints(order, message, view);
         }
         if let Some(why) = proof.broken {
             self.fail(StepName::Proof, &why, view);
@@ -83,13 +78,42 @@ impl Unit {
         } else if let Some(why) = proof.lacking.filter(|_| over) {
             self.fail(StepName::Proof, &why, view);
         } else if let (Some(message), Ok(_)) = (proof.proven, &endpoints) {
-            self.report(StepName::Proof, StepResult::Done, message, view);
-            self.succeed(view);
+            self.prove_progress(order, message, view);
         } else {
-            self.look_again(order.phase_due);
+            self.await_proof(order, view);
             if proof.look_again {
                 self.residents.wish(view.now.plus(limits::SECOND_LOOK));
             }
         }
+    }
+
+    fn report_endpoints(&mut self, order: &Recovery, message: &str, view: &View<'_>) {
+        if order.steps.iter().any(|step| step.name == StepName::EndpointCheck) {
+            return;
+        }
+        let (result, message) = if self.probes.is_empty() {
+            (StepResult::Skipped, "no probe is configured")
+        } else {
+            (StepResult::Done, message)
+        };
+        self.report(StepName::EndpointCheck, result, message.to_owned(), view);
+    }
+
+    /// It runs as it should. A restart for a stall is proven by progress alone: a worker that waits for a lock runs well, too.
+    fn prove_progress(&mut self, order: &Recovery, message: String, view: &View<'_>) {
+        let of_queue = |code: &Code| code.row().concern == Concern::Progressing;
+        match order.because.filter(of_queue).map(|code| self.queues.work_again(code)) {
+            Some(Err(why)) if order.phase_due <= view.now => self.fail(StepName::Progress, &why, view),
+            Some(Err(_)) => self.await_proof(order, view),
+            Some(Ok(())) | None => {
+                self.report(StepName::Proof, StepResult::Done, message, view);
+                self.succeed(view);
+            }
+        }
+    }
+
+    fn await_proof(&mut self, order: &Recovery, view: &View<'_>) {
+        let ends = [order.phase_at.plus(self.spec.recovery.verify_within), order.phase_due];
+        self.look_again_if(ends.into_iter().filter(|at| *at > view.now).min());
     }
 }

@@ -28,7 +28,7 @@ impl Unit {
     /// Judges all conditions anew by all that is known. Says what that changes in the findings.
     pub fn judge(&mut self, view: &View<'_>) -> News {
         let judgements = self.judgements(view);
-        let mut found = if self.spec.is_dependency() { Vec::new() } else { self.of_recovery(view.now) };
+        let mut found = if self.spec.is_dependency() { Vec::new() } else { self.of_recovery(view) };
         for (_, judgement) in &judgements {
             found.extend(judgement.findings.iter().cloned());
         }
@@ -99,21 +99,21 @@ impl Unit {
         let troubled = before.iter().any(|finding| self.is_trouble(finding));
         let mut now: Vec<Finding> = Vec::new();
         for mut finding in found {
-            if now.iter().any(|known| known.code == finding.code) {
+            if now.iter().any(|known| known.is_same(&finding)) {
                 continue;
             }
-            if let Some(known) = before.iter().find(|known| known.code == finding.code) {
+            if let Some(known) = before.iter().find(|known| known.is_same(&finding)) {
                 finding.since = known.since;
             }
             now.push(finding);
         }
-        let missing = |known: &&Finding| !now.iter().any(|finding| finding.code == known.code);
+        let missing = |known: &&Finding| !now.iter().any(|finding| finding.is_same(known));
         let mut gone: Vec<Finding> = before.iter().filter(missing).cloned().collect();
         if in_flight {
             now.append(&mut gone);
         }
         now.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then(a.code.cmp(&b.code)));
-        let is_new = |finding: &&Finding| !before.iter().any(|known| known.code == finding.code);
+        let is_new = |finding: &&Finding| !before.iter().any(|known| known.is_same(finding));
         let found = now.iter().filter(is_new).cloned().collect();
         self.findings = now;
         News { found, gone, troubled, in_flight }
@@ -125,16 +125,18 @@ impl Unit {
     }
 
     /// What recovery itself has to tell: the budget, the last failure, the dependency that explains.
-    fn of_recovery(&self, now: Moment) -> Vec<Finding> {
+    fn of_recovery(&self, view: &View<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if let Some(quarantine) = &self.kept.quarantine {
             let message = format!("{}; one more try comes later", quarantine.why);
             findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
         }
         if let Some(needed) = &self.plan.explained_by {
-            let blocked = self.plan.blocked.clone();
-            let message = blocked.unwrap_or_else(|| format!("{needed}, which it requires, is down"));
-            let found = finding(Code::DependencyDown, Severity::Warning, message, now);
+            let cause = view.peers.cause(&self.name).filter(|(unit, _)| unit == needed);
+            // What is planned may be a moment old.
+            let message =
+                cause.map_or_else(|| format!("{needed}, which it requires, is down"), |(_, why)| why);
+            let found = finding(Code::DependencyDown, Severity::Warning, message, view.now);
             findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
         }
         findings.extend(self.failed_recovery());
@@ -159,8 +161,13 @@ impl Unit {
 
     /// What is said of a finding that is not found any more: it is over, or cannot be seen just now.
     #[must_use]
-    pub fn gone_sentence(&self, code: Code) -> String {
-        let (unit, word) = (&self.name, code.as_str());
+    pub fn gone_sentence(&self, gone: &Finding) -> String {
+        let (unit, code) = (&self.name, gone.code);
+        let word = code.as_str();
+        if self.findings.iter().any(|found| found.code == code) {
+            // Another probe or queue has the same trouble.
+            return format!("{unit}: {word} ({}) is over", gone.subject);
+        }
         if code.row().concern == Concern::Recovery {
             // The order is forgotten, or another one came; what it was for is still there.
             let left = self.troubles().find(|found| found.code.row().concern != Concern::Recovery);

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crate::model::cause::What;
+use crate::model::code::Concern;
 use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
+use crate::model::operator::StepName;
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind, Phase};
 use crate::policy::gate::Gate;
@@ -29,6 +31,7 @@ impl Unit {
             .or_else(|| self.pattern(want.kind))
             .or_else(|| self.held())
             .or_else(|| self.quarantined(now).filter(|_| disturbs))
+            .or_else(|| self.in_vain(want.because, now).filter(|_| disturbs))
             .or_else(|| self.busy_with(want))
             .or_else(|| disturbs.then(|| self.dependency(want, view)).flatten())
             .or_else(|| (want.kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
@@ -106,6 +109,15 @@ impl Unit {
         let quarantine = self.kept.quarantine.as_ref().filter(|known| known.retry_at > now)?;
         let why = format!("in quarantine, round {}", quarantine.round);
         Some(Gate::because(why).until(quarantine.retry_at))
+    }
+
+    /// The last restart for a stall brought no progress. Another one would do the same, and lose what is in work once more.
+    pub(super) fn in_vain(&self, because: Code, now: Moment) -> Option<Gate> {
+        let last = self.kept.last_action.as_ref().filter(|last| !last.ok && last.because.is_some())?;
+        let without = last.steps.last().is_some_and(|step| step.name == StepName::Progress);
+        let queues = because.row().concern == Concern::Progressing && self.queues.are_still(because, now);
+        let why = "the last restart brought no progress, and another one would lose what is in work";
+        (without && queues).then(|| Gate::because(why))
     }
 
     /// systemd works on the unit itself, or cannot do what is wished.

@@ -1,5 +1,6 @@
 //! What is kept of a unit when the boot is another one, or when it could not be saved.
 
+use crate::model::finding::Finding;
 use crate::model::moment::{Moment, Moments};
 use crate::model::operator::Answer;
 use crate::model::state::UnitDurable;
@@ -31,10 +32,11 @@ impl Unit {
         self.refuse_callers(refused);
     }
 
-    /// Its budget is spent, and nothing more is tried for now.
+    /// Its budget is spent, or what was tried was in vain: nothing more is tried for now.
     #[must_use]
-    pub fn is_quarantined(&self) -> bool {
-        self.kept.quarantine.is_some()
+    pub fn has_given_up(&self, now: Moment) -> bool {
+        let vain = |found: &Finding| self.in_vain(found.code, now).is_some();
+        self.kept.quarantine.is_some() || self.findings.iter().any(vain)
     }
 
     /// Why nothing more is tried for now.

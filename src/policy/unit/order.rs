@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::model::action::Action;
+use crate::model::code::Concern;
 use crate::model::finding::{Code, ConditionKind, Truth};
 use crate::model::incident::EventKind;
 use crate::model::operator::{StepName, StepResult};
@@ -273,7 +274,10 @@ impl Unit {
         self.probes.begin_anew(view.now);
         self.residents.put_off(view.now.plus(limits::INSPECTION_DELAY));
         let n_restarts = self.run.reading().map_or(0, |reading| reading.n_restarts);
-        self.enter_stage(Phase::Proof, self.spec.recovery.verify_within, view);
+        let because = self.kept.recovery.as_ref().and_then(|order| order.because);
+        let stall = because.is_some_and(|code| code.row().concern == Concern::Progressing);
+        let progress = if stall { self.queues.proof_takes() } else { Duration::ZERO };
+        self.enter_stage(Phase::Proof, self.spec.recovery.verify_within.max(progress), view);
         if let Some(order) = &mut self.kept.recovery {
             order.n_restarts = n_restarts;
         }

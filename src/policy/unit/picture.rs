@@ -1,10 +1,12 @@
 //! What others may see of a unit: its published picture, and what it shows to the other units.
 
+use crate::model::code::Concern;
 use crate::model::finding::ConditionKind::{Active, Loaded, Serving};
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
+use crate::model::state::Phase;
 use crate::model::unit::UnitName;
 use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
@@ -113,14 +115,13 @@ impl Unit {
     /// What it shows to the other units.
     #[must_use]
     pub fn peer(&self) -> Peer {
-        let serving = self.conditions.get(&Serving);
-        let uncertain = serving
-            .filter(|known| known.reason == Code::ProbeUnknown.as_str() && known.truth != Truth::False);
-        let answers = if self.is_asked() { self.probes.answers().collect() } else { Vec::new() };
+        let asked = self.is_asked();
+        let serves = asked && self.truth(Serving) != Some(Truth::False);
+        let answers = if asked { self.probes.answers().collect() } else { Vec::new() };
         Peer {
             requires: self.spec.requires.clone(),
-            down: self.down().map(str::to_owned),
-            uncertain: uncertain.map(|known| (known.message.clone(), known.since)),
+            down: self.down(),
+            uncertain: self.probes.leave_open().filter(|_| serves),
             answers,
             order: self.kept.recovery.as_ref().map(Ordered::from),
             last_order: Peer::of_last(self.kept.last_action.as_ref()),
@@ -131,8 +132,8 @@ impl Unit {
         }
     }
 
-    /// Why it serves nobody, if so.
-    fn down(&self) -> Option<&str> {
+    /// Why it serves nobody, if so. A probe that only tells of room, a certificate or a long list keeps nobody from working.
+    fn down(&self) -> Option<String> {
         // What is still being started serves nobody yet.
         let starts = self.run.reading().is_some_and(|reading| !reading.active.is_up());
         let is_down = |known: &&Condition| match known.truth {
@@ -140,9 +141,18 @@ impl Unit {
             Truth::Unknown(_) => starts && known.kind == Active,
             Truth::True => false,
         };
-        let mut conditions =
-            [Loaded, Active, Serving].into_iter().filter_map(|kind| self.conditions.get(&kind));
-        conditions.find(is_down).map(|known| known.message.as_str())
+        let mut conditions = [Loaded, Active].into_iter().filter_map(|kind| self.conditions.get(&kind));
+        let down = conditions.find(is_down).map(|known| known.message.clone());
+        let answers = || self.probes.keep_others().filter(|_| self.is_asked());
+        down.or_else(answers).or_else(|| self.unproven())
+    }
+
+    /// It was down and was started by us a moment ago: it may die again at once, and is well when that is proven.
+    fn unproven(&self) -> Option<String> {
+        let order = self.kept.recovery.as_ref().filter(|order| order.kind.disturbs())?;
+        let of_death = matches!(order.because?.row().concern, Concern::Active | Concern::Serving);
+        let waits = of_death && matches!(order.phase, Phase::Enable | Phase::Proof);
+        waits.then(|| format!("its {} is not proven yet", order.kind.as_str()))
     }
 
     /// What is found now says more of an incident about this code than what was found first.

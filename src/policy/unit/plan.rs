@@ -59,8 +59,9 @@ impl Unit {
             self.look_again_if(gate.until);
             let due_at = gate.until.map_or(next.due_at, |until| until.max(next.due_at));
             let next = NextAction { due_at, ..next };
-            let plan = Plan { next: Some(next), blocked: Some(gate.why), explained_by: gate.explained_by };
-            self.set_plan(plan);
+            // Whatever keeps us from acting: what explains the trouble is named.
+            let explained_by = gate.explained_by.or_else(|| self.explained(view));
+            self.set_plan(Plan { next: Some(next), blocked: Some(gate.why), explained_by });
             return;
         }
         if self.plan.explained_by.is_some() {

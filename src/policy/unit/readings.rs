@@ -18,7 +18,7 @@ use crate::policy::releases::Known;
 use crate::policy::view::View;
 
 use super::Unit;
-use super::probes::Asked;
+use super::probe::Asked;
 
 impl Unit {
     /// It was read; the reading replaces the last one. Says whether it differs.
@@ -201,11 +201,11 @@ impl Unit {
             return;
         }
         let proving = self.kept.recovery.as_ref().is_some_and(|order| order.phase == Phase::Proof);
-        for probe in self.probes.start(proving, now) {
+        for probe in self.probes.start(proving, self.run.active_since(), now) {
             let unit = self.name.clone();
             self.act(Action::RunProbe { unit, probe });
         }
-        for progress in self.queues.start(now) {
+        for progress in self.queues.start(proving, now) {
             let unit = self.name.clone();
             self.act(Action::SampleProgress { unit, progress });
         }

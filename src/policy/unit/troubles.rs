@@ -17,7 +17,7 @@ impl Unit {
         let settles = self.settling && found.code.settles();
         let upgraded = self.upgraded
             && matches!(found.code.row().concern, Concern::Enabled | Concern::Boot | Concern::Loaded);
-        found.code.row().trouble && !settles && !upgraded
+        found.is_trouble() && !settles && !upgraded
     }
 
     pub(super) fn troubles(&self) -> impl Iterator<Item = &Finding> {

@@ -98,6 +98,7 @@ mod tests {
             age: Some(Duration::from_secs(90)),
             consumers: Some(0),
             paused: true,
+            missing: None,
         };
         assert_eq!(sample, Ok(wanted));
         assert_eq!(printed(&["depth=0"]), Ok(Sample::default()));

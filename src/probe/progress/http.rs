@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::keys::{HttpUrl, Pointer};
+use crate::keys::{PageUrl, Pointer};
 use crate::model::progress::Sample;
 use crate::probe::http_answer::Body;
-use crate::probe::{Limit, http, text};
+use crate::probe::{Limit, http, json, text};
 
 use super::{Source, whole};
 
@@ -19,8 +18,8 @@ use super::{Source, whole};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// GET this URL; `depth` and its kin point into its JSON.
-    http: HttpUrl,
+    /// GET this URL, or page behind a socket ("unix:/run/app.sock:/page"); `depth` and its kin point into its JSON.
+    http: PageUrl,
     /// JSON pointer to the number of items that wait.
     #[schemars(example = "/queue/depth")]
     depth: Pointer,
@@ -40,8 +39,8 @@ impl Source for Http {
 
 async fn sample(source: &Http, limit: Limit) -> Result<Sample, String> {
     let asked = format!("GET {}", text::name(&source.http));
-    let url = Url::parse(&source.http).map_err(|error| format!("{asked}: it is no URL ({error})"))?;
-    let answer = http::fetch(false, url, limit).await.map_err(|failure| failure.of(&asked).message)?;
+    let page = http::Page::of(&source.http).map_err(|failure| failure.of(&asked).message)?;
+    let answer = http::fetch(page, limit).await.map_err(|failure| failure.of(&asked).message)?;
     if answer.status != 200 {
         return Err(format!("{asked} answered {}; expected 200", answer.status));
     }
@@ -52,8 +51,7 @@ async fn sample(source: &Http, limit: Limit) -> Result<Sample, String> {
 }
 
 fn figures(body: &[u8], pointers: &Http) -> Result<Sample, String> {
-    let document: Value =
-        serde_json::from_slice(body).map_err(|_| format!("its body is not JSON: {}", text::quoted(body)))?;
+    let document: Value = serde_json::from_slice(body).map_err(|error| json::broken(body, &error))?;
     let figure = |pointer: &str| match document.pointer(pointer) {
         None => Err(format!("its JSON has no {}", text::name(pointer))),
         Some(value) => value

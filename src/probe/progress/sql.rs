@@ -103,6 +103,7 @@ fn figures(row: &Row) -> Result<Sample, Failure> {
         age: figure("age")?.map(Duration::from_secs),
         consumers: figure("consumers")?,
         paused: figure("paused")?.is_some_and(|paused| paused > 0),
+        missing: None,
     })
 }
 
