@@ -106,7 +106,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
         .filter_map(|link| link.target.as_ref().map(|target| (link.link.clone(), target.path.clone())));
     Live {
         fragment: settings.fragment,
-        service_type: settings.service_type,
+        service_type: settings.service_type.as_str().to_owned(),
         active: reading.is_some_and(|reading| reading.active == ActiveState::Active),
         exec_start: settings.exec_start,
         triggered_by: settings.triggered_by,

@@ -92,6 +92,10 @@ pub struct RecoverySpec {
     pub enable: bool,
     /// `None` is "never": a person's stop is only told.
     pub after_manual_stop: Option<Duration>,
+    /// What follows when it ends by itself, and well.
+    pub clean_exit: CleanExit,
+    /// How long a tool's own restart is awaited after such an end.
+    pub clean_exit_delay: Duration,
     pub burst: u32,
     pub interval: Duration,
     pub delay: Duration,
@@ -107,6 +111,8 @@ impl Default for RecoverySpec {
             start: true,
             enable: true,
             after_manual_stop: Some(Duration::from_secs(1800)),
+            clean_exit: CleanExit::Start,
+            clean_exit_delay: Duration::from_secs(30),
             burst: 3,
             interval: Duration::from_secs(900),
             delay: Duration::from_secs(5),
@@ -115,6 +121,15 @@ impl Default for RecoverySpec {
             end_survivors: false,
         }
     }
+}
+
+/// What follows when a service ends by itself, and well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CleanExit {
+    /// It is told, and started after a while.
+    Start,
+    /// It is held, as after a person's stop.
+    Hold,
 }
 
 /// What to do about a finding of `[release]`.

@@ -10,6 +10,7 @@ use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{UnitFileState, UnitName};
+use crate::model::will::ServiceType;
 use crate::policy::alerts::matches;
 
 use super::Look;
@@ -75,13 +76,14 @@ fn counts(look: &Look, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
         return false;
     }
     let enabled = matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-    let stays = settings.service_type != "oneshot" || (settings.remain_after_exit && running(status));
+    let stays =
+        settings.service_type != ServiceType::Oneshot || (settings.remain_after_exit && running(status));
     let wanted = stays && (running(status) || enabled);
     if is_local(status) {
         return wanted;
     }
     // What distributions give to a user's session is theirs to know.
-    let stays = settings.service_type != "oneshot";
+    let stays = settings.service_type != ServiceType::Oneshot;
     !look.snapshot.host.user_instance && wanted && stays && !vendor.has(name)
 }
 

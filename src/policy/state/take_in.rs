@@ -67,6 +67,7 @@ impl State {
             Observation::HostAudited(result) => self.audited(result),
             Observation::DeadlineReached => {}
             of_unit @ (Observation::JobPulled { .. }
+            | Observation::JobWaits { .. }
             | Observation::UnitSettingsRead { .. }
             | Observation::ReleaseSwitched { .. }
             | Observation::ProbeFinished { .. }
@@ -84,6 +85,9 @@ impl State {
         match observation {
             Observation::JobPulled { unit, job, pull } => {
                 self.with(&unit, |unit, _| unit.pulled(job, pull));
+            }
+            Observation::JobWaits { unit, job, on } => {
+                self.touching(&unit, |unit, _| unit.waits(job, on));
             }
             Observation::UnitSettingsRead { unit, settings } => {
                 let changed = self.with(&unit, |unit, _| unit.settings_read(settings, now));

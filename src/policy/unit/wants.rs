@@ -94,7 +94,7 @@ impl Unit {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
-            (_, Remedy::Start) => spec.recovery.start.then_some(now),
+            (_, Remedy::Start) => spec.recovery.start.then(|| self.start_due(now)),
             (_, Remedy::Enable) => spec.recovery.enable.then_some(now),
             (_, Remedy::Nothing) => None,
         }
