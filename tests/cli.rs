@@ -246,13 +246,13 @@ async fn who_knows_of_an_incident_says_so() {
 #[tokio::test]
 async fn what_a_service_writes_cannot_steer_the_terminal() {
     let spoken = "\
-        +10m unit nginx.service failed/failed inv=n result=exit-code exit=\"\u{1b}[31mno such codec\u{1b}[0m\u{7} h266\"\n\
+        +10m unit nginx.service failed/failed inv=n result=exit-code status=\"\u{1b}[31mno such codec\u{1b}[0m\u{7} h266\"\n\
         +1s wait\n";
     let served = Served::of(&mut pictures::zoo_and(spoken, pictures::now()));
     let output = served.run(&["explain", "nginx"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
-    assert!(text.contains(r"exit-code: \u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
+    assert!(text.contains(r"StatusText=\u{1b}[31mno such codec\u{1b}[0m\u{7} h266"), "{text}");
 }
 
 #[tokio::test]

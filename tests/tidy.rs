@@ -397,3 +397,45 @@ fn every_test_that_safety_names_exists() {
     assert!(named > 50, "the names were read: {named}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// Every row of docs/directives.md names what src/systemd reads, or what src names, and a unit that shows it.
+#[test]
+fn every_directive_is_read_and_shown() {
+    let table = read(&root().join("docs/directives.md"));
+    let all = |below: &str| files(below, "rs").iter().map(|path| read(path)).collect::<String>();
+    let (systemd, src) = (all("src/systemd"), all("src"));
+    let shown = ["tests/machine/directives.rs", "tests/machine/boot.rs"].map(|path| read(&root().join(path)));
+    let mut wrong = Vec::new();
+    let mut units = BTreeSet::new();
+    let rows: Vec<&str> = table.lines().skip_while(|line| *line != "|---|---|---|---|").skip(1).collect();
+    for row in &rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").collect();
+        let [directive, _, properties, shows] = cells[..] else {
+            wrong.push(format!("docs/directives.md: {row} has not four cells"));
+            continue;
+        };
+        for property in quoted(properties).filter(|name| !systemd.contains(&format!("\"{name}\""))) {
+            wrong.push(format!("docs/directives.md: src/systemd does not read {property}"));
+        }
+        if quoted(properties).next().is_none() {
+            for name in quoted(directive).filter(|name| !src.contains(*name)) {
+                wrong.push(format!("docs/directives.md: src does not name {name}"));
+            }
+        }
+        for unit in quoted(shows) {
+            units.insert(unit.to_owned());
+            if !shown.iter().any(|text| text.contains(&format!("\"{unit}\""))) {
+                wrong.push(format!("docs/directives.md: no machine test has {unit}"));
+            }
+        }
+        if quoted(shows).next().is_none() {
+            wrong.push(format!("docs/directives.md: no unit shows {directive}"));
+        }
+    }
+    let tried = shown[0].split('"').filter(|text| text.ends_with(".service") && !text.contains(' '));
+    for unit in tried.filter(|unit| !units.contains(*unit)) {
+        wrong.push(format!("docs/directives.md: no row has {unit}"));
+    }
+    assert!(rows.len() > 40, "the table was read");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -128,7 +128,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
     Live {
         names: settings.names,
         fragment: settings.fragment,
-        service_type: settings.service_type,
+        service_type: settings.service_type.as_str().to_owned(),
         active: reading.is_some_and(|reading| reading.active == ActiveState::Active),
         enablement: status.enablement.clone(),
         remain_after_exit: settings.remain_after_exit,

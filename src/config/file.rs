@@ -119,6 +119,14 @@ pub enum Severity {
     Warning,
 }
 
+#[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CleanExit {
+    #[default]
+    Start,
+    Hold,
+}
+
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recovery {
@@ -130,6 +138,11 @@ pub struct Recovery {
     pub after_manual_stop: Option<LengthOrNever>,
     /// What a person disabled is not enabled again before; "never": only alert. Default: as `after_manual_stop`.
     pub after_manual_disable: Option<LengthOrNever>,
+    /// When it ends by itself, and well (exit code 0): "start": it is told, and started after clean_exit_delay. "hold": as
+    /// after a person's clean stop. Default: "start".
+    pub clean_exit: CleanExit,
+    /// How long a tool's own restart is awaited before that start. Default: "30s".
+    pub clean_exit_delay: Option<Length>,
     /// Starts and restarts within the interval before quarantine, those by systemd itself included; to follow a deploy does
     /// not count. Default: 3.
     pub burst: Option<u32>,

@@ -9,8 +9,8 @@ use toml::de::DeTable;
 use crate::keys::Length;
 use crate::model::finding::Severity;
 use crate::model::spec::{
-    DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, SmokeDirectory,
-    SmokeSpec, Spec,
+    CleanExit, DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings,
+    SmokeDirectory, SmokeSpec, Spec,
 };
 use crate::model::unit::{KINDS, UnitName};
 
@@ -160,6 +160,11 @@ fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
         enable: keys.enable.unwrap_or(usual.enable),
         after_manual_stop: after_stop,
         after_manual_disable: keys.after_manual_disable.map_or(after_stop, |length| length.0),
+        clean_exit: match keys.clean_exit {
+            file::CleanExit::Start => CleanExit::Start,
+            file::CleanExit::Hold => CleanExit::Hold,
+        },
+        clean_exit_delay: length(keys.clean_exit_delay, usual.clean_exit_delay),
         burst: keys.burst.unwrap_or(usual.burst),
         interval: length(keys.interval, usual.interval),
         delay: length(keys.delay, usual.delay),

@@ -12,7 +12,9 @@ use super::*;
 use crate::model::finding::Severity;
 use crate::model::observation::Observation;
 use crate::model::probe::OnFailure;
-use crate::model::spec::{Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, Spec};
+use crate::model::spec::{
+    CleanExit, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, SmokeDirectory, Spec,
+};
 use crate::model::unit::UnitName;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -54,6 +56,8 @@ fn an_empty_file_is_complete() {
         enable: true,
         after_manual_stop: Some(seconds(1800)),
         after_manual_disable: Some(seconds(1800)),
+        clean_exit: CleanExit::Start,
+        clean_exit_delay: seconds(30),
         burst: 3,
         interval: seconds(900),
         delay: seconds(5),
@@ -79,6 +83,8 @@ fn every_key_has_an_effect() {
         "[recovery]\nstart = false",
         "[recovery]\nenable = false",
         "[recovery]\nafter_manual_stop = \"never\"",
+        "[recovery]\nclean_exit = \"hold\"",
+        "[recovery]\nclean_exit_delay = \"5s\"",
         "[recovery]\nburst = 4",
         "[recovery]\ninterval = \"1h\"",
         "[recovery]\ndelay = \"1s\"",

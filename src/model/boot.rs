@@ -61,6 +61,8 @@ pub struct UnitBootFacts {
     pub vanishes: Option<String>,
     /// `Condition…=`/`Assert…=` that were unmet when last tried, as written (`ConditionPathExists=/x`).
     pub unmet_conditions: Vec<String>,
+    /// Mount units below which its program or its directory lies, each with that path.
+    pub mounts: Vec<(String, UnitName)>,
     /// Conditions that were never tried in this boot.
     pub untried_conditions: Vec<String>,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::moment::Moment;
 use super::unit::{Job, ManagerState, UnitName, UnitReading};
+use super::will::UnitResult;
 
 /// What a transition of a unit comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,8 +95,10 @@ pub struct Pull {
 pub enum Tie {
     /// A job of the other unit, queued just before, brought this one along (`PartOf=`, `BindsTo=`, `Requires=`).
     Job,
-    /// The other unit is down, and this one is bound to it (`BindsTo=`).
+    /// The other unit failed, and this one is bound to it (`BindsTo=`, `StopPropagatedFrom=`).
     Death,
+    /// The same, and the other unit did not fail: unmounted, unplugged, ended.
+    End,
     /// A job of the other unit, queued just before, and the two cannot run together (`Conflicts=`).
     Conflict,
 }
@@ -117,6 +120,8 @@ pub struct Evidence {
     pub missed: bool,
     /// An order of ours whose job this is.
     pub ours: bool,
+    /// It failed only in that it ran as long as its file lets it (`RuntimeMaxSec=`).
+    pub ran_out: bool,
     /// It waited for systemd's own restart, and that did not come.
     pub given_up: bool,
     /// `NRestarts=` rose since it was last up.
@@ -136,7 +141,7 @@ pub struct Evidence {
 pub struct Rest {
     pub up: bool,
     pub invocation: String,
-    pub result: String,
+    pub result: UnitResult,
     /// It waits for systemd's own restart.
     pub passing: bool,
 }

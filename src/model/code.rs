@@ -154,6 +154,10 @@ codes! {
     UnitCrashLooping = "unit-crash-looping": Active, OfUnit, trouble, explained, Nothing, OneLook;
     /// Activating, deactivating or reloading far too long.
     UnitStuck = "unit-stuck": Active, OfUnit, trouble, explained, Nothing, Yes;
+    /// A condition of its own was not met: systemd did not start it. A reason, and no finding.
+    UnitSkipped = "unit-skipped": Active, Warning, note, own, Nothing, No;
+    /// Somebody froze it: its processes stand still.
+    UnitFrozen = "unit-frozen": Active, Warning, note, own, Nothing, Yes;
     /// A clean stop that was not ours.
     UnitStoppedByOperator = "unit-stopped-by-operator": Active, OfUnit, note, own, Start, No;
     /// Boot will not start it.

@@ -67,6 +67,8 @@ pub enum Why {
     NotConfigured,
     /// The unit does not run, so that there is nothing to judge.
     NotRunning,
+    /// systemd leaves it so by the will of the unit's own file: that is as it should be.
+    ByWill,
     /// It was read, and both outcomes are possible.
     Open,
     /// It was asked for, and cannot be known now.

@@ -32,3 +32,4 @@ pub mod spec;
 pub mod state;
 pub mod tally;
 pub mod unit;
+pub mod will;

@@ -31,6 +31,8 @@ pub enum Observation {
     UnitChanged { unit: UnitName, reading: UnitReading },
     /// Hint: this job of the unit came along with the fate of another unit. Told before the job is over.
     JobPulled { unit: UnitName, job: u32, pull: Pull },
+    /// A unit's start job is queued, and waits for the jobs of these units; of none that is known: it is its turn.
+    JobWaits { unit: UnitName, job: u32, on: Vec<UnitName> },
     /// Everything was read again as asked (`ReadAllUnits`); what differs was told before this.
     UnitsRead { began: Moment },
     /// Whether a package manager is at work.

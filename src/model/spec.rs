@@ -94,6 +94,10 @@ pub struct RecoverySpec {
     pub after_manual_stop: Option<Duration>,
     /// The same for a person's `disable`.
     pub after_manual_disable: Option<Duration>,
+    /// What follows when it ends by itself, and well.
+    pub clean_exit: CleanExit,
+    /// How long a tool's own restart is awaited after such an end.
+    pub clean_exit_delay: Duration,
     pub burst: u32,
     pub interval: Duration,
     pub delay: Duration,
@@ -110,6 +114,8 @@ impl Default for RecoverySpec {
             enable: true,
             after_manual_stop: Some(Duration::from_secs(1800)),
             after_manual_disable: Some(Duration::from_secs(1800)),
+            clean_exit: CleanExit::Start,
+            clean_exit_delay: Duration::from_secs(30),
             burst: 3,
             interval: Duration::from_secs(900),
             delay: Duration::from_secs(5),
@@ -118,6 +124,15 @@ impl Default for RecoverySpec {
             end_survivors: false,
         }
     }
+}
+
+/// What follows when a service ends by itself, and well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CleanExit {
+    /// It is told, and started after a while.
+    Start,
+    /// It is held, as after a person's stop.
+    Hold,
 }
 
 /// What to do about a finding of `[release]`.

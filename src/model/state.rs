@@ -112,7 +112,7 @@ impl Hold {
     pub fn is_over_by(&self, reading: &UnitReading) -> bool {
         let run = reading.run();
         let newer = self.stopped_run.is_some() && run.is_some() && self.stopped_run != run;
-        self.kind.is_implicit() && (reading.active.is_up() || (newer && reading.result != "success"))
+        self.kind.is_implicit() && (reading.active.is_up() || (newer && reading.result.is_failure()))
     }
 }
 

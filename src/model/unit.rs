@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::moment::{Moment, timeless};
+use super::will::{Exit, KillMode, ServiceType, Tried, UnitResult, Will};
 
 timeless!(UnitName);
 
@@ -159,8 +160,12 @@ pub struct UnitReading {
     pub active: ActiveState,
     /// `SubState=`, e.g. `running`, `auto-restart`, `exited`.
     pub sub: String,
-    /// `Result=` of the unit's own interface; `success` where the type has none.
-    pub result: String,
+    /// `Result=` of the unit's own interface; success where the type has none.
+    pub result: UnitResult,
+    /// `ConditionResult=` and `AssertResult=` of the last try to start it.
+    pub tried: Tried,
+    /// `FreezerState=`: its processes stand still.
+    pub frozen: bool,
     pub job: Option<Job>,
     /// `InvocationID=` in hexadecimal; empty when the unit has not run in this boot.
     pub invocation: String,
@@ -172,8 +177,8 @@ pub struct UnitReading {
     pub inactive_since: Option<Moment>,
     /// `StateChangeTimestampMonotonic=` in microseconds: orders readings of one unit.
     pub changed_us: u64,
-    /// How the last main process ended (`exit code 1`, `signal 9 (KILL)`), where the type has one and it ended.
-    pub exit: Option<String>,
+    /// How the last main process ended, where the type has one and it ended.
+    pub exit: Option<Exit>,
     /// `StatusText=`: what the service says of itself.
     pub status_text: String,
 }
@@ -197,8 +202,8 @@ pub struct UnitSettings {
     pub need_daemon_reload: bool,
     /// Newest modification time of unit file and drop-ins.
     pub modified_at: Option<Moment>,
-    /// `Type=` of a service, empty for other kinds of unit.
-    pub service_type: String,
+    /// `Type=` of a service.
+    pub service_type: ServiceType,
     pub remain_after_exit: bool,
     /// `CanStart=` and not `RefuseManualStart=`.
     pub can_start: bool,
@@ -215,7 +220,7 @@ pub struct UnitSettings {
     /// `ControlGroup=`, e.g. `/system.slice/horizon.service`; empty when not realised.
     pub control_group: String,
     /// `KillMode=`.
-    pub kill_mode: String,
+    pub kill_mode: KillMode,
     /// `TimeoutStartUSec=` and `TimeoutStopUSec=` in milliseconds; `None` is infinity.
     pub timeout_start_ms: Option<u64>,
     pub timeout_stop_ms: Option<u64>,
@@ -225,9 +230,9 @@ pub struct UnitSettings {
     pub start_limit_interval_ms: u64,
     /// `TriggeredBy=`: sockets, timers, paths that start the unit.
     pub triggered_by: Vec<UnitName>,
-    /// `PartOf=`, `BindsTo=`, `Requires=` and `Requisite=`: a stop of these units stops this one.
+    /// `PartOf=`, `BindsTo=`, `Requires=`, `Requisite=` and `StopPropagatedFrom=`: a stop of these units stops this one.
     pub stops_with: Vec<UnitName>,
-    /// `BindsTo=`: the death of these units stops this one.
+    /// `BindsTo=` and `StopPropagatedFrom=`: the death of these units stops this one.
     pub binds_to: Vec<UnitName>,
     /// `ConsistsOf=`, `RequiredBy=`, `BoundBy=` and `RequisiteOf=`: a stop or restart of this unit is theirs as well.
     pub takes_along: Vec<UnitName>,
@@ -235,6 +240,8 @@ pub struct UnitSettings {
     pub conflicts: Vec<UnitName>,
     /// Unmet or untried `Condition…=`/`Assert…=` and where the unit file lives: what `Boot` needs besides PID 1's transaction.
     pub boot: super::boot::UnitBootFacts,
+    /// What its file wants systemd to do with it.
+    pub will: Box<Will>,
 }
 
 /// `UnitFileState=`, asked afresh.

@@ -3,6 +3,7 @@
 
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
 use crate::model::unit::{JobKind, ManagerState, UnitReading};
+use crate::model::will::{Tried, UnitResult};
 
 impl Evidence {
     /// Whether the answer depends on whether a package manager is at work.
@@ -34,17 +35,24 @@ impl Evidence {
             return self.by_job(packages, "stop");
         }
         let after = &self.after;
-        if after.result != "success" {
+        if after.tried != Tried::Met || after.result == UnitResult::ExecCondition {
+            let why = "systemd skipped it: a condition of its unit file is not met";
+            return (Cause::Systemd, why.to_owned());
+        }
+        if self.ran_out {
+            return (Cause::Exit, "it has run as long as its file lets it (RuntimeMaxSec=)".to_owned());
+        }
+        if after.result.is_failure() {
             let flip = self.flip().map_or(String::new(), |flip| format!(", {flip}"));
             let given_up = if self.given_up { "systemd restarts it no more (start limit): " } else { "" };
             return (Cause::Crash, format!("{given_up}{}{flip}", failure(after)));
         }
         if let Some(job) = self.job.filter(|job| job.kind != JobKind::Other) {
             let why = format!("job {} ended and left it down with result success", job.id);
-            return (Cause::Unknown, format!("{why}: a condition of its unit file may not be met"));
+            return (Cause::Unknown, why);
         }
-        match after.exit.as_deref() {
-            Some(exit) if exit.starts_with("signal") => {
+        match after.exit {
+            Some(exit) if exit.is_signal() => {
                 let why = "without a job: who sent the signal cannot be told";
                 (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
             }
@@ -100,7 +108,8 @@ impl Evidence {
 
     /// It failed, whatever job was there; a stop job that ends badly is a stop all the same.
     fn crashed(&self) -> bool {
-        self.what == What::Stopped && !self.by_stop_job && !self.missed && self.after.result != "success"
+        let failed = self.after.result.is_failure() && !self.ran_out;
+        self.what == What::Stopped && !self.by_stop_job && !self.missed && failed
     }
 
     /// `3 s after /srv/app/current was switched`.
@@ -126,6 +135,7 @@ fn along(pull: &Pull, ours: bool) -> (Cause, String) {
         Tie::Job if ours => format!("it came along with {unit}, as Steadfast ordered for that"),
         Tie::Job => format!("it came along with a job of {unit}"),
         Tie::Death => format!("it is bound to {unit}, which went down (BindsTo=)"),
+        Tie::End => format!("it is bound to {unit}, which is there no more (BindsTo=)"),
         Tie::Conflict => format!("it conflicts with {unit}, which was started (Conflicts=)"),
     };
     (Cause::Dependency(unit.clone()), text)
@@ -133,17 +143,18 @@ fn along(pull: &Pull, ours: bool) -> (Cause, String) {
 
 /// systemd's `Result=` in words, with how the main process ended.
 fn failure(after: &UnitReading) -> String {
-    let what = match after.result.as_str() {
-        "oom-kill" => "the kernel killed it for want of memory".to_owned(),
-        "watchdog" => "it did not feed its watchdog in time".to_owned(),
-        "timeout" => "it exceeded a time limit of its unit file".to_owned(),
-        "start-limit-hit" => "it was started too often, and systemd gave it up".to_owned(),
-        "core-dump" => "it crashed with a core dump".to_owned(),
-        "exit-code" => "its process reported a failure".to_owned(),
-        "signal" => "a signal killed it".to_owned(),
-        "protocol" => "it did not report as its Type= demands".to_owned(),
-        "resources" => "systemd could not do what it takes to run it".to_owned(),
-        other => format!("it failed with result {other}"),
+    let what = match &after.result {
+        UnitResult::OomKill => "the kernel killed it for want of memory".to_owned(),
+        UnitResult::Watchdog => "it did not feed its watchdog in time".to_owned(),
+        UnitResult::Timeout => "it exceeded a time limit of its unit file".to_owned(),
+        UnitResult::StartLimitHit => "it was started too often, and systemd gave it up".to_owned(),
+        UnitResult::CoreDump => "it crashed with a core dump".to_owned(),
+        UnitResult::ExitCode => "its process reported a failure".to_owned(),
+        UnitResult::Signal => "a signal killed it".to_owned(),
+        UnitResult::Protocol => "it did not report as its Type= demands".to_owned(),
+        UnitResult::Resources => "systemd could not do what it takes to run it".to_owned(),
+        UnitResult::ExecCondition => "its ExecCondition= says that it is not to run now".to_owned(),
+        other @ (UnitResult::Success | UnitResult::Other(_)) => format!("it failed with result {other}"),
     };
     let exit = after.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));
     format!("{what} (Result={}){exit}", after.result)

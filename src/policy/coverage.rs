@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, is_of_vendor};
+use crate::model::will::ServiceType;
 use crate::policy::alerts::matches;
 
 /// What a plain distribution runs by itself.
@@ -69,13 +70,14 @@ fn counts(status: &UnitStatus, user_instance: bool, vendor: &Vendor<'_>) -> bool
         return false;
     }
     let enabled = matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-    let stays = settings.service_type != "oneshot" || (settings.remain_after_exit && running(status));
+    let stays =
+        settings.service_type != ServiceType::Oneshot || (settings.remain_after_exit && running(status));
     let wanted = stays && (running(status) || enabled);
     if is_local(status) {
         return wanted;
     }
     // What distributions give to a user's session is theirs to know.
-    let stays = settings.service_type != "oneshot";
+    let stays = settings.service_type != ServiceType::Oneshot;
     !user_instance && wanted && stays && !vendor.has(name)
 }
 

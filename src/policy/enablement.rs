@@ -7,7 +7,7 @@ pub use verdict::boot_verdict;
 use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction, ROOT_ONLY};
 use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
-use crate::model::unit::{UnitFileState, UnitName};
+use crate::model::unit::{UnitFileState, UnitName, UnitSettings};
 use crate::policy::judgement::{Judgement, finding, proven};
 
 /// What this concern says of a condition, before it is known how severe a finding is here.
@@ -135,6 +135,36 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
             Some(Opinion::Unknown(Why::CannotTell, "unread", message))
         }
         Some(BootVerdict::Unreachable { .. } | BootVerdict::Unknown { .. }) => None,
+    }
+}
+
+/// Whether that it is not enabled is all that keeps boot from starting it: then that is told once, by `Enabled`.
+#[must_use]
+pub fn explains_boot(
+    unit: &UnitName,
+    state: &UnitFileState,
+    settings: &UnitSettings,
+    boot: &BootReading,
+) -> bool {
+    let facts = &settings.boot;
+    let dropped = matches!(boot.hindrances.get(unit), Some(Hindrance::Dropped(_)));
+    let other = dropped || facts.late_mount.is_some() || facts.vanishes.is_some();
+    match state {
+        UnitFileState::Disabled | UnitFileState::Linked | UnitFileState::Alias => !other,
+        // An instance that nothing enables.
+        UnitFileState::Indirect => unit.template().is_some() && !other,
+        // What is gone after the reboot is the link, the mask, or the unit itself.
+        UnitFileState::EnabledRuntime
+        | UnitFileState::LinkedRuntime
+        | UnitFileState::Masked
+        | UnitFileState::Transient => true,
+        UnitFileState::Enabled
+        | UnitFileState::MaskedRuntime
+        | UnitFileState::Static
+        | UnitFileState::Generated
+        | UnitFileState::Bad
+        | UnitFileState::NotFound
+        | UnitFileState::Unknown(_) => false,
     }
 }
 

@@ -72,6 +72,13 @@ impl Judgement {
         self
     }
 
+    /// Without the findings of this code: another condition has told them.
+    #[must_use]
+    pub fn without(mut self, code: Code) -> Self {
+        self.findings.retain(|found| found.code != code);
+        self
+    }
+
     /// Adds a finding that leaves the condition as it is.
     #[must_use]
     pub fn note(mut self, finding: Finding) -> Self {

@@ -10,6 +10,8 @@ pub const STUCK_SLACK: Duration = Duration::from_secs(10);
 pub const USUAL_TIMEOUT: Duration = Duration::from_secs(90);
 /// systemd waits to restart a unit (`auto-restart`) for longer than this: worth telling.
 pub const LONG_AUTO_RESTART: Duration = Duration::from_secs(300);
+/// systemd starts what another unit upholds (`Upholds=`) within this time.
+pub const UPHELD: Duration = Duration::from_secs(15);
 /// This many restarts by systemd within the window are a crash loop.
 pub const CRASH_LOOP_RESTARTS: usize = 3;
 pub const CRASH_LOOP_WINDOW: Duration = Duration::from_secs(300);

@@ -12,6 +12,7 @@ use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, PastTarget, ProcessReading, ProcessesReading};
 use crate::model::spec::Spec;
 use crate::model::unit::UnitSettings;
+use crate::model::will::ServiceType::{Dbus, Exec, Notify, NotifyReload, Simple};
 
 pub use residence::{Known, judge};
 pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
@@ -145,8 +146,7 @@ pub fn spared<'a>(
     settings: &UnitSettings,
 ) -> Vec<&'a ProcessReading> {
     let lets_live = settings.leaves_processes();
-    let main_first =
-        matches!(settings.service_type.as_str(), "simple" | "exec" | "notify" | "notify-reload" | "dbus");
+    let main_first = matches!(settings.service_type, Simple | Exec | Notify | NotifyReload | Dbus);
     let main = reading.processes.iter().find(|process| Some(process.pid) == main_pid);
     let (true, true, Some(main)) = (lets_live, main_first, main) else {
         return Vec::new();

@@ -175,6 +175,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::UnitsMatched { .. } => "UnitsMatched",
         Observation::UnitChanged { .. } => "UnitChanged",
         Observation::JobPulled { .. } => "JobPulled",
+        Observation::JobWaits { .. } => "JobWaits",
         Observation::UnitsRead { .. } => "UnitsRead",
         Observation::PackageManagerRead(_) => "PackageManagerRead",
         Observation::Resumed { .. } => "Resumed",

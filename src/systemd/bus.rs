@@ -219,6 +219,23 @@ fn lost_reply(name: &str) -> bool {
     )
 }
 
+/// The same of properties that not every systemd has: what it does not know is absent.
+pub(super) async fn known_properties(
+    connection: &Connection,
+    path: &ObjectPath<'_>,
+    interface: &str,
+    names: &[&'static str],
+) -> zbus::Result<Values<'static>> {
+    let reads = names.iter().map(|name| async move {
+        match property::<OwnedVariant>(connection, path, interface, name).await {
+            Ok(value) => Ok(Some((*name, Variant::from(value)))),
+            Err(error) if unanswered(&error) => Err(error),
+            Err(_) => Ok(None),
+        }
+    });
+    Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+}
+
 /// Reads some properties at once; each is a call of its own, and all are on their way together.
 pub(super) async fn properties(
     connection: &Connection,

@@ -4,8 +4,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::bus::Instance;
+use super::starters::{self, Starters};
+use super::unit_paths::{Lasting, unit_dirs};
 use crate::model::moment::Moment;
-use crate::model::unit::UnitSettings;
+use crate::model::unit::{UnitName, UnitSettings};
 
 /// The manager reads unit files from these before it mounts anything.
 const EARLY: [&str; 3] = ["/", "/usr", "/etc"];
@@ -45,14 +47,75 @@ impl Mounts {
     }
 }
 
-/// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
-pub(super) fn complete(
-    settings: &mut UnitSettings,
-    drop_ins: &[String],
+/// What the disk tells of all units.
+#[derive(Clone, Debug)]
+pub(super) struct Disk {
     instance: Instance,
-    mounts: &Mounts,
-    now: Moment,
-) {
+    mounts: Mounts,
+    starters: Starters,
+    /// Where units lie that a reboot leaves.
+    unit_dirs: Vec<PathBuf>,
+}
+
+impl Disk {
+    /// Reads it. Blocks, for as long as a hung file system likes.
+    pub(super) fn read(instance: Instance) -> Self {
+        let dirs = unit_dirs(instance).into_iter().filter(|dir| dir.lasting != Lasting::Emptied);
+        Self {
+            instance,
+            mounts: Mounts::read(),
+            starters: Starters::read(instance),
+            unit_dirs: dirs.map(|dir| dir.path).collect(),
+        }
+    }
+
+    /// Adds who starts the unit besides jobs and the boot.
+    pub(super) fn add_starters(&self, settings: &mut UnitSettings, bus_name: &str) {
+        starters::complete(settings, bus_name, self.instance, &self.starters);
+    }
+
+    /// The mount units below which the program and the directory of a unit lie, each with that path.
+    fn mounts_of(&self, settings: &UnitSettings) -> Vec<(String, UnitName)> {
+        let is_path = |path: &&String| path.starts_with('/');
+        // The second word may be the script of an interpreter.
+        let programs = settings.exec_start.iter().flat_map(|command| command.iter().take(2)).filter(is_path);
+        let paths = programs.chain(Some(&settings.working_directory).filter(is_path));
+        let mut found: Vec<(String, UnitName)> = Vec::new();
+        for path in paths {
+            for point in Path::new(path).ancestors().filter(|point| point.parent().is_some()) {
+                let unit = UnitName(format!("{}.mount", escape(point)));
+                let configured = || self.unit_dirs.iter().any(|dir| dir.join(unit.as_str()).exists());
+                if !found.iter().any(|(_, known)| *known == unit) && configured() {
+                    found.push((path.clone(), unit));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// systemd's escaping of a path in the name of a unit.
+fn escape(path: &Path) -> String {
+    use std::fmt::Write as _;
+    let text = path.to_string_lossy();
+    let mut escaped = String::with_capacity(text.len());
+    for (index, byte) in text.trim_matches('/').bytes().enumerate() {
+        match byte {
+            b'/' => escaped.push('-'),
+            b'.' if index > 0 => escaped.push('.'),
+            b'_' | b':' => escaped.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => escaped.push(char::from(byte)),
+            _ => {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\x{byte:02x}");
+            }
+        }
+    }
+    escaped
+}
+
+/// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
+pub(super) fn complete(settings: &mut UnitSettings, drop_ins: &[String], disk: &Disk, now: Moment) {
     let fragment = settings.fragment.clone();
     let files = std::iter::once(&fragment).chain(drop_ins).filter(|path| !path.is_empty());
     let newest = files.filter_map(|path| modified_ms(Path::new(path))).max();
@@ -63,8 +126,9 @@ pub(super) fn complete(
     let places = places(Path::new(&fragment), |path| std::fs::read_link(path).ok());
     settings.boot.vanishes = places.iter().find(|path| vanishes(path)).map(|path| path.display().to_string());
     // A user's manager starts when everything is mounted.
-    if instance == Instance::System {
-        settings.boot.late_mount = late_mount(&places, mounts);
+    if disk.instance == Instance::System {
+        settings.boot.late_mount = late_mount(&places, &disk.mounts);
+        settings.boot.mounts = disk.mounts_of(settings);
     }
 }
 
@@ -162,6 +226,34 @@ mod tests {
         };
         let places = places(Path::new("/etc/systemd/system/x.service"), links);
         assert_eq!(late_mount(&places, &Mounts::parse(TABLE)), Some("/srv".to_owned()));
+    }
+
+    #[test]
+    fn programs_and_directories_lie_on_configured_mounts() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        for unit in ["srv.mount", "srv-my\\x2dapp.mount", "opt.mount"] {
+            std::fs::write(dir.path().join(unit), "").expect("a file");
+        }
+        let disk = Disk {
+            instance: Instance::System,
+            mounts: Mounts::default(),
+            starters: Starters::default(),
+            unit_dirs: vec![dir.path().to_owned()],
+        };
+        let settings = UnitSettings {
+            exec_start: vec![vec!["/usr/bin/python3".to_owned(), "/srv/my-app/run".to_owned()]],
+            working_directory: "/opt/x".to_owned(),
+            ..UnitSettings::default()
+        };
+        let of = |path: &str, unit: &str| (path.to_owned(), UnitName::from(unit));
+        assert_eq!(
+            disk.mounts_of(&settings),
+            [
+                of("/srv/my-app/run", "srv-my\\x2dapp.mount"),
+                of("/srv/my-app/run", "srv.mount"),
+                of("/opt/x", "opt.mount"),
+            ]
+        );
     }
 
     #[test]

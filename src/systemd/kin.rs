@@ -23,6 +23,8 @@ struct Ties {
     stops_with: Vec<UnitName>,
     binds_to: Vec<UnitName>,
     conflicts: Vec<UnitName>,
+    /// What starts it, or must be there for it: how these stand is read with its settings.
+    beside: BTreeSet<UnitName>,
 }
 
 /// The kin of all followed units.
@@ -31,7 +33,12 @@ pub(super) struct Kin {
     ties: HashMap<UnitName, Ties>,
     /// Objects of the kin, and when they were last told to go down.
     objects: HashMap<String, UnitName>,
-    deaths: HashMap<UnitName, Instant>,
+    /// Which units have it beside them.
+    beside: HashMap<UnitName, Vec<UnitName>>,
+    /// Whether it was last told to be active, or on its way there.
+    up: HashMap<UnitName, bool>,
+    /// When it went down, and whether it is known not to have failed.
+    deaths: HashMap<UnitName, (Instant, bool)>,
     jobs: VecDeque<(u32, UnitName, Instant)>,
     /// What was told of the last job of each unit.
     told: HashMap<UnitName, u32>,
@@ -46,6 +53,14 @@ impl Kin {
             stops_with: settings.stops_with.clone(),
             binds_to: settings.binds_to.clone(),
             conflicts: settings.conflicts.iter().filter(|unit| !shutdown(unit)).cloned().collect(),
+            beside: settings
+                .triggered_by
+                .iter()
+                .chain(&settings.will.upheld_by)
+                .chain(settings.stops_with.iter().filter(|unit| unit.kind() == "device"))
+                .chain(&settings.will.lacks)
+                .cloned()
+                .collect(),
         };
         if self.ties.get(unit) == Some(&ties) {
             return;
@@ -65,12 +80,23 @@ impl Kin {
     }
 
     fn follow_kin(&mut self) {
-        let of = |ties: &Ties| [&ties.stops_with[..], &ties.binds_to, &ties.conflicts].concat();
+        self.beside.clear();
+        for (unit, ties) in &self.ties {
+            for other in &ties.beside {
+                self.beside.entry(other.clone()).or_default().push(unit.clone());
+            }
+        }
+        let of = |ties: &Ties| {
+            let mut kin = [&ties.stops_with[..], &ties.binds_to, &ties.conflicts].concat();
+            kin.extend(ties.beside.iter().cloned());
+            kin
+        };
         let kin = self.ties.values().flat_map(of).chain(self.ties.keys().cloned());
         self.objects = kin.map(|unit| (bus::unit_path(unit.as_str()).to_string(), unit)).collect();
         let objects = &self.objects;
         let known = |unit: &UnitName| objects.contains_key(bus::unit_path(unit.as_str()).as_str());
         self.deaths.retain(|unit, _| known(unit));
+        self.up.retain(|unit, _| known(unit));
     }
 
     /// Whether signals of this object matter.
@@ -78,16 +104,20 @@ impl Kin {
         self.objects.contains_key(path)
     }
 
-    /// An object of the kin told its `ActiveState=`.
-    pub(super) fn changed(&mut self, path: &str, active: &str) {
+    /// An object of the kin told its `ActiveState=`. Returns the units for which that changes who stands beside them.
+    pub(super) fn changed(&mut self, path: &str, active: &str) -> Vec<UnitName> {
         let Some(unit) = self.objects.get(path) else {
-            return;
+            return Vec::new();
         };
-        if matches!(active, "inactive" | "failed" | "deactivating") {
-            self.deaths.entry(unit.clone()).or_insert_with(Instant::now);
-        } else {
+        let up = !matches!(active, "inactive" | "failed" | "deactivating");
+        if up {
             self.deaths.remove(unit);
+        } else {
+            let death = self.deaths.entry(unit.clone()).or_insert_with(|| (Instant::now(), false));
+            death.1 = active == "inactive";
         }
+        let same = self.up.insert(unit.clone(), up) == Some(up);
+        self.beside.get(unit).filter(|_| !same).cloned().unwrap_or_default()
     }
 
     /// A job was queued.
@@ -122,12 +152,17 @@ impl Kin {
             };
             self.jobs.iter().rev().any(earlier)
         };
-        let dead = |other: &UnitName| self.deaths.get(other).is_some_and(|at| apart(*at) <= AT_ONCE);
+        let gone = |other: &UnitName, well: bool| {
+            let death = self.deaths.get(other).filter(|(at, _)| apart(*at) <= AT_ONCE);
+            death.is_some_and(|(_, ended)| *ended == well)
+        };
+        let (dead, ended) = (|other: &UnitName| gone(other, false), |other: &UnitName| gone(other, true));
         let first = |units: &[UnitName], how: Tie, is: &dyn Fn(&UnitName) -> bool| {
             units.iter().find(|other| is(other)).map(|other| Pull { unit: other.clone(), how })
         };
         first(&ties.stops_with, Tie::Job, &with)
             .or_else(|| first(&ties.binds_to, Tie::Death, &dead))
+            .or_else(|| first(&ties.binds_to, Tie::End, &ended))
             .or_else(|| first(&ties.conflicts, Tie::Conflict, &with))
     }
 }
@@ -180,10 +215,25 @@ mod tests {
         let mut kin = kin();
         kin.queued(10, "x.service");
         assert_eq!(kin.pull(&"x.service".into(), 10), None);
-        kin.changed("/org/freedesktop/systemd1/unit/disk_2emount", "inactive");
+        kin.changed("/org/freedesktop/systemd1/unit/disk_2emount", "failed");
         assert_eq!(kin.pull(&"x.service".into(), 10), pull("disk.mount", Tie::Death));
         kin.changed("/org/freedesktop/systemd1/unit/disk_2emount", "active");
+        kin.queued(12, "x.service");
+        kin.changed("/org/freedesktop/systemd1/unit/disk_2emount", "inactive");
+        assert_eq!(kin.pull(&"x.service".into(), 12), pull("disk.mount", Tie::End), "it did not fail");
+        kin.changed("/org/freedesktop/systemd1/unit/disk_2emount", "active");
         assert_eq!(kin.pull(&"x.service".into(), 11), None);
+    }
+
+    #[test]
+    fn what_starts_a_unit_is_followed() {
+        let mut kin = Kin::default();
+        let settings = UnitSettings { triggered_by: vec!["x.socket".into()], ..UnitSettings::default() };
+        kin.tie(&"x.service".into(), &settings);
+        let path = "/org/freedesktop/systemd1/unit/x_2esocket";
+        assert_eq!(kin.changed(path, "active"), ["x.service".into()]);
+        assert!(kin.changed(path, "active").is_empty(), "nothing changed");
+        assert_eq!(kin.changed(path, "inactive"), ["x.service".into()]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod bus;
 mod fragment;
 mod kin;
+mod listed;
 mod listen;
 mod manager;
 mod outbox;
@@ -13,6 +14,7 @@ mod reading;
 mod session;
 mod setting;
 mod settings;
+mod starters;
 mod survey;
 mod unit_paths;
 mod values;

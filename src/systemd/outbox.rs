@@ -81,6 +81,8 @@ fn same_state(one: &UnitReading, other: &UnitReading) -> bool {
         && one.invocation == other.invocation
         && one.n_restarts == other.n_restarts
         && one.exit == other.exit
+        && one.tried == other.tried
+        && one.frozen == other.frozen
 }
 
 #[cfg(test)]

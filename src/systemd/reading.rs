@@ -1,14 +1,14 @@
 //! One unit's state, put together from its properties or from the signals of their change.
 
-use nix::sys::signal::Signal;
 use nix::time::{ClockId, clock_gettime};
 
 use super::values::{self, Values};
 use crate::model::moment::Moment;
 use crate::model::unit::{ActiveState, Job, JobKind, LoadState, UnitReading};
+use crate::model::will::{Exit, Tried, UnitResult};
 
 /// What a reading needs of the `Unit` interface.
-pub(super) const PROPERTIES: [&str; 11] = [
+pub(super) const PROPERTIES: [&str; 15] = [
     "LoadState",
     "ActiveState",
     "SubState",
@@ -20,6 +20,10 @@ pub(super) const PROPERTIES: [&str; 11] = [
     "InactiveEnterTimestampMonotonic",
     "StateChangeTimestampMonotonic",
     "ConditionTimestampMonotonic",
+    "ConditionResult",
+    "AssertResult",
+    "AssertTimestampMonotonic",
+    "FreezerState",
 ];
 
 /// A unit as it was last seen.
@@ -38,7 +42,9 @@ impl Record {
                 load,
                 active: ActiveState::Inactive,
                 sub: "dead".to_owned(),
-                result: "success".to_owned(),
+                result: UnitResult::Success,
+                tried: Tried::Met,
+                frozen: false,
                 job: None,
                 invocation: String::new(),
                 main_pid: None,
@@ -67,13 +73,18 @@ impl Record {
         reading.inactive_since = moment(told, "InactiveEnterTimestamp", "InactiveEnterTimestampMonotonic");
         reading.changed_us = values::number(told, "StateChangeTimestampMonotonic").unwrap_or(0);
         self.tried_us = values::number(told, "ConditionTimestampMonotonic").unwrap_or(0);
+        reading.tried = tried(told);
+        // systemd 252 does not tell of it in signals.
+        if let Some(word) = values::text(told, "FreezerState") {
+            reading.frozen = is_frozen(word);
+        }
     }
 
     /// Takes the whole state of the interface of its kind.
     pub(super) fn take_kind(&mut self, told: &Values<'_>) {
         let reading = &mut self.reading;
         if let Some(result) = values::text(told, "Result") {
-            result.clone_into(&mut reading.result);
+            reading.result = UnitResult::of(result);
         }
         reading.main_pid = values::small(told, "MainPID").filter(|pid| *pid != 0);
         reading.n_restarts = values::small(told, "NRestarts").unwrap_or(0);
@@ -135,18 +146,32 @@ fn suspended_ms() -> i64 {
     read(ClockId::CLOCK_BOOTTIME).saturating_sub(monotonic) / 1000
 }
 
-/// `ExecMainCode=` and `ExecMainStatus=` in words; `None` while it runs, and when it never ran.
-fn exit(code: u64, status: u64) -> Option<String> {
-    let signal = || {
-        i32::try_from(status)
-            .ok()
-            .and_then(|number| Signal::try_from(number).ok())
-            .map_or(String::new(), |signal| format!(" ({})", signal.as_str().trim_start_matches("SIG")))
+/// What the last try to start it came to, by the conditions and asserts of its file.
+fn tried(told: &Values<'_>) -> Tried {
+    let unmet = |result: &str, at: &str| {
+        values::number(told, at).is_some_and(|at| at > 0) && !values::flag(told, result)
     };
+    if unmet("ConditionResult", "ConditionTimestampMonotonic") {
+        Tried::ConditionUnmet
+    } else if unmet("AssertResult", "AssertTimestampMonotonic") {
+        Tried::AssertUnmet
+    } else {
+        Tried::Met
+    }
+}
+
+/// `freezing`, `frozen`, and the same by a slice above it.
+pub(super) fn is_frozen(word: &str) -> bool {
+    word.starts_with("freezing") || word.starts_with("frozen")
+}
+
+/// `ExecMainCode=` and `ExecMainStatus=`; `None` while it runs, and when it never ran.
+fn exit(code: u64, status: u64) -> Option<Exit> {
+    let status = u32::try_from(status).ok()?;
     match code {
-        1 => Some(format!("exit code {status}")),
-        2 => Some(format!("signal {status}{}", signal())),
-        3 => Some(format!("signal {status}{}, core dumped", signal())),
+        1 => Some(Exit::Code(status)),
+        2 => Some(Exit::Signal { number: status, core: false }),
+        3 => Some(Exit::Signal { number: status, core: true }),
         _ => None,
     }
 }
@@ -180,7 +205,7 @@ mod tests {
         ]));
         let reading = record.reading;
         assert_eq!(reading.active, ActiveState::Failed);
-        assert_eq!(reading.exit.as_deref(), Some("signal 9 (KILL)"));
+        assert_eq!(reading.exit, Some(Exit::Signal { number: 9, core: false }));
         assert_eq!(reading.invocation, "0102");
         assert_eq!(reading.job, None);
         assert_eq!(reading.main_pid, None);
@@ -193,10 +218,21 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_told_in_words() {
-        assert_eq!(exit(1, 3).as_deref(), Some("exit code 3"));
-        assert_eq!(exit(3, 11).as_deref(), Some("signal 11 (SEGV), core dumped"));
-        assert_eq!(exit(2, 99).as_deref(), Some("signal 99"));
+    fn what_was_not_met_at_the_last_try_is_read() {
+        let of = |condition: (bool, u64), assert: (bool, u64)| {
+            tried(&HashMap::from([
+                ("ConditionResult", Variant::from(condition.0)),
+                ("ConditionTimestampMonotonic", Variant::from(condition.1)),
+                ("AssertResult", Variant::from(assert.0)),
+                ("AssertTimestampMonotonic", Variant::from(assert.1)),
+            ]))
+        };
+        assert_eq!(of((false, 0), (false, 0)), Tried::Met, "it was never tried");
+        assert_eq!(of((false, 7), (false, 0)), Tried::ConditionUnmet);
+        assert_eq!(of((true, 7), (false, 7)), Tried::AssertUnmet);
+        assert_eq!(of((true, 7), (true, 7)), Tried::Met);
+        assert!(is_frozen("frozen-by-parent") && is_frozen("freezing") && !is_frozen("thawing"));
         assert_eq!(exit(0, 0), None);
+        assert_eq!(exit(1, 3), Some(Exit::Code(3)));
     }
 }

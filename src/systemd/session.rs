@@ -245,6 +245,7 @@ impl Session {
                     }
                 }
             }
+            Told::Waits { unit, job, on } => outbox.other(Observation::JobWaits { unit, job, on }),
             Told::Unchanged => {}
             Told::Unloaded(unit) => self.watched.not_loaded(&unit, None, outbox),
             Told::Unusable(unit, load) => self.watched.not_loaded(&unit, Some(load), outbox),

@@ -5,9 +5,10 @@ use zbus::Variant;
 use super::values::{self, INFINITY, Values};
 use crate::model::boot::UnitBootFacts;
 use crate::model::unit::{UnitName, UnitSettings};
+use crate::model::will::{ExitSet, KillMode, Restart, ServiceType, Will};
 
 /// What settings need of the `Unit` interface, always …
-pub(super) const PROPERTIES: [&str; 18] = [
+pub(super) const PROPERTIES: [&str; 12] = [
     "Id",
     "Names",
     "FragmentPath",
@@ -20,22 +21,29 @@ pub(super) const PROPERTIES: [&str; 18] = [
     "Asserts",
     "StartLimitBurst",
     "StartLimitIntervalUSec",
+];
+/// … and afterwards, since only so many answers may be outstanding. An older systemd does not know each of them.
+pub(super) const LATER: [&str; 17] = [
+    "ConsistsOf",
+    "RequiredBy",
+    "BoundBy",
+    "RequisiteOf",
     "PartOf",
     "BindsTo",
     "Requires",
     "Requisite",
     "Conflicts",
     "ConflictedBy",
+    "StopPropagatedFrom",
+    "UpheldBy",
+    "WantedBy",
+    "StartLimitAction",
+    "FailureAction",
+    "SuccessAction",
+    "JobTimeoutAction",
 ];
-/// … afterwards, since only so many answers may be outstanding: what a restart takes along, …
-pub(super) const ALONG: [&str; 4] = ["ConsistsOf", "RequiredBy", "BoundBy", "RequisiteOf"];
-/// … and where there are conditions or asserts.
-pub(super) const RESULTS: [&str; 3] = ["ConditionResult", "AssertResult", "AssertTimestampMonotonic"];
-
-/// Whether the unit has conditions or asserts, so that `RESULTS` matter.
-pub(super) fn is_conditional(told: &Values<'_>) -> bool {
-    ["Conditions", "Asserts"].into_iter().any(|name| values::items(told, name).next().is_some())
-}
+/// What a restart takes along.
+const ALONG: [&str; 4] = ["ConsistsOf", "RequiredBy", "BoundBy", "RequisiteOf"];
 
 /// Settings as far as the `Unit` interface tells them.
 pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
@@ -64,12 +72,35 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         start_limit_burst: values::small(told, "StartLimitBurst").unwrap_or(0),
         start_limit_interval_ms: values::number(told, "StartLimitIntervalUSec").unwrap_or(0) / 1000,
         triggered_by: named(told, &["TriggeredBy"]),
-        stops_with: named(told, &["PartOf", "BindsTo", "Requires", "Requisite"]),
-        binds_to: named(told, &["BindsTo"]),
+        stops_with: named(told, &["PartOf", "BindsTo", "Requires", "Requisite", "StopPropagatedFrom"]),
+        binds_to: named(told, &["BindsTo", "StopPropagatedFrom"]),
         conflicts: named(told, &["Conflicts", "ConflictedBy"]),
         takes_along: named(told, &ALONG),
         boot,
+        will: Box::new(will(told)),
         ..UnitSettings::default()
+    }
+}
+
+/// What the file wants of systemd, as far as the `Unit` interface tells it.
+fn will(told: &Values<'_>) -> Will {
+    let action = |name: &str| {
+        let value = values::text(told, name).filter(|value| !matches!(*value, "" | "none"))?;
+        Some(format!("{name}={value}"))
+    };
+    let device = |unit: &UnitName| unit.kind() == "device";
+    let wanted_by = named(told, &["WantedBy", "RequiredBy"]).into_iter().filter(device);
+    let mut lacks: Vec<UnitName> = named(told, &["BindsTo", "Requires"]).into_iter().filter(device).collect();
+    lacks.extend(named(told, &["Requisite"]));
+    Will {
+        failure_action: action("FailureAction"),
+        success_action: action("SuccessAction"),
+        start_limit_action: action("StartLimitAction"),
+        job_timeout_action: action("JobTimeoutAction"),
+        upheld_by: named(told, &["UpheldBy"]),
+        devices: wanted_by.map(|unit| unit.0).collect(),
+        lacks,
+        ..Will::default()
     }
 }
 
@@ -84,7 +115,7 @@ fn named(told: &Values<'_>, lists: &[&str]) -> Vec<UnitName> {
 
 /// Adds what the interface of the unit's own kind tells.
 pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
-    settings.service_type = values::text_or_empty(told, "Type");
+    settings.service_type = ServiceType::of(values::text(told, "Type").unwrap_or_default());
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
     settings.working_directory = values::text(told, "WorkingDirectory")
         .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
@@ -98,9 +129,41 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
         .filter(|path| path.starts_with('/'))
         .collect();
     settings.control_group = values::text_or_empty(told, "ControlGroup");
-    settings.kill_mode = values::text_or_empty(told, "KillMode");
+    settings.kill_mode = KillMode::of(values::text(told, "KillMode").unwrap_or_default());
     settings.timeout_start_ms = limit_ms(told, "TimeoutStartUSec");
     settings.timeout_stop_ms = limit_ms(told, "TimeoutStopUSec");
+    let will = &mut settings.will;
+    will.restart = Restart::of(values::text(told, "Restart").unwrap_or_default());
+    will.restart_ms = longest_wait(told);
+    will.prevents = exit_set(told, "RestartPreventExitStatus");
+    will.runtime_max_ms = limit_ms(told, "RuntimeMaxUSec").filter(|limit| *limit > 0);
+}
+
+/// The longest that systemd waits before a restart of its own. Steps and a longest delay came with systemd 254.
+fn longest_wait(told: &Values<'_>) -> Option<u64> {
+    let first = limit_ms(told, "RestartUSec");
+    let steps = values::number(told, "RestartSteps").unwrap_or(0);
+    match limit_ms(told, "RestartMaxDelayUSec").filter(|_| steps > 0) {
+        Some(longest) => first.map(|first| first.max(longest)),
+        None => first,
+    }
+}
+
+/// A list of exit statuses and one of signals.
+fn exit_set(told: &Values<'_>, name: &str) -> ExitSet {
+    let Some(Variant::Structure(lists)) = told.get(name) else {
+        return ExitSet::default();
+    };
+    let numbers = |list: Option<&Variant<'_>>| -> Vec<u32> {
+        let Some(Variant::Array(items)) = list else { return Vec::new() };
+        let number = |item: &Variant<'_>| match item {
+            Variant::I32(number) => u32::try_from(*number).ok(),
+            Variant::U8(number) => Some(u32::from(*number)),
+            _ => None,
+        };
+        items.inner().iter().filter_map(number).collect()
+    };
+    ExitSet { codes: numbers(lists.fields().first()), signals: numbers(lists.fields().get(1)) }
 }
 
 /// Milliseconds; `None` is infinity, and what a kind of unit does not have.
@@ -233,6 +296,22 @@ mod tests {
     }
 
     #[test]
+    fn what_an_end_does_to_the_host_and_what_devices_do_is_read() {
+        let told: Values<'_> = HashMap::from([
+            ("FailureAction", Variant::from("reboot-force")),
+            ("SuccessAction", Variant::from("none")),
+            ("WantedBy", Variant::from(vec!["dev-a.device", "multi-user.target"])),
+            ("BindsTo", Variant::from(vec!["dev-a.device", "db.service"])),
+            ("Requisite", Variant::from(vec!["net.service"])),
+        ]);
+        let will = of_unit(&told).will;
+        assert_eq!(will.failure_action.as_deref(), Some("FailureAction=reboot-force"));
+        assert_eq!(will.success_action, None);
+        assert_eq!(will.devices, ["dev-a.device"]);
+        assert_eq!(will.lacks, ["dev-a.device".into(), "net.service".into()]);
+    }
+
+    #[test]
     fn settings_of_a_service_are_taken_over() {
         let exec = vec![("/usr/bin/php", vec!["php", "artisan", "horizon"], false, 0_u64)];
         let told: Values<'_> = HashMap::from([
@@ -244,6 +323,10 @@ mod tests {
             ("EnvironmentFiles", Variant::from(vec![("/etc/app.env", true)])),
             ("TimeoutStartUSec", Variant::from(90_000_000_u64)),
             ("TimeoutStopUSec", Variant::from(INFINITY)),
+            ("RestartPreventExitStatus", Variant::from((vec![78_i32, 2], vec![15_i32]))),
+            ("RestartUSec", Variant::from(100_000_u64)),
+            ("RestartSteps", Variant::from(3_u32)),
+            ("RestartMaxDelayUSec", Variant::from(600_000_000_u64)),
         ]);
         let mut settings = UnitSettings::default();
         add_kind(&mut settings, &told);
@@ -252,5 +335,9 @@ mod tests {
         assert_eq!(settings.working_directory, "/srv/app/current");
         assert_eq!(settings.timeout_start_ms, Some(90_000));
         assert_eq!(settings.timeout_stop_ms, None);
+        assert_eq!(settings.service_type, ServiceType::Notify);
+        assert_eq!(settings.will.restart, Restart::OnFailure);
+        assert_eq!(settings.will.prevents, ExitSet { codes: vec![78, 2], signals: vec![15] });
+        assert_eq!(settings.will.restart_ms, Some(600_000));
     }
 }

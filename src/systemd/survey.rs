@@ -1,6 +1,6 @@
 //! Reads many units at once over the connection for calls: the manager's state, the list, readings, then settings.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -10,9 +10,10 @@ use tokio::time::timeout;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, Instance, UNIT, words};
-use super::fragment::{self, Mounts};
+use super::fragment::{self, Disk};
+use super::listed::{self, Loaded};
 use super::patterns::Patterns;
-use super::proxies::{Listed, ManagerProxy};
+use super::proxies::ManagerProxy;
 use super::reading::{self, Record};
 use super::settings;
 use super::values::{self, Values};
@@ -56,6 +57,8 @@ pub(super) struct Known {
     /// `StateChangeTimestampMonotonic=`.
     pub(super) changed_us: u64,
     pub(super) need_daemon_reload: Option<bool>,
+    /// systemd 252 tells of it in no signal.
+    pub(super) frozen: bool,
 }
 
 /// What to read.
@@ -76,6 +79,12 @@ pub(super) enum Told {
     Listed {
         jobs: Vec<(u32, JobKind)>,
         matched: BTreeMap<String, Vec<UnitName>>,
+    },
+    /// A unit whose start is queued, its job, and the units whose jobs that waits for.
+    Waits {
+        unit: UnitName,
+        job: u32,
+        on: Vec<UnitName>,
     },
     /// A unit that is as it is known to be.
     Unchanged,
@@ -109,6 +118,8 @@ struct Untold {
     unit: UnitName,
     settings: UnitSettings,
     drop_ins: Vec<String>,
+    /// `BusName=`; empty where it has none.
+    bus_name: String,
 }
 
 /// What a visit to a unit found out.
@@ -122,8 +133,11 @@ impl Survey {
         let manager = ManagerProxy::new(&calls).await?;
         say(&tell, Told::Manager(manager_state(&calls).await?)).await;
         let listed = manager.list_units().await?;
-        say(&tell, list(&listed, &self.patterns)).await;
-        let loaded: HashSet<&str> = listed.iter().map(|unit| unit.6.as_str()).collect();
+        say(&tell, listed::jobs_and_matches(&listed, &self.patterns)).await;
+        for waits in listed::waits(&calls, &listed, &self.asks).await {
+            say(&tell, waits).await;
+        }
+        let loaded = Loaded::of(&listed);
 
         let asks = stream::iter(self.asks.clone())
             .map(|(unit, known, ask)| answer(&calls, &manager, &loaded, unit, known, ask));
@@ -146,9 +160,10 @@ impl Survey {
         let (instance, began) = (self.instance, self.began);
         let mut looked = batch.clone();
         let looking = spawn_blocking(move || {
-            let mounts = Mounts::read();
-            for Untold { settings, drop_ins, .. } in &mut looked {
-                fragment::complete(settings, drop_ins, instance, &mounts, began);
+            let disk = Disk::read(instance);
+            for Untold { settings, drop_ins, bus_name, .. } in &mut looked {
+                fragment::complete(settings, drop_ins, &disk, began);
+                disk.add_starters(settings, bus_name);
             }
             looked
         });
@@ -185,7 +200,7 @@ fn is_lost(error: &zbus::Error) -> bool {
 }
 
 /// The object of a unit that is loaded. An alias is not listed; what it is known to stand for may be.
-fn among(loaded: &HashSet<&str>, unit: &UnitName, known: &str) -> Option<Found> {
+fn among(loaded: &Loaded<'_>, unit: &UnitName, known: &str) -> Option<Found> {
     let own = bus::unit_path(unit.as_str());
     let path = if loaded.contains(own.as_str()) {
         own
@@ -200,7 +215,7 @@ fn among(loaded: &HashSet<&str>, unit: &UnitName, known: &str) -> Option<Found> 
 async fn answer(
     calls: &Connection,
     manager: &ManagerProxy<'_>,
-    loaded: &HashSet<&str>,
+    loaded: &Loaded<'_>,
     unit: UnitName,
     known: Known,
     ask: Ask,
@@ -208,7 +223,7 @@ async fn answer(
     match (among(loaded, &unit, &known.path), ask) {
         (Some(found), Ask::Audit) if is_same(calls, &found, &known).await? => Ok((Told::Unchanged, None)),
         (None, Ask::Audit) if is_still_idle(manager, &unit, &known).await? => Ok((Told::Unchanged, None)),
-        (Some(found), _) => visit(calls, found).await,
+        (Some(found), _) => visit(calls, found, loaded).await,
         (None, Ask::Load | Ask::Audit) => load(calls, manager, loaded, unit).await,
         (None, Ask::IfLoaded) => Ok((Told::Unloaded(unit), None)),
     }
@@ -218,10 +233,12 @@ async fn answer(
 async fn is_same(calls: &Connection, found: &Found, known: &Known) -> zbus::Result<bool> {
     const CHANGED: &str = "StateChangeTimestampMonotonic";
     const RELOAD: &str = "NeedDaemonReload";
-    match bus::properties(calls, &found.path, UNIT, &[CHANGED, RELOAD]).await {
+    const FREEZER: &str = "FreezerState";
+    match bus::properties(calls, &found.path, UNIT, &[CHANGED, RELOAD, FREEZER]).await {
         Ok(told) => Ok(known.load.is_some()
             && values::number(&told, CHANGED) == Some(known.changed_us)
-            && known.need_daemon_reload == Some(values::flag(&told, RELOAD))),
+            && known.need_daemon_reload == Some(values::flag(&told, RELOAD))
+            && known.frozen == values::text(&told, FREEZER).is_some_and(reading::is_frozen)),
         Err(error) if is_lost(&error) => Err(error),
         Err(_) => Ok(false),
     }
@@ -241,12 +258,7 @@ async fn is_still_idle(manager: &ManagerProxy<'_>, unit: &UnitName, known: &Know
 }
 
 /// Loads a unit, reads it, and lets go of it again.
-async fn load(
-    calls: &Connection,
-    manager: &ManagerProxy<'_>,
-    loaded: &HashSet<&str>,
-    unit: UnitName,
-) -> Visit {
+async fn load(calls: &Connection, manager: &ManagerProxy<'_>, loaded: &Loaded<'_>, unit: UnitName) -> Visit {
     // Each question to a unit that nothing needs would load it again, so it is kept loaded where we may.
     let pinned = match manager.ref_unit(unit.as_str()).await {
         Ok(()) => true,
@@ -266,7 +278,7 @@ async fn load(
     };
     let unloaded = !loaded.contains(path.as_str());
     let found = Found { unit: unit.clone(), path, unloaded };
-    let visited = visit(calls, found).await;
+    let visited = visit(calls, found, loaded).await;
     if pinned {
         manager.unref_unit(unit.as_str()).await?;
     }
@@ -288,8 +300,8 @@ fn unusable(error: &zbus::Error) -> Option<LoadState> {
 }
 
 /// Reads a unit; what fails is told of the unit unless it is the bus that failed.
-async fn visit(calls: &Connection, found: Found) -> Visit {
-    match read(calls, &found).await {
+async fn visit(calls: &Connection, found: Found, loaded: &Loaded<'_>) -> Visit {
+    match read(calls, &found, loaded).await {
         Ok(read) => Ok(read),
         Err(error) if is_lost(&error) => Err(error),
         Err(error) => {
@@ -300,17 +312,15 @@ async fn visit(calls: &Connection, found: Found) -> Visit {
 }
 
 /// Reads state and settings together: they share most questions, and every question costs the bus more than PID 1.
-async fn read(calls: &Connection, found: &Found) -> Visit {
+async fn read(calls: &Connection, found: &Found, loaded: &Loaded<'_>) -> Visit {
     let unit = &found.unit;
     let names = [&reading::PROPERTIES[..], &settings::PROPERTIES[..]].concat();
     let mut told = bus::properties(calls, &found.path, UNIT, &names).await?;
-    told.extend(bus::properties(calls, &found.path, UNIT, &settings::ALONG).await?);
-    if settings::is_conditional(&told) {
-        told.extend(bus::properties(calls, &found.path, UNIT, &settings::RESULTS).await?);
-    }
+    told.extend(bus::known_properties(calls, &found.path, UNIT, &settings::LATER).await?);
     let mut record = Record::unloaded(LoadState::Loaded);
     record.take_unit(&told);
     let mut settings = settings::of_unit(&told);
+    let mut bus_name = String::new();
     if let Some(interface) = interface(unit.kind()) {
         // All at once: its 250 properties cost less than the twenty that we need one by one.
         let get =
@@ -319,16 +329,36 @@ async fn read(calls: &Connection, found: &Found) -> Visit {
         let told: Values<'_> = body.deserialize()?;
         record.take_kind(&told);
         settings::add_kind(&mut settings, &told);
+        bus_name = values::text_or_empty(&told, "BusName");
     }
+    beside(calls, unit, &mut settings, loaded).await;
     let id = values::text(&told, "Id").unwrap_or(unit.as_str());
     let path = bus::unit_path(id);
     let untold = (record.reading.load != LoadState::NotFound).then(|| Untold {
         unit: unit.clone(),
         settings,
         drop_ins: values::texts(&told, "DropInPaths"),
+        bus_name,
     });
     let told = Told::Read { unit: unit.clone(), path, record: Box::new(record), unloaded: found.unloaded };
     Ok((told, untold))
+}
+
+/// How those stand that start the unit, or that it needs; whether it is started for each connection of a socket.
+async fn beside(calls: &Connection, unit: &UnitName, settings: &mut UnitSettings, loaded: &Loaded<'_>) {
+    let starters = settings.triggered_by.iter().chain(&settings.will.upheld_by);
+    settings.will.awake = starters.filter(|unit| loaded.is_active(unit)).cloned().collect();
+    settings.will.lacks.retain(|unit| !loaded.is_active(unit));
+    if unit.template().is_none() {
+        return;
+    }
+    for socket in settings.triggered_by.iter().filter(|unit| unit.kind() == "socket") {
+        let path = bus::unit_path(socket.as_str());
+        let accepts = bus::property::<bool>(calls, &path, "org.freedesktop.systemd1.Socket", "Accept").await;
+        if accepts.unwrap_or(false) {
+            settings.will.accepted_by = Some(socket.clone());
+        }
+    }
 }
 
 /// The interface of a kind of unit; targets, devices and the like have nothing there for us.
@@ -357,11 +387,4 @@ pub(super) async fn manager_state(calls: &Connection) -> zbus::Result<ManagerSta
         "maintenance" => ManagerState::Maintenance,
         _ => ManagerState::Running,
     })
-}
-
-fn list(listed: &[Listed], patterns: &Patterns) -> Told {
-    let jobs =
-        listed.iter().filter(|unit| unit.7 != 0).map(|unit| (unit.7, reading::job_kind(&unit.8))).collect();
-    let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
-    Told::Listed { jobs, matched: patterns.sort_out(names) }
 }

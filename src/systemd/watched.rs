@@ -12,6 +12,7 @@ use super::survey::{Ask, Known};
 use super::values::{self, Values};
 use crate::model::observation::Observation;
 use crate::model::unit::{ActiveState, JobKind, LoadState, UnitName, UnitSettings};
+use crate::model::will::UnitResult;
 
 /// Kinds of jobs that are remembered; a job that is over is forgotten anyway.
 const KINDS: usize = 16 * 1024;
@@ -36,7 +37,7 @@ struct Entry {
 pub(super) struct Noticed {
     /// The kind of this job is to be asked for.
     pub(super) job: Option<u32>,
-    /// A start was tried: settings that come with a start are to be read again.
+    /// A start was tried or is queued, the unit ended, or what starts it changed: what comes with that is to be read again.
     pub(super) tried: Vec<UnitName>,
 }
 
@@ -92,6 +93,7 @@ impl Watched {
                     load: record.map(|record| record.reading.load.clone()),
                     changed_us: record.map_or(0, |record| record.reading.changed_us),
                     need_daemon_reload: self.settings.get(&unit).map(|told| told.1),
+                    frozen: record.is_some_and(|record| record.reading.frozen),
                     path,
                 };
                 Some((unit, known, ask))
@@ -134,11 +136,10 @@ impl Watched {
         told: &Values<'_>,
         outbox: &mut Outbox,
     ) -> Noticed {
-        if let Some(active) = values::text(told, "ActiveState").filter(|_| interface == bus::UNIT) {
-            self.kin.changed(path, active);
-        }
+        let active = values::text(told, "ActiveState").filter(|_| interface == bus::UNIT);
+        let mut tried = active.map(|active| self.kin.changed(path, active)).unwrap_or_default();
         let Some(entry) = self.entries.get_mut(path) else {
-            return Noticed::default();
+            return Noticed { job: None, tried };
         };
         entry.signalled = true;
         let record = entry.record.get_or_insert_with(|| Record::unloaded(LoadState::Loaded));
@@ -146,10 +147,12 @@ impl Watched {
             record.take_kind(told);
             return Noticed::default();
         }
-        let tried = record.tried_us;
+        let (tried_us, was_up) = (record.tried_us, is_up(record));
         record.take_unit(told);
-        let tried = if record.tried_us == tried { Vec::new() } else { entry.names.iter().cloned().collect() };
-        let record = record.clone();
+        let (record, up) = (record.clone(), is_up(record));
+        if record.tried_us != tried_us || was_up != up || (!up && record.reading.job.is_some()) {
+            tried.extend(entry.names.iter().cloned());
+        }
         let job = self.tell(path, record, outbox);
         Noticed { job, tried }
     }
@@ -347,7 +350,7 @@ fn inferred(id: u32, entry: &Entry) -> Option<JobKind> {
     let Some(before) = &entry.told else {
         return Some(JobKind::Other);
     };
-    let refused = after.reading.result == "start-limit-hit" && after.reading != before.reading;
+    let refused = after.reading.result == UnitResult::StartLimitHit && after.reading != before.reading;
     let tried = after.tried_us != before.tried_us || refused;
     Some(match (tried, is_up(before), is_up(after)) {
         (true, true, _) => JobKind::Restart,

@@ -14,6 +14,7 @@ mod boot;
 mod commands;
 mod coverage;
 mod crowd;
+mod directives;
 mod drill;
 mod faults;
 mod hung;

@@ -15,11 +15,14 @@ use steadfast::model::probe::{
 };
 use steadfast::model::progress::{ProgressSpec, Sample};
 use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
-use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
+use steadfast::model::spec::{
+    CleanExit, DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec,
+};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
 };
+use steadfast::model::will::{Exit, KillMode, Restart, ServiceType, Tried, UnitResult};
 
 use super::script::Story;
 
@@ -140,6 +143,8 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
         "after_manual_disable" if value == "never" => spec.recovery.after_manual_disable = None,
         "after_manual_disable" => spec.recovery.after_manual_disable = Some(duration(value)?),
+        "clean_exit" => spec.recovery.clean_exit = CleanExit::Hold,
+        "clean_exit_delay" => spec.recovery.clean_exit_delay = duration(value)?,
         "settle" => spec.release.settle = duration(value)?,
         "on_stale" => spec.release.on_stale = Reaction::Alert,
         "smoke" => {
@@ -210,6 +215,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }
         "audit-fails" => Observation::HostAudited(Err(words.join(" "))),
         "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
+        "waits" => Observation::JobWaits {
+            unit,
+            job: job_id(rest)?,
+            on: rest.get(1..).unwrap_or_default().iter().map(|name| UnitName::from(*name)).collect(),
+        },
         "resumed" => Observation::Resumed { after: duration(name)? },
         "units-read" => Observation::UnitsRead { began: story.now },
         "matched" => Observation::UnitsMatched {
@@ -270,6 +280,7 @@ fn pull(words: &[&str]) -> Result<Pull> {
     let how = match words.get(1).copied().unwrap_or("") {
         "along" => Tie::Job,
         "dead" => Tie::Death,
+        "ended" => Tie::End,
         "conflict" => Tie::Conflict,
         other => return Err(format!("nothing is pulled {other}")),
     };
@@ -302,7 +313,9 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             other => return Err(format!("{other} is no ActiveState")),
         },
         sub: sub.to_owned(),
-        result: "success".to_owned(),
+        result: UnitResult::Success,
+        tried: Tried::Met,
+        frozen: false,
         job: None,
         invocation: String::new(),
         main_pid: None,
@@ -320,8 +333,17 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             "inv" => value.clone_into(&mut reading.invocation),
             "main" => reading.main_pid = Some(number()?),
             "restarts" => reading.n_restarts = number()?,
-            "result" => value.clone_into(&mut reading.result),
-            "exit" => reading.exit = Some(value.to_owned()),
+            "result" => reading.result = UnitResult::of(value),
+            "exit" => reading.exit = Some(exit(value)?),
+            "skipped" => reading.tried = Tried::ConditionUnmet,
+            "refused" => reading.tried = Tried::AssertUnmet,
+            "status" => value.clone_into(&mut reading.status_text),
+            "frozen" => reading.frozen = true,
+            "ran" => {
+                let ago = i64::try_from(millis(value)?).map_err(|_| "too long")?;
+                reading.active_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
+                reading.inactive_since = Some(story.now);
+            }
             "load" => {
                 reading.load = match value {
                     "missing" => LoadState::NotFound,
@@ -348,11 +370,24 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
     Ok(reading)
 }
 
+/// `exit code 1`, `signal 15`; what is behind that is for people.
+fn exit(text: &str) -> Result<Exit> {
+    let number = |rest: &str| -> Result<u32> {
+        let digits = rest.split([' ', ',']).next().unwrap_or_default();
+        digits.parse().map_err(|_| format!("{text} is no end of a process"))
+    };
+    match (text.strip_prefix("exit code "), text.strip_prefix("signal ")) {
+        (Some(rest), _) => Ok(Exit::Code(number(rest)?)),
+        (_, Some(rest)) => Ok(Exit::Signal { number: number(rest)?, core: rest.contains("core") }),
+        _ => Err(format!("{text} is no end of a process")),
+    }
+}
+
 fn settings(words: &[&str]) -> Result<UnitSettings> {
     let mut settings = UnitSettings {
         can_start: true,
         can_stop: true,
-        service_type: "simple".to_owned(),
+        service_type: ServiceType::Simple,
         timeout_start_ms: Some(90_000),
         timeout_stop_ms: Some(90_000),
         control_group: "/system.slice/x".to_owned(),
@@ -362,7 +397,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
         let (key, value) = pair(word);
         match key {
             "names" => settings.names = value.split(',').map(UnitName::from).collect(),
-            "type" => value.clone_into(&mut settings.service_type),
+            "type" => settings.service_type = ServiceType::of(value),
             "wd" => value.clone_into(&mut settings.working_directory),
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
@@ -377,12 +412,38 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
             "alias" => settings.names.push(UnitName::from(value)),
             "conflicts" => settings.conflicts.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
-            "kill-mode" => value.clone_into(&mut settings.kill_mode),
+            "kill-mode" => settings.kill_mode = KillMode::of(value),
             "no-timeout" => settings.timeout_start_ms = None,
+            "vanishes" => settings.boot.vanishes = Some(value.to_owned()),
+            "unmet" => settings.boot.unmet_conditions.push(value.to_owned()),
+            "untried" => settings.boot.untried_conditions.push(value.to_owned()),
+            "restart" => settings.will.restart = Restart::of(value),
+            "restart-sec" => settings.will.restart_ms = Some(millis(value)?),
+            "prevents" => settings.will.prevents.codes.push(value.parse().map_err(|_| "an exit status")?),
+            "runtime-max" => settings.will.runtime_max_ms = Some(millis(value)?),
+            "failure-action" => settings.will.failure_action = Some(format!("FailureAction={value}")),
+            "success-action" => settings.will.success_action = Some(format!("SuccessAction={value}")),
+            "start-limit-action" => {
+                settings.will.start_limit_action = Some(format!("StartLimitAction={value}"));
+            }
+            "accepted-by" => settings.will.accepted_by = Some(UnitName::from(value)),
+            "bus-activated" => settings.will.bus_activated = true,
+            "upheld-by" => settings.will.upheld_by.push(UnitName::from(value)),
+            "awake" => settings.will.awake.push(UnitName::from(value)),
+            "device" => settings.will.devices.push(value.to_owned()),
+            "lacks" => settings.will.lacks.push(UnitName::from(value)),
+            "below" => {
+                let (path, mount) = value.split_once(':').ok_or("below=PATH:MOUNT")?;
+                settings.boot.mounts.push((path.to_owned(), UnitName::from(mount)));
+            }
             other => return Err(format!("{other} is no setting here")),
         }
     }
     Ok(settings)
+}
+
+fn millis(text: &str) -> Result<u64> {
+    u64::try_from(duration(text)?.as_millis()).map_err(|_| format!("{text} is too long"))
 }
 
 fn file_state(word: &str) -> Result<UnitFileState> {

@@ -21,6 +21,7 @@ use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
 };
+use steadfast::model::will::{ServiceType, Tried, UnitResult};
 use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
@@ -292,7 +293,9 @@ impl Host {
             load: LoadState::Loaded,
             active: unit.active,
             sub: sub.to_owned(),
-            result: unit.result.to_owned(),
+            result: UnitResult::of(unit.result),
+            tried: Tried::Met,
+            frozen: false,
             job: unit.job.map(|(id, kind)| Job { id, kind }),
             invocation: if unit.fresh { String::new() } else { format!("{at}-{}", unit.invocation) },
             main_pid: (unit.active == ActiveState::Active).then(|| self.pid(at)),
@@ -329,7 +332,7 @@ impl Host {
         UnitSettings {
             can_start: true,
             can_stop: true,
-            service_type: "simple".to_owned(),
+            service_type: ServiceType::Simple,
             timeout_start_ms: Some(90_000),
             timeout_stop_ms: Some(90_000),
             control_group: "/system.slice/x".to_owned(),

@@ -73,8 +73,8 @@ impl Unit {
             main_pid: reading.and_then(|r| r.main_pid),
             invocation_id: reading.and_then(|r| filled(&r.invocation)),
             active_since: reading.and_then(|r| r.active_since).map(Into::into),
-            result: reading.and_then(|r| filled(&r.result)),
-            exit: reading.and_then(|r| r.exit.clone()),
+            result: reading.map(|r| r.result.as_str().to_owned()),
+            exit: reading.and_then(|r| r.exit).map(|exit| exit.to_string()),
             n_restarts: reading.map(|r| r.n_restarts),
             status_text: reading.and_then(|r| filled(&r.status_text)),
             conditions: status.conditions.iter().map(Into::into).collect(),
@@ -191,7 +191,7 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
 fn preview(status: &UnitStatus) -> Preview {
     let (action, refused) = &status.preview;
     let settings = status.settings.as_ref();
-    let kill_mode = settings.map(|known| known.kill_mode.clone());
+    let kill_mode = settings.map(|known| known.kill_mode.as_str().to_owned());
     let names = |units: &[UnitName]| units.iter().map(ToString::to_string).collect();
     Preview {
         action: action.as_str().to_owned(),

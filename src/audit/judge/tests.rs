@@ -15,6 +15,7 @@ use crate::model::spec::{Ignored, Mode, Selector, Spec};
 use crate::model::state::{OrderKind, Plan};
 use crate::model::tally::UnitTally;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading, UnitSettings};
+use crate::model::will::{ServiceType, Tried, UnitResult};
 
 const AT: Moment = Moment { boot_ms: 900_000_000, wall_ms: 1_800_000_000_000 };
 
@@ -91,7 +92,9 @@ fn status(unit: &UnitName, fragment: &str, active: ActiveState, state: UnitFileS
         load: LoadState::Loaded,
         active,
         sub: "running".to_owned(),
-        result: "success".to_owned(),
+        result: UnitResult::Success,
+        tried: Tried::Met,
+        frozen: false,
         job: None,
         invocation: "a".to_owned(),
         main_pid: None,
@@ -105,7 +108,7 @@ fn status(unit: &UnitName, fragment: &str, active: ActiveState, state: UnitFileS
     let settings = UnitSettings {
         names: vec![unit.clone()],
         fragment: fragment.to_owned(),
-        service_type: if unit.kind() == "service" { "simple".to_owned() } else { String::new() },
+        service_type: ServiceType::of(if unit.kind() == "service" { "simple" } else { "" }),
         ..UnitSettings::default()
     };
     UnitStatus {
@@ -176,7 +179,7 @@ fn what_nobody_manages_is_ranked() {
         .settings
         .as_mut()
         .expect("settings")
-        .service_type = "oneshot".to_owned();
+        .service_type = ServiceType::Oneshot;
     host.unit(
         "byhand.service",
         "/run/systemd/transient/byhand.service",

@@ -7,6 +7,7 @@ use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, T
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{ActiveState, UnitFileState};
+use crate::model::will::ServiceType;
 use crate::policy::coverage::{ANONYMOUS, is_local, running};
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
@@ -124,6 +125,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         Code::NoLinger => false,
         Code::UnitFailed
         | Code::UnitStuck
+        | Code::UnitFrozen
         | Code::UnitLoadError
         | Code::ReleaseDeleted
         | Code::ReleaseOutdated
@@ -132,6 +134,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::BinaryOutdated
         | Code::UnitFileOutdated => true,
         Code::UnitMissing
+        | Code::UnitSkipped
         | Code::StrayProcess
         | Code::HostUnprobed
         | Code::HostProbeUnfit
@@ -227,6 +230,7 @@ pub fn no_linger(look: &Look) -> Option<Gap> {
 /// Written by people here, not by the distribution; running or enabled, and meant to stay (no oneshot, nothing transient).
 fn ours(status: &UnitStatus) -> bool {
     let enabled = status.enablement == Some(UnitFileState::Enabled);
-    let stays = status.settings.as_ref().is_some_and(|settings| settings.service_type != "oneshot");
+    let stays =
+        status.settings.as_ref().is_some_and(|settings| settings.service_type != ServiceType::Oneshot);
     stays && is_local(status) && (running(status) || enabled)
 }

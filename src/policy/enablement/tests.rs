@@ -6,6 +6,7 @@ use super::*;
 use crate::model::boot::{Hindrance, UnitBootFacts};
 use crate::model::finding::{Truth, Why};
 use crate::model::unit::UnitSettings;
+use crate::model::will::ServiceType;
 
 const NOW: Moment = Moment { boot_ms: 1_000, wall_ms: 2_000 };
 
@@ -20,7 +21,7 @@ fn settings(unit: &str) -> UnitSettings {
     UnitSettings {
         names: vec![unit.into()],
         fragment: format!("/etc/systemd/system/{unit}"),
-        service_type: "simple".to_owned(),
+        service_type: ServiceType::Simple,
         ..UnitSettings::default()
     }
 }
@@ -147,7 +148,7 @@ fn what_a_reboot_could_refute_is_unknown() {
     let untried = UnitSettings { boot: facts, ..plain.clone() };
     assert_eq!(word(&untried, UnitFileState::Enabled, &["a.service"]), "unknown");
 
-    let on_bus = UnitSettings { service_type: "dbus".to_owned(), ..plain.clone() };
+    let on_bus = UnitSettings { service_type: ServiceType::Dbus, ..plain.clone() };
     assert_eq!(word(&on_bus, UnitFileState::Static, &["b.service"]), "unknown");
     let alias = UnitSettings { names: vec!["b.service".into(), "a.service".into()], ..plain };
     assert_eq!(word(&alias, UnitFileState::Alias, &["b.service"]), "unknown");

@@ -2,6 +2,7 @@
 
 use crate::model::boot::{BootReading, BootVerdict, Hindrance};
 use crate::model::unit::{UnitFileState, UnitName, UnitSettings};
+use crate::model::will::ServiceType;
 
 /// What the next boot does with the unit. `state` is its enablement where it was told.
 #[must_use]
@@ -18,10 +19,14 @@ pub fn boot_verdict(
         return unknown(format!("boot may start it or not: {doubt}"));
     }
     if reading.starts.contains(unit) {
-        return started(settings);
+        return started(settings, reading);
     }
     if let Some(why) = never(settings, state) {
         return BootVerdict::Unreachable { why };
+    }
+    if !settings.will.devices.is_empty() {
+        let devices = settings.will.devices.join(", ");
+        return unknown(format!("boot does not start it: it is started when its device appears ({devices})"));
     }
     let started = || settings.triggered_by.iter().filter(|trigger| reading.starts.contains(*trigger));
     let sure = started().find(|trigger| !reading.doubts.contains_key(*trigger));
@@ -39,8 +44,11 @@ fn unknown(why: String) -> BootVerdict {
 }
 
 /// The transaction has a start job for it. What can still come between?
-fn started(settings: &UnitSettings) -> BootVerdict {
+fn started(settings: &UnitSettings, reading: &BootReading) -> BootVerdict {
     let facts = &settings.boot;
+    if let Some(why) = unmounted(settings, reading) {
+        return BootVerdict::Unreachable { why };
+    }
     if let Some(mount) = &facts.late_mount {
         let why =
             format!("its unit file lies on {mount}, which is mounted after systemd has read the unit files");
@@ -56,6 +64,16 @@ fn started(settings: &UnitSettings) -> BootVerdict {
         Some(why) => unknown(why),
         None => BootVerdict::Starts,
     }
+}
+
+/// Its program or its directory lies where boot mounts nothing, neither at once nor at the first access.
+fn unmounted(settings: &UnitSettings, reading: &BootReading) -> Option<String> {
+    let comes = |mount: &UnitName| {
+        let point = mount.as_str().trim_end_matches(".mount");
+        reading.starts.contains(mount) || reading.starts.contains(&UnitName(format!("{point}.automount")))
+    };
+    let (path, mount) = settings.boot.mounts.iter().find(|(_, mount)| !comes(mount))?;
+    Some(format!("{path} lies below {mount}, which boot does not mount"))
 }
 
 /// Unit files in these directories are hidden from the engine.
@@ -100,6 +118,9 @@ fn armed(trigger: &UnitName, settings: &UnitSettings, reading: &BootReading) -> 
             "boot starts {trigger}, but the unit file lies on {mount}, which is mounted late"
         ));
     }
+    if let Some(why) = unmounted(settings, reading) {
+        return BootVerdict::Unreachable { why };
+    }
     match doubtful_condition(settings) {
         Some(why) => unknown(why.replacen("boot starts it", &format!("{trigger} starts it"), 1)),
         None => BootVerdict::Armed { by: trigger.clone() },
@@ -112,7 +133,7 @@ fn on_demand(unit: &UnitName, settings: &UnitSettings, reading: &BootReading) ->
     if let Some(name) = names().find(|name| reading.starts.contains(*name)) {
         return Some(format!("boot starts {name}, but may not know it by the name {unit}"));
     }
-    if settings.service_type == "dbus" || names().any(|name| name.as_str().starts_with("dbus-")) {
+    if settings.service_type == ServiceType::Dbus || names().any(|name| name.as_str().starts_with("dbus-")) {
         return Some("boot does not start it, but whoever calls its bus name does".to_owned());
     }
     if unit.as_str().starts_with("user@") || unit.as_str().starts_with("user-runtime-dir@") {

@@ -5,6 +5,7 @@ use crate::model::finding::Code;
 use crate::model::release::{FileId, Place, Residence, Resident, Target};
 use crate::model::spec::{ReleaseSpec, Selector};
 use crate::model::unit::UnitName;
+use crate::model::will::{KillMode, ServiceType};
 
 const MAIN: u32 = 100;
 /// The switch of `/srv/app/current`, on the boot clock.
@@ -466,8 +467,8 @@ fn processes_of_an_earlier_run_are_told_only_for_sure() {
         ..ProcessesReading::default()
     };
     let with = |kill_mode: &str, service_type: &str| UnitSettings {
-        kill_mode: kill_mode.to_owned(),
-        service_type: service_type.to_owned(),
+        kill_mode: KillMode::of(kill_mode),
+        service_type: ServiceType::of(service_type),
         ..UnitSettings::default()
     };
     let pids = |settings: &UnitSettings, main| -> Vec<u32> {

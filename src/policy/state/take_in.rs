@@ -69,6 +69,7 @@ impl State {
             Observation::UnitsFailed(units) => self.units_failed(units),
             Observation::DeadlineReached => {}
             of_unit @ (Observation::JobPulled { .. }
+            | Observation::JobWaits { .. }
             | Observation::UnitSettingsRead { .. }
             | Observation::ReleaseSwitched { .. }
             | Observation::ProbeFinished { .. }
@@ -86,6 +87,9 @@ impl State {
         match observation {
             Observation::JobPulled { unit, job, pull } => {
                 self.with(&unit, |unit, _| unit.pulled(job, pull));
+            }
+            Observation::JobWaits { unit, job, on } => {
+                self.touching(&unit, |unit, _| unit.waits(job, on));
             }
             Observation::UnitSettingsRead { unit, settings } => {
                 if self.units.contains_key(&unit) {

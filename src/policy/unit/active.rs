@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use crate::model::cause::{Cause, What};
-use crate::model::finding::{Code, Why};
+use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
 use crate::model::state::HoldKind;
-use crate::model::unit::{ActiveState, JobKind, LoadState, UnitReading, UnitSettings};
+use crate::model::unit::{ActiveState, Job, JobKind, LoadState, UnitReading, UnitSettings};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
 use crate::policy::view::View;
 
 use super::Unit;
+use super::will::listed;
 
 impl Unit {
     /// A finding of this unit, and the command that repairs it.
@@ -68,6 +69,14 @@ impl Unit {
         if reading.is_passing() {
             return self.systemd_restarts(reading, view.now);
         }
+        if reading.frozen && !reading.active.is_down() {
+            let unit = &self.name;
+            let message = format!("{unit} is frozen: its processes stand still, and it is left alone");
+            let found = finding(Code::UnitFrozen, Severity::Warning, message.clone(), view.now);
+            let repair = Some(format!("systemctl thaw {unit}"));
+            let judgement = Judgement::unknown(Why::CannotTell, Code::UnitFrozen.as_str(), message);
+            return judgement.note(proven(found, Vec::new(), repair));
+        }
         match reading.active {
             ActiveState::Active => Judgement::good(&reading.sub, format!("active ({})", reading.sub)),
             ActiveState::Reloading => {
@@ -94,17 +103,60 @@ impl Unit {
     }
 
     fn systemd_restarts(&self, reading: &UnitReading, now: Moment) -> Judgement {
-        let over = self.run.since().plus(limits::LONG_AUTO_RESTART);
+        let (unit, since) = (&self.name, self.run.since());
+        // Without settings it is not known how long that may take.
+        let wait = self.run.settings().and_then(UnitSettings::restart_wait);
+        let longest = wait.map_or(limits::LONG_AUTO_RESTART, |wait| wait.saturating_add(limits::STUCK_SLACK));
+        let over = since.plus(longest.max(limits::LONG_AUTO_RESTART));
         if over <= now {
-            let minutes = limits::LONG_AUTO_RESTART.as_secs() / 60;
-            let unit = &self.name;
-            let message = format!(
-                "{unit} has waited for systemd's own restart for over {minutes} minutes (RestartSec=)"
-            );
+            let minutes = now.since(since).as_secs() / 60;
+            let message =
+                format!("{unit} has waited for systemd's own restart for {minutes} minutes (RestartSec=)");
             return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
         }
+        let at = wait.map(|wait| since.plus(wait));
+        let long = since.plus(limits::LONG_AUTO_RESTART);
+        let told = |at: &Moment| *at > long && long <= now && !self.run.ended_well();
+        if let Some(at) = at.filter(told) {
+            let exit = reading.exit.map_or(String::new(), |exit| format!(": {exit}"));
+            let minutes = at.since(since).as_secs() / 60;
+            let message = format!(
+                "{unit} failed with result {}{exit}; systemd restarts it by itself {minutes} min after that (RestartSec=)",
+                reading.result
+            );
+            return self.bad(Code::UnitFailed, message, None, now).until(over);
+        }
+        if self.run.ended_well() {
+            let message =
+                "it ended as its file wants it, and systemd restarts it by itself (Restart=, RestartSec=)";
+            return Judgement::unknown(Why::ByWill, "auto-restart", message).until(over);
+        }
         let message = format!("systemd restarts it by itself (restart {})", reading.n_restarts);
-        Judgement::passing("auto-restart", message).until(over)
+        let judgement = Judgement::passing("auto-restart", message).until(over);
+        if long > now { judgement.until(long) } else { judgement }
+    }
+
+    /// Its start is queued, and has not begun: it waits for others, however long these take.
+    fn waiting(&self, reading: &UnitReading, job: Job, now: Moment) -> Judgement {
+        let since = self.fate.job_since(job).unwrap_or(self.run.since());
+        let on = self.run.waits_for(job.id);
+        let what = if on.is_empty() { "its turn".to_owned() } else { listed(on) };
+        let limit = if on.is_empty() {
+            let own = self.start_timeout().unwrap_or(limits::USUAL_TIMEOUT);
+            own.saturating_add(limits::STUCK_SLACK)
+        } else {
+            limits::LONGEST_JOB
+        };
+        let over = since.plus(limit);
+        if over <= now {
+            let (unit, seconds) = (&self.name, now.since(since).as_secs());
+            let message =
+                format!("the start of {unit} (job {}) has waited for {what} for {seconds} s", job.id);
+            return self.bad(Code::UnitStuck, message, Some("systemctl list-jobs".to_owned()), now);
+        }
+        let word = reading.active.as_str();
+        let message = format!("{word}: its start (job {}) waits for {what}", job.id);
+        Judgement::unknown(Why::CannotTell, "waiting", message).until(over)
     }
 
     fn crash_loop(&self, reading: &UnitReading, recent: &[Moment], now: Moment) -> Judgement {
@@ -144,17 +196,18 @@ impl Unit {
     /// Inactive or failed: done, stopped by somebody, or dead.
     fn dead(&self, reading: &UnitReading, view: &View<'_>) -> Judgement {
         let (unit, now) = (&self.name, view.now);
-        let starting = reading.job.is_some_and(|job| matches!(job.kind, JobKind::Start | JobKind::Restart));
-        if starting {
-            return self.busy(reading, self.start_timeout().or(Some(limits::USUAL_TIMEOUT)), now);
+        let starts = |job: &Job| matches!(job.kind, JobKind::Start | JobKind::Restart);
+        if let Some(job) = reading.job.filter(starts) {
+            return self.waiting(reading, job, now);
+        }
+        if let Some(willed) = self.down_by_will(reading) {
+            return willed;
         }
         if reading.is_done(self.run.settings()) {
             return Judgement::good("done", "a oneshot that has done its work");
         }
-        let armed = self.run.settings().is_some_and(|known| {
-            known.service_type == "oneshot" && !known.triggered_by.is_empty() && reading.result == "success"
-        });
-        if armed && reading.invocation.is_empty() {
+        let armed = self.run.settings().is_some_and(UnitSettings::is_triggered_oneshot);
+        if armed && reading.result.is_success() && reading.invocation.is_empty() {
             return Judgement::good("armed", "a oneshot that waits for its timer, path or socket");
         }
         if let Some(passing) = self.left_alone(view) {
@@ -163,14 +216,20 @@ impl Unit {
         if self.is_stopped_by_people() {
             return self.stopped_by_somebody(now);
         }
+        if let Some(passing) = self.at_rest(reading, view).or_else(|| self.upheld(now)) {
+            return passing;
+        }
         let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
         if settled > now {
             let word = reading.active.as_str();
             return Judgement::passing(word, format!("{word} ({})", reading.sub)).until(settled);
         }
-        let (code, message) = if reading.active == ActiveState::Failed {
+        let (code, message) = if let Some(message) = self.clean_end() {
+            (Code::UnitInactive, message)
+        } else if reading.active == ActiveState::Failed {
             let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));
-            (Code::UnitFailed, format!("{unit} failed with result {}{exit}", reading.result))
+            let will = self.forbidden().map_or(String::new(), |why| format!("; its unit file {why}"));
+            (Code::UnitFailed, format!("{unit} failed with result {}{exit}{will}", reading.result))
         } else if reading.invocation.is_empty() {
             (Code::UnitInactive, format!("{unit} was not started in this boot"))
         } else {
@@ -181,7 +240,8 @@ impl Unit {
 
     fn stopped_by_somebody(&self, now: Moment) -> Judgement {
         let unit = &self.name;
-        let message = match self.fate.last().filter(|last| last.cause == Cause::Unknown) {
+        let message = match self.fate.last().filter(|last| matches!(last.cause, Cause::Unknown | Cause::Exit))
+        {
             Some(last) => format!("{unit} is down: {}", last.message),
             None => format!("{unit} was stopped by a stop job that was not ours"),
         };

@@ -1,9 +1,9 @@
 //! `Enabled` and `Boot`: whether the unit lasts over the next reboot, and whether the last prediction was right.
 
 use crate::model::boot::{BootReading, BootVerdict, Prediction};
-use crate::model::finding::{Code, Severity, Why};
+use crate::model::finding::{Code, Severity, Truth, Why};
 use crate::model::state::Mismatch;
-use crate::model::unit::{ManagerState, UnitSettings};
+use crate::model::unit::{ManagerState, UnitFileState, UnitSettings};
 use crate::policy::enablement;
 use crate::policy::judgement::{Judgement, finding};
 use crate::policy::view::View;
@@ -31,6 +31,14 @@ impl Unit {
         let Some(read) = &self.enablement else {
             return Judgement::unknown(Why::NotRead, "unread", "its enablement was not read yet");
         };
+        let nothing_to_enable = matches!(
+            read,
+            UnitFileState::Disabled | UnitFileState::Static | UnitFileState::Linked | UnitFileState::Indirect
+        );
+        if nothing_to_enable && self.is_of_device(view) {
+            let message = format!("{} is {}, and started when its device appears", self.name, read.as_str());
+            return Judgement::good("by-device", message);
+        }
         let judgement = enablement::enabled(&self.name, read, verdict, view.host.is_of_user())
             .judgement(self.spec.severity, view.now);
         self.say_who_disabled(judgement)
@@ -48,6 +56,9 @@ impl Unit {
             // Loaded names the cause; that boot does not start it either is no second finding.
             return Judgement { findings: Vec::new(), ..judgement };
         }
+        let judgement = self.willed_boot(judgement, verdict, view);
+        let judgement =
+            if self.is_told_by_enabled(view) { judgement.without(Code::BootUnreachable) } else { judgement };
         match &self.kept.mismatch {
             Some(mismatch) if mismatch.boot_id == view.host.here().boot_id => {
                 let message = mismatch.message.clone();
@@ -55,6 +66,30 @@ impl Unit {
             }
             Some(_) | None => judgement,
         }
+    }
+
+    /// Whether boot starts it is open by the will of its own file: a condition, a device or a call of its bus name decides.
+    fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
+        let open = judgement.truth == Truth::Unknown(Why::Open);
+        let skipped = self.run.reading().is_some_and(|reading| self.skipped(reading).is_some());
+        let called = self.run.settings().is_some_and(|known| known.will.bus_activated);
+        let unmet = self.run.settings().is_some_and(|known| !known.boot.unmet_conditions.is_empty());
+        if let Some(BootVerdict::Unknown { why }) = verdict
+            && open
+            && (called || unmet || skipped || self.is_of_device(view))
+        {
+            return Judgement::unknown(Why::ByWill, &judgement.reason, why.clone());
+        }
+        judgement
+    }
+
+    /// That it is not enabled is told already, and is all that keeps boot from starting it.
+    fn is_told_by_enabled(&self, view: &View<'_>) -> bool {
+        let (Some(state), Some(settings)) = (&self.enablement, self.run.settings()) else {
+            return false;
+        };
+        let boot = view.host.boot();
+        boot.is_some_and(|boot| enablement::explains_boot(&self.name, state, settings, boot))
     }
 
     /// Compares the stored prediction with this boot, once, then stores the new one.
@@ -68,7 +103,8 @@ impl Unit {
                 return;
             }
             // Nothing of ours started it: we order nothing before the boot is finished.
-            let started = !reading.invocation.is_empty() || reading.active_since.is_some();
+            let skipped = self.skipped(reading).is_some();
+            let started = !reading.invocation.is_empty() || reading.active_since.is_some() || skipped;
             self.kept.mismatch = old.compare(started).map(|message| Mismatch {
                 boot_id: boot_id.clone(),
                 message,

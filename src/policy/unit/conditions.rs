@@ -65,7 +65,11 @@ impl Unit {
             return Judgement::unknown(Why::NotConfigured, "no-probe", "no probe is configured");
         }
         if !self.is_asked() {
-            return Judgement::unknown(Why::NotRunning, "not-active", "probes run while the unit is active");
+            let message = match self.run.is_frozen() {
+                true => "probes are not asked while the unit is frozen",
+                false => "probes run while the unit is active",
+            };
+            return Judgement::unknown(Why::NotRunning, "not-active", message);
         }
         self.probes.judge(self.spec.severity, now)
     }
@@ -178,7 +182,9 @@ impl Unit {
             }
         }
         let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));
-        match condition.filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open))) {
+        match condition
+            .filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open | Why::ByWill)))
+        {
             Some(known) => format!("{unit}: {word} is not seen now: {}", known.message),
             None => format!("{unit}: {word} is over"),
         }
@@ -263,7 +269,7 @@ impl Unit {
             return false;
         }
         match self.truth(kind) {
-            Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open)) => true,
+            Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open | Why::ByWill)) => true,
             // Down on purpose: what it did while it ran has ended with that.
             Some(Truth::False) => kind == Active && self.is_stopped_on_purpose(),
             Some(Truth::Unknown(Why::NotRunning)) => kind != Active && self.is_well_in(Active),

@@ -73,6 +73,12 @@ impl Fate {
         self.last = Some(transition);
     }
 
+    /// Since when this job of it is seen.
+    #[must_use]
+    pub fn job_since(&self, job: Job) -> Option<Moment> {
+        self.job.filter(|(known, _)| known.id == job.id).map(|(_, since)| since)
+    }
+
     /// This job of the unit came along with the fate of another unit.
     pub fn pulled(&mut self, job: u32, pull: Pull) {
         self.pull = Some((job, pull));
@@ -162,7 +168,7 @@ impl Fate {
             // A start that came to nothing, or systemd gave it up.
             (false, false) => {
                 let given_up = before.passing && !passing;
-                let failed = now.result != "success" && (anew || before.result != now.result);
+                let failed = now.result.is_failure() && (anew || before.result != now.result);
                 (given_up || failed).then_some(What::Stopped)
             }
         }
@@ -174,7 +180,7 @@ impl Fate {
         let up = reading.active.is_up() || reading.active == ActiveState::Activating;
         let down = reading.active.is_down();
         let Some(job) = reading.job else {
-            let clean = reading.active == ActiveState::Inactive && reading.result == "success";
+            let clean = reading.active == ActiveState::Inactive && reading.result.is_success();
             // Where the kind of the job was not told, only a clean end counts as wanted.
             return self.stop_job.take().is_some_and(|job| down && (job.kind == JobKind::Stop || clean));
         };
@@ -195,7 +201,7 @@ impl UnitReading {
     fn is_cleanly_down(&self) -> bool {
         !self.invocation.is_empty()
             && self.active == ActiveState::Inactive
-            && self.result == "success"
+            && self.result.is_success()
             && self.job.is_none()
             && !self.is_passing()
     }

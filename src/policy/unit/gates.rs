@@ -30,9 +30,11 @@ impl Unit {
             .or_else(|| self.observed())
             .or_else(|| self.pattern(want.kind))
             .or_else(|| self.held())
+            .or_else(|| self.own_will(want))
             .or_else(|| self.quarantined(now).filter(|_| disturbs))
             .or_else(|| self.in_vain(want.because, now).filter(|_| disturbs))
             .or_else(|| self.busy_with(want))
+            .or_else(|| self.barred(want.kind, now))
             .or_else(|| disturbs.then(|| self.dependency(want, view)).flatten())
             .or_else(|| (want.kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
             .or_else(|| disturbs.then(|| self.conflict(view)).flatten())
@@ -44,7 +46,8 @@ impl Unit {
     /// What a person's order must respect, too: the host, and a job that runs.
     pub(super) fn closed_for_people(&self, kind: OrderKind, view: &View<'_>) -> Option<String> {
         let want = Want { kind, because: Code::UnitInactive, due: view.now };
-        view.host.closed(view.now).or_else(|| self.busy_with(&want)).map(|gate| gate.why)
+        let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
+        gate.or_else(|| self.barred(kind, view.now)).map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.
@@ -67,6 +70,7 @@ impl Unit {
             self.quarantined(view.now)
                 .or_else(|| self.pattern(kind))
                 .or_else(|| self.busy_with(&want))
+                .or_else(|| self.barred(kind, view.now))
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
                 .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))

@@ -37,6 +37,7 @@ mod switched_off;
 mod transitions;
 mod troubles;
 mod wants;
+mod will;
 
 use std::collections::BTreeMap;
 
@@ -217,7 +218,7 @@ impl Unit {
     #[must_use]
     pub fn is_asked(&self) -> bool {
         // Whether a dependency runs is not for us to know: its probes are all that is known of it.
-        self.spec.is_dependency() || self.run.is_up()
+        self.spec.is_dependency() || (self.run.is_up() && !self.run.is_frozen())
     }
 
     /// Everything that is to be known of it before it is judged was read at least once.

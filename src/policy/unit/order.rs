@@ -11,7 +11,7 @@ use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery};
-use crate::model::unit::{ActiveState, JobResult};
+use crate::model::unit::{ActiveState, JobKind, JobResult};
 use crate::policy::enablement;
 use crate::policy::limits;
 use crate::policy::outbox::Out;
@@ -80,6 +80,10 @@ impl Unit {
             (Phase::SmokeTest, Event::Overdue) => Next::Fail(StepName::SmokeTest, LATE.to_owned()),
             (Phase::SmokeTest, Event::TakenUp) => Next::Enter(None, Phase::SmokeTest),
 
+            // A job is ours until it ends, however long it waits.
+            (Phase::Job, Event::JobOver(JobResult::Lost(_)) | Event::Overdue) if self.is_job_queued() => {
+                Next::Stay
+            }
             (Phase::Job, Event::JobOver(result)) => self.after_job(order, result),
             (Phase::Job, Event::Overdue) => self.after_job(order, &JobResult::Lost(LATE.to_owned())),
             (Phase::Job, Event::TakenUp) if !self.is_new_run(order) => Next::GiveAgain,
@@ -141,6 +145,12 @@ impl Unit {
     /// Another run than the one before the order was seen.
     fn is_new_run(&self, order: &Recovery) -> bool {
         self.run.reading().is_some_and(|reading| reading.invocation != order.invocation_before)
+    }
+
+    /// By the readings, a job that starts it is still there.
+    fn is_job_queued(&self) -> bool {
+        let job = self.run.reading().and_then(|reading| reading.job);
+        job.is_some_and(|job| job.kind != JobKind::Stop)
     }
 
     /// By the readings: a new run that lives.
@@ -357,6 +367,9 @@ impl Unit {
             self.prove(&order, view);
         } else if order.phase_due <= view.now {
             self.on(Event::Overdue, view);
+            if order.phase == Phase::Job && self.is_job_queued() {
+                self.look_again(view.now.plus(limits::LOST_OUTCOME));
+            }
         } else {
             self.look_again(order.phase_due);
         }

@@ -106,7 +106,9 @@ impl Unit {
             return UnitState::Degraded;
         }
         let unknown = |known: &Condition| match known.truth {
-            Truth::Unknown(Why::NotConfigured | Why::NotRunning) | Truth::True | Truth::False => false,
+            Truth::Unknown(Why::NotConfigured | Why::NotRunning | Why::ByWill)
+            | Truth::True
+            | Truth::False => false,
             Truth::Unknown(Why::NotRead | Why::Open | Why::CannotTell) => true,
         };
         if self.conditions.values().any(unknown) { UnitState::Unknown } else { UnitState::Ok }
@@ -138,6 +140,8 @@ impl Unit {
         let starts = self.run.reading().is_some_and(|reading| !reading.active.is_up());
         let is_down = |known: &&Condition| match known.truth {
             Truth::False => true,
+            // For systemd, too, what was skipped keeps nothing else from starting.
+            Truth::Unknown(Why::ByWill) => false,
             Truth::Unknown(_) => starts && known.kind == Active,
             Truth::True => false,
         };

@@ -53,7 +53,9 @@ impl Unit {
         };
         self.ask_for(want.because);
         let want = self.delayed(want, view);
-        self.quarantine_if_spent(&want, now);
+        if self.own_will(&want).is_none() {
+            self.quarantine_if_spent(&want, now);
+        }
         let next = NextAction { action: want.kind, due_at: want.due, because: want.because };
         if let Some(gate) = self.closed(&want, view) {
             self.look_again_if(gate.until);

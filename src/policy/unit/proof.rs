@@ -5,6 +5,7 @@ use crate::model::moment::Moment;
 use crate::model::release::Residence;
 use crate::model::state::{OrderKind, Recovery};
 use crate::model::unit::{UnitReading, UnitSettings};
+use crate::model::will::KillMode;
 use crate::policy::limits;
 
 use super::Unit;
@@ -66,10 +67,16 @@ impl Unit {
     /// Why it does not run anew, if it does not.
     fn runs_anew(&self, order: &Recovery, reading: &UnitReading) -> Option<Proof> {
         let anew = order.kind.disturbs();
+        if let Some(why) = self.skipped(reading).filter(|_| reading.job.is_none()) {
+            return Some(Proof::broken(why));
+        }
+        if reading.is_passing() && self.run.ended_well() {
+            return Some(Proof::lacks("it ended well, and systemd restarts it"));
+        }
         if anew && reading.invocation == order.invocation_before {
             return Some(Proof::lacks("it still runs as before (same InvocationID)"));
         }
-        if reading.is_passing() || (reading.n_restarts > order.n_restarts && anew) {
+        if reading.is_passing() || (reading.n_restarts > order.n_restarts && anew && !self.run.ended_well()) {
             let why = format!("it died again and systemd restarts it (NRestarts={})", reading.n_restarts);
             return Some(Proof::broken(why));
         }
@@ -151,6 +158,6 @@ impl UnitSettings {
     /// Its `KillMode=` lets processes outlive a stop.
     #[must_use]
     pub fn leaves_processes(&self) -> bool {
-        matches!(self.kill_mode.as_str(), "process" | "none")
+        matches!(self.kill_mode, KillMode::Process | KillMode::None)
     }
 }

@@ -11,7 +11,7 @@ use crate::model::progress::Sample;
 use crate::model::release::ProcessesReading;
 use crate::model::spec::Spec;
 use crate::model::state::Phase;
-use crate::model::unit::{ActiveState, UnitFileState, UnitReading, UnitSettings};
+use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading, UnitSettings};
 use crate::policy::limits;
 use crate::policy::outbox::Out;
 use crate::policy::releases::Known;
@@ -116,6 +116,11 @@ impl Unit {
     /// This job of it came along with the fate of another unit.
     pub fn pulled(&mut self, job: u32, pull: Pull) {
         self.fate.pulled(job, pull);
+    }
+
+    /// Its start job waits for the jobs of these units.
+    pub fn waits(&mut self, job: u32, on: Vec<UnitName>) {
+        self.run.waits(job, on);
     }
 
     /// A probe answered. Says whether there is such a probe.

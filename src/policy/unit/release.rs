@@ -138,7 +138,8 @@ impl Unit {
             left.iter().map(|process| format!("{} ({})", process.pid, process.name)).collect();
         let message = format!("left by an earlier run of {}: {}", self.name, left.join(", "));
         let found = finding(Code::Survivors, self.spec.severity, message, now);
-        (!left.is_empty()).then(|| proven(found, vec![format!("KillMode={}", settings.kill_mode)], None))
+        (!left.is_empty())
+            .then(|| proven(found, vec![format!("KillMode={}", settings.kill_mode.as_str())], None))
     }
 
     /// The unit file or a drop-in is newer than what is loaded, or than the run.

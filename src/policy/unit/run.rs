@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::moment::Moment;
-use crate::model::unit::{LoadState, UnitReading, UnitSettings};
+use crate::model::unit::{LoadState, UnitName, UnitReading, UnitSettings};
+use crate::model::will::ServiceType;
 use crate::policy::limits;
 
 /// What is read of one unit. A new reading replaces the one before.
@@ -18,12 +19,24 @@ pub struct Run {
     restarts: VecDeque<Moment>,
     /// When it was started, by systemd or anybody, within the limit, oldest first.
     starts: VecDeque<Moment>,
+    /// The job that is to start it, and for whose jobs that waits.
+    waits: Option<(u32, Vec<UnitName>)>,
+    /// Its last end was as its file wants it: systemd's own restart after that is not a crash.
+    ended_well: bool,
 }
 
 impl Run {
     #[must_use]
     pub fn new(now: Moment) -> Self {
-        Self { reading: None, settings: None, since: now, restarts: VecDeque::new(), starts: VecDeque::new() }
+        Self {
+            reading: None,
+            settings: None,
+            since: now,
+            restarts: VecDeque::new(),
+            starts: VecDeque::new(),
+            waits: None,
+            ended_well: false,
+        }
     }
 
     #[must_use]
@@ -59,6 +72,18 @@ impl Run {
         self.reading.as_ref().is_some_and(|reading| reading.active.is_down())
     }
 
+    /// Its processes stand still.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.frozen)
+    }
+
+    /// Its last end was as its file wants it.
+    #[must_use]
+    pub fn ended_well(&self) -> bool {
+        self.ended_well
+    }
+
     #[must_use]
     pub fn is_loaded(&self) -> bool {
         self.reading.as_ref().is_some_and(|reading| reading.load == LoadState::Loaded)
@@ -82,9 +107,13 @@ impl Run {
         if !before.as_ref().is_some_and(same) {
             self.since = now;
         }
+        if reading.is_passing() || reading.active.is_down() {
+            self.ended_well = reading.ended_well(self.settings.as_ref());
+        }
         // A smaller count is a reset by a manual restart.
         let more = before.as_ref().map_or(0, |before| reading.n_restarts.saturating_sub(before.n_restarts));
-        remember(&mut self.restarts, now, more);
+        // To be restarted after an end that its file wants is no crash.
+        remember(&mut self.restarts, now, if self.ended_well { 0 } else { more });
         let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
         if new_run && !reading.invocation.is_empty() {
             // As systemd counts them: each run, those between two readings included.
@@ -92,6 +121,17 @@ impl Run {
             remember(&mut self.starts, at, more.max(1));
         }
         before
+    }
+
+    /// Its start job waits for the jobs of these units.
+    pub fn waits(&mut self, job: u32, on: Vec<UnitName>) {
+        self.waits = Some((job, on));
+    }
+
+    /// For whose jobs this job of it waits, as far as it is known.
+    #[must_use]
+    pub fn waits_for(&self, job: u32) -> &[UnitName] {
+        self.waits.as_ref().filter(|(known, _)| *known == job).map_or(&[], |(_, on)| on.as_slice())
     }
 
     /// Takes in what is configured; returns what was before, or nothing where nothing changed.
@@ -145,11 +185,11 @@ impl UnitReading {
     /// A oneshot without `RemainAfterExit=` that ran in this boot and succeeded.
     #[must_use]
     pub fn is_done(&self, settings: Option<&UnitSettings>) -> bool {
-        let oneshot =
-            settings.is_some_and(|known| known.service_type == "oneshot" && !known.remain_after_exit);
+        let oneshot = settings
+            .is_some_and(|known| known.service_type == ServiceType::Oneshot && !known.remain_after_exit);
         oneshot
             && self.active == crate::model::unit::ActiveState::Inactive
-            && self.result == "success"
+            && self.result.is_success()
             && !self.invocation.is_empty()
     }
 

@@ -6,7 +6,7 @@ use crate::model::cause::{Cause, Evidence, Pull, Tie, Transition, What};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Hold, HoldKind, Phase};
-use crate::model::unit::{JobKind, ManagerState, UnitReading};
+use crate::model::unit::{JobKind, ManagerState, UnitName, UnitReading, UnitSettings};
 use crate::policy::limits;
 use crate::policy::outbox::Out;
 use crate::policy::packages::Packages;
@@ -46,13 +46,14 @@ impl Unit {
             by_stop_job: step.by_stop_job && !ours,
             missed: step.missed && !ours && !stopping,
             ours: if what == What::Stopped { ours } else { self.is_started_by_us(reading) },
+            ran_out: reading.result.is_failure() && reading.ended_well(self.run.settings()),
             given_up: step.waited && !step.by_stop_job && !up,
             restarted_itself: step.restarted_itself,
             pull_is_ours: order.is_some_and(|order| order.phase == Phase::Job),
             pull,
             manager,
             flip: self.flipped_lately(view.now),
-            triggers: self.run.settings().map(|known| known.triggered_by.clone()).unwrap_or_default(),
+            triggers: self.starters(),
         };
         self.weigh_transition(evidence, view);
     }
@@ -83,7 +84,6 @@ impl Unit {
         };
         let at_work = packages.at_work(&evidence).filter(|_| evidence.asks_for_packages());
         let (cause, message) = evidence.attribute(at_work.as_deref());
-        self.hold_after(&evidence, &cause, now);
         let text = format!("{} {} ({}): {message}", self.name, evidence.what.as_str(), cause.as_str());
         let kind = match cause {
             Cause::Ours | Cause::Systemd | Cause::Crash | Cause::Exit => EventKind::Ran,
@@ -102,7 +102,9 @@ impl Unit {
             // What is put down to somebody now is not to be found as missed after a crash of ours.
             self.kept.last_active.take_if(|known| *known == evidence.after.invocation);
         }
-        self.fate.settle(Transition { what: evidence.what, cause, message, at: evidence.at });
+        let (what, at) = (evidence.what, evidence.at);
+        self.fate.settle(Transition { what, cause: cause.clone(), message, at });
+        self.hold_after(&evidence, &cause, now);
         self.out.note(kind, None, text);
     }
 
@@ -119,12 +121,13 @@ impl Unit {
     fn hold_after(&mut self, evidence: &Evidence, cause: &Cause, now: Moment) {
         let wanted = (evidence.by_stop_job || evidence.missed) && !evidence.ours;
         let down = self.run.reading().is_some_and(|reading| !reading.active.is_up());
-        if !wanted || !down {
+        if !down || !(wanted || self.holds_clean_exit()) {
             return;
         }
         let kind = match (cause, &evidence.pull) {
+            (Cause::Exit, _) => HoldKind::ManualStop,
             (Cause::Operator | Cause::Deploy | Cause::Unknown, _) => HoldKind::ManualStop,
-            (Cause::Dependency(_), Some(Pull { unit, how: Tie::Job })) => {
+            (Cause::Dependency(_), Some(Pull { unit, how: Tie::Job | Tie::End })) => {
                 HoldKind::StoppedWith { unit: unit.clone(), conflicts: false }
             }
             (Cause::Dependency(_), Some(Pull { unit, how: Tie::Conflict })) => {
@@ -134,7 +137,6 @@ impl Unit {
                 Cause::Ours
                 | Cause::Systemd
                 | Cause::Crash
-                | Cause::Exit
                 | Cause::PackageManager
                 | Cause::Dependency(_)
                 | Cause::Boot
@@ -160,6 +162,12 @@ impl Unit {
         if follow_other {
             self.out.push(Out::Follow);
         }
+    }
+
+    /// Units that may start it by themselves.
+    fn starters(&self) -> Vec<UnitName> {
+        let of = |known: &UnitSettings| [&known.triggered_by[..], &known.will.upheld_by].concat();
+        self.run.settings().map(of).unwrap_or_default()
     }
 
     /// An order of ours is in flight whose job has made this run, and no other.

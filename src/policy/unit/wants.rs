@@ -91,7 +91,7 @@ impl Unit {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
-            (_, Remedy::Start) => spec.recovery.start.then_some(now),
+            (_, Remedy::Start) => spec.recovery.start.then(|| self.start_due(now)),
             (_, Remedy::Enable) => self.enabled_from(now).filter(|_| spec.recovery.enable),
             (_, Remedy::Nothing) => None,
         }

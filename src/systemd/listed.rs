@@ -1,0 +1,85 @@
+//! What the list of loaded units tells at one look: which there are, which are active, and for what a queued job waits.
+
+use std::collections::HashSet;
+
+use zbus::Connection;
+
+use super::bus;
+use super::patterns::Patterns;
+use super::proxies::Listed;
+use super::reading;
+use super::survey::{Ask, Known, Told};
+use crate::model::unit::{JobKind, UnitName};
+
+/// A job that another one waits for: id, unit, kind, state, and two objects.
+type Awaited = (u32, String, String, String, zbus::OwnedObjectPath, zbus::OwnedObjectPath);
+
+/// Loaded units.
+#[derive(Debug)]
+pub(super) struct Loaded<'l> {
+    paths: HashSet<&'l str>,
+    active: HashSet<&'l str>,
+}
+
+impl<'l> Loaded<'l> {
+    pub(super) fn of(listed: &'l [Listed]) -> Self {
+        let active = listed.iter().filter(|unit| matches!(unit.3.as_str(), "active" | "reloading"));
+        Self {
+            paths: listed.iter().map(|unit| unit.6.as_str()).collect(),
+            active: active.map(|unit| unit.0.as_str()).collect(),
+        }
+    }
+
+    /// There is a unit with this object.
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.paths.contains(path)
+    }
+
+    /// The unit was active.
+    pub(super) fn is_active(&self, unit: &UnitName) -> bool {
+        self.active.contains(unit.as_str())
+    }
+}
+
+/// Queued jobs, and the loaded units that each pattern matches.
+pub(super) fn jobs_and_matches(listed: &[Listed], patterns: &Patterns) -> Told {
+    let jobs =
+        listed.iter().filter(|unit| unit.7 != 0).map(|unit| (unit.7, reading::job_kind(&unit.8))).collect();
+    let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
+    Told::Listed { jobs, matched: patterns.sort_out(names) }
+}
+
+/// Of the units that are asked about and whose start is queued: what each of these jobs waits for.
+pub(super) async fn waits(
+    calls: &Connection,
+    listed: &[Listed],
+    asks: &[(UnitName, Known, Ask)],
+) -> Vec<Told> {
+    let mut told = Vec::new();
+    let starts = |unit: &&Listed| {
+        let kind = reading::job_kind(&unit.8);
+        let down = matches!(unit.3.as_str(), "inactive" | "failed");
+        unit.7 != 0 && down && matches!(kind, JobKind::Start | JobKind::Restart)
+    };
+    for unit in listed.iter().filter(starts) {
+        let path = unit.6.as_str();
+        let asked = asks.iter().filter(|(_, known, _)| known.path == path).map(|(name, ..)| name);
+        let names: Vec<&UnitName> = asked.collect();
+        if names.is_empty() {
+            continue;
+        }
+        // A job that is over meanwhile waits for nothing.
+        let on = awaited(calls, unit).await.unwrap_or_default();
+        for name in names {
+            told.push(Told::Waits { unit: name.clone(), job: unit.7, on: on.clone() });
+        }
+    }
+    told
+}
+
+async fn awaited(calls: &Connection, unit: &Listed) -> zbus::Result<Vec<UnitName>> {
+    let interface = "org.freedesktop.systemd1.Job";
+    let reply = calls.call_method(Some(bus::SYSTEMD), &unit.9, Some(interface), "GetAfter", &()).await?;
+    let jobs: Vec<Awaited> = reply.body().deserialize()?;
+    Ok(jobs.into_iter().map(|job| UnitName(job.1)).collect())
+}
