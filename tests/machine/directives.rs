@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::rig::Machine;
-use crate::watched::{LIMIT, unit};
+use crate::watched::LIMIT;
 
 /// What happens to a unit, and what is to be seen of it then.
 struct Row {
@@ -199,7 +199,7 @@ const ROWS: &[Row] = &[
         "handler@.service",
         "[Service]\nStandardInput=socket\nExecStart=/bin/false\n",
         "printf '[Socket]\\nAccept=yes\\nListenStream=/run/handler\\n' >/etc/systemd/system/handler.socket; \
-         systemctl daemon-reload; systemctl start handler.socket\ncurl -sm 1 --unix-socket /run/handler http://x || true",
+         systemctl daemon-reload; systemctl start handler.socket\npython3 -c 'import socket; socket.socket(socket.AF_UNIX).connect(\"/run/handler\")'",
         "Active unknown per-connection handler.socket starts an instance like this for each connection",
     ),
     row(
@@ -317,17 +317,20 @@ echo 'tmpfs /mnt/late tmpfs noauto 0 0' >>/etc/fstab
 systemctl daemon-reload
 ";
 
+/// What `jq` makes of the status.
+fn status(machine: &Machine, filter: &str) -> String {
+    machine.try_sh(&format!("steadfast --json status | jq -r '{filter}'")).stdout
+}
+
 /// Everything that is told of a unit, a line each.
 fn told(machine: &Machine, name: &str) -> String {
     let lines = r#"([.state] + [.conditions[] | "\(.type) \(.status) \(.reason) \(.message)"]
         + [.findings[] | "finding \(.code) \(.message)"] + ["blocked \(.blocked)"]) | join("\n")"#;
-    match name.split_once('@') {
-        None => unit(machine, name, lines),
-        Some((template, _)) => {
-            let filter = format!(".units[] | select(.unit | startswith(\"{template}@\")) | {lines}");
-            crate::watched::status(machine, &filter)
-        }
-    }
+    let named = match name.split_once('@') {
+        None => format!(".unit == \"{name}\""),
+        Some((template, _)) => format!(".unit | startswith(\"{template}@\")"),
+    };
+    status(machine, &format!(".units[] | select({named}) | {lines}"))
 }
 
 fn try_all(name: &str, release: &str) {
@@ -360,7 +363,7 @@ fn try_all(name: &str, release: &str) {
     let templates = ROWS.iter().filter(|row| row.unit.contains('@')).count();
     machine.wait_until("every unit is read", LIMIT, || {
         let read = r#"[.units[] | select(.active_state != null and .unit_file_state != null)] | length"#;
-        crate::watched::status(&machine, read).trim() == (ROWS.len() - templates).to_string()
+        status(&machine, read).trim() == (ROWS.len() - templates).to_string()
     });
     machine.sh(&format!("touch /run/go\n{}wait", acts(false)));
     let mut wrong = Vec::new();
