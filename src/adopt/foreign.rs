@@ -12,6 +12,7 @@ use crate::import;
 use crate::model::adopt::{About, Entry, Foreign, Format};
 use crate::model::host::{HostProcess, HostReading};
 use crate::model::unit::UnitName;
+use crate::policy::alerts;
 use crate::systemd::inventory;
 
 use super::gather::gather;
@@ -21,6 +22,8 @@ use super::{Adopted, Ours, Wish, trial};
 
 /// A pid file is a line.
 const PID_BYTES: u64 = 64;
+/// Included files that are read.
+const INCLUDED: usize = 200;
 
 /// A foreign file, and what became of it.
 #[derive(Debug)]
@@ -41,8 +44,16 @@ pub async fn from_file(user: bool, format: Format, file: &Path, wish: Wish) -> a
     let reading = spawn_blocking(move || config::read_foreign(&path, import::BYTES));
     let text = reading.await.context("cannot read the file")?.map_err(anyhow::Error::msg)?;
     let name = format.as_str();
-    let foreign = import::read(format, &text)
-        .map_err(|why| anyhow!("cannot read {} as a file of {name}: {why}", file.display()))?;
+    let main = file.to_owned();
+    let patterns = import::included(format, &text);
+    let more =
+        spawn_blocking(move || included(format, &main, &patterns)).await.context("cannot read the files")?;
+    let foreign = match import::read(format, &text) {
+        Ok(foreign) => together(foreign, more),
+        // Debian's own file has none but those that it includes.
+        Err(_) if more.iter().any(|one| !one.entries.is_empty()) => together(Foreign::default(), more),
+        Err(why) => return Err(anyhow!("cannot read {} as a file of {name}: {why}", file.display())),
+    };
 
     let mut ours = Ours::new(user, wish);
     let present = inventory::read(ours.instance).await?;
@@ -59,6 +70,48 @@ pub async fn from_file(user: bool, format: Format, file: &Path, wish: Wish) -> a
         adopted.extend(dependency(&ours, entry).await);
     }
     Ok(Imported { foreign, matched, adopted, untold: facts.host.missing(false) })
+}
+
+/// What the included files say. Blocks.
+fn included(format: Format, main: &Path, patterns: &[String]) -> Vec<Foreign> {
+    let base = main.parent().unwrap_or(Path::new("/"));
+    let mut files = Vec::new();
+    for pattern in patterns {
+        let path = base.join(pattern);
+        let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        let name = name.to_string_lossy().into_owned();
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let fits = |file: &PathBuf| {
+            file.file_name().is_some_and(|known| alerts::matches(&name, &known.to_string_lossy()))
+        };
+        files.extend(entries.map(|entry| entry.path()).filter(fits).take(INCLUDED));
+    }
+    files.sort();
+    files.dedup();
+    let read = |file: &PathBuf| {
+        let text = config::read_foreign(file, import::BYTES).ok()?;
+        let mut foreign = import::read(format, &text).ok()?;
+        for entry in &mut foreign.entries {
+            entry.kind = format!("{} in {},", entry.kind, file.display());
+        }
+        for off in &mut foreign.commented_out {
+            off.what = format!("{} in {}", off.what, file.display());
+        }
+        Some(foreign)
+    };
+    files.iter().take(INCLUDED).filter_map(read).collect()
+}
+
+/// One file of several.
+fn together(mut all: Foreign, more: Vec<Foreign>) -> Foreign {
+    for one in more {
+        all.entries.extend(one.entries);
+        all.commented_out.extend(one.commented_out);
+        all.left.extend(one.left);
+    }
+    all
 }
 
 /// Could be the name of a unit.

@@ -16,7 +16,7 @@ use crate::model::host::{HostProcess, HostReading, Listener, Place, Protocol};
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::spec::{Settings, Spec};
 use crate::model::unit::{ActiveState, LoadState, UnitName};
-use crate::policy::coverage;
+use crate::policy::coverage::Coverage;
 use crate::release;
 use crate::systemd::{Instance, needs};
 
@@ -59,7 +59,7 @@ pub async fn unmanaged(
     let specs = with_unmanaged(unasked(managed.to_vec()), present.into_iter().chain(named.iter().cloned()));
     let loaded = Loaded { settings: Settings::default(), specs, ..Loaded::default() };
     let (mut snapshot, _) = look(user, loaded, |_, _| {}).await?;
-    let groups = coverage::unmanaged(&snapshot.units, user);
+    let groups = Coverage::of(&snapshot.units, user).unmanaged();
     let unmanaged: BTreeSet<UnitName> =
         groups.into_iter().flat_map(|(_, members)| members).map(|status| status.unit.clone()).collect();
     snapshot.units.retain(|unit, _| named.contains(unit) || unmanaged.contains(unit));

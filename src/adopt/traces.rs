@@ -12,7 +12,7 @@ use crate::model::unit::UnitName;
 use crate::probe;
 
 /// Within this time after a question its line is written.
-const SETTLE: Duration = Duration::from_millis(600);
+const SETTLE: Duration = Duration::from_millis(800);
 /// Processes and open files of each that are looked at.
 const PROCESSES: usize = 64;
 const FILES: usize = 256;

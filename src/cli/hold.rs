@@ -39,8 +39,8 @@ pub struct Arguments {
         conflicts_with_all = ["holder", "command"]
     )]
     length: Option<String>,
-    /// Why; shown to everybody who looks. By default the command
-    #[arg(long, required_unless_present = "command")]
+    /// Why; shown to everybody who looks. By default the command or the process
+    #[arg(long, required_unless_present_any = ["command", "holder"])]
     reason: Option<String>,
     /// As long as this process lives, and this command waits for it
     #[arg(long = "while", value_name = "PID", conflicts_with = "command")]
@@ -50,6 +50,13 @@ pub struct Arguments {
     command: Vec<String>,
 }
 
+/// What a process calls itself.
+fn name(pid: i32) -> String {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| !c.is_control()).collect();
+    if name.is_empty() { "its name is not known".to_owned() } else { name }
+}
+
 /// Passed on as it was written; the daemon says how long is too long.
 fn checked(text: &str) -> Result<String, String> {
     duration(text).map(|_| text.to_owned())
@@ -57,7 +64,10 @@ fn checked(text: &str) -> Result<String, String> {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
-    let usual = || format!("{} runs", arguments.command.join(" "));
+    let usual = || match arguments.holder {
+        Some(pid) => format!("process {pid} runs ({})", name(pid)),
+        None => format!("{} runs", arguments.command.join(" ")),
+    };
     let reason = arguments.reason.clone().unwrap_or_else(usual);
     if let Some(length) = &arguments.length {
         return tell(options, terminal, &client.hold(&arguments.unit, length, &reason).await?);

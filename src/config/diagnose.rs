@@ -11,6 +11,23 @@ use crate::model::spec::Problem;
 /// How alike a wrong key and a known one must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.75;
 
+/// Keys of a unit file and of steadfast.toml that stand in no table.
+const TOP: [&str; 13] = [
+    "admin_group",
+    "audit_every",
+    "changes_within",
+    "listen",
+    "postmortem_after",
+    "resync",
+    "startup_hold",
+    "mode",
+    "owner",
+    "requires",
+    "runbook",
+    "severity",
+    "unit",
+];
+
 /// A mistake in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
@@ -57,6 +74,10 @@ pub fn of_toml(error: &toml::de::Error) -> Mistake {
 /// A key that is not among those that are known there.
 pub fn unknown_key(span: Option<Range<usize>>, key: &str, known: &[&str]) -> Mistake {
     let message = format!("cannot use `{key}`: there is no such key");
+    if TOP.contains(&key) && !known.contains(&key) {
+        let help = format!("`{key}` belongs above the first [table]: a key below one is a key of that table");
+        return Mistake { span, message, help: Some(help) };
+    }
     let help = nearest(key, known).map_or_else(
         || format!("known here are {}", known.join(", ")),
         |nearest| format!("did you mean `{nearest}`?"),

@@ -197,6 +197,7 @@ fn mistakes_are_told_with_their_place() {
         "mode = \"act\nseverity = \n",
         "[smoke]\ncommand = [\"php\", \"-l\"]\n",
         "[probe.a]\ntcp = \"localhost\"\n",
+        "[recovery]\nburst = 3\nowner = \"team-shop\"\n",
     ];
     let told: Vec<String> = wrong.iter().map(|text| spec_of(text).expect_err("a mistake")).collect();
     insta::assert_snapshot!(told.join("\n\n"));

@@ -16,6 +16,28 @@ pub const BYTES: u64 = 256 * 1024;
 /// Lines of a file.
 const LINES: usize = 20_000;
 
+/// The files that this one includes, as patterns in its own words.
+#[must_use]
+pub fn included(format: Format, text: &str) -> Vec<String> {
+    let mut patterns = Vec::new();
+    let mut table = String::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') {
+            line.clone_into(&mut table);
+        }
+        let named = match format {
+            Format::Monit => line.strip_prefix("include ").map(str::trim),
+            Format::Supervisord if table == "[include]" => {
+                line.strip_prefix("files").map(str::trim).and_then(|rest| rest.strip_prefix('='))
+            }
+            Format::Supervisord | Format::God => None,
+        };
+        let words = named.unwrap_or_default().split_whitespace();
+        patterns.extend(words.map(|word| word.trim_matches(['"', '\'']).to_owned()));
+    }
+    patterns
+}
+
 /// What the text of such a file says.
 ///
 /// # Errors

@@ -154,6 +154,15 @@ fn what_is_another_file_is_refused_with_a_way_out() {
     assert_eq!(read(Format::Monit, "hello\n").unwrap_err(), "there is no `check` in it");
     let included = read(Format::Monit, "set daemon 60\ninclude /etc/monit/conf.d/*\n").unwrap_err();
     assert_eq!(included, "there is no `check` in it; line 2 includes other files");
+    // O47: Debian's own file has its checks in these.
+    let named =
+        super::included(Format::Monit, "set daemon 60\n  include /etc/monit/conf.d/*\n# include no\n");
+    assert_eq!(named, ["/etc/monit/conf.d/*"]);
+    let named = super::included(
+        Format::Supervisord,
+        "[supervisord]\nfiles = no\n[include]\nfiles = conf.d/*.conf more.ini\n",
+    );
+    assert_eq!(named, ["conf.d/*.conf", "more.ini"]);
     assert!(read(Format::God, &"\n".repeat(30_000)).unwrap_err().contains("at most"));
 }
 

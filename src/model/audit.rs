@@ -82,6 +82,22 @@ pub struct FailedUnit {
     pub lines: Vec<String>,
 }
 
+impl FailedUnit {
+    /// That no file manages it, as a gap.
+    #[must_use]
+    pub fn gap(self, of_user: bool, now: Moment) -> Gap {
+        let Self { unit, result, lines } = self;
+        let how =
+            if result.is_empty() || result == "success" { String::new() } else { format!(" ({result})") };
+        let message = format!("{unit} has failed{how}, and no file manages it");
+        let user = if of_user { " --user" } else { "" };
+        let gap = Gap::new(Code::HostUnitFailed, (unit.as_str(), unit.as_str()), message, now);
+        let mut gap = gap.proven(lines, format!("journalctl{user} -u {unit} -n 50"));
+        gap.finding.severity = Severity::Critical;
+        gap
+    }
+}
+
 /// What makes it so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Off {

@@ -142,3 +142,9 @@ pub struct Connection {
     /// `10.0.0.5:5672`.
     pub remote: String,
 }
+
+/// The last part of a path: the name by which a program is known.
+#[must_use]
+pub fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

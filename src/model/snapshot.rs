@@ -17,7 +17,9 @@ use super::release::{LinkReading, Resident};
 use super::spec::{DisabledSpec, Mode, Problem, RecoverySpec, SmokeSpec};
 use super::state::{Hold, LastAction, OrderKind, Plan, Quarantine, Recovery};
 use super::tally::{HostTally, UnitTally};
-use super::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
+use super::unit::{
+    ActiveState, ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings, is_of_vendor,
+};
 
 /// The whole picture. Cheap to clone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -131,4 +133,19 @@ pub struct UnitStatus {
     pub spent: usize,
     pub budget: RecoverySpec,
     pub tally: UnitTally,
+}
+
+impl UnitStatus {
+    /// It is active.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.active == ActiveState::Active)
+    }
+
+    /// Its unit file was written by people here.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let fragment = self.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
+        !fragment.is_empty() && !is_of_vendor(fragment)
+    }
 }

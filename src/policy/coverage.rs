@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::snapshot::UnitStatus;
-use crate::model::unit::{ActiveState, UnitFileState, UnitName, is_of_vendor};
+use crate::model::unit::{UnitFileState, UnitName};
 use crate::model::will::ServiceType;
 use crate::policy::alerts::matches;
 
@@ -16,101 +16,101 @@ pub const ANONYMOUS: &str = "run-";
 /// Every unit of one look, by name.
 pub type Units = BTreeMap<UnitName, Arc<UnitStatus>>;
 
-/// Units that run or are enabled, are meant to stay, and that no file of ours manages; the instances of one template together.
-#[must_use]
-pub fn unmanaged(units: &Units, user_instance: bool) -> Vec<(UnitName, Vec<&UnitStatus>)> {
-    let vendor = Vendor::read();
-    let managed = managed_names(units);
-    let mut groups: BTreeMap<UnitName, Vec<&UnitStatus>> = BTreeMap::new();
-    let counted = units.values().filter(|status| counts(status, user_instance, &vendor));
-    for status in counted.filter(|status| !is_managed_by_another_name(status, &managed)) {
-        let name = status.unit.template().unwrap_or_else(|| status.unit.clone());
-        groups.entry(name).or_default().push(status);
+/// What of these units is managed.
+#[derive(Debug)]
+pub struct Coverage<'u> {
+    units: &'u Units,
+    user_instance: bool,
+    /// Every name of what our files manage: a unit may have several.
+    managed: BTreeSet<UnitName>,
+}
+
+impl<'u> Coverage<'u> {
+    #[must_use]
+    pub fn of(units: &'u Units, user_instance: bool) -> Self {
+        let managed = units.values().filter(|status| !status.file.is_empty());
+        let names = |status: &Arc<UnitStatus>| {
+            let names = status.settings.as_ref().map(|settings| settings.names.clone()).unwrap_or_default();
+            names.into_iter().chain([status.unit.clone()]).collect::<Vec<_>>()
+        };
+        Self { units, user_instance, managed: managed.flat_map(names).collect() }
     }
-    let known: BTreeSet<UnitName> = groups.values().flatten().map(|status| status.unit.clone()).collect();
-    let groups = groups
-        .into_iter()
-        .filter(|(_, members)| !members.iter().all(|status| stands_for_another(units, status, &known)));
-    groups
-        .map(|(name, members)| match members.as_slice() {
-            [one] => (one.unit.clone(), members),
-            _ => (name, members),
-        })
-        .collect()
-}
 
-/// Every name of what our files manage: a unit may have several.
-#[must_use]
-pub fn managed_names(units: &Units) -> BTreeSet<UnitName> {
-    let managed = units.values().filter(|status| !status.file.is_empty());
-    let names = |status: &Arc<UnitStatus>| {
-        let names = status.settings.as_ref().map(|settings| settings.names.clone()).unwrap_or_default();
-        names.into_iter().chain([status.unit.clone()]).collect::<Vec<_>>()
-    };
-    managed.flat_map(names).collect()
-}
-
-/// No file bears this name, but one manages it by another of its names.
-#[must_use]
-pub fn is_managed_by_another_name(status: &UnitStatus, managed: &BTreeSet<UnitName>) -> bool {
-    let names = status.settings.iter().flat_map(|settings| &settings.names);
-    status.file.is_empty() && names.chain([&status.unit]).any(|name| managed.contains(name))
-}
-
-/// Runs or is enabled, is meant to stay, and is not what every host has.
-fn counts(status: &UnitStatus, user_instance: bool, vendor: &Vendor<'_>) -> bool {
-    let name = status.unit.as_str();
-    let Some(settings) = &status.settings else {
-        return false;
-    };
-    let kind = matches!(status.unit.kind(), "service" | "timer" | "socket" | "path");
-    let transient = status.enablement == Some(UnitFileState::Transient) || name.starts_with(ANONYMOUS);
-    let own = name.starts_with("steadfast") && name.split(['.', '-']).next() == Some("steadfast");
-    if !status.file.is_empty() || !kind || transient || own || settings.fragment.is_empty() {
-        return false;
+    /// Units that run or are enabled, are meant to stay, and that no file of ours manages; the instances of one template
+    /// together.
+    #[must_use]
+    pub fn unmanaged(&self) -> Vec<(UnitName, Vec<&'u UnitStatus>)> {
+        let vendor = Vendor::read();
+        let mut groups: BTreeMap<UnitName, Vec<&'u UnitStatus>> = BTreeMap::new();
+        let counted = self.units.values().filter(|status| self.counts(status, &vendor));
+        for status in counted.filter(|status| !self.has_another_name(status)) {
+            let name = status.unit.template().unwrap_or_else(|| status.unit.clone());
+            groups.entry(name).or_default().push(status);
+        }
+        let known: BTreeSet<UnitName> = groups.values().flatten().map(|status| status.unit.clone()).collect();
+        let groups = groups
+            .into_iter()
+            .filter(|(_, members)| !members.iter().all(|status| self.stands_for_another(status, &known)));
+        groups
+            .map(|(name, members)| match members.as_slice() {
+                [one] => (one.unit.clone(), members),
+                _ => (name, members),
+            })
+            .collect()
     }
-    let enabled = matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-    let stays =
-        settings.service_type != ServiceType::Oneshot || (settings.remain_after_exit && running(status));
-    let wanted = stays && (running(status) || enabled);
-    if is_local(status) {
-        return wanted;
+
+    /// No file bears this name, but one manages it by another of its names.
+    #[must_use]
+    pub fn has_another_name(&self, status: &UnitStatus) -> bool {
+        let names = status.settings.iter().flat_map(|settings| &settings.names);
+        status.file.is_empty() && names.chain([&status.unit]).any(|name| self.managed.contains(name))
     }
-    // What distributions give to a user's session is theirs to know.
-    let stays = settings.service_type != ServiceType::Oneshot;
-    !user_instance && wanted && stays && !vendor.has(name)
-}
 
-/// A socket, timer or path whose service is reported, or managed; a service that a timer runs.
-fn stands_for_another(units: &Units, status: &UnitStatus, known: &BTreeSet<UnitName>) -> bool {
-    let triggered_by = |status: &UnitStatus| {
-        status.settings.as_ref().map(|settings| settings.triggered_by.clone()).unwrap_or_default()
-    };
-    if status.unit.kind() == "service" {
-        let by_timer = |by: &UnitName| by.kind() == "timer" && units.contains_key(by);
-        let enabled = status.enablement == Some(UnitFileState::Enabled);
-        return !enabled && triggered_by(status).iter().any(by_timer);
+    /// Runs or is enabled, is meant to stay, and is not what every host has.
+    fn counts(&self, status: &UnitStatus, vendor: &Vendor<'_>) -> bool {
+        let name = status.unit.as_str();
+        let Some(settings) = &status.settings else {
+            return false;
+        };
+        let kind = matches!(status.unit.kind(), "service" | "timer" | "socket" | "path");
+        let transient = status.enablement == Some(UnitFileState::Transient) || name.starts_with(ANONYMOUS);
+        let own = name.split(['.', '-']).next() == Some("steadfast");
+        if !status.file.is_empty() || !kind || transient || own || settings.fragment.is_empty() {
+            return false;
+        }
+        let enabled =
+            matches!(status.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
+        let stays = settings.service_type != ServiceType::Oneshot
+            || (settings.remain_after_exit && status.is_running());
+        let wanted = stays && (status.is_running() || enabled);
+        if status.is_local() {
+            return wanted;
+        }
+        // What distributions give to a user's session is theirs to know.
+        let stays = settings.service_type != ServiceType::Oneshot;
+        !self.user_instance && wanted && stays && !vendor.has(name)
     }
-    // A timer has a period of its own to be watched.
-    let told = |other: &&UnitStatus| !other.file.is_empty() || known.contains(&other.unit);
-    let all = units.values().map(AsRef::as_ref);
-    status.unit.kind() != "timer" && all.filter(told).any(|other| triggered_by(other).contains(&status.unit))
-}
 
-/// It is active.
-#[must_use]
-pub fn running(status: &UnitStatus) -> bool {
-    status.reading.as_ref().is_some_and(|reading| reading.active == ActiveState::Active)
-}
-
-/// Its unit file was written by people here.
-#[must_use]
-pub fn is_local(status: &UnitStatus) -> bool {
-    let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
-    !fragment.is_empty() && !is_of_vendor(fragment)
+    /// A socket, timer or path whose service is reported, or managed; a service that a timer runs.
+    fn stands_for_another(&self, status: &UnitStatus, known: &BTreeSet<UnitName>) -> bool {
+        let triggered_by = |status: &UnitStatus| {
+            status.settings.as_ref().map(|settings| settings.triggered_by.clone()).unwrap_or_default()
+        };
+        if status.unit.kind() == "service" {
+            let by_timer = |by: &UnitName| by.kind() == "timer" && self.units.contains_key(by);
+            let enabled = status.enablement == Some(UnitFileState::Enabled);
+            return !enabled && triggered_by(status).iter().any(by_timer);
+        }
+        // A timer has a period of its own to be watched.
+        let told = |other: &&UnitStatus| !other.file.is_empty() || known.contains(&other.unit);
+        let all = self.units.values().map(AsRef::as_ref);
+        status.unit.kind() != "timer"
+            && all.filter(told).any(|other| triggered_by(other).contains(&status.unit))
+    }
 }
 
 /// The shipped list.
+#[derive(Debug)]
 struct Vendor<'a> {
     names: BTreeSet<&'a str>,
     patterns: Vec<&'a str>,

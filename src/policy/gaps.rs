@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::audit::{Audited, FailedUnit, Gap, ProbeRecord};
-use crate::model::finding::{Code, Finding, Severity};
+use crate::model::audit::{Audited, Gap, ProbeRecord};
+use crate::model::finding::{Code, Finding};
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
@@ -197,19 +197,6 @@ impl Gaps {
             self.out.file_code(Some(incident), (EventKind::Found, code), gap.finding.message);
         }
     }
-}
-
-/// A failed unit that no file manages, as a gap.
-#[must_use]
-pub fn failed_gap(failed: FailedUnit, of_user: bool, now: Moment) -> Gap {
-    let FailedUnit { unit, result, lines } = failed;
-    let how = if result.is_empty() || result == "success" { String::new() } else { format!(" ({result})") };
-    let message = format!("{unit} has failed{how}, and no file manages it");
-    let user = if of_user { " --user" } else { "" };
-    let gap = Gap::new(Code::HostUnitFailed, (unit.as_str(), unit.as_str()), message, now);
-    let mut gap = gap.proven(lines, format!("journalctl{user} -u {unit} -n 50"));
-    gap.finding.severity = Severity::Critical;
-    gap
 }
 
 /// What is not found any more, by incident.

@@ -34,7 +34,17 @@ const PROGRAMS: [(&[&str], Manner); 12] = [
         Manner::Not("Samba starts a process for every connection, and logs one that says nothing"),
     ),
     (
-        &["named", "unbound", "dnsmasq", "slapd", "postgres", "haproxy", "redis-server", "valkey-server"],
+        &[
+            "named",
+            "unbound",
+            "dnsmasq",
+            "slapd",
+            "postgres",
+            "haproxy",
+            "redis-server",
+            "valkey-server",
+            "php-fpm*",
+        ],
         Manner::Connect,
     ),
     (&["exim4", "exim"], Manner::Greets("smtp")),
@@ -63,44 +73,37 @@ const PORTS: [(&[u16], Manner); 11] = [
     (&[139, 445, 783], Manner::Not("it logs a connection that says nothing")),
 ];
 /// Ports at which no HTTP is spoken: a page is not asked for there.
-const OTHER_LANGUAGES: [u16; 22] = [
-    23, 53, 111, 389, 514, 515, 601, 873, 1433, 1514, 1521, 2003, 2049, 2181, 5432, 5672, 6379, 6432, 9042,
-    9092, 11211, 24224,
+const OTHER_LANGUAGES: [u16; 33] = [
+    23, 53, 111, 389, 514, 515, 554, 601, 873, 1080, 1433, 1514, 1521, 2003, 2049, 2181, 3310, 3389, 5060,
+    5222, 5269, 5432, 5672, 5900, 6379, 6432, 6667, 9042, 9050, 9051, 9092, 11211, 24224,
 ];
 /// More of them: MongoDB; printers print what they are sent.
 const OTHER_LANGUAGES_TOO: [std::ops::RangeInclusive<u16>; 2] = [9100..=9109, 27017..=27019];
 
-/// How this port of a unit whose processes bear these names is asked.
-#[must_use]
-pub fn manner<'p>(programs: impl IntoIterator<Item = &'p str>, port: u16) -> Manner {
-    let usual = PORTS.iter().find(|(ports, _)| ports.contains(&port)).map(|(_, manner)| *manner);
-    // The control port of a name server is none for its clients, and TLS is TLS whoever speaks it.
-    if let Some(Manner::Not(TLS | CONTROL)) = usual {
-        return usual.unwrap_or(Manner::Connect);
+impl Manner {
+    /// How this port of a unit whose processes bear these names is asked.
+    #[must_use]
+    pub fn of<'p>(programs: impl IntoIterator<Item = &'p str>, port: u16) -> Self {
+        let usual = PORTS.iter().find(|(ports, _)| ports.contains(&port)).map(|(_, manner)| *manner);
+        // The control port of a name server is none for its clients, and TLS is TLS whoever speaks it.
+        if let Some(Self::Not(TLS | CONTROL)) = usual {
+            return usual.unwrap_or(Self::Connect);
+        }
+        let is = |name: &str, program: &str| match name.strip_suffix('*') {
+            Some(start) => program.starts_with(start),
+            None => program == name,
+        };
+        let of_program = programs.into_iter().find_map(|program| {
+            let known = PROGRAMS.iter().find(|(names, _)| names.iter().any(|name| is(name, program)));
+            known.map(|(_, manner)| *manner)
+        });
+        if let Some(manner) = of_program {
+            return manner;
+        }
+        let other =
+            OTHER_LANGUAGES.contains(&port) || OTHER_LANGUAGES_TOO.iter().any(|ports| ports.contains(&port));
+        usual.unwrap_or(if other { Self::Connect } else { Self::Page })
     }
-    let of_program = programs.into_iter().find_map(|program| {
-        let known = PROGRAMS.iter().find(|(names, _)| names.iter().any(|name| is(name, program)));
-        known.map(|(_, manner)| *manner)
-    });
-    if let Some(manner) = of_program {
-        return manner;
-    }
-    let other =
-        OTHER_LANGUAGES.contains(&port) || OTHER_LANGUAGES_TOO.iter().any(|ports| ports.contains(&port));
-    usual.unwrap_or(if other { Manner::Connect } else { Manner::Page })
-}
-
-fn is(name: &str, program: &str) -> bool {
-    match name.strip_suffix('*') {
-        Some(start) => program.starts_with(start),
-        None => program == name,
-    }
-}
-
-/// The last part of a path: the name by which a program is known.
-#[must_use]
-pub fn base(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -109,17 +112,16 @@ mod tests {
 
     #[test]
     fn who_logs_a_connection_is_not_asked_for_one() {
-        assert_eq!(manner(["sshd"], 2222), Manner::Not(SSH));
-        assert_eq!(manner(["mariadbd"], 3307), Manner::Not(MYSQL));
-        assert_eq!(manner(["exim4"], 25), Manner::Greets("smtp"));
-        assert_eq!(manner(["smtp-thing"], 25), Manner::Greets("smtp"));
-        assert!(matches!(manner(["master"], 25), Manner::Not(_)));
-        assert!(matches!(manner(["dovecot"], 143), Manner::Not(_)));
-        assert_eq!(manner(["named"], 53), Manner::Connect);
-        assert_eq!(manner(["named"], 953), Manner::Not(CONTROL));
-        assert_eq!(manner(["nginx"], 443), Manner::Page);
-        assert_eq!(manner(["nginx"], 993), Manner::Not(TLS));
-        assert_eq!(manner([], 8080), Manner::Page);
-        assert_eq!(base("/usr/sbin/sshd"), "sshd");
+        assert_eq!(Manner::of(["sshd"], 2222), Manner::Not(SSH));
+        assert_eq!(Manner::of(["mariadbd"], 3307), Manner::Not(MYSQL));
+        assert_eq!(Manner::of(["exim4"], 25), Manner::Greets("smtp"));
+        assert_eq!(Manner::of(["smtp-thing"], 25), Manner::Greets("smtp"));
+        assert!(matches!(Manner::of(["master"], 25), Manner::Not(_)));
+        assert!(matches!(Manner::of(["dovecot"], 143), Manner::Not(_)));
+        assert_eq!(Manner::of(["named"], 53), Manner::Connect);
+        assert_eq!(Manner::of(["named"], 953), Manner::Not(CONTROL));
+        assert_eq!(Manner::of(["nginx"], 443), Manner::Page);
+        assert_eq!(Manner::of(["nginx"], 993), Manner::Not(TLS));
+        assert_eq!(Manner::of([], 8080), Manner::Page);
     }
 }

@@ -119,8 +119,18 @@ fn eight_real_services_get_the_file_that_an_expert_would_write() {
     );
     assert!(postgres.contains("# postgres = \"postgres://steadfast@127.0.0.1/postgres\""), "{postgres}");
     assert!(postgres.contains("# not in force: "), "{postgres}");
+    // A3: RabbitMQ logs a warning for each handshake that does not log in, and nothing for a connection without a word.
     let rabbitmq = file("rabbitmq-server.service");
-    assert!(has(&rabbitmq, "amqp = \"amqp://127.0.0.1\""), "{rabbitmq}");
+    assert!(has(&rabbitmq, "tcp = \"127.0.0.1:5672\""), "{rabbitmq}");
+    assert!(
+        rabbitmq.contains("# no probe for port 25672: nodes of one Erlang cluster speak there"),
+        "{rabbitmq}"
+    );
+    assert!(
+        rabbitmq.contains("# not in force: RabbitMQ logs a warning for each handshake that does not log in")
+            && rabbitmq.contains("# amqp = \"amqp://127.0.0.1\""),
+        "{rabbitmq}"
+    );
     assert!(rabbitmq.contains("# rabbitmq = \"http://steadfast@127.0.0.1:15672\""), "{rabbitmq}");
     let php = file("php8.2-fpm.service");
     assert!(has(&php, "unix = \"/run/php/php8.2-fpm.sock\""), "{php}");
@@ -140,6 +150,33 @@ fn eight_real_services_get_the_file_that_an_expert_would_write() {
         let (code, _) = run(&machine, &format!("steadfast check {unit}"));
         assert_eq!(code, Some(0), "{unit}");
     }
+}
+
+/// A3: what is adopted is asked for days; a log that is full of it is no help to anybody.
+#[test]
+fn what_is_adopted_leaves_no_line_in_the_log_of_the_service() {
+    const UNITS: &str =
+        "mariadb redis-server memcached postgresql@15-main rabbitmq-server nginx php8.2-fpm web plain";
+    let machine = services("adopting-quietly");
+    machine.sh("systemctl enable -q --now mariadb");
+    let (_, page) = run(&machine, &format!("steadfast adopt {UNITS}"));
+    let maria = machine.read("/etc/steadfast/units.d/mariadb.service.toml");
+    println!("{maria}");
+    assert!(has(&maria, "mysql = \"mysql://root@localhost/?socket=/run/mysqld/mysqld.sock\""), "{maria}");
+    assert!(maria.contains("no probe for port 3306: "), "{maria}");
+    assert!(page.contains("From now on Steadfast starts it when it is down"), "{page}");
+    let units: String = UNITS.split(' ').map(|unit| format!(" -u {unit}")).collect();
+    let seen = || {
+        machine.sh("journalctl --sync");
+        let journal = machine.sh(&format!("journalctl -q --no-pager -o cat {units} | wc -l"));
+        let files = machine.sh("find /var/log -type f ! -path '*/journal/*' ! -name '*access*' ! -name 'lastlog' ! -name 'wtmp' -printf '%p %s\\n' | sort");
+        format!("{journal}\n{files}")
+    };
+    let before = seen();
+    for _ in 0..3 {
+        assert_eq!(run(&machine, "steadfast check").0, Some(0));
+    }
+    assert_eq!(seen(), before, "{}", machine.sh(&format!("journalctl -q --no-pager -n 20 {units}")));
 }
 
 #[test]
@@ -190,6 +227,8 @@ fn what_is_there_stays_and_what_is_not_well_is_a_comment() {
     assert_eq!(code, Some(0));
     let expected = [
         "dump.timer written",
+        // B12: what audit calls unmanaged.
+        "epmd.service written",
         "nginx.service written",
         "php8.2-fpm.service written",
         "plain.service written",

@@ -340,3 +340,32 @@ fn the_daemon_tells_what_is_new_once_and_shows_what_audit_shows() {
     assert_eq!(alerts(&machine), told);
     println!("{told:#?}\n{}", machine.try_sh("steadfast status").stdout);
 }
+
+/// C6: whoever it belongs to, a unit that fails is reported at once, with what it said, and as over when it is.
+#[test]
+fn a_unit_that_fails_is_reported_within_a_second_managed_or_not() {
+    let machine = Machine::boot("failing");
+    machine.install_steadfast();
+    machine.sh("printf '[Service]\\nExecStart=/bin/sh -c \"echo cannot open /srv/backup >&2; exit 3\"\\n' >/etc/systemd/system/backup.service; \
+                printf '[Service]\\nRestart=always\\nRestartSec=100ms\\nExecStart=/bin/sh -c \"test -e /run/well && exec sleep inf; touch /run/well; exit 1\"\\n' >/etc/systemd/system/again.service; \
+                systemctl daemon-reload");
+    let told = |filter: &str| {
+        status(&machine, &format!(".findings[] | select(.code == \"host-unit-failed\") | {filter}"))
+    };
+    machine.wait_until("the socket answers", LIMIT, || !status(&machine, ".host").is_empty());
+    machine.try_sh("systemctl start backup; systemctl start again");
+    let took = machine.wait_until("it is reported", LIMIT, || {
+        told(".message").contains("backup.service has failed (exit-code)")
+    });
+    println!("reported after {took:?}");
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert!(told(".evidence[]").contains("cannot open /srv/backup"), "{}", told("."));
+    assert!(
+        !told(".message").contains("again.service"),
+        "systemd's own restart is awaited: {}",
+        told(".message")
+    );
+    machine.sh("systemctl reset-failed backup");
+    machine.wait_until("it is over", LIMIT, || told(".message").is_empty());
+    assert_eq!(machine.sh("steadfast incidents --json | jq '[.incidents[] | select(.cause == \"host-unit-failed\")] | length'").trim(), "1");
+}

@@ -454,6 +454,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "static" => UnitFileState::Static,
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
+        "transient" => UnitFileState::Transient,
         "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::model::adopt::{Key, Recipe, Table, Value, Written};
-use crate::model::host::{Listener, Protocol};
-use crate::policy::manners::{Manner, base};
+use crate::model::host::{Listener, Protocol, base};
+use crate::policy::manners::Manner;
 
 use super::addresses::{self, join, rank, reachable, split, url};
 use super::live::Live;
@@ -53,6 +53,13 @@ pub struct Group {
 }
 
 impl Candidate {
+    /// What it is known to leave in the log of the service each time, as a sentence.
+    pub fn is_logged(&self) -> Option<&'static str> {
+        let broker = self.table.text("amqp")?;
+        let why = "RabbitMQ logs a warning for each handshake that does not log in; name a user (amqp://USER@HOST) to have it asked";
+        (!broker.contains('@')).then_some(why)
+    }
+
     /// It is asked over a connection that the other side may log.
     pub fn connects(&self) -> bool {
         let first = self.table.keys.first().map(|key| key.name.as_str());

@@ -67,6 +67,10 @@ pub fn judged(candidate: &Candidate, answer: &Answer) -> Written {
         }),
         None => {}
     }
+    if let Some(why) = candidate.is_logged().filter(|_| well) {
+        well = false;
+        remarks.push(format!("not in force: {why}"));
+    }
     Written { table, remarks, in_force: well }
 }
 
@@ -147,7 +151,7 @@ fn recovery(live: &Live) -> Vec<Written> {
     let mut tables = told(live);
     let off =
         live.active && live.enablement == Some(UnitFileState::Disabled) && live.managed_elsewhere().is_none();
-    if !off || live.triggered_by.iter().any(|by| by.kind() != "path") {
+    if !off {
         return tables;
     }
     let why = "it runs and is disabled: whoever starts it (a person, a script, another manager) decides; without this line Steadfast enables it";

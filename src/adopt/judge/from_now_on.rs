@@ -35,7 +35,9 @@ pub fn from_now_on(spec: &Spec, has_link: bool) -> Vec<String> {
             "After a deploy it restarts it, {} after the release link was switched.",
             span(spec.release.settle)
         ),
-        _ => "After a deploy it only reports that the old release still runs.".to_owned(),
+        Reaction::Alert | Reaction::Ignore => {
+            "After a deploy it only reports that the old release still runs.".to_owned()
+        }
     };
     if has_link || spec.release.link.is_some() {
         sentences.push(follows);

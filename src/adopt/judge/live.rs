@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::model::adopt::{Entry, Needs};
-use crate::model::host::{HostProcess, Listener};
+use crate::model::host::{HostProcess, Listener, base};
 use crate::model::unit::{UnitFileState, UnitName};
-use crate::policy::manners::{Manner, base, manner};
+use crate::policy::manners::Manner;
 
 use super::addresses::passing;
 use super::proxied::{PROXIES, PassedOn};
@@ -90,7 +90,7 @@ impl Live {
     /// How this port of it is asked.
     #[must_use]
     pub fn manner(&self, port: u16) -> Manner {
-        manner(self.programs(), port)
+        Manner::of(self.programs(), port)
     }
 
     /// The port may be another one after a restart: its command does not name it.

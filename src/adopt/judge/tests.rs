@@ -453,3 +453,16 @@ fn a_probe_of_room_says_its_own_reason() {
     valkey.processes[0].directory = Some("/var/lib/valkey".to_owned());
     assert_eq!(asked(&groups(&valkey, &[redis])), ["probe.room disk=/var/lib/valkey"]);
 }
+
+#[test]
+fn a_handshake_without_a_login_is_no_probe() {
+    // A3
+    let recipe = recipe("rabbitmq-server.service", &[("probe.handshake", &[("amqp", "amqp://127.0.0.1")])]);
+    let rabbit =
+        live("rabbitmq-server.service", "/usr/sbin/rabbitmq-server", &[(Protocol::Tcp, "[::]:5672")]);
+    let groups = groups(&rabbit, &[recipe]);
+    let handshake = judged(&groups[0].ways[0], &well());
+    assert!(!handshake.in_force && handshake.remarks[0].contains("RabbitMQ logs a warning"), "{handshake:?}");
+    assert!(!covered(&[handshake], &groups[1]), "a connection is asked instead");
+    assert_eq!(asked(&groups)[1], "probe.port-5672 tcp=127.0.0.1:5672 or probe.port-5672 tcp=[::1]:5672");
+}

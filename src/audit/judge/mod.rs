@@ -27,7 +27,7 @@ use crate::model::audit::{Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::unit::UnitFileState;
-use crate::policy::coverage::{is_local, is_managed_by_another_name, managed_names, running};
+use crate::policy::coverage::Coverage;
 use crate::policy::gaps::findings;
 use crate::policy::words::listed;
 
@@ -58,8 +58,8 @@ pub struct Audit {
 #[must_use]
 pub fn audit(look: &Look) -> Audit {
     let mut snapshot = look.snapshot.clone();
-    let managed = managed_names(&snapshot.units);
-    snapshot.units.retain(|_, status| !is_managed_by_another_name(status, &managed));
+    let coverage = Coverage::of(&look.snapshot.units, look.snapshot.host.user_instance);
+    snapshot.units.retain(|_, status| !coverage.has_another_name(status));
     snapshot.findings.extend(findings(&of_host(look)));
     for status in snapshot.units.values_mut() {
         let ours = !status.file.is_empty();
@@ -77,9 +77,9 @@ pub fn audit(look: &Look) -> Audit {
 #[must_use]
 pub fn gaps(look: &Look) -> Vec<Gap> {
     let mut gaps = of_host(look);
-    let managed = managed_names(&look.snapshot.units);
+    let coverage = Coverage::of(&look.snapshot.units, look.snapshot.host.user_instance);
     let strangers = look.snapshot.units.values().filter(|status| status.file.is_empty());
-    for status in strangers.filter(|status| !is_managed_by_another_name(status, &managed)) {
+    for status in strangers.filter(|status| !coverage.has_another_name(status)) {
         let unit = status.unit.as_str();
         for mut finding in trouble(look, status) {
             if !finding.message.contains(unit) {
@@ -161,8 +161,8 @@ fn runs_nothing(look: &Look) -> Option<String> {
     };
     let idle = |status: &&UnitStatus| {
         let exited = status.reading.as_ref().is_some_and(|reading| reading.sub == "exited");
-        let ours = !status.file.is_empty() || is_local(status) || is_init_script(status);
-        running(status) && exited && ours && !has_process(status) && !asked(status)
+        let ours = !status.file.is_empty() || status.is_local() || is_init_script(status);
+        status.is_running() && exited && ours && !has_process(status) && !asked(status)
     };
     let all = look.snapshot.units.values().map(AsRef::as_ref);
     let names: Vec<&str> = all.filter(idle).map(|status| status.unit.as_str()).collect();

@@ -2,17 +2,16 @@
 
 use crate::model::audit::Gap;
 use crate::model::finding::Code;
-use crate::model::host::{HostProcess, Listener, Protocol};
+use crate::model::host::{HostProcess, Listener, Protocol, base};
 use crate::model::probe::ProbeSpec;
 use crate::model::snapshot::UnitStatus;
 use crate::model::spec::Spec;
 use crate::policy::limits;
-use crate::policy::manners::{Manner, base, manner};
+use crate::policy::manners::Manner;
 
 use super::Look;
 use super::listeners::listening;
 use super::span;
-use crate::policy::coverage::{is_local, running};
 
 /// One gap for each.
 pub fn gaps(look: &Look) -> Vec<Gap> {
@@ -42,8 +41,8 @@ fn unprobed(look: &Look, status: &UnitStatus) -> Option<Gap> {
         .flat_map(|process| [Some(process.name.as_str()), process.executable.as_deref().map(base)])
         .flatten()
         .collect();
-    let listener = all.into_iter().find(|listener| may_be_asked(listener, &programs, is_local(status)));
-    let listener = listener.filter(|_| running(status) && status.unit.kind() == "service")?;
+    let listener = all.into_iter().find(|listener| may_be_asked(listener, &programs, status.is_local()));
+    let listener = listener.filter(|_| status.is_running() && status.unit.kind() == "service")?;
     let address = &listener.address;
     let message = format!("{unit} listens on {address}, and no probe asks whether it answers");
     let gap = Gap::new(Code::HostUnprobed, (unit, unit), message, look.at());
@@ -59,7 +58,7 @@ fn may_be_asked(listener: &Listener, programs: &[&str], local: bool) -> bool {
         Protocol::Unix => local,
         Protocol::Tcp => {
             let port = listener.address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-            port.is_some_and(|port| !matches!(manner(programs.iter().copied(), port), Manner::Not(_)))
+            port.is_some_and(|port| !matches!(Manner::of(programs.iter().copied(), port), Manner::Not(_)))
         }
     }
 }

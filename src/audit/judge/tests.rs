@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::model::audit::{Off, OffFile, ProbeRecord, TimerFacts};
 use crate::model::finding::Severity;
-use crate::model::host::{HostProcess, Listener, Place, Protocol};
+use crate::model::host::{HostProcess, Listener, Place, Protocol, UserUnits};
 use crate::model::moment::Moment;
 use crate::model::probe::{OnFailure, ProbeKind, ProbeSpec, TimerReading};
 use crate::model::snapshot::{UnitState, UnitStatus};
@@ -503,4 +503,116 @@ fn every_gap_has_a_key_of_its_own() {
 fn lengths_of_time_are_told_by_their_largest_part() {
     let told = [0, 1, 119, 120, 7199, 7200, 172_799, 172_800].map(|s| span(Duration::from_secs(s)));
     assert_eq!(told, ["less than 1 s", "1 s", "119 s", "2 min", "119 min", "2 h", "47 h", "2 days"]);
+}
+
+#[test]
+fn units_of_users_are_looked_at_by_root() {
+    // O29, O44
+    let mut look = host();
+    let units = |names: &[&str]| names.iter().map(|name| UnitName::from(*name)).collect::<BTreeSet<_>>();
+    look.around.user_units.push(UserUnits {
+        user: "joe".to_owned(),
+        uid: 1000,
+        lingers: false,
+        own: units(&["site.service", "known.service"]),
+        enabled: units(&["site.service"]),
+        managed: units(&["known.service"]),
+    });
+    let place = |unit: &str| Place::User { uid: 1000, unit: Some(UnitName::from(unit)) };
+    look.process(7, 1, "/usr/bin/python3 -m http.server 8300", place("site.service"));
+    look.process(8, 1, "/srv/known", place("known.service"));
+    look.listens(Protocol::Tcp, "0.0.0.0:8300", 7);
+    let told = look.told();
+    assert_eq!(
+        told,
+        [
+            "no-linger: no manager of joe runs at boot, lingering is off: site.service will not start before joe logs in",
+            "unmanaged: site.service of joe is managed by nobody (runs, listens on 0.0.0.0:8300)",
+        ]
+    );
+    assert_eq!(audit(&look).looked, "0 units, 2 processes, units of joe");
+}
+
+#[test]
+fn what_is_active_and_runs_nothing_is_noted() {
+    // C1: an init script whose daemon died, and a wrapper of ours that nothing asks.
+    let mut look = host();
+    for (name, fragment) in [
+        ("exim4.service", "/run/systemd/generator.late/exim4.service"),
+        ("web.service", "/etc/systemd/system/web.service"),
+    ] {
+        let status = look.runs(name, fragment);
+        if let Some(reading) = &mut status.reading {
+            reading.sub = "exited".to_owned();
+        }
+    }
+    let notes = audit(&look).notes;
+    assert_eq!(
+        notes,
+        [
+            "exim4.service, web.service are active and run nothing: the command ended well, and only a probe can tell whether they work"
+        ]
+    );
+}
+
+#[test]
+fn who_logs_each_connection_is_not_called_unprobed() {
+    // A2, A3: adopt asks neither, and audit does not ask for it.
+    let mut look = host();
+    look.manages("ssh.service");
+    let place = Place::Unit(UnitName::from("ssh.service"));
+    look.process(7, 1, "/usr/sbin/sshd -D", place);
+    look.listens(Protocol::Tcp, "0.0.0.0:22", 7);
+    look.listens(Protocol::Tcp, "0.0.0.0:2222", 7);
+    assert!(!look.told().iter().any(|line| line.starts_with("host-unprobed")), "{:?}", look.told());
+    look.manages("shop.service");
+    look.process(8, 1, "/srv/shop", Place::Unit(UnitName::from("shop.service")));
+    look.listens(Protocol::Unix, "/run/shop.sock", 8);
+    assert!(
+        look.told().iter().any(|line| line.starts_with("host-unprobed: shop.service")),
+        "{:?}",
+        look.told()
+    );
+}
+
+#[test]
+fn a_unit_is_managed_by_any_of_its_names() {
+    // B7, B11
+    let mut look = host();
+    look.manages("mysql.service");
+    let names = vec![UnitName::from("mariadb.service"), UnitName::from("mysql.service")];
+    for name in ["mysql.service", "mariadb.service"] {
+        let status = look.snapshot.units.entry(UnitName::from(name)).or_insert_with(|| {
+            Arc::new(status(
+                &UnitName::from(name),
+                "/usr/lib/systemd/system/mariadb.service",
+                ActiveState::Active,
+                UnitFileState::Enabled,
+            ))
+        });
+        let settings = Arc::make_mut(status).settings.get_or_insert_default();
+        settings.names.clone_from(&names);
+    }
+    assert!(!look.told().iter().any(|line| line.starts_with("unmanaged")), "{:?}", look.told());
+}
+
+#[test]
+fn a_file_that_is_not_read_is_told_with_its_likely_name() {
+    // O30, O45
+    let mut look = host();
+    let off = |file: &str, how: Off| OffFile {
+        file: format!("/etc/steadfast/units.d/{file}"),
+        how,
+        modified_at: None,
+    };
+    look.around.off.push(off("nginx.service.tml", Off::Renamed));
+    let half = Off::Half { line: 3, what: "mode = \"observe\"".to_owned() };
+    look.around.off.push(off("web.service.toml", half));
+    assert_eq!(
+        look.told(),
+        [
+            "switched-off: /etc/steadfast/units.d/nginx.service.tml has no effect under this name: only names that end in .toml are read; it looks like /etc/steadfast/units.d/nginx.service.toml",
+            "switched-off: /etc/steadfast/units.d/web.service.toml:3: mode = \"observe\": it is only observed, without a reason or an end",
+        ]
+    );
 }

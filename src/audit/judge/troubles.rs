@@ -8,7 +8,7 @@ use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{ActiveState, UnitFileState};
 use crate::model::will::ServiceType;
-use crate::policy::coverage::{ANONYMOUS, is_local, running};
+use crate::policy::coverage::ANONYMOUS;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 use crate::policy::words::listed;
@@ -35,7 +35,7 @@ pub fn untold(look: &Look) -> Vec<String> {
     }
     let hidden = snapshot.units.values().filter(|status| {
         let release = condition(status, ConditionKind::Release);
-        running(status) && release.is_some_and(|known| known.reason == "unreadable")
+        status.is_running() && release.is_some_and(|known| known.reason == "unreadable")
     });
     match hidden.count() {
         0 => {}
@@ -113,7 +113,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         Code::UnitInactive => enabled && boots == Truth::True && !armed(status) && conditions_met(status),
         // Runs now and will surely not after the next boot. A command that somebody runs by systemd-run is not to.
         Code::NotEnabled | Code::EnabledRuntimeOnly => {
-            running(status)
+            status.is_running()
                 && boots == Truth::False
                 && !armed(status)
                 && !status.unit.as_str().starts_with(ANONYMOUS)
@@ -198,7 +198,8 @@ fn conditions_met(status: &UnitStatus) -> bool {
 fn looping(status: &UnitStatus, at: Moment, user: &str) -> Option<Finding> {
     let reading = status.reading.as_ref().filter(|_| status.file.is_empty())?;
     let often = usize::try_from(reading.n_restarts).is_ok_and(|many| many >= limits::CRASH_LOOP_RESTARTS);
-    let young = reading.active_since.filter(|_| running(status)).is_some_and(|began| at.since(began) < YOUNG);
+    let young =
+        reading.active_since.filter(|_| status.is_running()).is_some_and(|began| at.since(began) < YOUNG);
     let between = reading.is_passing() || reading.active == ActiveState::Activating;
     if !often || !(young || between) {
         return None;
@@ -232,5 +233,5 @@ fn ours(status: &UnitStatus) -> bool {
     let enabled = status.enablement == Some(UnitFileState::Enabled);
     let stays =
         status.settings.as_ref().is_some_and(|settings| settings.service_type != ServiceType::Oneshot);
-    stays && is_local(status) && (running(status) || enabled)
+    stays && status.is_local() && (status.is_running() || enabled)
 }

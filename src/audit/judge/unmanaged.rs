@@ -9,7 +9,7 @@ use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::UnitName;
-use crate::policy::coverage::{is_local, running, unmanaged};
+use crate::policy::coverage::Coverage;
 
 use super::Look;
 use super::listeners::{addresses, listening};
@@ -30,7 +30,7 @@ struct Found<'a> {
 
 /// One gap for each, ranked: of this host's own making, listens on a port, has used CPU, has children.
 pub fn gaps(look: &Look) -> Vec<Gap> {
-    let groups = unmanaged(&look.snapshot.units, look.snapshot.host.user_instance);
+    let groups = Coverage::of(&look.snapshot.units, look.snapshot.host.user_instance).unmanaged();
     let mut all: Vec<Found<'_>> =
         groups.into_iter().map(|(name, members)| found(look, name, members)).collect();
     all.sort_by_key(|found| {
@@ -55,7 +55,7 @@ fn found<'a>(look: &'a Look, name: UnitName, members: Vec<&'a UnitStatus>) -> Fo
     let processes: Vec<&HostProcess> = host.processes.iter().filter(theirs).collect();
     let pids: Vec<i32> = processes.iter().map(|process| process.pid).collect();
     Found {
-        local: members.iter().any(|status| is_local(status)),
+        local: members.iter().any(|status| status.is_local()),
         listeners: listening(host, &pids),
         cpu: processes.iter().map(|process| process.cpu).sum(),
         name,
@@ -98,7 +98,7 @@ fn clauses(found: &Found<'_>) -> Vec<String> {
 
 /// Whether it runs, in the words of its kind.
 fn state(found: &Found<'_>) -> &'static str {
-    let active = found.members.iter().any(|status| running(status));
+    let active = found.members.iter().any(|status| status.is_running());
     match (found.name.kind(), active) {
         ("service", true) => "runs",
         ("timer", true) => "is armed",

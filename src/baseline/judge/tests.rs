@@ -89,6 +89,12 @@ fn what_is_lost_is_told_in_one_line_a_unit() {
             UnitThen { found: false, ..dead() },
             "critical x.service was active (running), and there is no such unit any more",
         ),
+        // O5: the upgrade took the unit file away, and its process runs on.
+        (
+            unit(),
+            UnitThen { found: false, ..unit() },
+            "critical the unit file of x.service is gone with package pack, which is not installed any more; what it started still runs, until it is stopped",
+        ),
         (
             unit(),
             enablement("disabled", off()),

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::model::action::Action;
 use crate::model::audit::{Audited, FailedUnit, Gap};
 use crate::model::cause::PackagesReading;
+use crate::model::finding::Code;
 use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::release::ProcessesReading;
 use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
-use crate::policy::gaps::{Ended, Settled, failed_gap};
+use crate::policy::gaps::{Ended, Settled};
 use crate::policy::unit::Unit;
 use crate::policy::view::View;
 use crate::policy::{limits, releases};
@@ -337,8 +338,7 @@ impl State {
         let managed: BTreeSet<&UnitName> = self.units.values().flat_map(Unit::names).collect();
         let unmanaged = units.into_iter().filter(|failed| !managed.contains(&failed.unit));
         let heard = unmanaged.filter(|failed| !self.host.is_ignored(failed.unit.as_str(), self.now));
-        let gaps: Vec<Gap> =
-            heard.map(|failed| failed_gap(failed, self.host.is_of_user(), self.now)).collect();
+        let gaps: Vec<Gap> = heard.map(|failed| failed.gap(self.host.is_of_user(), self.now)).collect();
         let open: Vec<&Incident> =
             self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
         let settled = self.gaps.failed(gaps, &open, self.now);
@@ -366,7 +366,11 @@ impl State {
     fn end_gaps(&mut self, ended: Ended) {
         let Ended { incident: id, gone, left } = ended;
         for key in gone.iter().take(limits::GAPS_TOLD) {
-            let message = format!("no gap any more: {key}");
+            let failed = key.strip_prefix(Code::HostUnitFailed.as_str());
+            let message = match failed {
+                Some(unit) => format!("{} is not failed any more", unit.trim()),
+                None => format!("no gap any more: {key}"),
+            };
             self.gaps.out().file(Some(id), EventKind::Cleared, message);
         }
         self.drain_gaps();

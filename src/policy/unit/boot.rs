@@ -40,15 +40,21 @@ impl Unit {
             return Judgement::good("by-device", message);
         }
         let judgement = enablement::enabled(&self.name, read, verdict, view.host.is_of_user())
-            .judgement(self.spec.severity, view.now);
+            .judgement(self.boot_severity(), view.now);
         self.say_who_disabled(judgement)
+    }
+
+    /// Whoever wrote `enable = false` knows that it is disabled.
+    fn boot_severity(&self) -> Severity {
+        let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
+        if off && !self.spec.recovery.enable { Severity::Warning } else { self.spec.severity }
     }
 
     pub(super) fn boot(&self, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
         let judgement = match (self.run.reading(), verdict, view.host.boot()) {
             (Some(_), Some(verdict), Some(reading)) => {
                 enablement::boot(&self.name, self.enablement.as_ref(), verdict, reading)
-                    .judgement(self.spec.severity, view.now)
+                    .judgement(self.boot_severity(), view.now)
             }
             _ => Judgement::unknown(Why::NotRead, "unread", "the next boot was not predicted yet"),
         };

@@ -6,6 +6,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::{StepName, StepResult};
 use crate::model::spec::Reaction;
 use crate::model::state::OrderKind;
+use crate::model::unit::UnitFileState;
 use crate::policy::limits;
 
 use super::Unit;
@@ -92,6 +93,8 @@ impl Unit {
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
             (_, Remedy::Start) => spec.recovery.start.then(|| self.start_due(now)),
+            // There is no unit file that links could lead to.
+            (_, Remedy::Enable) if self.enablement == Some(UnitFileState::Transient) => None,
             (_, Remedy::Enable) => self.enabled_from(now).filter(|_| spec.recovery.enable),
             (_, Remedy::Nothing) => None,
         }
