@@ -349,15 +349,15 @@ async fn beside(calls: &Connection, unit: &UnitName, settings: &mut UnitSettings
     let starters = settings.triggered_by.iter().chain(&settings.will.upheld_by);
     settings.will.awake = starters.filter(|unit| loaded.is_active(unit)).cloned().collect();
     settings.will.lacks.retain(|unit| !loaded.is_active(unit));
-    if unit.template().is_none() {
+    // Only while the connection lasts does systemd list the socket among the triggers.
+    let prefix = unit.template().and_then(|template| Some(template.0.strip_suffix("@.service")?.to_owned()));
+    let Some(socket) = prefix.map(|prefix| UnitName(format!("{prefix}.socket"))) else {
         return;
-    }
-    for socket in settings.triggered_by.iter().filter(|unit| unit.kind() == "socket") {
-        let path = bus::unit_path(socket.as_str());
+    };
+    let path = bus::unit_path(socket.as_str());
+    if loaded.contains(path.as_str()) {
         let accepts = bus::property::<bool>(calls, &path, "org.freedesktop.systemd1.Socket", "Accept").await;
-        if accepts.unwrap_or(false) {
-            settings.will.accepted_by = Some(socket.clone());
-        }
+        settings.will.accepted_by = accepts.unwrap_or(false).then_some(socket);
     }
 }
 

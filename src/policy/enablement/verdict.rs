@@ -24,6 +24,9 @@ pub fn boot_verdict(
     if let Some(why) = never(settings, state) {
         return BootVerdict::Unreachable { why };
     }
+    if let Some(socket) = &settings.will.accepted_by {
+        return unknown(format!("boot does not start it: {socket} starts it for each connection"));
+    }
     if !settings.will.devices.is_empty() {
         let devices = settings.will.devices.join(", ");
         return unknown(format!("boot does not start it: it is started when its device appears ({devices})"));
@@ -133,7 +136,8 @@ fn on_demand(unit: &UnitName, settings: &UnitSettings, reading: &BootReading) ->
     if let Some(name) = names().find(|name| reading.starts.contains(*name)) {
         return Some(format!("boot starts {name}, but may not know it by the name {unit}"));
     }
-    if settings.service_type == ServiceType::Dbus || names().any(|name| name.as_str().starts_with("dbus-")) {
+    let called = settings.will.bus_activated || settings.service_type == ServiceType::Dbus;
+    if called || names().any(|name| name.as_str().starts_with("dbus-")) {
         return Some("boot does not start it, but whoever calls its bus name does".to_owned());
     }
     if unit.as_str().starts_with("user@") || unit.as_str().starts_with("user-runtime-dir@") {

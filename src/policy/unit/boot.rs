@@ -78,7 +78,10 @@ impl Unit {
     fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
         let open = judgement.truth == Truth::Unknown(Why::Open);
         let skipped = self.run.reading().is_some_and(|reading| self.skipped(reading).is_some());
-        let called = self.run.settings().is_some_and(|known| known.will.bus_activated);
+        let called = self
+            .run
+            .settings()
+            .is_some_and(|known| known.will.bus_activated || known.will.accepted_by.is_some());
         let unmet = self.run.settings().is_some_and(|known| !known.boot.unmet_conditions.is_empty());
         if let Some(BootVerdict::Unknown { why }) = verdict
             && open

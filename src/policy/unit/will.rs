@@ -28,13 +28,12 @@ impl Unit {
         if !reading.active.is_down() {
             return None;
         }
-        let (word, kind) = match (&reading.result, reading.tried) {
-            (_, Tried::ConditionUnmet) => ("skipped", "Condition"),
-            (_, Tried::AssertUnmet) => ("refused by systemd", "Assert"),
-            (UnitResult::ExecCondition, Tried::Met) => {
-                return Some("skipped: its ExecCondition= says that it is not to run now".to_owned());
-            }
-            (_, Tried::Met) => return None,
+        let by_command = reading.result == UnitResult::ExecCondition;
+        let (word, kind) = match reading.tried {
+            Tried::AssertUnmet => ("refused by systemd", "Assert"),
+            Tried::ConditionUnmet => ("skipped", "Condition"),
+            Tried::Met if by_command => ("skipped", "Condition"),
+            Tried::Met => return None,
         };
         let facts = self.run.settings().map(|known| &known.boot);
         let written = |of: Option<&Vec<String>>| -> Vec<String> {
@@ -43,6 +42,8 @@ impl Unit {
         let unmet = written(facts.map(|facts| &facts.unmet_conditions));
         let untried = written(facts.map(|facts| &facts.untried_conditions));
         Some(match (unmet.as_slice(), untried.as_slice()) {
+            // systemd calls that an unmet condition, too.
+            ([], []) if by_command => format!("{word}: its ExecCondition= says that it is not to run now"),
             ([], []) => format!("{word}: a {kind}…= of its unit file was not met"),
             ([], [one]) => format!("{word}: {one} not met"),
             ([], several) => format!("{word}: one of {} not met", several.join(", ")),
