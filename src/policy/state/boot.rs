@@ -108,6 +108,10 @@ impl UnitDurable {
             });
         }
         self.hold.take_if(|hold| hold.kind.is_implicit());
+        if let Some(hold) = &mut self.hold {
+            // That it was stopped ended with that boot.
+            hold.stopped_run = None;
+        }
         self.last_active = None;
         self.ran = false;
     }

@@ -86,7 +86,8 @@ impl Unit {
     /// An order enables it as well: one that brings it back from death, one of a person, and others where nobody disabled it.
     pub(super) fn enables(&self, order: &Recovery) -> bool {
         let asked = self.spec.recovery.enable || order.because.is_none();
-        let respects = order.kind == OrderKind::Restart && order.because.is_some();
-        asked && !(respects && self.kept.disabling.is_some())
+        let never = |disabling: &Disabling| disabling.until.is_none();
+        let respects = order.kind == OrderKind::Restart || self.kept.disabling.as_ref().is_some_and(never);
+        asked && !(respects && order.because.is_some() && self.kept.disabling.is_some())
     }
 }

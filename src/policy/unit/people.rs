@@ -43,6 +43,10 @@ impl Unit {
         match self.recovery(view) {
             Ok(kind) => {
                 self.kept.hold.take_if(|hold| hold.kind.is_implicit());
+                if let Some(hold) = &mut self.kept.hold {
+                    // Whoever asks for it to run does not want it stopped any more, however that ends.
+                    hold.stopped_run = None;
+                }
                 self.begin(kind, None, view);
             }
             Err(refusal) => {
