@@ -14,6 +14,7 @@ mod boot;
 mod commands;
 mod coverage;
 mod crowd;
+mod directories;
 mod drill;
 mod faults;
 mod hung;

@@ -14,7 +14,9 @@ use steadfast::model::probe::{
     CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
 use steadfast::model::progress::{ProgressSpec, Sample};
-use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
+use steadfast::model::release::{
+    FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
+};
 use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
@@ -122,6 +124,8 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
         "settle" => spec.release.settle = duration(value)?,
+        "drain_within" => spec.release.drain_within = duration(value)?,
+        "link" => spec.release.link = Some(value.to_owned()),
         "on_stale" => spec.release.on_stale = Reaction::Alert,
         "smoke" => {
             spec.smoke = Some(SmokeSpec {
@@ -208,7 +212,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             ..BootReading::default()
         }),
         "flip" => Observation::ReleaseSwitched { units: vec![unit] },
-        "processes" => Observation::ProcessesInspected { unit, reading: processes(rest, story)? },
+        "processes" => Observation::ProcessesInspected { unit, reading: processes(name, rest, story)? },
         "probe" => Observation::ProbeFinished {
             unit,
             probe: rest.first().copied().unwrap_or("").to_owned(),
@@ -301,6 +305,10 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             "main" => reading.main_pid = Some(number()?),
             "restarts" => reading.n_restarts = number()?,
             "result" => value.clone_into(&mut reading.result),
+            "rested" => {
+                let ago = i64::try_from(duration(value)?.as_millis()).map_err(|_| "a length")?;
+                reading.inactive_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
+            }
             "exit" => reading.exit = Some(value.to_owned()),
             "load" => {
                 reading.load = match value {
@@ -343,6 +351,8 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
         match key {
             "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
+            "root" => value.clone_into(&mut settings.root_directory),
+            "exec" => settings.exec_start.push(vec![value.to_owned()]),
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
@@ -376,88 +386,158 @@ fn file_state(word: &str) -> Result<UnitFileState> {
     })
 }
 
-/// `current=66 switched=5s began=50ms` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
-/// each with `@12s` for its age. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
-fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
+/// The link: `current=66 switched=5s began=50ms`, `current=missing`, `dangling=65` (it leads to release 65, which is not
+/// there), `found` (no path of the unit leads over it), `here=1` (release 1 is the unit's own
+/// directory), `born=5s` and `filled=5s` (when the release was made, and what is in
+/// it), `plain=/srv/app#7` (no link: a directory, number 7, stands at that path), `inv=a` (of which run; else the last read).
+/// Then processes; see `process`. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
+fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReading> {
     let earlier = |ago: Duration| {
         story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
     };
     let mut reading = ProcessesReading { read_at: story.now, ..ProcessesReading::default() };
-    let mut current = None;
-    let mut switched = Duration::from_secs(3600);
+    reading.invocation = story.invocation(name);
+    let mut link = LinkReading { switched_at: earlier(Duration::from_secs(3600)), ..LinkReading::default() };
+    let mut target = Target { parent: FileId { dev: 1, ino: 1 }, ..Target::default() };
     let mut app = "app";
+    let mut linked = false;
     for word in words {
         match pair(word) {
             ("app", name) => app = name,
-            ("current", "missing") => current = Some(None),
+            ("inv", run) => run.clone_into(&mut reading.invocation),
             ("hung", _) => {
                 reading.links_unread =
                     Some("cannot follow its links: no answer from the file system within 5s".to_owned());
                 reading.incomplete.clone_from(&reading.links_unread);
             }
-            ("current", release) => current = Some(Some(release.to_owned())),
+            ("current", "missing") => {
+                (linked, link.problem) = (true, Some("no such file".to_owned()));
+            }
+            ("dangling", release) => {
+                let path = format!("/srv/{app}/releases/{release}");
+                (linked, link.problem) = (true, Some(format!("{path} does not exist")));
+                link.dangling = Some(path);
+            }
+            ("current", release) => {
+                linked = true;
+                target.path = format!("/srv/{app}/releases/{release}");
+                target.id = identity(app, release);
+            }
+            ("plain", place) => {
+                (linked, link.plain) = (true, true);
+                let (path, id) = numbered(place);
+                (target.path, target.id, target.parent) = (path.clone(), id, held_by(&path));
+                link.link = path;
+            }
+            ("here", release) => reading.links.push(LinkReading {
+                link: format!("/srv/{app}/releases/{release}"),
+                plain: true,
+                target: Some(Target {
+                    path: format!("/srv/{app}/releases/{release}"),
+                    id: identity(app, release),
+                    parent: FileId { dev: 1, ino: 1 },
+                    ..Target::default()
+                }),
+                ..LinkReading::default()
+            }),
+            ("found", _) => link.found = true,
+            ("born", ago) => target.born_at = Some(earlier(duration(ago)?)),
+            ("filled", ago) => target.made.push(earlier(duration(ago)?)),
             ("began", ago) => reading.read_at = earlier(duration(ago)?),
-            ("switched", ago) => switched = duration(ago)?,
-            (process, _) => reading.processes.push(self::process(process, app, story)?),
+            ("switched", ago) => link.switched_at = earlier(duration(ago)?),
+            _ => reading.processes.push(process(word, app, story)?),
         }
     }
-    if let Some(release) = current {
-        reading.links.push(LinkReading {
-            link: format!("/srv/{app}/current"),
-            owner: None,
-            problem: release.is_none().then(|| "no such file".to_owned()),
-            target: release.map(|release| Target {
-                path: format!("/srv/{app}/releases/{release}"),
-                id: identity(app, &release),
-                parent: FileId { dev: 1, ino: 1 },
-            }),
-            switched_at: earlier(switched),
-        });
+    if linked {
+        if link.link.is_empty() {
+            link.link = format!("/srv/{app}/current");
+        }
+        link.target = (!target.path.is_empty()).then_some(target);
+        reading.links.push(link);
     }
     Ok(reading)
 }
 
 fn identity(app: &str, release: &str) -> FileId {
-    let ino = app.bytes().chain(release.bytes()).fold(100_u64, |ino, byte| ino * 31 + u64::from(byte));
+    let ino = app
+        .bytes()
+        .chain(release.bytes())
+        .fold(100_u64, |ino, byte| ino.wrapping_mul(31).wrapping_add(u64::from(byte)));
     FileId { dev: 1, ino }
 }
 
+/// `/srv/app#7`: the directory number 7, whatever name it bears.
+fn numbered(place: &str) -> (String, FileId) {
+    match place.split_once('#') {
+        Some((path, number)) => (path.to_owned(), identity("#", number)),
+        None => (place.to_owned(), identity("", place)),
+    }
+}
+
+/// The directory that holds this path.
+fn held_by(path: &str) -> FileId {
+    identity("", path.rsplit_once('/').map_or("/", |(holder, _)| holder))
+}
+
+/// `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere; its command line names the link), `103:/srv/app#7` (in
+/// the directory number 7 that bears that name), `104:/srv/app#7!+` (it was deleted, and another one bears its name); behind
+/// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection.
 fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
-    let (word, age) = word.split_once('@').unwrap_or((word, "1h"));
-    let age = i64::try_from(duration(age)?.as_millis()).expect("short");
-    let (pid, place) = word.split_once(':').ok_or("pid:place")?;
+    let (pid, rest) = word.split_once(':').ok_or("pid:place")?;
+    let marks = ['@', '<', '*', '^', '~'];
+    let (place, mut rest) = rest.split_at(rest.find(marks).unwrap_or(rest.len()));
+    let (place, anew) = place.strip_suffix('+').map_or((place, false), |place| (place, true));
     let gone = place.ends_with('!');
     let release = place.trim_end_matches('!');
     let cwd = match release {
         "?" => Err("permission denied".to_owned()),
-        "/" => Ok(Place {
-            path: "/".to_owned(),
-            gone: false,
-            id: Some(FileId { dev: 1, ino: 2 }),
-            above: Vec::new(),
-        }),
+        "/" => Ok(Place { path: "/".to_owned(), id: Some(FileId { dev: 1, ino: 2 }), ..Place::default() }),
+        path if path.starts_with('/') => {
+            let (path, id) = numbered(path);
+            let above = vec![held_by(&path)];
+            Ok(Place { path, gone, anew, id: Some(id), above })
+        }
         release => Ok(Place {
             path: format!("/srv/{app}/releases/{release}"),
             gone,
+            anew,
             id: Some(identity(app, release)),
             above: vec![FileId { dev: 1, ino: 1 }, FileId { dev: 1, ino: 3 }],
         }),
     };
-    Ok(ProcessReading {
+    let mut process = ProcessReading {
         pid: pid.parse().map_err(|_| "pid")?,
-        started_ms: story.now.boot_ms - age,
+        started_ms: story.now.boot_ms - 3_600_000,
         name: "php".to_owned(),
         names_link: release == "/",
         cwd,
         exe: Ok(Place {
             path: "/usr/bin/php".to_owned(),
-            gone: false,
             id: Some(FileId { dev: 1, ino: 9 }),
-            above: Vec::new(),
+            ..Place::default()
         }),
         files: Vec::new(),
         replaced: Vec::new(),
-    })
+        parent: 1,
+        sockets: Sockets::default(),
+    };
+    while let Some(mark) = rest.chars().next() {
+        let more = rest.get(1..).unwrap_or_default();
+        let (value, after) = more.split_at(more.find(marks).unwrap_or(more.len()));
+        let port = || value.parse::<u16>().map_err(|_| format!("{value} is no port"));
+        match mark {
+            '@' => {
+                let age = i64::try_from(duration(value)?.as_millis()).expect("short");
+                process.started_ms = story.now.boot_ms - age;
+            }
+            '<' => process.parent = value.parse().map_err(|_| "parent")?,
+            '*' => value.clone_into(&mut process.name),
+            '^' => drop(process.sockets.listens.insert(port()?)),
+            _ => drop(process.sockets.connected.insert(port()?)),
+        }
+        rest = after;
+    }
+    Ok(process)
 }
 
 fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
