@@ -191,7 +191,7 @@ pub struct UnitSettings {
     /// `AllowIsolate=`: `systemctl isolate` makes it the only thing that runs.
     pub allow_isolate: bool,
     /// `RootDirectory=`: paths of the unit are paths inside of it; empty when unset.
-    pub root_directory: String,
+    pub root_directory: Box<str>,
     /// `RootImage=` is set: paths of the unit are not to be found on the host.
     pub root_image: bool,
     /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.

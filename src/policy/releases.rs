@@ -40,7 +40,7 @@ const EARLIER_MS: i64 = 2000;
 #[must_use]
 pub fn search(spec: &Spec, settings: &UnitSettings) -> Search {
     let mut search = Search {
-        root: settings.root_directory.clone(),
+        root: settings.root_directory.to_string(),
         sockets: settings.leaves_processes(),
         ..Search::default()
     };
@@ -192,7 +192,7 @@ pub fn left_over(
     };
     let in_session = |process: &ProcessReading| {
         let above = |of: &&ProcessReading| spared.iter().copied().find(|other| other.pid == of.parent);
-        let line = std::iter::successors(Some(process), |of| above(&of)).take(spared.len());
+        let line = std::iter::successors(Some(process), |of| above(of)).take(spared.len());
         line.into_iter().any(is_session)
     };
     let stale = |process: &ProcessReading| {

@@ -86,7 +86,7 @@ fn named(told: &Values<'_>, lists: &[&str]) -> Vec<UnitName> {
 pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.service_type = values::text_or_empty(told, "Type");
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
-    settings.root_directory = values::text_or_empty(told, "RootDirectory").trim_end_matches('/').to_owned();
+    settings.root_directory = values::text_or_empty(told, "RootDirectory").trim_end_matches('/').into();
     settings.root_image = !values::text_or_empty(told, "RootImage").is_empty();
     settings.directory_optional =
         values::text(told, "WorkingDirectory").is_some_and(|directory| directory.starts_with(['!', '-']));

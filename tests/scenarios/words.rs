@@ -351,7 +351,7 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
         match key {
             "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
-            "root" => value.clone_into(&mut settings.root_directory),
+            "root" => settings.root_directory = value.into(),
             "exec" => settings.exec_start.push(vec![value.to_owned()]),
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,

@@ -200,7 +200,7 @@ impl Unit {
     /// The release that would run now, by the path that the unit itself knows.
     pub(super) fn release_directory(&self) -> Option<String> {
         let path = &self.residents.target()?.path;
-        let root = self.run.settings().map_or("", |settings| settings.root_directory.as_str());
+        let root = self.run.settings().map_or("", |settings| &settings.root_directory);
         Some(releases::inside(path, root).to_owned())
     }
 
