@@ -124,6 +124,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
     let links = status
         .links
         .iter()
+        .filter(|link| !link.found)
         .filter_map(|link| link.target.as_ref().map(|target| (link.link.clone(), target.path.clone())));
     Live {
         names: settings.names,

@@ -14,9 +14,11 @@ use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::probe::ProbeSpec;
 use crate::model::progress::ProgressSpec;
+use crate::model::release::Search;
 use crate::model::unit::UnitName;
 use crate::packages;
 use crate::release;
+use crate::release::processes::Subject;
 use crate::runtime::Outside;
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
@@ -40,7 +42,7 @@ pub struct Readings {
     inbox: mpsc::Sender<Observation>,
     wishes: watch::Sender<Wish>,
     rereads: mpsc::Sender<()>,
-    links: watch::Sender<BTreeMap<UnitName, Vec<String>>>,
+    links: watch::Sender<BTreeMap<UnitName, Search>>,
     enablements: mpsc::Sender<UnitName>,
 }
 
@@ -75,14 +77,14 @@ impl Readings {
         });
     }
 
-    fn watch_links(&self, unit: UnitName, paths: Vec<String>) {
+    fn watch_links(&self, unit: UnitName, search: Search) {
         self.links.send_if_modified(|links| {
-            if paths.is_empty() {
+            if search.is_empty() {
                 links.remove(&unit).is_some()
-            } else if links.get(&unit) == Some(&paths) {
+            } else if links.get(&unit) == Some(&search) {
                 false
             } else {
-                links.insert(unit, paths);
+                links.insert(unit, search);
                 true
             }
         });
@@ -138,11 +140,15 @@ impl Outside for Readings {
                 let user = orders.instance() == Instance::User;
                 self.spawn(async move { Observation::BootPredicted(boot::predict(&orders, user).await) });
             }
-            Action::WatchLinks { unit, paths } => self.watch_links(unit, paths),
-            Action::InspectProcesses { unit, control_group, paths } => self.spawn(async move {
-                let reading = release::processes::inspect(&unit, &control_group, &paths, INSPECTION).await;
-                Observation::ProcessesInspected { unit, reading }
-            }),
+            Action::WatchLinks { unit, search } => self.watch_links(unit, search),
+            Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
+                self.spawn(async move {
+                    let (control_group, invocation) = (control_group.as_str(), invocation.as_str());
+                    let subject = Subject { unit: &unit, control_group, invocation, main_pid };
+                    let reading = release::processes::inspect(subject, &search, INSPECTION).await;
+                    Observation::ProcessesInspected { unit, reading }
+                });
+            }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
             Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
             Action::AuditHost { .. }

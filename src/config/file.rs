@@ -167,6 +167,9 @@ pub struct Release {
     pub on_stale: Option<OnStale>,
     /// Wait after the last flip before acting; a deleted release does not wait. Default: "60s".
     pub settle: Option<Length>,
+    /// How long processes of the old release may go on after they handed their sockets over to a new main process; then it is
+    /// a finding, and no restart. Default: "30m".
+    pub drain_within: Option<Length>,
     /// Deleted or replaced executable and libraries: restart, alert or ignore. Default: alert.
     pub binaries: Option<Binaries>,
 }

@@ -201,6 +201,7 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
         link: keys.link.clone(),
         on_stale: on_stale.unwrap_or(usual.on_stale),
         settle: keys.settle.map_or(usual.settle, |length| length.0),
+        drain_within: keys.drain_within.map_or(usual.drain_within, |length| length.0),
         binaries: binaries.unwrap_or(usual.binaries),
     })
 }

@@ -67,7 +67,10 @@ fn an_empty_file_is_complete() {
     };
     assert_eq!(spec.recovery, recovery);
     let (on_stale, binaries) = (Reaction::Restart, Reaction::Alert);
-    assert_eq!(spec.release, ReleaseSpec { link: None, on_stale, settle: seconds(60), binaries });
+    assert_eq!(
+        spec.release,
+        ReleaseSpec { link: None, on_stale, settle: seconds(60), drain_within: seconds(1800), binaries }
+    );
 }
 
 #[test]

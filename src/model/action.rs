@@ -10,6 +10,7 @@ use super::moment::Moment;
 use super::operator::Answer;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
+use super::release::Search;
 use super::unit::UnitName;
 
 /// An order to a shell, which tries it once within a limit.
@@ -33,13 +34,16 @@ pub enum Action {
     /// Watch whatever links lie on these paths, for this unit; replaces what was watched for it.
     WatchLinks {
         unit: UnitName,
-        paths: Vec<String>,
+        search: Search,
     },
     /// Look at each process of the unit's control group and at the links on its paths.
     InspectProcesses {
         unit: UnitName,
         control_group: String,
-        paths: Vec<String>,
+        /// The run that is known, and its main process; the reading says of which run it is.
+        invocation: String,
+        main_pid: Option<u32>,
+        search: Search,
     },
     RunProbe {
         unit: UnitName,

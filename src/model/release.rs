@@ -4,21 +4,70 @@ use std::collections::BTreeSet;
 
 use super::moment::{Moment, kept};
 
+/// Names of directories that hold releases and nothing else.
+pub const HOLDERS: [&str; 9] = [
+    "releases",
+    "release",
+    "versions",
+    "deployments",
+    "deploys",
+    "builds",
+    "revisions",
+    "generations",
+    "slots",
+];
+
 /// Identity of a file or directory: device and inode, never its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId {
     pub dev: u64,
     pub ino: u64,
 }
 
+/// Where the releases of a unit are looked for. Paths are absolute, and those of the unit's own root.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// `RootDirectory=`; empty: the host's own root.
+    pub root: String,
+    /// The link of the unit file: it counts wherever it lies.
+    pub declared: Option<String>,
+    /// `WorkingDirectory=`, where it is a path.
+    pub directory: Option<String>,
+    /// Words of `ExecStart=` and paths of the environment.
+    pub others: Vec<String>,
+    /// Processes may outlive a stop: their sockets tell sessions from leftovers.
+    pub sockets: bool,
+}
+
+impl Search {
+    /// The paths, the declared link first.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let first = self.declared.iter().chain(&self.directory);
+        first.chain(&self.others).map(String::as_str)
+    }
+
+    /// There is nothing to follow.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.paths().next().is_none()
+    }
+}
+
 /// One reading of a release link such as `/srv/app/current`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkReading {
-    /// The link as the unit names it.
+    /// The link as the unit names it, below its root directory.
     pub link: String,
+    /// It is no link (any more): the directory stands at the path itself.
+    pub plain: bool,
+    /// No path of the unit leads over it: it stands beside where one of its processes lives.
+    pub found: bool,
     /// Where it leads now; `None` while it is missing or dangling.
     pub target: Option<Target>,
-    /// The last change (ctime) of any link met on the way.
+    /// Where its text leads, though nothing is there.
+    pub dangling: Option<String>,
+    /// The last change (ctime) of any link met on the way; the birth of a plain directory. Once it is remembered where the
+    /// link led, since when it leads there: a link that is touched, or set anew to the same target, is not switched.
     pub switched_at: Moment,
     /// The user id whose the link is: most often, who switched it.
     pub owner: Option<u32>,
@@ -27,13 +76,19 @@ pub struct LinkReading {
 }
 
 /// The directory to which a link leads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// Canonical path, e.g. `/srv/app/releases/66`.
     pub path: String,
     pub id: FileId,
     /// Identity of the directory that holds the release.
     pub parent: FileId,
+    /// When the directory was made; `None` where the file system does not tell.
+    pub born_at: Option<Moment>,
+    /// When each entry in it was made, within a limit.
+    pub made: Vec<Moment>,
+    /// When each file in it was written last, within a limit.
+    pub written: Vec<Moment>,
 }
 
 kept! {
@@ -48,12 +103,14 @@ kept! {
 }
 
 /// A directory or file that a process holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// Its path as the process sees it, without the kernel's ` (deleted)`.
+    /// Its path, below the unit's root directory, without the kernel's ` (deleted)`.
     pub path: String,
     /// Proven to be gone: no link is left, or the path leads to nothing or to something else.
     pub gone: bool,
+    /// It is gone, and something else of that name stands in its place.
+    pub anew: bool,
     pub id: Option<FileId>,
     /// Identities of the directories above it, nearest first.
     pub above: Vec<FileId>,
@@ -73,8 +130,21 @@ pub struct ProcessReading {
     pub exe: Result<Place, String>,
     /// Open files in the neighbourhood of a link's target (PHP keeps its main script open).
     pub files: Vec<Place>,
-    /// Executable mappings that were deleted or replaced on disk.
+    /// Executable mappings that were replaced on disk, or removed from where packages keep theirs.
     pub replaced: Vec<String>,
+    /// The process that began it.
+    pub parent: u32,
+    /// Read where the search asks for it.
+    pub sockets: Sockets,
+}
+
+/// Sockets of TCP that a process holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sockets {
+    /// Ports on which it listens.
+    pub listens: BTreeSet<u16>,
+    /// Local ports of its connections.
+    pub connected: BTreeSet<u16>,
 }
 
 /// All processes of a unit, read at once.
@@ -82,6 +152,8 @@ pub struct ProcessReading {
 pub struct ProcessesReading {
     /// When the reading began: it may show what was so then.
     pub read_at: Moment,
+    /// `InvocationID=` of the run that was known when it began: it says nothing of another one. Empty where none was known.
+    pub invocation: String,
     pub processes: Vec<ProcessReading>,
     /// The unit's links, read in the same round.
     pub links: Vec<LinkReading>,
@@ -121,6 +193,10 @@ pub enum Residence {
     },
     /// In a release that was deleted.
     Deleted {
+        release: String,
+    },
+    /// In an old release, and it has handed its work over to the main process, which lives in the current one.
+    Draining {
         release: String,
     },
     /// Elsewhere by design.

@@ -150,6 +150,8 @@ pub struct ReleaseSpec {
     pub link: Option<String>,
     pub on_stale: Reaction,
     pub settle: Duration,
+    /// After a handover, processes of the old release may go on this long.
+    pub drain_within: Duration,
     pub binaries: Reaction,
 }
 
@@ -159,6 +161,7 @@ impl Default for ReleaseSpec {
             link: None,
             on_stale: Reaction::Restart,
             settle: Duration::from_secs(60),
+            drain_within: Duration::from_secs(1800),
             binaries: Reaction::Alert,
         }
     }

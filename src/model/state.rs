@@ -63,8 +63,8 @@ kept! {
         pub ran: bool,
         pub last_action: Option<LastAction>,
         pub smoke_failure: Option<SmokeFailure>,
-        /// Releases to which the unit was started or restarted by us, the last ones.
-        pub followed: Vec<FileId>,
+        /// Releases that did not run under our orders, the last ones, one entry an order. One that ran is not among them.
+        pub failed_releases: Vec<FileId>,
         /// The last drills, oldest first; the last may be under way.
         pub drills: Vec<Drill>,
         /// Its file is switched off.
@@ -242,6 +242,8 @@ kept! {
         pub invocation_before: String,
         /// `NRestarts=` when the proof began; it must not rise.
         pub n_restarts: u32,
+        /// The release in force when its job was given.
+        pub release: Option<FileId>,
         pub steps: Vec<Step>,
     }
 }

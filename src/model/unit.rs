@@ -70,6 +70,15 @@ impl UnitName {
     }
 }
 
+impl UnitName {
+    /// What stands between `@` and the kind: `blue` of `app@blue.service`.
+    #[must_use]
+    pub fn instance(&self) -> Option<&str> {
+        let (_, rest) = self.0.split_once('@')?;
+        rest.rsplit_once('.').map(|(instance, _)| instance).filter(|instance| !instance.is_empty())
+    }
+}
+
 impl fmt::Display for UnitName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -211,8 +220,14 @@ pub struct UnitSettings {
     pub can_stop: bool,
     /// `AllowIsolate=`: `systemctl isolate` makes it the only thing that runs.
     pub allow_isolate: bool,
+    /// `RootDirectory=`: paths of the unit are paths inside of it; empty when unset.
+    pub root_directory: Box<str>,
+    /// `RootImage=` is set: paths of the unit are not to be found on the host.
+    pub root_image: bool,
     /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.
     pub working_directory: String,
+    /// `WorkingDirectory=-…`: it need not exist.
+    pub directory_optional: bool,
     /// Path and arguments of every `ExecStart=` command.
     pub exec_start: Vec<Vec<String>>,
     /// Values of `Environment=` and paths of `EnvironmentFile=` that are absolute paths.

@@ -79,6 +79,15 @@ impl Judgement {
         self
     }
 
+    /// What is well now may be otherwise in a moment: a good condition cannot be told yet.
+    #[must_use]
+    pub fn not_true_yet(self, reason: &str, message: String) -> Self {
+        if self.truth != Truth::True {
+            return self;
+        }
+        Self { truth: Truth::Unknown(Why::CannotTell), reason: reason.to_owned(), message, ..self }
+    }
+
     /// Adds a finding that leaves the condition as it is.
     #[must_use]
     pub fn note(mut self, finding: Finding) -> Self {

@@ -29,6 +29,9 @@ pub const INSPECTION_LIMIT: Duration = Duration::from_secs(10);
 /// A finding that costs a restart at once must be seen twice, this far apart.
 pub const SECOND_LOOK: Duration = Duration::from_secs(1);
 
+/// A directory that was deleted and made anew is still being filled until nothing was made in it for this long.
+pub const REFILL: Duration = Duration::from_secs(10);
+
 /// Between SIGTERM and SIGKILL for what an earlier run left, where the unit names no `TimeoutStopSec=`.
 pub const SURVIVORS_END: Duration = Duration::from_secs(90);
 
@@ -110,8 +113,10 @@ pub const SMOKE_RETRY: Duration = Duration::from_secs(60);
 pub const ENABLE_LIMIT: Duration = Duration::from_secs(125);
 /// An order of our earlier life is taken up within this time of our start, or given up.
 pub const LONGEST_RESUME: Duration = Duration::from_secs(300);
-/// Releases of a unit of which it is remembered that they were tried.
-pub const FOLLOWED: usize = 8;
+/// Orders of a unit that failed of which the release is remembered …
+pub const FAILED_RELEASES: usize = 8;
+/// … and so many of one release are enough: a link that is switched to it again brings nothing new.
+pub const FAILING: usize = 2;
 /// The first retry out of quarantine; doubled each time up to the longest.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
 pub const LONGEST_QUARANTINE: Duration = Duration::from_secs(7200);

@@ -19,6 +19,8 @@ pub(super) struct Seen {
     /// Whose it is.
     pub owner: u32,
     pub mtime_ms: i64,
+    /// When it was made, where the file system tells.
+    pub born_ms: Option<i64>,
 }
 
 impl Seen {
@@ -50,10 +52,11 @@ pub(super) fn handle<Fd: AsFd>(directory: Fd, path: &Path) -> Result<OwnedFd> {
 fn ask<Fd: AsFd>(directory: Fd, path: &Path, how: AtFlags) -> Result<Seen> {
     // What network file systems have cached will do: an answer that has to be waited for is of no use.
     let flags = how | AtFlags::STATX_DONT_SYNC | AtFlags::NO_AUTOMOUNT;
-    statx(directory, path, flags, StatxFlags::BASIC_STATS).map(|found| seen(&found))
+    statx(directory, path, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME).map(|found| seen(&found))
 }
 
 fn seen(found: &Statx) -> Seen {
+    let tells_birth = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
     Seen {
         id: FileId { dev: makedev(found.stx_dev_major, found.stx_dev_minor), ino: found.stx_ino },
         links: found.stx_nlink,
@@ -61,6 +64,7 @@ fn seen(found: &Statx) -> Seen {
         owner: found.stx_uid,
         ctime_ms: millis(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
         mtime_ms: millis(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
+        born_ms: tells_birth.then(|| millis(found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),
     }
 }
 

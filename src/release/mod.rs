@@ -7,6 +7,7 @@ pub mod links;
 mod place;
 mod process;
 pub mod processes;
+mod sockets;
 mod stuck;
 pub mod survivors;
 #[cfg(test)]

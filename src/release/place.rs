@@ -28,11 +28,17 @@ pub(super) fn text(process: BorrowedFd<'_>, name: &Path) -> Result<PathBuf, Errn
     Ok(PathBuf::from(std::ffi::OsStr::from_bytes(text.as_bytes())))
 }
 
-/// The place behind a link in `/proc/PID`. Asks the file system, which may hang.
+/// The place behind a link in `/proc/PID`. `below`: the root directory that the kernel's texts do not tell. Asks the file
+/// system, which may hang.
 ///
 /// # Errors
 /// Why it cannot be looked at, as the kernel says.
-pub(super) fn read(process: BorrowedFd<'_>, name: &Path, chains: &mut Chains) -> Result<Place, Errno> {
+pub(super) fn read(
+    process: BorrowedFd<'_>,
+    name: &Path,
+    below: &Path,
+    chains: &mut Chains,
+) -> Result<Place, Errno> {
     let text = text(process, name)?;
     let held = identity::handle(process, name)?;
     let seen = identity::of_fd(&held)?;
@@ -40,17 +46,27 @@ pub(super) fn read(process: BorrowedFd<'_>, name: &Path, chains: &mut Chains) ->
     let gone = is_gone(&text, seen, root.as_ref());
     let path = if gone { bare(&text) } else { text };
     let above = above(&path, seen, &held, root.as_ref(), gone, chains);
-    Ok(Place { path: path.to_string_lossy().into_owned(), gone, id: Some(seen.id), above })
+    let anew = gone && exists(&path, root.as_ref());
+    let path = on_host(path, below);
+    Ok(Place { path: path.to_string_lossy().into_owned(), gone, anew, id: Some(seen.id), above })
 }
 
 /// What can be said of a link in `/proc/PID` without asking the file system: its text, with the kernel's ending left on.
 pub(super) fn by_text(process: BorrowedFd<'_>, name: &Path) -> Option<Place> {
-    Some(Place {
-        path: text(process, name).ok()?.to_string_lossy().into_owned(),
-        gone: false,
-        id: None,
-        above: Vec::new(),
-    })
+    Some(Place { path: text(process, name).ok()?.to_string_lossy().into_owned(), ..Place::default() })
+}
+
+/// The unit's root directory, where the texts of this process are paths inside of it: the kernel tells them so once the
+/// process has a root of its own in another mount namespace.
+pub(super) fn below(process: BorrowedFd<'_>, root: Option<&(PathBuf, FileId)>) -> PathBuf {
+    let slash = PathBuf::from("/");
+    let Some((path, id)) = root else {
+        return slash;
+    };
+    let own = identity::handle(process, Path::new("root")).and_then(|root| identity::of_fd(&root));
+    let told = text(process, Path::new("root"));
+    let inner = own.is_ok_and(|own| own.id == *id) && told.is_ok_and(|told| told == slash);
+    if inner { path.clone() } else { slash }
 }
 
 /// The path without the kernel's ending.
@@ -87,6 +103,14 @@ fn lookup(root: Option<&OwnedFd>, path: &Path) -> Result<Seen, Errno> {
     match root {
         Some(root) => identity::of_path_at(root, inside(path)),
         None => identity::of_path(path),
+    }
+}
+
+/// The path on the host of what a process with this root directory knows by that path.
+pub(super) fn on_host(path: PathBuf, root: &Path) -> PathBuf {
+    match path.strip_prefix("/") {
+        Ok(inner) if root != Path::new("/") => root.join(inner).components().collect(),
+        Ok(_) | Err(_) => path,
     }
 }
 
@@ -175,6 +199,11 @@ fn by_names(path: &Path, root: Option<&OwnedFd>) -> Vec<FileId> {
         .take(ABOVE)
         .filter_map(|parent| lookup(root, parent).ok().map(|seen| seen.id))
         .collect()
+}
+
+/// Something lies at that path, in the root of the process or in ours.
+pub(super) fn exists(path: &Path, root: Option<&OwnedFd>) -> bool {
+    [root, None].into_iter().any(|root| lookup(root, path).is_ok())
 }
 
 /// The literal text leads to a file with this inode: then it is a name, and nothing is gone.

@@ -10,13 +10,14 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::clock;
-use crate::model::release::{LinkReading, Place, ProcessReading};
+use crate::model::release::{FileId, LinkReading, Place, ProcessReading, Search, Sockets};
 
 use super::identity;
 use super::place::{self, Chains};
+use super::sockets;
 
 /// Bytes of a command line that are searched for a link.
-const COMMAND_LINE: usize = 64 * 1024;
+pub(super) const COMMAND_LINE: usize = 64 * 1024;
 /// Open files of a process that are looked at.
 const OPEN_FILES: usize = 256;
 /// Open files of a process that are told.
@@ -28,6 +29,9 @@ const REPLACED: usize = 32;
 /// Deleted on purpose by those who map them: no upgrade replaced them (needrestart's list).
 const THROWN_AWAY: [&str; 9] =
     ["/memfd:", "/dev/", "/SYSV", "/[aio]", "/tmp/", "/var/tmp/", "/run/", "/anon_hugepage", "/i915"];
+/// Packages and installers keep their libraries there: what is gone from there went with an upgrade. Elsewhere programs
+/// unpack libraries, map them and delete them (JNA, Netty, SQLite for Java): deleted is not replaced.
+const OF_PACKAGES: [&str; 4] = ["/usr/", "/lib", "/bin/", "/sbin/"];
 
 /// Bytes that are asked for at once; most files of /proc fit in.
 const CHUNK: usize = 8 * 1024;
@@ -38,6 +42,7 @@ pub(super) struct Listed {
     pub pid: u32,
     pub started_ms: i64,
     pub name: String,
+    pub parent: u32,
 }
 
 /// What to look for in a process: the unit's links and the directories that hold their releases.
@@ -45,18 +50,33 @@ pub(super) struct Listed {
 pub(super) struct Neighbourhood {
     links: Vec<Vec<u8>>,
     holders: Vec<PathBuf>,
+    /// The unit's root directory, where it has one of its own.
+    root: Option<(PathBuf, FileId)>,
+    /// Sockets are read, too.
+    sockets: bool,
 }
 
 impl Neighbourhood {
-    pub(super) fn of(links: &[LinkReading]) -> Self {
-        let targets = links.iter().filter_map(|link| link.target.as_ref());
+    pub(super) fn of(search: &Search, links: &[LinkReading]) -> Self {
+        let leading = links.iter().filter(|link| !link.plain);
+        let targets = leading.filter_map(|link| link.target.as_ref());
+        let root = Some(PathBuf::from(&search.root)).filter(|root| !root.as_os_str().is_empty());
+        let inner = |link: &LinkReading| match Path::new(&link.link).strip_prefix(&search.root) {
+            Ok(inner) if root.is_some() => Path::new("/").join(inner).into_os_string().into_vec(),
+            Ok(_) | Err(_) => link.link.clone().into_bytes(),
+        };
         Self {
-            links: links.iter().map(|link| link.link.clone().into_bytes()).collect(),
+            links: links.iter().map(inner).collect(),
+            sockets: search.sockets,
             holders: targets
                 .filter_map(|target| Path::new(&target.path).parent())
                 .filter(|holder| *holder != Path::new("/"))
                 .map(Path::to_owned)
                 .collect(),
+            root: root.and_then(|root| {
+                let held = identity::handle(CWD, &root).ok()?;
+                Some((root, identity::of_fd(&held).ok()?.id))
+            }),
         }
     }
 
@@ -80,8 +100,9 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
     // Everything goes through this one descriptor: it stays with this process, whoever gets its number next.
     let process = open(known.pid).ok()?;
     let process = process.as_fd();
-    let cwd = place::read(process, Path::new("cwd"), chains);
-    let exe = place::read(process, Path::new("exe"), chains);
+    let below = place::below(process, around.root.as_ref());
+    let cwd = place::read(process, Path::new("cwd"), &below, chains);
+    let exe = place::read(process, Path::new("exe"), &below, chains);
     let reading = ProcessReading {
         pid: known.pid,
         started_ms: known.started_ms,
@@ -89,8 +110,10 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
         names_link: names_link(process, around),
         cwd: cwd.map_err(|error| cannot("working directory", error)),
         exe: exe.map_err(|error| cannot("executable", error)),
-        files: files(process, around, chains),
+        files: files(process, around, &below, chains),
         replaced: replaced(process),
+        parent: known.parent,
+        sockets: if around.sockets { sockets::read(process) } else { Sockets::default() },
     };
     // It may have ended meanwhile, and then half of this is missing; or its number was another's all the time.
     same(known, process).map(|()| reading)
@@ -113,11 +136,13 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
         exe: Err(told("exe")),
         files: Vec::new(),
         replaced: Vec::new(),
+        parent: known.parent,
+        sockets: Sockets::default(),
     })
 }
 
 /// A handle on `/proc/PID`.
-fn open(pid: u32) -> Result<OwnedFd, Errno> {
+pub(super) fn open(pid: u32) -> Result<OwnedFd, Errno> {
     openat(CWD, format!("/proc/{pid}"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
@@ -126,19 +151,20 @@ fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
-    Some(Listed { pid, started_ms: clock::after_boot_ms(stat.starttime), name: stat.comm })
+    let parent = u32::try_from(stat.ppid).unwrap_or(0);
+    Some(Listed { pid, started_ms: clock::after_boot_ms(stat.starttime), name: stat.comm, parent })
 }
 
 fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
     (listed(known.pid, process)?.started_ms == known.started_ms).then_some(())
 }
 
-fn file(process: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+pub(super) fn file(process: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
     openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
 /// The content of a file of `/proc/PID`, up to a limit.
-fn content(process: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>, Errno> {
+pub(super) fn content(process: BorrowedFd<'_>, name: &str, limit: usize) -> Result<Vec<u8>, Errno> {
     let from = file(process, name)?;
     let mut content = Vec::with_capacity(CHUNK);
     while content.len() < limit {
@@ -170,7 +196,7 @@ fn mentions(line: &[u8], link: &[u8]) -> bool {
 }
 
 /// Open files below a directory that holds releases.
-fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -> Vec<Place> {
+fn files(process: BorrowedFd<'_>, around: &Neighbourhood, below: &Path, chains: &mut Chains) -> Vec<Place> {
     if around.holders.is_empty() {
         return Vec::new();
     }
@@ -186,8 +212,8 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, chains: &mut Chains) -
         .filter_map(|entry| {
             let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
             let text = place::text(directory.as_fd(), Path::new(name)).ok()?;
-            let near = around.has(&text);
-            near.then(|| place::read(process, &Path::new("fd").join(name), chains).ok())?
+            let near = around.has(&place::on_host(text, below));
+            near.then(|| place::read(process, &Path::new("fd").join(name), below, chains).ok())?
         })
         .take(FILES)
         .collect()
@@ -199,14 +225,25 @@ fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
         return Vec::new();
     };
     let root = identity::handle(process, Path::new("root")).ok();
+    let exe = place::text(process, Path::new("exe"));
     let mut found: Vec<String> = Vec::new();
     for (ino, text) in maps.split(|byte| *byte == b'\n').filter_map(gone_executable) {
-        let path = place::bare(&text).to_string_lossy().into_owned();
-        if found.len() < REPLACED && !found.contains(&path) && !place::is_literal(&text, ino, root.as_ref()) {
+        let bare = place::bare(&text);
+        let own = exe.as_ref().is_ok_and(|exe| *exe == text);
+        let replaced = own || is_replaced(&bare, root.as_ref());
+        let path = bare.to_string_lossy().into_owned();
+        let new = found.len() < REPLACED && !found.contains(&path);
+        if new && replaced && !place::is_literal(&text, ino, root.as_ref()) {
             found.push(path);
         }
     }
     found
+}
+
+/// A mapped file of that name is gone: it was replaced, or removed with an upgrade, and not just thrown away after mapping.
+pub(super) fn is_replaced(path: &Path, root: Option<&OwnedFd>) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    OF_PACKAGES.iter().any(|place| bytes.starts_with(place.as_bytes())) || place::exists(path, root)
 }
 
 /// Inode and path of a line of `maps` such as `7f00-7f01 r-xp 00000000 fe:00 1234    /usr/lib/x.so (deleted)`.

@@ -11,9 +11,10 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::cgroup;
 use crate::clock;
 use crate::model::moment::Moment;
-use crate::model::release::{LinkReading, ProcessReading, ProcessesReading};
+use crate::model::release::{LinkReading, ProcessReading, ProcessesReading, Search};
 use crate::model::unit::UnitName;
 
+use super::found;
 use super::group::{self, PROCESSES};
 use super::links::read_links;
 use super::place::Chains;
@@ -28,28 +29,37 @@ const READINGS: usize = 64;
 const LOCAL: [&str; 12] =
     ["ext2", "ext3", "ext4", "xfs", "btrfs", "tmpfs", "overlay", "zfs", "f2fs", "squashfs", "proc", "ramfs"];
 
+/// Whose processes are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub unit: &'a UnitName,
+    /// `ControlGroup=`.
+    pub control_group: &'a str,
+    /// `InvocationID=` of the run that is known.
+    pub invocation: &'a str,
+    /// `MainPID=` of it.
+    pub main_pid: Option<u32>,
+}
+
 /// Reads every process of a control group (`ControlGroup=`, sub-groups included) and the links on these paths.
 ///
 /// Never takes much longer than `limit`, once one of the few threads for it is free. A file system that does not answer
 /// costs half of it once; the processes that live there are told as unreadable, those elsewhere are read. As long as a
 /// thread hangs, its file system is not asked again.
-pub async fn inspect(
-    unit: &UnitName,
-    control_group: &str,
-    paths: &[String],
-    limit: Duration,
-) -> ProcessesReading {
-    inspect_below(Path::new(cgroup::ROOT), unit, control_group, paths, limit).await
+pub async fn inspect(subject: Subject<'_>, search: &Search, limit: Duration) -> ProcessesReading {
+    inspect_below(Path::new(cgroup::ROOT), subject, search, limit).await
 }
 
 pub(super) async fn inspect_below(
     root: &Path,
-    unit: &UnitName,
-    control_group: &str,
-    paths: &[String],
+    subject: Subject<'_>,
+    search: &Search,
     limit: Duration,
 ) -> ProcessesReading {
-    let mut round = Round::new(cgroup::directory(root, control_group), paths, limit);
+    let unit = subject.unit;
+    let mut round = Round::new(cgroup::directory(root, subject.control_group), search, limit);
+    round.main_pid = subject.main_pid;
+    subject.invocation.clone_into(&mut round.invocation);
     let mut until = None;
     while round.goes_on() {
         let Some(mut avoid) = stuck::avoid(unit) else {
@@ -76,7 +86,10 @@ pub(super) async fn inspect_below(
 struct Round {
     began: Moment,
     group: Option<PathBuf>,
-    paths: Vec<String>,
+    search: Search,
+    /// The run that was known when it began: if it is the known one still when this is told, it was all the time.
+    invocation: String,
+    main_pid: Option<u32>,
     /// A thread that says nothing for so long is given up.
     patience: Duration,
     listed: Option<Arc<[Listed]>>,
@@ -97,11 +110,13 @@ enum Told {
 }
 
 impl Round {
-    fn new(group: Option<PathBuf>, paths: &[String], limit: Duration) -> Self {
+    fn new(group: Option<PathBuf>, search: &Search, limit: Duration) -> Self {
         Self {
             began: clock::now(),
             group,
-            paths: paths.to_vec(),
+            search: search.clone(),
+            invocation: String::new(),
+            main_pid: None,
             patience: limit / 2,
             listed: None,
             links: None,
@@ -131,7 +146,8 @@ impl Round {
         let job = Job {
             unit: unit.clone(),
             group: self.group.clone(),
-            paths: self.paths.clone(),
+            search: self.search.clone(),
+            main_pid: self.main_pid,
             listed: self.listed.clone(),
             links: self.links.clone(),
             done: self.read.keys().copied().collect(),
@@ -237,6 +253,7 @@ impl Round {
         let incomplete = links_unread.clone().or(problem).or(self.truncated.then_some(many));
         ProcessesReading {
             read_at: self.began,
+            invocation: self.invocation,
             processes: self.read.into_values().flatten().collect(),
             links: self.links.unwrap_or_default(),
             links_unread,
@@ -254,7 +271,8 @@ fn silence(patience: Duration) -> String {
 struct Job {
     unit: UnitName,
     group: Option<PathBuf>,
-    paths: Vec<String>,
+    search: Search,
+    main_pid: Option<u32>,
     listed: Option<Arc<[Listed]>>,
     links: Option<Vec<LinkReading>>,
     done: BTreeSet<usize>,
@@ -279,14 +297,14 @@ impl Job {
         let links = match self.links.take() {
             Some(links) => links,
             None => {
-                let links = self.links();
+                let links = self.links(&listed);
                 if !heard(Told::Links(links.clone())) {
                     return;
                 }
                 links.unwrap_or_default()
             }
         };
-        let around = Neighbourhood::of(&links);
+        let around = Neighbourhood::of(&self.search, &links);
         let mut chains = Chains::new();
         for (at, process) in listed.iter().enumerate() {
             if self.done.contains(&at) {
@@ -303,11 +321,23 @@ impl Job {
         }
     }
 
-    fn links(&self) -> Result<Vec<LinkReading>, String> {
+    fn links(&self, listed: &[Listed]) -> Result<Vec<LinkReading>, String> {
         if self.avoid.0.contains(&Where::Links(self.unit.clone())) {
             return Err(format!("cannot follow its links: {}", self.why));
         }
-        Ok(read_links(&self.paths))
+        let links = read_links(&self.search);
+        if links.iter().any(|link| !link.plain && link.target.is_some()) {
+            return Ok(links);
+        }
+        // None of its paths leads over a link: one beside where its main process lives tells as much.
+        let local = |process: &&Listed| file_systems(process).iter().all(|(_, local)| *local);
+        let main = listed.iter().find(|process| Some(process.pid) == self.main_pid);
+        let found = main.filter(|main| !self.avoids(main)).filter(local);
+        let found = found.map(|main| found::of_process(main.pid)).unwrap_or_default();
+        let search = Search { root: String::new(), others: found, ..Search::default() };
+        let found = read_links(&search).into_iter().filter(|link| link.target.is_some());
+        let new = found.filter(|link| !links.iter().any(|known| known.link == link.link));
+        Ok(links.iter().cloned().chain(new.map(|link| LinkReading { found: true, ..link })).collect())
     }
 
     fn avoids(&self, process: &Listed) -> bool {

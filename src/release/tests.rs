@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::processes::inspect_below;
+use super::processes::{Subject, inspect_below};
 use crate::clock;
-use crate::model::release::{FileId, ProcessReading, ProcessesReading};
+use crate::model::release::{FileId, ProcessReading, ProcessesReading, Search};
 use crate::model::unit::UnitName;
 
 const LIMIT: Duration = Duration::from_secs(10);
@@ -80,10 +80,17 @@ impl World {
     }
 
     async fn inspect_within(&self, limit: Duration) -> ProcessesReading {
-        let paths = [self.app("current").to_str().expect("text").to_owned()];
+        let current = self.app("current").to_str().expect("text").to_owned();
+        let search = Search { others: vec![current], ..Search::default() };
         let groups = self.root.path().join("cgroup");
         let unit = UnitName::from("a.service");
-        inspect_below(&groups, &unit, "/system.slice/a.service", &paths, limit).await
+        let subject = Subject {
+            unit: &unit,
+            control_group: "/system.slice/a.service",
+            invocation: "a",
+            main_pid: None,
+        };
+        inspect_below(&groups, subject, &search, limit).await
     }
 
     async fn only(&self) -> ProcessReading {
@@ -132,12 +139,13 @@ async fn a_deleted_directory_is_gone_and_its_parents_are_known() {
     remove_dir_all(world.app("releases/1")).expect("a deletion");
     let cwd = world.only().await.cwd.expect("readable");
     assert_eq!(cwd.path, text(&world.app("releases/1/public")));
-    assert!(cwd.gone);
+    assert!(cwd.gone && !cwd.anew);
     assert_eq!(cwd.id, Some(deleted));
     assert!(cwd.above.contains(&id(&world.app("releases"))), "{cwd:?}");
     // Made again under the same name, it is still gone.
     create_dir_all(world.app("releases/1/public")).expect("a directory");
-    assert!(world.only().await.cwd.expect("readable").gone);
+    let cwd = world.only().await.cwd.expect("readable");
+    assert!(cwd.gone && cwd.anew);
 }
 
 #[tokio::test]
@@ -221,6 +229,19 @@ async fn a_replaced_executable_is_told_and_a_thrown_away_one_is_not() {
     let exe = both[0].exe.clone().expect("readable");
     assert!(exe.gone);
     assert_eq!(exe.path, text(&kept));
+}
+
+#[test]
+fn what_is_deleted_after_it_was_mapped_is_not_replaced() {
+    // JNA, Netty and others unpack a library, map it and delete it.
+    let home = std::env::var_os("HOME").expect("a home");
+    let lasting = tempfile::tempdir_in(home).expect("a directory");
+    let library = lasting.path().join("unpacked.so");
+    copy("/bin/sleep", &library).expect("another one in its place");
+    let place = |text: &str| super::process::is_replaced(Path::new(text), None);
+    assert!(!place(text(&lasting.path().join("gone.so"))));
+    assert!(place(text(&library)));
+    assert!(place("/usr/lib/x86_64-linux-gnu/libgone.so.1"));
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use super::identity;
 
 /// Symlinks that one resolution may meet; the kernel's own limit.
 const HOPS: usize = 40;
-/// Where the system itself keeps symlinks: never a release.
-const SYSTEM: [&str; 11] = [
+/// Where the system itself keeps symlinks: never a release, unless a person says so.
+const SYSTEM: [&str; 15] = [
     "/bin",
     "/sbin",
     "/usr",
@@ -16,11 +16,17 @@ const SYSTEM: [&str; 11] = [
     "/proc",
     "/sys",
     "/dev",
-    "/run",
     "/etc/alternatives",
     "/var/run",
     "/var/lock",
+    "/run/lock",
+    "/run/systemd",
+    "/run/udev",
+    "/run/current-system",
+    "/run/booted-system",
 ];
+/// Inside of these places, but everybody's own.
+const ORDINARY: &str = "/usr/local";
 
 /// A symlink that was met.
 #[derive(Debug)]
@@ -39,16 +45,29 @@ pub(super) struct Hop {
     pub inner: bool,
     /// The system's own.
     pub system: bool,
+    /// A person says that it is a release link.
+    pub declared: bool,
 }
 
 /// A followed path.
 #[derive(Debug, Default)]
 pub(super) struct Trail {
+    /// The root directory inside of which it was followed.
+    pub root: PathBuf,
     pub hops: Vec<Hop>,
     /// What was reached, or the last directory before it broke off; no symlink in it.
     pub end: PathBuf,
     /// Where it broke off (as the path names it) and why.
     pub broken: Option<(PathBuf, String)>,
+    /// Where it broke off, no symlink in it.
+    pub missing: PathBuf,
+}
+
+impl Trail {
+    /// The place lies where the system keeps its own, inside of this root.
+    pub(super) fn is_system(&self, place: &Path) -> bool {
+        is_system_in(&self.root, place)
+    }
 }
 
 enum Step {
@@ -59,19 +78,20 @@ enum Step {
     Done(usize),
 }
 
-/// Follows an absolute path to its end, or to where it breaks off.
-pub(super) fn follow(path: &Path) -> Trail {
-    let mut trail = Trail { end: PathBuf::from("/"), ..Trail::default() };
-    let mut named = PathBuf::from("/");
+/// Follows an absolute path inside of a root directory to its end, or to where it breaks off. All that is told are paths
+/// of the host.
+pub(super) fn follow(root: &Path, path: &Path) -> Trail {
+    let mut trail = Trail { root: root.to_owned(), end: root.to_owned(), ..Trail::default() };
+    let mut named = root.to_owned();
     let mut steps = Vec::new();
     push(&mut steps, path, true);
     while let Some(step) = steps.pop() {
         let (part, outer) = match step {
             Step::Part(part, outer) => (part, outer),
             Step::Up(outer) => {
-                trail.end.pop();
+                up(&mut trail.end, root);
                 if outer {
-                    named.pop();
+                    up(&mut named, root);
                 }
                 continue;
             }
@@ -91,6 +111,7 @@ pub(super) fn follow(path: &Path) -> Trail {
             Ok(seen) => seen,
             Err(error) => {
                 trail.broken = Some((name, why(&at, error)));
+                trail.missing = at;
                 break;
             }
         };
@@ -130,8 +151,9 @@ fn enter(
     steps.push(Step::Done(trail.hops.len()));
     push(steps, &text, false);
     if text.is_absolute() {
-        trail.end = PathBuf::from("/");
+        trail.end.clone_from(&trail.root);
     }
+    let system = trail.is_system(at);
     trail.hops.push(Hop {
         name,
         at: at.to_owned(),
@@ -139,9 +161,17 @@ fn enter(
         owner: None,
         target: None,
         inner: !outer,
-        system: is_system(at),
+        system,
+        declared: false,
     });
     Ok(())
+}
+
+/// To the directory above, which for the root is the root.
+fn up(path: &mut PathBuf, root: &Path) {
+    if path.as_path() != root {
+        path.pop();
+    }
 }
 
 /// Puts the components on top, the first one uppermost.
@@ -161,7 +191,11 @@ pub(super) fn is_system(path: &Path) -> bool {
         .components()
         .nth(1)
         .is_some_and(|top| top.as_os_str().to_str().is_some_and(|name| name.starts_with("lib")));
-    library || SYSTEM.iter().any(|place| path.starts_with(place))
+    library || (SYSTEM.iter().any(|place| path.starts_with(place)) && !path.starts_with(ORDINARY))
+}
+
+fn is_system_in(root: &Path, place: &Path) -> bool {
+    place.strip_prefix(root).is_ok_and(|inner| is_system(&Path::new("/").join(inner)))
 }
 
 fn why(at: &Path, error: rustix::io::Errno) -> String {

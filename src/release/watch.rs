@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::files::{Changed, Changes, Watch};
 use crate::model::finding::Code;
 use crate::model::observation::Observation;
-use crate::model::release::Target;
+use crate::model::release::{FileId, Search};
 use crate::model::unit::UnitName;
 
 use super::links::{read_links, watch_directories};
@@ -31,10 +31,7 @@ const ROUNDS: usize = 3;
 /// Follows the links on these units' paths and says `ReleaseSwitched` when one leads elsewhere, is touched, comes or
 /// goes, or when a release beside the current one disappears. Ends when nobody wishes or listens any more, or when
 /// there is no inotify, which it says once.
-pub async fn watch(
-    mut wishes: watch::Receiver<BTreeMap<UnitName, Vec<String>>>,
-    out: mpsc::Sender<Observation>,
-) {
+pub async fn watch(mut wishes: watch::Receiver<BTreeMap<UnitName, Search>>, out: mpsc::Sender<Observation>) {
     let (watch, mut changes) = match Watch::new(DEBOUNCE) {
         Ok(both) => both,
         Err(error) => {
@@ -91,7 +88,7 @@ enum Woken {
 }
 
 async fn next(
-    wishes: &mut watch::Receiver<BTreeMap<UnitName, Vec<String>>>,
+    wishes: &mut watch::Receiver<BTreeMap<UnitName, Search>>,
     changes: &mut Changes,
 ) -> Option<Woken> {
     tokio::select! {
@@ -104,7 +101,8 @@ async fn next(
 #[derive(Debug, PartialEq, Eq)]
 struct Link {
     name: String,
-    target: Option<Target>,
+    /// Path, and identities of the directory and of the one that holds it.
+    target: Option<(String, FileId, FileId)>,
     /// Unix time in milliseconds.
     switched_ms: i64,
 }
@@ -120,15 +118,19 @@ struct Picture {
 
 impl Picture {
     /// Asks file systems, which may hang.
-    fn read(paths: &[String]) -> Self {
-        let links: Vec<Link> = read_links(paths)
+    fn read(search: &Search) -> Self {
+        let links: Vec<Link> = read_links(search)
             .into_iter()
-            .map(|link| Link { name: link.link, target: link.target, switched_ms: link.switched_at.wall_ms })
+            .map(|link| Link {
+                name: link.link,
+                target: link.target.map(|target| (target.path, target.id, target.parent)),
+                switched_ms: link.switched_at.wall_ms,
+            })
             .collect();
-        let holders = links.iter().filter_map(|link| Path::new(&link.target.as_ref()?.path).parent());
+        let holders = links.iter().filter_map(|link| Path::new(&link.target.as_ref()?.0).parent());
         Self {
             releases: holders.map(|holder| (holder.to_owned(), directories_in(holder))).collect(),
-            directories: watch_directories(paths),
+            directories: watch_directories(search),
             links,
         }
     }
@@ -158,7 +160,7 @@ fn directories_in(holder: &Path) -> BTreeSet<OsString> {
 struct Follower {
     watch: Option<Watch>,
     watched: BTreeSet<PathBuf>,
-    paths: BTreeMap<UnitName, Vec<String>>,
+    paths: BTreeMap<UnitName, Search>,
     pictures: BTreeMap<UnitName, Picture>,
     by_directory: BTreeMap<PathBuf, BTreeSet<UnitName>>,
     /// A watched directory itself may have been replaced.
@@ -191,7 +193,7 @@ impl Follower {
     }
 
     /// Takes over what is wished. Returns the units that are to be looked at for it.
-    fn wish(&mut self, wished: &BTreeMap<UnitName, Vec<String>>) -> BTreeSet<UnitName> {
+    fn wish(&mut self, wished: &BTreeMap<UnitName, Search>) -> BTreeSet<UnitName> {
         self.pictures.retain(|unit, _| wished.get(unit) == self.paths.get(unit));
         let new = wished.keys().filter(|unit| !self.pictures.contains_key(*unit));
         let new = new.cloned().collect();
@@ -278,7 +280,7 @@ impl Follower {
     /// Reads the pictures of these units on a thread; who hangs is left out until its thread ends.
     async fn look(&mut self, units: &BTreeSet<UnitName>) -> Vec<(UnitName, Picture)> {
         self.hung.retain(|_, thread| thread.strong_count() > 0);
-        let mut rest: Vec<(UnitName, Vec<String>)> = self
+        let mut rest: Vec<(UnitName, Search)> = self
             .paths
             .iter()
             .filter(|(unit, _)| units.contains(*unit) && !self.hung.contains_key(*unit))
@@ -365,7 +367,10 @@ mod tests {
         symlink("srv", root.path().join("www")).expect("a link");
         let unit = UnitName::from("a.service");
         let path = root.path().join("www/app/current/artisan");
-        let wished = BTreeMap::from([(unit.clone(), vec![path.to_str().expect("text").to_owned()])]);
+        let wished = BTreeMap::from([(
+            unit.clone(),
+            Search { others: vec![path.to_str().expect("text").to_owned()], ..Search::default() },
+        )]);
         let wanted = std::slice::from_ref(&unit);
         let (wish, wishes) = watch::channel(wished);
         let (send, receive) = mpsc::channel(16);

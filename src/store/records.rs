@@ -35,7 +35,7 @@ record!(UnitDurable {
     ran,
     last_action,
     smoke_failure,
-    followed,
+    failed_releases,
     drills,
     off,
     probes,
@@ -77,6 +77,7 @@ record!(Recovery {
     phase_due,
     invocation_before,
     n_restarts,
+    release,
     steps,
 });
 record!(Step { name, result, message, took_ms });

@@ -78,7 +78,7 @@ fn recovery() -> impl Strategy<Value = Recovery> {
     let phase = select(vec![SmokeTest, Job, Enable, Proof]);
     let times = (moment(), moment(), moment());
     let numbers = any::<(u64, u32)>();
-    let rest = (text(), vec(step(), 0..3));
+    let rest = (text(), vec(step(), 0..3), option::of(file()));
     (kind(), option::of(code()), phase, times, numbers, rest).prop_map(
         |(kind, because, phase, times, (order, n_restarts), rest)| Recovery {
             order,
@@ -90,6 +90,7 @@ fn recovery() -> impl Strategy<Value = Recovery> {
             phase_due: times.2,
             invocation_before: rest.0,
             n_restarts,
+            release: rest.2,
             steps: rest.1,
         },
     )
@@ -195,7 +196,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         last_active: third.0,
         last_action: third.1,
         smoke_failure: third.2,
-        followed: third.3.0,
+        failed_releases: third.3.0,
         probes: third.3.1,
         drills: fourth.0,
         off: fourth.1,

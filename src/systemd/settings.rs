@@ -117,6 +117,10 @@ fn named(told: &Values<'_>, lists: &[&str]) -> Vec<UnitName> {
 pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.service_type = ServiceType::of(values::text(told, "Type").unwrap_or_default());
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
+    settings.root_directory = values::text_or_empty(told, "RootDirectory").trim_end_matches('/').into();
+    settings.root_image = !values::text_or_empty(told, "RootImage").is_empty();
+    settings.directory_optional =
+        values::text(told, "WorkingDirectory").is_some_and(|directory| directory.starts_with(['!', '-']));
     settings.working_directory = values::text(told, "WorkingDirectory")
         .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
         .unwrap_or_default();

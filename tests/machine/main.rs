@@ -15,6 +15,7 @@ mod commands;
 mod coverage;
 mod crowd;
 mod directives;
+mod directories;
 mod drill;
 mod faults;
 mod hung;

@@ -112,6 +112,14 @@ impl Story {
         &self.picture
     }
 
+    /// The run that was read last.
+    pub fn invocation(&self, unit: &str) -> String {
+        match self.readings.get(&format!("unit {unit}")) {
+            Some(Observation::UnitChanged { reading, .. }) => reading.invocation.clone(),
+            _ => String::new(),
+        }
+    }
+
     /// Every incident that is kept, oldest first.
     pub fn incidents(&self) -> Vec<Incident> {
         self.state.durable().incidents.into_values().collect()
@@ -252,7 +260,10 @@ impl Story {
         };
         for reading in &mut readings {
             match reading {
-                Observation::ProcessesInspected { reading, .. } => reading.read_at = self.now,
+                Observation::ProcessesInspected { unit, reading } => {
+                    reading.read_at = self.now;
+                    reading.invocation = self.invocation(unit.as_str());
+                }
                 Observation::BootPredicted(reading) => reading.read_at = self.now,
                 Observation::ProgressSampled { answer: Ok(sample), .. } => {
                     sample.completed = sample.completed.map(|done| done + 1);

@@ -43,7 +43,10 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
         }
         Action::AuditHost { .. } if reads => Some("AuditHost".to_owned()),
         Action::PredictBoot if reads => Some("PredictBoot".to_owned()),
-        Action::WatchLinks { unit, paths } if reads => Some(format!("WatchLinks {unit} {}", paths.join(","))),
+        Action::WatchLinks { unit, search } if reads => {
+            let paths: Vec<&str> = search.paths().collect();
+            Some(format!("WatchLinks {unit} {}", paths.join(",")))
+        }
         Action::InspectProcesses { unit, .. } if reads => Some(format!("InspectProcesses {unit}")),
         Action::SampleProgress { unit, progress } if reads => {
             Some(format!("SampleProgress {unit} {}", progress.name))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast::model::audit::{Audited, FailedUnit, Gap};
+use steadfast::model::audit::{Audited, Gap};
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
@@ -14,15 +14,14 @@ use steadfast::model::probe::{
     CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
 use steadfast::model::progress::{ProgressSpec, Sample};
-use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
-use steadfast::model::spec::{
-    CleanExit, DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec,
+use steadfast::model::release::{
+    FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
 };
+use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
 };
-use steadfast::model::will::{Exit, KillMode, Restart, ServiceType, Tried, UnitResult};
 
 use super::script::Story;
 
@@ -80,29 +79,16 @@ pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
         let code = Code::ALL.iter().find(|known| known.as_str() == code).copied().ok_or("no such code")?;
         let finding = Finding {
             code,
-            subject: String::new(),
             severity: Severity::Warning,
             message: format!("{subject} is watched by nobody"),
             since: story.now,
             evidence: vec![format!("{subject}: runs")],
             repair: None,
-            early: false,
         };
         let key = format!("{} {subject}", code.as_str());
         audited.gaps.push(Gap { key, subject: subject.to_owned(), finding });
     }
     Ok(audited)
-}
-
-/// `failed shop.service=exit-code:cannot_bind`: the units that are failed now, with what each said last.
-pub fn failed(words: &[&str]) -> Vec<FailedUnit> {
-    let of_word = |word: &&str| {
-        let (unit, rest) = pair(word);
-        let (result, line) = rest.split_once(':').unwrap_or((rest, ""));
-        let lines = if line.is_empty() { Vec::new() } else { vec![line.replace('_', " ")] };
-        FailedUnit { unit: UnitName::from(unit), result: result.to_owned(), lines }
-    };
-    words.iter().map(of_word).collect()
 }
 
 fn pair(word: &str) -> (&str, &str) {
@@ -119,10 +105,6 @@ pub fn spec(name: &str, words: &[&str], began: Moment) -> Result<Spec> {
     let mut spec = Spec::of_empty_file(selector, format!("/etc/steadfast/units.d/{name}.toml"));
     for word in words {
         key(&mut spec, word, began)?;
-    }
-    if spec.is_dependency() {
-        // All that is known of it is what its probes say.
-        spec.probes.iter_mut().for_each(|probe| probe.vital = true);
     }
     Ok(spec)
 }
@@ -141,11 +123,9 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
-        "after_manual_disable" if value == "never" => spec.recovery.after_manual_disable = None,
-        "after_manual_disable" => spec.recovery.after_manual_disable = Some(duration(value)?),
-        "clean_exit" => spec.recovery.clean_exit = CleanExit::Hold,
-        "clean_exit_delay" => spec.recovery.clean_exit_delay = duration(value)?,
         "settle" => spec.release.settle = duration(value)?,
+        "drain_within" => spec.release.drain_within = duration(value)?,
+        "link" => spec.release.link = Some(value.to_owned()),
         "on_stale" => spec.release.on_stale = Reaction::Alert,
         "smoke" => {
             spec.smoke = Some(SmokeSpec {
@@ -190,7 +170,6 @@ fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
         failure_threshold: 2,
         success_threshold: 1,
         on_failure,
-        vital: on_failure == OnFailure::Restart,
     }
 }
 
@@ -215,11 +194,6 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }
         "audit-fails" => Observation::HostAudited(Err(words.join(" "))),
         "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
-        "waits" => Observation::JobWaits {
-            unit,
-            job: job_id(rest)?,
-            on: rest.get(1..).unwrap_or_default().iter().map(|name| UnitName::from(*name)).collect(),
-        },
         "resumed" => Observation::Resumed { after: duration(name)? },
         "units-read" => Observation::UnitsRead { began: story.now },
         "matched" => Observation::UnitsMatched {
@@ -238,7 +212,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             ..BootReading::default()
         }),
         "flip" => Observation::ReleaseSwitched { units: vec![unit] },
-        "processes" => Observation::ProcessesInspected { unit, reading: processes(rest, story)? },
+        "processes" => Observation::ProcessesInspected { unit, reading: processes(name, rest, story)? },
         "probe" => Observation::ProbeFinished {
             unit,
             probe: rest.first().copied().unwrap_or("").to_owned(),
@@ -280,7 +254,6 @@ fn pull(words: &[&str]) -> Result<Pull> {
     let how = match words.get(1).copied().unwrap_or("") {
         "along" => Tie::Job,
         "dead" => Tie::Death,
-        "ended" => Tie::End,
         "conflict" => Tie::Conflict,
         other => return Err(format!("nothing is pulled {other}")),
     };
@@ -313,9 +286,7 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             other => return Err(format!("{other} is no ActiveState")),
         },
         sub: sub.to_owned(),
-        result: UnitResult::Success,
-        tried: Tried::Met,
-        frozen: false,
+        result: "success".to_owned(),
         job: None,
         invocation: String::new(),
         main_pid: None,
@@ -333,17 +304,12 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             "inv" => value.clone_into(&mut reading.invocation),
             "main" => reading.main_pid = Some(number()?),
             "restarts" => reading.n_restarts = number()?,
-            "result" => reading.result = UnitResult::of(value),
-            "exit" => reading.exit = Some(exit(value)?),
-            "skipped" => reading.tried = Tried::ConditionUnmet,
-            "refused" => reading.tried = Tried::AssertUnmet,
-            "status" => value.clone_into(&mut reading.status_text),
-            "frozen" => reading.frozen = true,
-            "ran" => {
-                let ago = i64::try_from(millis(value)?).map_err(|_| "too long")?;
-                reading.active_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
-                reading.inactive_since = Some(story.now);
+            "result" => value.clone_into(&mut reading.result),
+            "rested" => {
+                let ago = i64::try_from(duration(value)?.as_millis()).map_err(|_| "a length")?;
+                reading.inactive_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
             }
+            "exit" => reading.exit = Some(value.to_owned()),
             "load" => {
                 reading.load = match value {
                     "missing" => LoadState::NotFound,
@@ -370,24 +336,11 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
     Ok(reading)
 }
 
-/// `exit code 1`, `signal 15`; what is behind that is for people.
-fn exit(text: &str) -> Result<Exit> {
-    let number = |rest: &str| -> Result<u32> {
-        let digits = rest.split([' ', ',']).next().unwrap_or_default();
-        digits.parse().map_err(|_| format!("{text} is no end of a process"))
-    };
-    match (text.strip_prefix("exit code "), text.strip_prefix("signal ")) {
-        (Some(rest), _) => Ok(Exit::Code(number(rest)?)),
-        (_, Some(rest)) => Ok(Exit::Signal { number: number(rest)?, core: rest.contains("core") }),
-        _ => Err(format!("{text} is no end of a process")),
-    }
-}
-
 fn settings(words: &[&str]) -> Result<UnitSettings> {
     let mut settings = UnitSettings {
         can_start: true,
         can_stop: true,
-        service_type: ServiceType::Simple,
+        service_type: "simple".to_owned(),
         timeout_start_ms: Some(90_000),
         timeout_stop_ms: Some(90_000),
         control_group: "/system.slice/x".to_owned(),
@@ -396,9 +349,10 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
     for word in words {
         let (key, value) = pair(word);
         match key {
-            "names" => settings.names = value.split(',').map(UnitName::from).collect(),
-            "type" => settings.service_type = ServiceType::of(value),
+            "type" => value.clone_into(&mut settings.service_type),
             "wd" => value.clone_into(&mut settings.working_directory),
+            "root" => settings.root_directory = value.into(),
+            "exec" => settings.exec_start.push(vec![value.to_owned()]),
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
@@ -410,40 +364,13 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
                     u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
             }
             "alias" => settings.names.push(UnitName::from(value)),
-            "conflicts" => settings.conflicts.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
-            "kill-mode" => settings.kill_mode = KillMode::of(value),
+            "kill-mode" => value.clone_into(&mut settings.kill_mode),
             "no-timeout" => settings.timeout_start_ms = None,
-            "vanishes" => settings.boot.vanishes = Some(value.to_owned()),
-            "unmet" => settings.boot.unmet_conditions.push(value.to_owned()),
-            "untried" => settings.boot.untried_conditions.push(value.to_owned()),
-            "restart" => settings.will.restart = Restart::of(value),
-            "restart-sec" => settings.will.restart_ms = Some(millis(value)?),
-            "prevents" => settings.will.prevents.codes.push(value.parse().map_err(|_| "an exit status")?),
-            "runtime-max" => settings.will.runtime_max_ms = Some(millis(value)?),
-            "failure-action" => settings.will.failure_action = Some(format!("FailureAction={value}")),
-            "success-action" => settings.will.success_action = Some(format!("SuccessAction={value}")),
-            "start-limit-action" => {
-                settings.will.start_limit_action = Some(format!("StartLimitAction={value}"));
-            }
-            "accepted-by" => settings.will.accepted_by = Some(UnitName::from(value)),
-            "bus-activated" => settings.will.bus_activated = true,
-            "upheld-by" => settings.will.upheld_by.push(UnitName::from(value)),
-            "awake" => settings.will.awake.push(UnitName::from(value)),
-            "device" => settings.will.devices.push(value.to_owned()),
-            "lacks" => settings.will.lacks.push(UnitName::from(value)),
-            "below" => {
-                let (path, mount) = value.split_once(':').ok_or("below=PATH:MOUNT")?;
-                settings.boot.mounts.push((path.to_owned(), UnitName::from(mount)));
-            }
             other => return Err(format!("{other} is no setting here")),
         }
     }
     Ok(settings)
-}
-
-fn millis(text: &str) -> Result<u64> {
-    u64::try_from(duration(text)?.as_millis()).map_err(|_| format!("{text} is too long"))
 }
 
 fn file_state(word: &str) -> Result<UnitFileState> {
@@ -454,94 +381,163 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "static" => UnitFileState::Static,
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
-        "transient" => UnitFileState::Transient,
         "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
 }
 
-/// `current=66 switched=5s began=50ms` then processes `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere),
-/// each with `@12s` for its age. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
-fn processes(words: &[&str], story: &Story) -> Result<ProcessesReading> {
+/// The link: `current=66 switched=5s began=50ms`, `current=missing`, `dangling=65` (it leads to release 65, which is not
+/// there), `found` (no path of the unit leads over it), `here=1` (release 1 is the unit's own
+/// directory), `born=5s` and `filled=5s` (when the release was made, and what is in
+/// it), `plain=/srv/app#7` (no link: a directory, number 7, stands at that path), `inv=a` (of which run; else the last read).
+/// Then processes; see `process`. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
+fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReading> {
     let earlier = |ago: Duration| {
         story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
     };
     let mut reading = ProcessesReading { read_at: story.now, ..ProcessesReading::default() };
-    let mut current = None;
-    let mut switched = Duration::from_secs(3600);
+    reading.invocation = story.invocation(name);
+    let mut link = LinkReading { switched_at: earlier(Duration::from_secs(3600)), ..LinkReading::default() };
+    let mut target = Target { parent: FileId { dev: 1, ino: 1 }, ..Target::default() };
     let mut app = "app";
+    let mut linked = false;
     for word in words {
         match pair(word) {
             ("app", name) => app = name,
-            ("current", "missing") => current = Some(None),
+            ("inv", run) => run.clone_into(&mut reading.invocation),
             ("hung", _) => {
                 reading.links_unread =
                     Some("cannot follow its links: no answer from the file system within 5s".to_owned());
                 reading.incomplete.clone_from(&reading.links_unread);
             }
-            ("current", release) => current = Some(Some(release.to_owned())),
+            ("current", "missing") => {
+                (linked, link.problem) = (true, Some("no such file".to_owned()));
+            }
+            ("dangling", release) => {
+                let path = format!("/srv/{app}/releases/{release}");
+                (linked, link.problem) = (true, Some(format!("{path} does not exist")));
+                link.dangling = Some(path);
+            }
+            ("current", release) => {
+                linked = true;
+                target.path = format!("/srv/{app}/releases/{release}");
+                target.id = identity(app, release);
+            }
+            ("plain", place) => {
+                (linked, link.plain) = (true, true);
+                let (path, id) = numbered(place);
+                (target.path, target.id, target.parent) = (path.clone(), id, held_by(&path));
+                link.link = path;
+            }
+            ("here", release) => reading.links.push(LinkReading {
+                link: format!("/srv/{app}/releases/{release}"),
+                plain: true,
+                target: Some(Target {
+                    path: format!("/srv/{app}/releases/{release}"),
+                    id: identity(app, release),
+                    parent: FileId { dev: 1, ino: 1 },
+                    ..Target::default()
+                }),
+                ..LinkReading::default()
+            }),
+            ("found", _) => link.found = true,
+            ("born", ago) => target.born_at = Some(earlier(duration(ago)?)),
+            ("filled", ago) => target.made.push(earlier(duration(ago)?)),
             ("began", ago) => reading.read_at = earlier(duration(ago)?),
-            ("switched", ago) => switched = duration(ago)?,
-            (process, _) => reading.processes.push(self::process(process, app, story)?),
+            ("switched", ago) => link.switched_at = earlier(duration(ago)?),
+            _ => reading.processes.push(process(word, app, story)?),
         }
     }
-    if let Some(release) = current {
-        reading.links.push(LinkReading {
-            link: format!("/srv/{app}/current"),
-            owner: None,
-            problem: release.is_none().then(|| "no such file".to_owned()),
-            target: release.map(|release| Target {
-                path: format!("/srv/{app}/releases/{release}"),
-                id: identity(app, &release),
-                parent: FileId { dev: 1, ino: 1 },
-            }),
-            switched_at: earlier(switched),
-        });
+    if linked {
+        if link.link.is_empty() {
+            link.link = format!("/srv/{app}/current");
+        }
+        link.target = (!target.path.is_empty()).then_some(target);
+        reading.links.push(link);
     }
     Ok(reading)
 }
 
 fn identity(app: &str, release: &str) -> FileId {
-    let ino = app.bytes().chain(release.bytes()).fold(100_u64, |ino, byte| ino * 31 + u64::from(byte));
+    let ino = app
+        .bytes()
+        .chain(release.bytes())
+        .fold(100_u64, |ino, byte| ino.wrapping_mul(31).wrapping_add(u64::from(byte)));
     FileId { dev: 1, ino }
 }
 
+/// `/srv/app#7`: the directory number 7, whatever name it bears.
+fn numbered(place: &str) -> (String, FileId) {
+    match place.split_once('#') {
+        Some((path, number)) => (path.to_owned(), identity("#", number)),
+        None => (place.to_owned(), identity("", place)),
+    }
+}
+
+/// The directory that holds this path.
+fn held_by(path: &str) -> FileId {
+    identity("", path.rsplit_once('/').map_or("/", |(holder, _)| holder))
+}
+
+/// `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere; its command line names the link), `103:/srv/app#7` (in
+/// the directory number 7 that bears that name), `104:/srv/app#7!+` (it was deleted, and another one bears its name); behind
+/// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection.
 fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
-    let (word, age) = word.split_once('@').unwrap_or((word, "1h"));
-    let age = i64::try_from(duration(age)?.as_millis()).expect("short");
-    let (pid, place) = word.split_once(':').ok_or("pid:place")?;
+    let (pid, rest) = word.split_once(':').ok_or("pid:place")?;
+    let marks = ['@', '<', '*', '^', '~'];
+    let (place, mut rest) = rest.split_at(rest.find(marks).unwrap_or(rest.len()));
+    let (place, anew) = place.strip_suffix('+').map_or((place, false), |place| (place, true));
     let gone = place.ends_with('!');
     let release = place.trim_end_matches('!');
     let cwd = match release {
         "?" => Err("permission denied".to_owned()),
-        "/" => Ok(Place {
-            path: "/".to_owned(),
-            gone: false,
-            id: Some(FileId { dev: 1, ino: 2 }),
-            above: Vec::new(),
-        }),
+        "/" => Ok(Place { path: "/".to_owned(), id: Some(FileId { dev: 1, ino: 2 }), ..Place::default() }),
+        path if path.starts_with('/') => {
+            let (path, id) = numbered(path);
+            let above = vec![held_by(&path)];
+            Ok(Place { path, gone, anew, id: Some(id), above })
+        }
         release => Ok(Place {
             path: format!("/srv/{app}/releases/{release}"),
             gone,
+            anew,
             id: Some(identity(app, release)),
             above: vec![FileId { dev: 1, ino: 1 }, FileId { dev: 1, ino: 3 }],
         }),
     };
-    Ok(ProcessReading {
+    let mut process = ProcessReading {
         pid: pid.parse().map_err(|_| "pid")?,
-        started_ms: story.now.boot_ms - age,
+        started_ms: story.now.boot_ms - 3_600_000,
         name: "php".to_owned(),
         names_link: release == "/",
         cwd,
         exe: Ok(Place {
             path: "/usr/bin/php".to_owned(),
-            gone: false,
             id: Some(FileId { dev: 1, ino: 9 }),
-            above: Vec::new(),
+            ..Place::default()
         }),
         files: Vec::new(),
         replaced: Vec::new(),
-    })
+        parent: 1,
+        sockets: Sockets::default(),
+    };
+    while let Some(mark) = rest.chars().next() {
+        let more = rest.get(1..).unwrap_or_default();
+        let (value, after) = more.split_at(more.find(marks).unwrap_or(more.len()));
+        let port = || value.parse::<u16>().map_err(|_| format!("{value} is no port"));
+        match mark {
+            '@' => {
+                let age = i64::try_from(duration(value)?.as_millis()).expect("short");
+                process.started_ms = story.now.boot_ms - age;
+            }
+            '<' => process.parent = value.parse().map_err(|_| "parent")?,
+            '*' => value.clone_into(&mut process.name),
+            '^' => drop(process.sockets.listens.insert(port()?)),
+            _ => drop(process.sockets.connected.insert(port()?)),
+        }
+        rest = after;
+    }
+    Ok(process)
 }
 
 fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
@@ -549,8 +545,6 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
         "healthy" => ProbeStatus::Healthy,
         "unhealthy" => ProbeStatus::Unhealthy,
         "slow" => ProbeStatus::Slow,
-        "unmet" => ProbeStatus::Unmet,
-        "unresolved" => ProbeStatus::Unresolved,
         "unknown" => ProbeStatus::Unknown,
         other => return Err(format!("{other} is no status of a probe")),
     };
@@ -582,7 +576,6 @@ fn sample(words: &[&str]) -> Result<std::result::Result<Sample, String>> {
         let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word} is no number"));
         match word.split_once('=') {
             None if *word == "paused" => sample.paused = true,
-            None if *word == "missing" => sample.missing = Some("it has no queue jobs in vhost /".to_owned()),
             None => sample.depth = number(word)?,
             Some(("work", text)) => sample.in_work = number(text)?,
             Some(("done", text)) => sample.completed = Some(number(text)?),
@@ -620,7 +613,6 @@ fn ask(words: &[&str]) -> Result<UnitAsk> {
     Ok(match words.first().copied().unwrap_or("") {
         "recover" => UnitAsk::Recover,
         "resume" => UnitAsk::Resume,
-        "look" => UnitAsk::Look,
         "hold" => UnitAsk::Hold {
             length: duration(words.get(1).copied().unwrap_or("30m"))?,
             reason: words.get(2..).unwrap_or_default().join(" "),

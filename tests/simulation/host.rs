@@ -15,7 +15,9 @@ use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Answer, Ask, Request, UnitAsk};
 use steadfast::model::probe::{CommandEnd, CommandOutcome, ProbeOutcome, ProbeStatus};
 use steadfast::model::progress::Sample;
-use steadfast::model::release::{FileId, LinkReading, Place, ProcessReading, ProcessesReading, Target};
+use steadfast::model::release::{
+    FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
+};
 use steadfast::model::state::{Durable, Recovery};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
@@ -349,6 +351,7 @@ impl Host {
             gone: self.deleted.contains(&unit.runs),
             id: Some(release(unit.runs)),
             above: vec![FileId { dev: 1, ino: 2 }, FileId { dev: 1, ino: 3 }],
+            ..Place::default()
         };
         let process = |pid: u32| ProcessReading {
             pid,
@@ -358,12 +361,13 @@ impl Host {
             cwd: Ok(place.clone()),
             exe: Ok(Place {
                 path: "/usr/bin/php".to_owned(),
-                gone: false,
                 id: Some(FileId { dev: 1, ino: 9 }),
-                above: Vec::new(),
+                ..Place::default()
             }),
             files: Vec::new(),
             replaced: Vec::new(),
+            parent: 1,
+            sockets: Sockets::default(),
         };
         let running = unit.active == ActiveState::Active;
         ProcessesReading {
@@ -379,10 +383,11 @@ impl Host {
                     path: format!("/srv/app/releases/{}", self.current),
                     id: release(self.current),
                     parent: FileId { dev: 1, ino: 2 },
+                    ..Target::default()
                 }),
                 switched_at: self.switched,
-                owner: None,
                 problem: self.link_away_since.map(|_| "it does not exist".to_owned()),
+                ..LinkReading::default()
             }],
             ..ProcessesReading::default()
         }

@@ -95,6 +95,7 @@ pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
             phase_due: host.now,
             invocation_before: String::new(),
             n_restarts: 0,
+            release: None,
             steps: Vec::new(),
         });
         host.now = host.now.plus(Duration::from_secs(3600));

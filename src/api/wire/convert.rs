@@ -143,6 +143,7 @@ fn process(resident: &Resident, current: Option<&String>) -> Process {
             ("outdated", Some(release.clone()), Some(because.clone()))
         }
         Residence::Deleted { release } => ("deleted", Some(release.clone()), None),
+        Residence::Draining { release } => ("draining", Some(release.clone()), None),
         Residence::Elsewhere => ("elsewhere", None, None),
         Residence::Unreadable { why } => ("unreadable", None, Some(why.clone())),
     };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::finding::Code;
-use crate::model::release::{FileId, Place, Residence, Resident, Target};
+use crate::model::release::{FileId, Place, Residence, Resident, Sockets, Target};
 use crate::model::spec::{ReleaseSpec, Selector};
 use crate::model::unit::UnitName;
 use crate::model::will::{KillMode, ServiceType};
@@ -30,13 +30,18 @@ fn ids(numbers: &[u64]) -> Vec<FileId> {
 
 /// `/srv/app/releases/N` (inode 100 + N), or a directory below it.
 fn release(n: u64) -> Place {
-    Place { path: format!("/srv/app/releases/{n}"), gone: false, id: Some(id(100 + n)), above: ids(&UP) }
+    Place {
+        path: format!("/srv/app/releases/{n}"),
+        id: Some(id(100 + n)),
+        above: ids(&UP),
+        ..Place::default()
+    }
 }
 
 fn below_release(n: u64, name: &str) -> Place {
     let mut above = vec![id(100 + n)];
     above.extend(ids(&UP));
-    Place { path: format!("/srv/app/releases/{n}/{name}"), gone: false, id: Some(id(1000 + n)), above }
+    Place { path: format!("/srv/app/releases/{n}/{name}"), id: Some(id(1000 + n)), above, ..Place::default() }
 }
 
 fn gone(place: Place) -> Place {
@@ -44,7 +49,7 @@ fn gone(place: Place) -> Place {
 }
 
 fn place(path: &str, ino: u64, above: &[u64]) -> Place {
-    Place { path: path.to_owned(), gone: false, id: Some(id(ino)), above: ids(above) }
+    Place { path: path.to_owned(), id: Some(id(ino)), above: ids(above), ..Place::default() }
 }
 
 fn root() -> Place {
@@ -52,7 +57,7 @@ fn root() -> Place {
 }
 
 fn target(path: &str, ino: u64, parent: u64) -> Option<Target> {
-    Some(Target { path: path.to_owned(), id: id(ino), parent: id(parent) })
+    Some(Target { path: path.to_owned(), id: id(ino), parent: id(parent), ..Target::default() })
 }
 
 fn link(name: &str, target: Option<Target>) -> LinkReading {
@@ -62,6 +67,7 @@ fn link(name: &str, target: Option<Target>) -> LinkReading {
         problem: target.is_none().then(|| "it does not exist".to_owned()),
         target,
         switched_at: at(SWITCH),
+        ..LinkReading::default()
     }
 }
 
@@ -80,6 +86,8 @@ fn process(pid: u32, started_ms: i64, cwd: Place) -> ProcessReading {
         exe: Ok(place("/usr/bin/php", 9000, &[8, 7, 2])),
         files: Vec::new(),
         replaced: Vec::new(),
+        parent: 1,
+        sockets: Sockets::default(),
     }
 }
 
@@ -97,7 +105,14 @@ fn settings() -> UnitSettings {
 
 fn judged_by(links: Vec<LinkReading>, history: &History, processes: Vec<ProcessReading>) -> Vec<Resident> {
     let reading = ProcessesReading { processes, links, ..ProcessesReading::default() };
-    let known = Known { main_pid: Some(MAIN), history, settings: &settings(), now: at(900_000) };
+    let known = Known {
+        main_pid: Some(MAIN),
+        rested_at: None,
+        active_since: None,
+        history,
+        settings: &settings(),
+        now: at(900_000),
+    };
     judge(&reading, known)
 }
 
@@ -408,6 +423,10 @@ fn spec(declared: Option<&str>) -> Spec {
     Spec { release, ..Spec::of_empty_file(unit, "horizon.service.toml".to_owned()) }
 }
 
+fn paths(spec: &Spec, settings: &UnitSettings) -> Vec<String> {
+    search(spec, settings).paths().map(str::to_owned).collect()
+}
+
 #[test]
 fn paths_come_from_link_directory_command_and_environment() {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -472,7 +491,16 @@ fn processes_of_an_earlier_run_are_told_only_for_sure() {
         ..UnitSettings::default()
     };
     let pids = |settings: &UnitSettings, main| -> Vec<u32> {
-        left_over(&reading, main, settings).iter().map(|process| process.pid).collect()
+        let none = History::new();
+        let known = Known {
+            main_pid: main,
+            rested_at: None,
+            active_since: None,
+            history: &none,
+            settings,
+            now: at(900_000),
+        };
+        left_over(&reading, &[], known).iter().map(|(pid, _)| *pid).collect()
     };
     assert_eq!(pids(&with("process", "simple"), Some(MAIN)), [50]);
     assert_eq!(pids(&with("control-group", "simple"), Some(MAIN)), [0; 0]);
@@ -495,7 +523,8 @@ fn replaced_binaries_are_told_with_their_users_and_not_those_of_a_release() {
         links: vec![current()],
         ..ProcessesReading::default()
     };
-    let told = binaries(&reading, Some(MAIN), &History::new()).expect("a finding");
+    let residents = judged_by(reading.links.clone(), &History::new(), reading.processes.clone());
+    let told = binaries(&reading, &residents, &History::new()).expect("a finding");
     assert_eq!(told.code, Code::BinaryOutdated);
     assert_eq!(
         told.message,
@@ -506,7 +535,7 @@ fn replaced_binaries_are_told_with_their_users_and_not_those_of_a_release() {
         ["/usr/bin/php: worker 101 (php)", "/usr/lib/libssl.so.3: main 100 (php), worker 101 (php)"]
     );
     let clean = ProcessesReading { processes: vec![uses(102, &[])], ..ProcessesReading::default() };
-    assert_eq!(binaries(&clean, None, &History::new()), None);
+    assert_eq!(binaries(&clean, &residents, &History::new()), None);
 }
 
 #[test]

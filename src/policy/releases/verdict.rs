@@ -20,6 +20,8 @@ pub struct Named {
     /// One sentence with names and numbers.
     pub message: String,
     pub evidence: Vec<String>,
+    /// The old releases that it is about.
+    pub releases: BTreeSet<String>,
 }
 
 /// The judgement on a unit's release.
@@ -47,19 +49,19 @@ impl Verdict {
 #[must_use]
 pub fn verdict(residents: &[Resident], reading: &ProcessesReading) -> Verdict {
     let link = relevant(&reading.links, residents);
-    let current = link.and_then(|link| link.target.as_ref()).map(|target| target.path.clone());
+    let leading = link.filter(|link| !link.plain);
+    let current = leading.and_then(|link| link.target.as_ref()).map(|target| target.path.clone());
     let mut named = Vec::new();
     let stale: Vec<&Resident> = residents.iter().filter(|one| is_stale(one)).collect();
-    if let Some(link) = link {
-        let of = |wanted: fn(&Residence) -> bool| -> Vec<&Resident> {
-            stale.iter().copied().filter(|one| wanted(&one.residence)).collect()
-        };
-        let deleted = of(|residence| matches!(residence, Residence::Deleted { .. }));
-        let outdated = of(|residence| matches!(residence, Residence::Outdated { .. }));
-        named.extend(told(Code::ReleaseDeleted, &deleted, residents, link));
-        named.extend(told(Code::ReleaseOutdated, &outdated, residents, link));
-        named.extend(workers_only(residents, link));
-    }
+    let of = |wanted: fn(&Residence) -> bool| -> Vec<&Resident> {
+        stale.iter().copied().filter(|one| wanted(&one.residence)).collect()
+    };
+    let deleted = of(|residence| matches!(residence, Residence::Deleted { .. }));
+    let outdated = of(|residence| matches!(residence, Residence::Outdated { .. }));
+    let link = link.or_else(|| reading.links.first());
+    named.extend(told(Code::ReleaseDeleted, &deleted, residents, link));
+    named.extend(told(Code::ReleaseOutdated, &outdated, residents, link));
+    named.extend(leading.and_then(|link| workers_only(residents, link)));
     Verdict {
         running: running(residents, current.as_deref()),
         unknown: unknown(residents, reading),
@@ -76,26 +78,36 @@ fn is_stale(resident: &Resident) -> bool {
 fn release(resident: &Resident) -> Option<&str> {
     match &resident.residence {
         Residence::Outdated { release, .. } | Residence::Deleted { release } => Some(release),
-        Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+        Residence::Current
+        | Residence::Draining { .. }
+        | Residence::Elsewhere
+        | Residence::Unreadable { .. } => None,
     }
 }
 
-/// The release that the unit's link names now, of several links the one to speak of.
+/// The release that the unit's link names now, of several links the one to speak of; without any link, the directory in
+/// which the unit is started.
 #[must_use]
 pub fn target<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a Target> {
-    relevant(links, residents)?.target.as_ref()
+    let plain = || links.iter().find(|link| link.plain);
+    relevant(links, residents).or_else(plain)?.target.as_ref()
 }
 
 /// The link to speak of: the one beside whose target the stale release lies, else the last one (the innermost) of those
-/// that lead somewhere.
+/// that lead somewhere; a plain directory only where something lived in it that was replaced.
 #[must_use]
 pub fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<&'a LinkReading> {
-    let leading = || links.iter().filter(|link| link.target.is_some());
-    let releases: BTreeSet<&Path> =
-        residents.iter().filter_map(release).filter_map(|release| Path::new(release).parent()).collect();
+    let leading = || links.iter().filter(|link| link.target.is_some() && !link.plain);
+    let stale: BTreeSet<&Path> = residents.iter().filter_map(release).map(Path::new).collect();
+    let releases: BTreeSet<&Path> = stale.iter().filter_map(|release| release.parent()).collect();
     let beside = leading().find(|link| {
         let target = link.target.as_ref().map(|target| Path::new(&target.path));
         target.and_then(Path::parent).is_some_and(|holder| releases.contains(holder))
+    });
+    let plain = links.iter().filter(|link| link.plain && !stale.is_empty()).find(|link| {
+        let around = Path::new(&link.link).parent();
+        leading().next().is_none()
+            || around.is_some_and(|around| stale.iter().any(|one| one.starts_with(around)))
     });
     // `/srv` on another disk is met before `/srv/app/current`; what lies inside of another link comes after it.
     let first = leading().next();
@@ -108,24 +120,45 @@ pub fn relevant<'a>(links: &'a [LinkReading], residents: &[Resident]) -> Option<
                     .is_some_and(|(path, around)| Path::new(&path).starts_with(around))
         })
     });
-    beside.or(inner).or(first)
+    beside.or(plain).or(inner).or(first)
 }
 
-fn told(code: Code, stale: &[&Resident], all: &[Resident], link: &LinkReading) -> Option<Named> {
-    let target = link.target.as_ref()?;
+fn told(code: Code, stale: &[&Resident], all: &[Resident], link: Option<&LinkReading>) -> Option<Named> {
     if stale.is_empty() {
         return None;
     }
-    let releases: BTreeSet<&str> = stale.iter().filter_map(|one| release(one)).collect();
-    let releases = releases.into_iter().collect::<Vec<_>>().join(", ");
+    let releases: BTreeSet<String> = stale.iter().filter_map(|one| release(one)).map(str::to_owned).collect();
+    let names = releases.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let who = whom(stale, all.len());
-    let fate = if code == Code::ReleaseDeleted { ", which was deleted" } else { "" };
-    let runs = if stale.len() == 1 { "runs" } else { "run" };
+    let verb = if stale.len() == 1 { "runs" } else { "run" };
+    let deleted = code == Code::ReleaseDeleted;
     Some(Named {
         code,
-        message: format!("{who} {runs} {releases}{fate}; {} leads to {}", link.link, target.path),
+        message: format!("{who} {verb} {names}{}", now_there(link, &releases, deleted)),
         evidence: evidence(all),
+        releases,
     })
+}
+
+/// What became of the old releases, and what is in their place: the end of a sentence.
+fn now_there(link: Option<&LinkReading>, releases: &BTreeSet<String>, deleted: bool) -> String {
+    let fate = if deleted { ", which was deleted" } else { "" };
+    let Some(link) = link else {
+        return format!("{fate}; another directory of that name stands there now");
+    };
+    let name = &link.link;
+    match &link.target {
+        None if link.dangling.is_none() => format!("{fate}, and there is no {name} now"),
+        None => format!("{fate}, and {name} leads nowhere"),
+        Some(_) if link.plain && releases.contains(name) => {
+            format!("{fate}; another directory of that name stands there now")
+        }
+        Some(_) if link.plain => format!("{fate}; {name} is another directory now"),
+        Some(target) if releases.contains(&target.path) && !deleted => {
+            format!(" as it was before it was filled anew; {name} leads to it")
+        }
+        Some(target) => format!("{fate}; {name} leads to {}", target.path),
+    }
 }
 
 /// `the main process 4242 (php) and 2 workers, 3 of 5 processes,`.
@@ -165,6 +198,7 @@ fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
             release(main).unwrap_or("an earlier release"),
         ),
         evidence: evidence(residents),
+        releases: release(main).map(str::to_owned).into_iter().collect(),
     })
 }
 
@@ -180,6 +214,7 @@ fn evidence(residents: &[Resident]) -> Vec<String> {
                 Residence::Current => format!("{who}: current"),
                 Residence::Outdated { release, because } => format!("{who}: {release}, {because}"),
                 Residence::Deleted { release } => format!("{who}: {release}, deleted"),
+                Residence::Draining { release } => format!("{who}: {release}, it drains"),
                 Residence::Elsewhere => format!("{who}: elsewhere"),
                 Residence::Unreadable { why } => format!("{who}: unreadable, {why}"),
             }
@@ -196,7 +231,7 @@ fn running(residents: &[Resident], current: Option<&str>) -> Option<String> {
     let runs = |one: &Resident| match &one.residence {
         Residence::Current => current.map(str::to_owned),
         Residence::Outdated { .. } | Residence::Deleted { .. } => release(one).map(str::to_owned),
-        Residence::Elsewhere | Residence::Unreadable { .. } => None,
+        Residence::Draining { .. } | Residence::Elsewhere | Residence::Unreadable { .. } => None,
     };
     let main = residents.iter().filter(|one| one.role == Role::Main).find_map(runs);
     let stale = || residents.iter().filter(|one| is_stale(one)).find_map(runs);
@@ -215,6 +250,7 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
             Residence::Current
             | Residence::Outdated { .. }
             | Residence::Deleted { .. }
+            | Residence::Draining { .. }
             | Residence::Elsewhere => None,
         })
         .collect();
@@ -225,22 +261,28 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
     reading.links_unread.clone().or(broken).or(unread).or(incomplete)
 }
 
-/// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to a release is
-/// left to the release findings.
+/// `binary-outdated`: executables or libraries that were deleted or replaced while in use. What belongs to an old release is
+/// left to the release findings; what was replaced inside of the current one is not.
 #[must_use]
-pub fn binaries(reading: &ProcessesReading, main_pid: Option<u32>, history: &History) -> Option<Named> {
-    let of_release = |path: &str| {
-        reading.links.iter().any(|link| {
+pub fn binaries(reading: &ProcessesReading, residents: &[Resident], history: &History) -> Option<Named> {
+    let is_stale = |pid: u32| residents.iter().any(|one| one.pid == pid && is_stale(one));
+    let links = || reading.links.iter().filter(|link| !link.plain);
+    let of_release = |pid: u32, path: &str| {
+        let path = Path::new(path);
+        let current = links().filter_map(|link| link.target.as_ref()).any(|now| path.starts_with(&now.path));
+        let held = links().any(|link| {
             let holder = link.target.as_ref().and_then(|target| Path::new(&target.path).parent());
             let past = history.get(&link.link).into_iter().flatten();
-            holder.is_some_and(|holder| holder != Path::new("/") && Path::new(path).starts_with(holder))
-                || past.into_iter().any(|old| Path::new(path).starts_with(&old.path))
-        })
+            holder.is_some_and(|holder| holder != Path::new("/") && path.starts_with(holder))
+                || past.into_iter().any(|old| path.starts_with(&old.path))
+        });
+        held && (!current || is_stale(pid))
     };
+    let main_pid = residents.iter().find(|one| one.role == Role::Main).map(|one| one.pid);
     let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut processes = BTreeSet::new();
     for process in &reading.processes {
-        for path in process.replaced.iter().filter(|path| !of_release(path)) {
+        for path in process.replaced.iter().filter(|path| !of_release(process.pid, path)) {
             let role = if Some(process.pid) == main_pid { Role::Main } else { Role::Worker };
             let who = format!("{} {} ({})", role.as_str(), process.pid, process.name);
             users.entry(path).or_default().push(who);
@@ -251,6 +293,7 @@ pub fn binaries(reading: &ProcessesReading, main_pid: Option<u32>, history: &His
     let more = users.len() - 1;
     let others = if more == 0 { String::new() } else { format!(" and {more} more") };
     Some(Named {
+        releases: BTreeSet::new(),
         code: Code::BinaryOutdated,
         message: format!(
             "{} of {} processes use files that were replaced on disk: {first}{others}",

@@ -253,6 +253,7 @@ impl State {
         if let Some(settings) = unit.settings() {
             reading.links = releases::own_links(reading.links, unit.spec(), settings, &self.links);
             switched = releases::remember(&mut self.links, &reading.links, self.now);
+            reading.links = releases::dated(reading.links, &self.links);
             self.changed_links.extend(reading.links.iter().map(|link| link.link.clone()));
         }
         self.touching(name, |unit, view| unit.inspected(reading, switched, view));

@@ -71,7 +71,9 @@ impl Unit {
         if let (Ok(message), true) = (&endpoints, proof.runs) {
             self.report_endpoints(order, message, view);
         }
-        if let Some(why) = proof.broken {
+        if proof.lacking.is_some() && self.is_superseded(order) {
+            self.supersede(view);
+        } else if let Some(why) = proof.broken {
             self.fail(StepName::Proof, &why, view);
         } else if let (true, Err(why)) = (over, endpoints.as_ref()) {
             self.fail(StepName::EndpointCheck, why, view);

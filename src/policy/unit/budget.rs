@@ -6,7 +6,8 @@ use crate::model::finding::{Code, Finding};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::operator::StepName;
-use crate::model::state::{OrderKind, Quarantine};
+use crate::model::release::FileId;
+use crate::model::state::{LastAction, OrderKind, Quarantine};
 use crate::policy::limits;
 use crate::policy::view::View;
 
@@ -68,8 +69,16 @@ impl Unit {
             due = failed.map_or(due, |last| due.max(last.at.plus(longest)));
             return Want { due, ..want };
         }
-        if let Some(last) = self.kept.spent.last() {
-            let delay = self.delay(self.kept.spent.len());
+        let spent = if want.because.is_stale_release() {
+            // What was deployed and did not run is tried again later; what crashed before says nothing of it.
+            let failed =
+                self.kept.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
+            failed.map(|last| last.at).zip(Some(self.failures()).filter(|failures| *failures > 0))
+        } else {
+            self.kept.spent.last().copied().zip(Some(self.kept.spent.len()))
+        };
+        if let Some((last, count)) = spent {
+            let delay = self.delay(count);
             due = due.max(last.plus(delay.saturating_add(self.jitter(&view.host.here().machine_id, delay))));
         }
         let failed = self.kept.smoke_failure.as_ref();
@@ -91,7 +100,9 @@ impl Unit {
 
     /// This wish would exceed the budget, or the last restart for the same reason cured nothing: quarantine begins.
     pub(super) fn quarantine_if_spent(&mut self, want: &Want, now: Moment) {
-        if self.kept.quarantine.is_some() || !want.kind.disturbs() || self.has_another_chance() {
+        let follows = want.because.is_stale_release();
+        let another = !follows && self.has_another_chance();
+        if self.kept.quarantine.is_some() || !want.kind.disturbs() || another {
             return;
         }
         let Some(why) = self.spent_up(want, now) else {
@@ -107,6 +118,10 @@ impl Unit {
 
     fn spent_up(&self, want: &Want, now: Moment) -> Option<String> {
         let because = want.because.as_str();
+        if want.because.is_stale_release() {
+            // To follow a deploy is no sign of an unstable unit: crashes have an account of their own.
+            return self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"));
+        }
         let (burst, theirs) = (self.burst(), self.restarts_by_systemd(now));
         if self.kept.spent.len().saturating_add(theirs) >= burst {
             let theirs = if theirs > 0 { format!(", {theirs} of them by systemd") } else { String::new() };
@@ -116,7 +131,7 @@ impl Unit {
                 "its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})"
             ));
         }
-        self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"))
+        None
     }
 
     /// How much of its budget is spent: by us, and by systemd itself.
@@ -131,29 +146,49 @@ impl Unit {
         self.burst().saturating_sub(ours.saturating_add(self.restarts_by_systemd(now)))
     }
 
-    /// An order is given now. To follow a deploy is no sign of an unstable unit, once for each release.
+    /// An order is given now. To follow a deploy costs nothing.
     pub(super) fn spend(&mut self, now: Moment) {
         let release = self.release_now();
-        let because = self.kept.recovery.as_ref().and_then(|recovery| recovery.because);
-        let first = release.filter(|release| !self.kept.followed.contains(release));
-        if let Some(release) = first {
-            self.kept.followed.push(release);
-            let surplus = self.kept.followed.len().saturating_sub(limits::FOLLOWED);
-            self.kept.followed.drain(..surplus);
+        if let Some(order) = &mut self.kept.recovery {
+            order.release = release;
         }
-        let deploy = because.is_some_and(Code::is_stale_release);
-        if !(deploy && first.is_some()) {
+        let because = self.kept.recovery.as_ref().and_then(|recovery| recovery.because);
+        if !because.is_some_and(Code::is_stale_release) {
             self.kept.spent.push(now);
         }
     }
 
-    /// A release that was never tried was deployed since: what the old one did says nothing of it. A link that is switched
-    /// to and fro brings nothing new.
+    /// What ran under an order of ours: the release is not, or is, among those that fail.
+    pub(super) fn judge_release(&mut self, release: Option<FileId>, ran: bool) {
+        let Some(release) = release else {
+            return;
+        };
+        let failed = &mut self.kept.failed_releases;
+        if ran {
+            failed.retain(|known| *known != release);
+        } else {
+            failed.push(release);
+            failed.drain(..failed.len().saturating_sub(limits::FAILED_RELEASES));
+        }
+    }
+
+    /// How often the release in force did not run under our orders.
+    fn failures(&self) -> usize {
+        let release = self.release_now();
+        self.kept.failed_releases.iter().filter(|known| Some(**known) == release).count()
+    }
+
+    /// The release in force did not run under our orders, more than once.
+    fn is_failing(&self) -> bool {
+        self.failures() >= limits::FAILING
+    }
+
+    /// A release was deployed since that is not known to fail: what the old one did says nothing of it.
     fn has_another_chance(&self) -> bool {
         let quarantine = self.kept.quarantine.as_ref().map(|known| known.since);
         let last = self.kept.spent.last().copied().max(quarantine);
         let switched = last.is_none_or(|last| self.is_switched_since(last));
-        switched && self.release_now().is_some_and(|release| !self.kept.followed.contains(&release))
+        switched && self.release_now().is_some() && !self.is_failing()
     }
 
     fn is_switched_since(&self, at: Moment) -> bool {
@@ -173,15 +208,14 @@ impl Unit {
     }
 
     /// The last restart was for this finding, its processes ran anew, and live in an old release all the same; no link was
-    /// switched since. Another one would do the same.
+    /// switched since, or it leads to what failed again and again. Another one would do the same.
     fn cured_nothing(&self, want: &Want) -> bool {
-        let last =
-            self.kept.last_action.as_ref().filter(|last| !last.ok && last.because == Some(want.because));
-        let Some(last) = last.filter(|_| want.because.is_stale_release()) else {
+        let failed = |last: &&LastAction| !last.ok && last.because == Some(want.because);
+        let Some(last) = self.kept.last_action.as_ref().filter(failed) else {
             return false;
         };
         let proof = last.steps.last().is_some_and(|step| step.name == StepName::Proof);
-        proof && !self.is_switched_since(last.at)
+        self.is_failing() || (proof && !self.is_switched_since(last.at))
     }
 
     /// The one try out of quarantine failed: wait twice as long.

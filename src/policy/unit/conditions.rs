@@ -5,7 +5,6 @@ use crate::model::finding::ConditionKind::{Active, Boot, Enabled, Loaded, Progre
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::incident::Incident;
 use crate::model::moment::Moment;
-use crate::model::unit::UnitReading;
 use crate::policy::judgement::{Judgement, finding, for_instance, proven};
 use crate::policy::limits;
 use crate::policy::view::View;
@@ -182,9 +181,14 @@ impl Unit {
             }
         }
         let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));
-        match condition
-            .filter(|known| !matches!(known.truth, Truth::True | Truth::Unknown(Why::Open | Why::ByWill)))
-        {
+        // What is wrong beside it says nothing of it, where several things can be: it would be found, too.
+        let several = |kind| matches!(kind, Release | Serving | Progressing);
+        let unseen = |known: &&Condition| match known.truth {
+            Truth::True | Truth::Unknown(Why::Open | Why::ByWill) => false,
+            Truth::False => !several(known.kind),
+            Truth::Unknown(_) => true,
+        };
+        match condition.filter(unseen) {
             Some(known) => format!("{unit}: {word} is not seen now: {}", known.message),
             None => format!("{unit}: {word} is over"),
         }
@@ -263,11 +267,6 @@ impl Unit {
     }
 
     fn is_well_in(&self, kind: ConditionKind) -> bool {
-        // Between two runs, what is left of the one says nothing of the other.
-        let passes = |known: &UnitReading| !known.active.is_up() && !known.active.is_down();
-        if kind == Release && self.run.reading().is_some_and(passes) {
-            return false;
-        }
         match self.truth(kind) {
             Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open | Why::ByWill)) => true,
             // Down on purpose: what it did while it ran has ended with that.

@@ -223,7 +223,7 @@ impl Unit {
             return;
         };
         let directory = match &smoke.directory {
-            SmokeDirectory::Release => self.residents.target().map(|target| target.path.clone()),
+            SmokeDirectory::Release => self.release_directory(),
             SmokeDirectory::Unit => None,
             SmokeDirectory::Path(path) => Some(path.clone()),
         };
@@ -308,6 +308,7 @@ impl Unit {
             phase_due: view.now,
             invocation_before: reading.invocation.clone(),
             n_restarts: reading.n_restarts,
+            release: None,
             steps: Vec::new(),
         });
         // An order of an earlier life that ended meanwhile is not to be taken up any more.

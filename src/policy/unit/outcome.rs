@@ -37,6 +37,7 @@ impl Unit {
         // What runs proven well is in no loop, whatever it did before.
         self.run.forget_restarts();
         if order.kind.disturbs() {
+            self.judge_release(order.release, true);
             self.kept.quarantine = None;
             self.kept.smoke_failure = None;
             self.kept.mismatch = None;
@@ -59,11 +60,28 @@ impl Unit {
         let Some(order) = self.kept.recovery.take() else {
             return;
         };
+        // A smoke test is remembered by itself: the release was not tried.
+        if order.kind.disturbs() && name != StepName::SmokeTest {
+            self.judge_release(order.release, false);
+        }
         self.prolong_quarantine(view.now);
         let what = format!("failed: {}: {why}", name.as_str());
         let message = format!("{} of {} {what}", order.kind.as_str(), self.name);
         self.kept.last_action = Some(order.ended(what, false, view));
         self.out.note(EventKind::Outcome, Some(Code::RecoveryFailed), message.clone());
+        self.answer_callers(order.kind, &Answer::Failed { message, steps: order.steps });
+    }
+
+    /// The order is over, neither proven nor failed: the link leads elsewhere since, and that is followed in its turn.
+    pub(super) fn supersede(&mut self, view: &View<'_>) {
+        let Some(order) = self.kept.recovery.take() else {
+            return;
+        };
+        let now = self.residents.target().map_or("another release", |target| target.path.as_str());
+        let what = format!("superseded: {now} was deployed meanwhile");
+        let message = format!("{} of {} is {what}", order.kind.as_str(), self.name);
+        self.kept.last_action = Some(order.ended(what, true, view));
+        self.out.note(EventKind::Outcome, order.because, message.clone());
         self.answer_callers(order.kind, &Answer::Failed { message, steps: order.steps });
     }
 

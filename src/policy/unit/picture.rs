@@ -71,7 +71,9 @@ impl Unit {
     fn links(&self) -> Vec<LinkReading> {
         let links = self.residents.links();
         let relevant = releases::relevant(links, self.residents.judged()).map(|link| link.link.as_str());
-        let mut links = links.to_vec();
+        // A plain directory is of interest once something lives in another one.
+        let shown = |link: &&LinkReading| !link.plain || Some(link.link.as_str()) == relevant;
+        let mut links: Vec<LinkReading> = links.iter().filter(shown).cloned().collect();
         links.sort_by_key(|link| Some(link.link.as_str()) != relevant);
         links
     }

@@ -2,7 +2,7 @@
 
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
-use crate::model::release::Residence;
+use crate::model::release::{Residence, Resident};
 use crate::model::state::{OrderKind, Recovery};
 use crate::model::unit::{UnitReading, UnitSettings};
 use crate::model::will::KillMode;
@@ -120,7 +120,10 @@ impl Unit {
                 Residence::Outdated { release, .. } | Residence::Deleted { release } => {
                     Some(format!("{} ({}) lives in {release}", resident.pid, resident.name))
                 }
-                Residence::Current | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+                Residence::Current
+                | Residence::Draining { .. }
+                | Residence::Elsewhere
+                | Residence::Unreadable { .. } => None,
             })
             .collect();
         if !stale.is_empty() {
@@ -137,6 +140,14 @@ impl Unit {
                 format!("active; KillMode= leaves {} of the old run: {}", left.len(), left.join(", "))
             }
         })
+    }
+
+    /// The link leads elsewhere than when the job was given, and what the job began lives in the release of then.
+    pub(super) fn is_superseded(&self, order: &Recovery) -> bool {
+        let looked = self.residents.inspected_at().is_some_and(|at| at > order.phase_at);
+        let elsewhere =
+            order.release.is_some() && self.release_now().is_some_and(|now| order.release != Some(now));
+        looked && elsewhere && self.residents.judged().iter().any(Resident::is_stale)
     }
 
     fn steady_at(&self, order: &Recovery) -> Moment {

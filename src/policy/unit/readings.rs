@@ -100,16 +100,27 @@ impl Unit {
 
     /// Its processes and links were read. `switched`: a sentence for each link that was switched since.
     pub fn inspected(&mut self, reading: ProcessesReading, switched: Vec<String>, view: &View<'_>) {
-        let main_pid = self.run.main_pid();
+        for message in switched {
+            self.out.note(EventKind::Deployed, None, message);
+        }
+        let run = self.run.reading();
+        if run.is_some_and(|run| !reading.invocation.is_empty() && run.invocation != reading.invocation) {
+            self.residents.discard(view.now);
+            return;
+        }
+        let (main_pid, rested_at) = (self.run.main_pid(), run.and_then(|run| run.inactive_since));
         let known = self.run.settings().map(|settings| Known {
             main_pid,
+            rested_at,
+            active_since: run.and_then(|run| run.active_since),
             history: view.links,
             settings,
             now: view.now,
         });
+        let before: Vec<String> = self.residents.found_links().map(str::to_owned).collect();
         self.residents.inspected(reading, known, view.host.settings().resync, view.now);
-        for message in switched {
-            self.out.note(EventKind::Deployed, None, message);
+        if !self.residents.found_links().eq(before.iter()) {
+            self.watch_links();
         }
     }
 

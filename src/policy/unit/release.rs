@@ -1,10 +1,12 @@
 //! `Release`: every process lives in the current release, nothing of an earlier run is left, and the unit file is the one that
 //! is loaded.
 
+use std::path::Path;
+
 use crate::model::action::Action;
-use crate::model::finding::{Code, Finding, Severity, Why};
+use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
-use crate::model::release::{FileId, ProcessesReading, Residence};
+use crate::model::release::{FileId, LinkReading, ProcessesReading, Resident};
 use crate::model::spec::Reaction;
 use crate::model::state::Phase;
 use crate::model::unit::{UnitReading, UnitSettings};
@@ -22,13 +24,16 @@ impl Unit {
             return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
         };
         let running = !reading.active.is_down();
-        // Between two runs nothing shows which release the next one lives in.
-        let between = !reading.active.is_up() && self.residents.judged().is_empty();
         let judgement = match self.residents.reading() {
-            Some(_) if between => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
             _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
             None => Judgement::unknown(Why::NotRead, "unread", "its processes were not looked at yet"),
-            Some(processes) => self.residence(reading, settings, processes, view),
+            Some(processes) => {
+                let judgement = self.residence(reading, settings, processes, view);
+                // Between two runs nothing shows which release the next one lives in.
+                let word = reading.active.as_str();
+                let why = format!("it is {word}: what it runs then cannot be seen yet");
+                if reading.active.is_up() { judgement } else { judgement.not_true_yet(word, why) }
+            }
         };
         let judgement =
             if running { self.unit_file(reading, settings, judgement, view.now) } else { judgement };
@@ -94,11 +99,12 @@ impl Unit {
         view: &View<'_>,
     ) -> Judgement {
         let verdict = releases::verdict(self.residents.judged(), processes);
-        let no_link = processes.links.is_empty() && processes.links_unread.is_none();
+        let plain = processes.links.iter().all(|link| link.plain);
+        let no_link = plain && processes.links_unread.is_none();
         let mut judgement = match (&verdict.unknown, &verdict.current) {
             _ if no_link => Judgement::good("no-link", "it runs from no release link"),
             (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
-            // One of the two readings is older than the other.
+            // It cannot be seen, or began just now.
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "its main process was not found")
             }
@@ -114,10 +120,13 @@ impl Unit {
             judgement = known.cloned().fold(judgement, Judgement::note);
         }
         for named in verdict.named {
-            judgement = judgement.and(self.named(named, self.spec.severity, view.now));
+            judgement = self.stale(named, judgement, view.now);
+        }
+        if let Some((drained, since)) = self.residents.draining(view.now) {
+            judgement = self.drained(&drained, since, judgement, view.now);
         }
         if self.spec.release.binaries != Reaction::Ignore
-            && let Some(named) = releases::binaries(processes, reading.main_pid, view.links)
+            && let Some(named) = releases::binaries(processes, self.residents.judged(), view.links)
         {
             judgement = judgement.note(self.named(named, Severity::Warning, view.now));
         }
@@ -132,10 +141,76 @@ impl Unit {
         proven(found, named.evidence, self.restart_command())
     }
 
+    /// A process lives in an old release. Where the unit itself names that release, a restart would not help.
+    fn stale(&self, named: Named, judgement: Judgement, now: Moment) -> Judgement {
+        let fixed = named.releases.iter().find_map(|release| self.fixes(release));
+        let Some(fixed) = fixed else {
+            return judgement.and(self.named(named, self.spec.severity, now));
+        };
+        // One of two that take turns (blue, green), or an instance of its own: it is meant to stay there.
+        let name = fixed.rsplit('/').next().unwrap_or_default();
+        let declared = self.spec.release.link.is_some();
+        let meant = !name.contains(|c: char| c.is_ascii_digit()) || self.name.instance() == Some(name);
+        if meant && !declared {
+            return judgement;
+        }
+        let message = format!("{}; a restart will not help: the unit names {fixed}", named.message);
+        let severity =
+            if named.code == Code::ReleaseDeleted { self.spec.severity } else { Severity::Warning };
+        let found = finding(named.code, severity, message, now);
+        let repair = format!("systemctl edit --full {}", self.name);
+        judgement.and(proven(found, named.evidence, Some(repair)))
+    }
+
+    /// The old release, where the unit's own settings lead to it and not over a link.
+    fn fixes(&self, release: &str) -> Option<String> {
+        let settings = self.run.settings()?;
+        let mut links = self.residents.links().iter();
+        // A path that leads elsewhere now, as a link or because another directory stands there, fixes nothing.
+        let free = |link: &LinkReading| {
+            let led = link.target.as_ref().is_some_and(|target| !link.plain && target.path == release);
+            led || (Path::new(&link.link).starts_with(release) && !self.residents.lives_in(link))
+        };
+        if links.any(free) {
+            return None;
+        }
+        releases::started_in(settings, release).then(|| release.to_owned())
+    }
+
+    /// It would be started in the same old release again: no order follows from that.
+    pub(super) fn is_fixed(&self) -> bool {
+        let named = self.residents.verdict().map(|verdict| verdict.named).unwrap_or_default();
+        let mut stale = named.iter().flat_map(|named| &named.releases);
+        stale.any(|release| self.fixes(release).is_some())
+    }
+
+    /// The main process lives in the current release, and what it took over from is not gone yet.
+    fn drained(&self, drained: &[&Resident], since: Moment, judgement: Judgement, now: Moment) -> Judgement {
+        let limit = self.spec.release.drain_within;
+        let names: Vec<String> =
+            drained.iter().take(5).map(|one| format!("{} ({})", one.pid, one.name)).collect();
+        let more = drained.len().saturating_sub(names.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let names = format!("{}{more}", names.join(", "));
+        let due = since.plus(limit);
+        if due > now {
+            let message =
+                format!("{}; of the old release {names} still drain after the handover", judgement.message);
+            let good = judgement.truth == Truth::True;
+            let judgement = judgement.until(due);
+            return if good { Judgement { message, ..judgement } } else { judgement };
+        }
+        let minutes = limit.as_secs().div_ceil(60);
+        let message = format!(
+            "{names} of the old release of {} still run {minutes} min after they handed over to the new main process",
+            self.name
+        );
+        judgement.and(finding(Code::Survivors, Severity::Warning, message, now))
+    }
+
     fn survivors_finding(&self, settings: &UnitSettings, now: Moment) -> Option<Finding> {
-        let left = self.residents.left_over(self.run.main_pid(), settings);
         let left: Vec<String> =
-            left.iter().map(|process| format!("{} ({})", process.pid, process.name)).collect();
+            self.residents.left_over().map(|process| format!("{} ({})", process.pid, process.name)).collect();
         let message = format!("left by an earlier run of {}: {}", self.name, left.join(", "));
         let found = finding(Code::Survivors, self.spec.severity, message, now);
         (!left.is_empty())
@@ -170,6 +245,13 @@ impl Unit {
         self.residents.target().map(|target| target.id)
     }
 
+    /// The release that would run now, by the path that the unit itself knows.
+    pub(super) fn release_directory(&self) -> Option<String> {
+        let path = &self.residents.target()?.path;
+        let root = self.run.settings().map_or("", |settings| &settings.root_directory);
+        Some(releases::inside(path, root).to_owned())
+    }
+
     /// Where a restart would lead, or whether anything is stale, cannot be told now: why.
     pub(super) fn release_uncertain(&self) -> Option<String> {
         let Some(verdict) = self.residents.verdict() else {
@@ -200,7 +282,9 @@ impl Unit {
             let action = Action::InspectProcesses {
                 unit: self.name.clone(),
                 control_group: settings.control_group.clone(),
-                paths: releases::paths(&self.spec, settings),
+                invocation: self.run.reading().map(|run| run.invocation.clone()).unwrap_or_default(),
+                main_pid: self.run.main_pid(),
+                search: releases::search(&self.spec, settings),
             };
             self.act(action);
         }
@@ -209,9 +293,10 @@ impl Unit {
     /// Watches whatever links lie on its paths.
     pub fn watch_links(&mut self) {
         if let Some(settings) = self.run.settings() {
-            let paths = releases::paths(&self.spec, settings);
+            let mut search = releases::search(&self.spec, settings);
+            search.others.extend(self.residents.found_links().map(str::to_owned));
             let unit = self.name.clone();
-            self.act(Action::WatchLinks { unit, paths });
+            self.act(Action::WatchLinks { unit, search });
         }
     }
 

@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::release::{
-    Ending, LinkReading, ProcessReading, ProcessesReading, Residence, Resident, Target,
+    Ending, LinkReading, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
 };
-use crate::model::unit::UnitSettings;
 use crate::policy::limits;
 use crate::policy::releases::{self, Known, Verdict};
 
@@ -20,6 +19,8 @@ pub struct Residents {
     poll: Poll,
     /// The processes, judged.
     judged: Vec<Resident>,
+    /// Those that an earlier run left and that should not be there.
+    left: BTreeSet<(u32, i64)>,
     /// What an earlier run left is being ended.
     ending: Option<Ending>,
     /// The link that was switched last, and when.
@@ -74,6 +75,7 @@ impl Residents {
     pub fn forget(&mut self) {
         self.reading = None;
         self.judged.clear();
+        self.left.clear();
         self.inspected_at = None;
     }
 
@@ -112,17 +114,19 @@ impl Residents {
         self.inspected_at = Some(reading.read_at);
         if let Some(known) = known {
             self.judged = releases::judge(&reading, known);
+            self.left = releases::left_over(&reading, &self.judged, known);
             // They are found as survivors: as stale ones they would ask for a restart, which would leave them again.
-            let spared = releases::spared(&reading, known.main_pid, known.settings);
+            let spared = releases::spared(&reading, known);
             for resident in &mut self.judged {
                 if spared.iter().any(|process| process.pid == resident.pid) {
                     resident.residence = Residence::Elsewhere;
                 }
             }
+            releases::drain(&mut self.judged, &reading, known);
         }
         let last = reading.links.iter().max_by_key(|link| link.switched_at);
         self.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(self.flip.take());
-        let no_link = reading.links.is_empty() && reading.links_unread.is_none();
+        let no_link = reading.links.iter().all(|link| link.plain) && reading.links_unread.is_none();
         let period = if self.judged.iter().any(Resident::is_stale) {
             limits::STALE_INSPECTION
         } else if no_link {
@@ -135,11 +139,51 @@ impl Residents {
         self.reading = Some(reading);
     }
 
-    /// Processes that an earlier run left and that bear the main process's name.
+    /// Processes that an earlier run left and that should not be there.
+    pub fn left_over(&self) -> impl Iterator<Item = &ProcessReading> {
+        let all = self.reading.iter().flat_map(|reading| &reading.processes);
+        all.filter(|process| self.left.contains(&(process.pid, process.started_ms)))
+    }
+
+    /// Those of an old release that drain, and since when: the main process that took over began then.
     #[must_use]
-    pub fn left_over(&self, main_pid: Option<u32>, settings: &UnitSettings) -> Vec<&ProcessReading> {
-        let reading = self.reading.as_ref();
-        reading.map(|reading| releases::left_over(reading, main_pid, settings)).unwrap_or_default()
+    pub fn draining(&self, now: Moment) -> Option<(Vec<&Resident>, Moment)> {
+        let drains = |one: &&Resident| matches!(one.residence, Residence::Draining { .. });
+        let drained: Vec<&Resident> = self.judged.iter().filter(drains).collect();
+        let main = self.judged.iter().find(|one| one.role == Role::Main)?;
+        (!drained.is_empty()).then(|| (drained, now.at_boot_ms(main.started_ms)))
+    }
+
+    /// When the newest entry of the directory was made in which it would be started now; `None` where there is a link, or
+    /// where the file system does not tell.
+    #[must_use]
+    pub fn filled_at(&self) -> Option<Moment> {
+        let plain = self.links().iter().find(|link| link.plain)?.target.as_ref()?;
+        plain.made.iter().copied().chain(plain.born_at).max()
+    }
+
+    /// One of its processes lives in the directory that stands at this path itself.
+    #[must_use]
+    pub fn lives_in(&self, link: &LinkReading) -> bool {
+        let target = link.target.as_ref().filter(|_| link.plain);
+        let mut cwds = self
+            .reading
+            .iter()
+            .flat_map(|reading| &reading.processes)
+            .filter_map(|one| one.cwd.as_ref().ok());
+        target
+            .is_some_and(|target| cwds.any(|cwd| cwd.id == Some(target.id) || cwd.above.contains(&target.id)))
+    }
+
+    /// Links that were found beside where it lives.
+    pub fn found_links(&self) -> impl Iterator<Item = &str> {
+        self.links().iter().filter(|link| link.found).map(|link| link.link.as_str())
+    }
+
+    /// What was read is of another run: it is to be read again.
+    pub fn discard(&mut self, now: Moment) {
+        self.poll.finish();
+        self.poll.wish(now.plus(limits::INSPECTION_DELAY));
     }
 
     /// The ending of these processes that is under way.

@@ -55,9 +55,7 @@ impl Unit {
     /// Those that are found, as they were seen last, and their names.
     fn survivors(&self) -> (BTreeSet<(u32, i64)>, Vec<String>) {
         let found = self.findings.iter().any(|finding| finding.code == Code::Survivors);
-        let settings = self.run.settings().filter(|_| found);
-        let left = settings.map(|settings| self.residents.left_over(self.run.main_pid(), settings));
-        let left = left.unwrap_or_default();
+        let left: Vec<_> = self.residents.left_over().filter(|_| found).collect();
         let names = left.iter().map(|known| format!("{} ({})", known.pid, known.name)).collect();
         (left.iter().map(|known| (known.pid, known.started_ms)).collect(), names)
     }

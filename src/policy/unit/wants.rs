@@ -79,10 +79,15 @@ impl Unit {
         match (finding.code, finding.code.row().remedy) {
             // A person stopped it, and the file is a person's business.
             (Code::UnitStoppedByOperator | Code::UnitFileOutdated, _) => None,
+            (_, Remedy::Follow) if self.is_fixed() => None,
             (Code::ReleaseDeleted, _) => {
-                // A finding that does not wait must at least be seen twice.
+                // A finding that does not wait must at least be seen twice, and a directory that is being filled anew must be
+                // there whole.
                 let again = self.second_look(finding);
-                follows.then(|| again.map_or(now, |again| again.max(now.plus(limits::SECOND_LOOK))))
+                let filled =
+                    self.residents.filled_at().map(|at| at.plus(spec.release.settle.min(limits::REFILL)));
+                let due = again.map_or(now, |again| again.max(now.plus(limits::SECOND_LOOK)));
+                follows.then(|| filled.map_or(due, |filled| due.max(filled)))
             }
             (_, Remedy::Follow) => follows.then(|| self.settled_at(finding)),
             (Code::BinaryOutdated, _) => {
