@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use steadfast::model::audit::{Audited, Gap};
+use steadfast::model::audit::{Audited, FailedUnit, Gap};
 use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
@@ -17,11 +17,14 @@ use steadfast::model::progress::{ProgressSpec, Sample};
 use steadfast::model::release::{
     FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
 };
-use steadfast::model::spec::{DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec};
+use steadfast::model::spec::{
+    CleanExit, DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec,
+};
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
 };
+use steadfast::model::will::{Exit, KillMode, Restart, ServiceType, Tried, UnitResult};
 
 use super::script::Story;
 
@@ -79,16 +82,29 @@ pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
         let code = Code::ALL.iter().find(|known| known.as_str() == code).copied().ok_or("no such code")?;
         let finding = Finding {
             code,
+            subject: String::new(),
             severity: Severity::Warning,
             message: format!("{subject} is watched by nobody"),
             since: story.now,
             evidence: vec![format!("{subject}: runs")],
             repair: None,
+            early: false,
         };
         let key = format!("{} {subject}", code.as_str());
         audited.gaps.push(Gap { key, subject: subject.to_owned(), finding });
     }
     Ok(audited)
+}
+
+/// `failed shop.service=exit-code:cannot_bind`: the units that are failed now, with what each said last.
+pub fn failed(words: &[&str]) -> Vec<FailedUnit> {
+    let of_word = |word: &&str| {
+        let (unit, rest) = pair(word);
+        let (result, line) = rest.split_once(':').unwrap_or((rest, ""));
+        let lines = if line.is_empty() { Vec::new() } else { vec![line.replace('_', " ")] };
+        FailedUnit { unit: UnitName::from(unit), result: result.to_owned(), lines }
+    };
+    words.iter().map(of_word).collect()
 }
 
 fn pair(word: &str) -> (&str, &str) {
@@ -105,6 +121,10 @@ pub fn spec(name: &str, words: &[&str], began: Moment) -> Result<Spec> {
     let mut spec = Spec::of_empty_file(selector, format!("/etc/steadfast/units.d/{name}.toml"));
     for word in words {
         key(&mut spec, word, began)?;
+    }
+    if spec.is_dependency() {
+        // All that is known of it is what its probes say.
+        spec.probes.iter_mut().for_each(|probe| probe.vital = true);
     }
     Ok(spec)
 }
@@ -123,6 +143,10 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
+        "after_manual_disable" if value == "never" => spec.recovery.after_manual_disable = None,
+        "after_manual_disable" => spec.recovery.after_manual_disable = Some(duration(value)?),
+        "clean_exit" => spec.recovery.clean_exit = CleanExit::Hold,
+        "clean_exit_delay" => spec.recovery.clean_exit_delay = duration(value)?,
         "settle" => spec.release.settle = duration(value)?,
         "drain_within" => spec.release.drain_within = duration(value)?,
         "link" => spec.release.link = Some(value.to_owned()),
@@ -170,6 +194,7 @@ fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
         failure_threshold: 2,
         success_threshold: 1,
         on_failure,
+        vital: on_failure == OnFailure::Restart,
     }
 }
 
@@ -194,6 +219,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }
         "audit-fails" => Observation::HostAudited(Err(words.join(" "))),
         "pulled" => Observation::JobPulled { unit, job: job_id(rest)?, pull: pull(rest)? },
+        "waits" => Observation::JobWaits {
+            unit,
+            job: job_id(rest)?,
+            on: rest.get(1..).unwrap_or_default().iter().map(|name| UnitName::from(*name)).collect(),
+        },
         "resumed" => Observation::Resumed { after: duration(name)? },
         "units-read" => Observation::UnitsRead { began: story.now },
         "matched" => Observation::UnitsMatched {
@@ -254,6 +284,7 @@ fn pull(words: &[&str]) -> Result<Pull> {
     let how = match words.get(1).copied().unwrap_or("") {
         "along" => Tie::Job,
         "dead" => Tie::Death,
+        "ended" => Tie::End,
         "conflict" => Tie::Conflict,
         other => return Err(format!("nothing is pulled {other}")),
     };
@@ -286,7 +317,9 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             other => return Err(format!("{other} is no ActiveState")),
         },
         sub: sub.to_owned(),
-        result: "success".to_owned(),
+        result: UnitResult::Success,
+        tried: Tried::Met,
+        frozen: false,
         job: None,
         invocation: String::new(),
         main_pid: None,
@@ -304,12 +337,21 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             "inv" => value.clone_into(&mut reading.invocation),
             "main" => reading.main_pid = Some(number()?),
             "restarts" => reading.n_restarts = number()?,
-            "result" => value.clone_into(&mut reading.result),
+            "result" => reading.result = UnitResult::of(value),
+            "exit" => reading.exit = Some(exit(value)?),
+            "skipped" => reading.tried = Tried::ConditionUnmet,
+            "refused" => reading.tried = Tried::AssertUnmet,
+            "status" => value.clone_into(&mut reading.status_text),
+            "frozen" => reading.frozen = true,
+            "ran" => {
+                let ago = i64::try_from(millis(value)?).map_err(|_| "too long")?;
+                reading.active_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
+                reading.inactive_since = Some(story.now);
+            }
             "rested" => {
                 let ago = i64::try_from(duration(value)?.as_millis()).map_err(|_| "a length")?;
                 reading.inactive_since = Some(story.now.at_boot_ms(story.now.boot_ms - ago));
             }
-            "exit" => reading.exit = Some(value.to_owned()),
             "load" => {
                 reading.load = match value {
                     "missing" => LoadState::NotFound,
@@ -336,11 +378,24 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
     Ok(reading)
 }
 
+/// `exit code 1`, `signal 15`; what is behind that is for people.
+fn exit(text: &str) -> Result<Exit> {
+    let number = |rest: &str| -> Result<u32> {
+        let digits = rest.split([' ', ',']).next().unwrap_or_default();
+        digits.parse().map_err(|_| format!("{text} is no end of a process"))
+    };
+    match (text.strip_prefix("exit code "), text.strip_prefix("signal ")) {
+        (Some(rest), _) => Ok(Exit::Code(number(rest)?)),
+        (_, Some(rest)) => Ok(Exit::Signal { number: number(rest)?, core: rest.contains("core") }),
+        _ => Err(format!("{text} is no end of a process")),
+    }
+}
+
 fn settings(words: &[&str]) -> Result<UnitSettings> {
     let mut settings = UnitSettings {
         can_start: true,
         can_stop: true,
-        service_type: "simple".to_owned(),
+        service_type: ServiceType::Simple,
         timeout_start_ms: Some(90_000),
         timeout_stop_ms: Some(90_000),
         control_group: "/system.slice/x".to_owned(),
@@ -349,7 +404,8 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
     for word in words {
         let (key, value) = pair(word);
         match key {
-            "type" => value.clone_into(&mut settings.service_type),
+            "names" => settings.names = value.split(',').map(UnitName::from).collect(),
+            "type" => settings.service_type = ServiceType::of(value),
             "wd" => value.clone_into(&mut settings.working_directory),
             "root" => settings.root_directory = value.into(),
             "exec" => settings.exec_start.push(vec![value.to_owned()]),
@@ -364,13 +420,40 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
                     u64::try_from(duration(interval)?.as_millis()).map_err(|_| "a length")?;
             }
             "alias" => settings.names.push(UnitName::from(value)),
+            "conflicts" => settings.conflicts.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
-            "kill-mode" => value.clone_into(&mut settings.kill_mode),
+            "kill-mode" => settings.kill_mode = KillMode::of(value),
             "no-timeout" => settings.timeout_start_ms = None,
+            "vanishes" => settings.boot.vanishes = Some(value.to_owned()),
+            "unmet" => settings.boot.unmet_conditions.push(value.to_owned()),
+            "untried" => settings.boot.untried_conditions.push(value.to_owned()),
+            "restart" => settings.will.restart = Restart::of(value),
+            "restart-sec" => settings.will.restart_ms = Some(millis(value)?),
+            "prevents" => settings.will.prevents.codes.push(value.parse().map_err(|_| "an exit status")?),
+            "runtime-max" => settings.will.runtime_max_ms = Some(millis(value)?),
+            "failure-action" => settings.will.failure_action = Some(format!("FailureAction={value}")),
+            "success-action" => settings.will.success_action = Some(format!("SuccessAction={value}")),
+            "start-limit-action" => {
+                settings.will.start_limit_action = Some(format!("StartLimitAction={value}"));
+            }
+            "accepted-by" => settings.will.accepted_by = Some(UnitName::from(value)),
+            "bus-activated" => settings.will.bus_activated = true,
+            "upheld-by" => settings.will.upheld_by.push(UnitName::from(value)),
+            "awake" => settings.will.awake.push(UnitName::from(value)),
+            "device" => settings.will.devices.push(value.to_owned()),
+            "lacks" => settings.will.lacks.push(UnitName::from(value)),
+            "below" => {
+                let (path, mount) = value.split_once(':').ok_or("below=PATH:MOUNT")?;
+                settings.boot.mounts.push((path.to_owned(), UnitName::from(mount)));
+            }
             other => return Err(format!("{other} is no setting here")),
         }
     }
     Ok(settings)
+}
+
+fn millis(text: &str) -> Result<u64> {
+    u64::try_from(duration(text)?.as_millis()).map_err(|_| format!("{text} is too long"))
 }
 
 fn file_state(word: &str) -> Result<UnitFileState> {
@@ -381,6 +464,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "static" => UnitFileState::Static,
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
+        "transient" => UnitFileState::Transient,
         "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
@@ -545,6 +629,8 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
         "healthy" => ProbeStatus::Healthy,
         "unhealthy" => ProbeStatus::Unhealthy,
         "slow" => ProbeStatus::Slow,
+        "unmet" => ProbeStatus::Unmet,
+        "unresolved" => ProbeStatus::Unresolved,
         "unknown" => ProbeStatus::Unknown,
         other => return Err(format!("{other} is no status of a probe")),
     };
@@ -576,6 +662,7 @@ fn sample(words: &[&str]) -> Result<std::result::Result<Sample, String>> {
         let number = |text: &str| text.parse::<u64>().map_err(|_| format!("{word} is no number"));
         match word.split_once('=') {
             None if *word == "paused" => sample.paused = true,
+            None if *word == "missing" => sample.missing = Some("it has no queue jobs in vhost /".to_owned()),
             None => sample.depth = number(word)?,
             Some(("work", text)) => sample.in_work = number(text)?,
             Some(("done", text)) => sample.completed = Some(number(text)?),
@@ -613,6 +700,7 @@ fn ask(words: &[&str]) -> Result<UnitAsk> {
     Ok(match words.first().copied().unwrap_or("") {
         "recover" => UnitAsk::Recover,
         "resume" => UnitAsk::Resume,
+        "look" => UnitAsk::Look,
         "hold" => UnitAsk::Hold {
             length: duration(words.get(1).copied().unwrap_or("30m"))?,
             reason: words.get(2..).unwrap_or_default().join(" "),

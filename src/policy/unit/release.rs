@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
-use crate::model::release::{FileId, LinkReading, ProcessesReading, Resident};
+use crate::model::release::{FileId, LinkReading, ProcessesReading, Residence, Resident};
 use crate::model::spec::Reaction;
 use crate::model::state::Phase;
 use crate::model::unit::{UnitReading, UnitSettings};
@@ -71,6 +71,7 @@ impl Unit {
         let runs = self.residents.judged().iter().find_map(|one| match &one.residence {
             Residence::Outdated { release, .. } => Some(release),
             Residence::Current
+            | Residence::Draining { .. }
             | Residence::Deleted { .. }
             | Residence::Elsewhere
             | Residence::Unreadable { .. } => None,
