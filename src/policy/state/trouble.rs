@@ -73,9 +73,13 @@ impl State {
         };
         // What is as grave and comes later is told by its own name.
         let later = news.found.iter().map(|found| found.code).find(|code| beside(*code));
-        let present = later.unwrap_or(gravest.code);
+        // A second contract of the unit breaks while the first is broken still.
+        let broken =
+            |found: &Finding| found.code == known && !news.found.iter().any(|new| new.is_same(found));
+        let second = news.found.iter().any(|found| found.code == known) && unit.findings().iter().any(broken);
+        let present = later.unwrap_or(if second { known } else { gravest.code });
         let (is, was) = (present.gravity(), known.gravity());
-        let graver = raised || is > was || (is == was && later.is_some());
+        let graver = raised || is > was || (is == was && (later.is_some() || second));
         let smaller = is < was && is > Code::RecoveryFailed.gravity() && unit.is_past(known, self.now);
         let looks = is_new(Code::RecoveryFailed)
             || is_new(Code::Quarantined)

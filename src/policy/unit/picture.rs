@@ -164,7 +164,9 @@ impl Unit {
     /// What is found now says more of an incident about this code than what was found first.
     #[must_use]
     pub fn finding_of(&self, cause: Code) -> Option<&Finding> {
-        let same = self.findings.iter().find(|finding| finding.code == cause);
+        // Of two contracts that are broken, the one that broke last.
+        let same =
+            self.findings.iter().filter(|finding| finding.code == cause).max_by_key(|finding| finding.since);
         same.or_else(|| self.gravest()).or_else(|| self.findings.first())
     }
 
