@@ -131,10 +131,14 @@ fn install(machine: &Machine, packages: &str) {
     let output = Command::new("bash")
         .args(["-c", INSTALL, "install", &root])
         .args(packages.split_whitespace())
-        .output()
-        .expect("a shell");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "cannot install {packages}: {said}");
+        .output();
+    let output = match &output {
+        Ok(output) if output.status.success() => return,
+        Ok(output) => String::from_utf8_lossy(&output.stderr).into_owned(),
+        Err(why) => why.to_string(),
+    };
+    println!("cannot install {packages}: {output}");
+    std::process::exit(1);
 }
 
 /// Waits until nothing is being read, proven or recovered, and prints what is found then; what is said of every host that nobody

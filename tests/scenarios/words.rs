@@ -302,6 +302,18 @@ fn manager(word: &str) -> Result<ManagerState> {
     })
 }
 
+/// `stop:7`
+fn job(value: &str) -> Result<Job> {
+    let (kind, id) = value.split_once(':').ok_or("job=kind:id")?;
+    let kind = match kind {
+        "start" => JobKind::Start,
+        "stop" => JobKind::Stop,
+        "restart" => JobKind::Restart,
+        _ => JobKind::Other,
+    };
+    Ok(Job { id: id.parse().map_err(|_| "job id")?, kind })
+}
+
 /// `active/running inv=a main=100 restarts=0 job=stop:7 result=success exit="…" load=masked since=5s`
 fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
     let (active, sub) = words.first().and_then(|word| word.split_once('/')).ok_or("active/sub is missing")?;
@@ -359,16 +371,7 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
                     other => LoadState::Bad(other.to_owned()),
                 }
             }
-            "job" => {
-                let (kind, id) = value.split_once(':').ok_or("job=kind:id")?;
-                let kind = match kind {
-                    "start" => JobKind::Start,
-                    "stop" => JobKind::Stop,
-                    "restart" => JobKind::Restart,
-                    _ => JobKind::Other,
-                };
-                reading.job = Some(Job { id: id.parse().map_err(|_| "job id")?, kind });
-            }
+            "job" => reading.job = Some(job(value)?),
             other => return Err(format!("{other} is no part of a reading")),
         }
     }

@@ -5,6 +5,7 @@ use crate::model::finding::ConditionKind::{Active, Boot, Enabled, Loaded, Progre
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::incident::Incident;
 use crate::model::moment::Moment;
+use crate::model::unit::UnitReading;
 use crate::policy::judgement::{Judgement, finding, for_instance, proven};
 use crate::policy::limits;
 use crate::policy::view::View;
@@ -267,6 +268,10 @@ impl Unit {
     }
 
     fn is_well_in(&self, kind: ConditionKind) -> bool {
+        if self.run.reading().is_some_and(UnitReading::is_passing) {
+            // Between two runs the one is over, and nothing is known of the other.
+            return false;
+        }
         match self.truth(kind) {
             Some(Truth::True | Truth::Unknown(Why::NotConfigured | Why::Open | Why::ByWill)) => true,
             // Down on purpose: what it did while it ran has ended with that.
