@@ -103,7 +103,8 @@ const WAYS: &[Way] = &[
         name: "runtime",
         how: "exceeds RuntimeMaxSec=",
         service: "ExecStart=/bin/sleep infinity\nRuntimeMaxSec=6s",
-        because: "time limit",
+        cause: "exit",
+        because: "as long as its file lets it",
         ..PLAIN
     },
     Way {
