@@ -20,14 +20,14 @@ use crate::model::observation::Observation;
 use crate::model::unit::UnitName;
 
 /// A unit that systemd restarts is failed for a moment only.
-const SETTLE: Duration = Duration::from_millis(400);
+const SETTLE: Duration = Duration::from_millis(300);
 /// Signals that may wait for us.
 const QUEUE: usize = 4096;
 /// Failed units that are reported.
 const UNITS_AT_ONCE: usize = 200;
 /// The last lines of a unit, and how long the journal may take for them.
-const LINES: &str = "5";
-const LOG_LIMIT: Duration = Duration::from_millis(400);
+const LINES: &str = "--lines=5";
+const LOG_LIMIT: Duration = Duration::from_millis(1500);
 const LOG_BYTES: u64 = 16 * 1024;
 /// Waits between attempts to reach the bus.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -140,7 +140,7 @@ async fn look(calls: &Connection, path: &str, user: bool) -> Result<Option<Faile
 async fn last_lines(unit: &UnitName, user: bool) -> std::io::Result<Vec<String>> {
     let field = if user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--quiet", "--no-pager", "--boot", "--output=cat", "--lines", LINES]);
+    command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", LINES]);
     command.arg(format!("{field}={unit}"));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;
