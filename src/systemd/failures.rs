@@ -21,6 +21,8 @@ use crate::model::unit::UnitName;
 
 /// A unit that systemd restarts is failed for a moment only.
 const SETTLE: Duration = Duration::from_millis(300);
+/// Our own units: whether we can do our work is told by ourselves.
+const OWN: [&str; 2] = ["steadfast.service", "steadfast.socket"];
 /// Signals that may wait for us.
 const QUEUE: usize = 4096;
 /// Failed units that are reported.
@@ -117,7 +119,8 @@ async fn look(calls: &Connection, path: &str, user: bool) -> Result<Option<Faile
         return Ok(None);
     };
     let id = values::text(&told, "Id").unwrap_or_default();
-    if values::text(&told, "ActiveState") != Some("failed") || id.is_empty() || id.starts_with(PREFIX) {
+    let ours = id.starts_with(PREFIX) || OWN.contains(&id);
+    if values::text(&told, "ActiveState") != Some("failed") || id.is_empty() || ours {
         return Ok(None);
     }
     let unit = UnitName::from(id);
