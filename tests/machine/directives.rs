@@ -295,7 +295,7 @@ const ROWS: &[Row] = &[
             "disabled.service",
             SLEEPS,
             "systemctl start $unit\nsystemctl disable -q $unit",
-            "finding not-enabled disabled.service is disabled",
+            "finding not-enabled disabled.service was disabled by a person or a script",
         )
     },
 ];

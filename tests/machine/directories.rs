@@ -49,9 +49,11 @@ fn what_a_process_lives_in_is_known_with_and_without_a_link() {
         "RootDirectory=/srv/root\nBindReadOnlyPaths=/usr /lib /lib64 /bin\nWorkingDirectory=/app/current";
     service(&machine, "rooted", &format!("{root}\n{sleeps}"));
     machine.install_steadfast();
-    for name in ["plain", "local", "wrapped", "fixed", "rooted"] {
+    for name in ["plain", "local", "wrapped", "rooted"] {
         manage(&machine, &format!("{name}.service"), FILE);
     }
+    machine.write("/etc/steadfast/units.d/fixed.service.toml", FILE);
+    state(&machine, "fixed.service", "degraded");
     for name in ["plain", "local", "wrapped", "rooted"] {
         state(&machine, &format!("{name}.service"), "ok");
     }
