@@ -25,7 +25,9 @@ fn follows(machine: &Machine, name: &str, script: &str, code: &str) {
     machine.wait_until(&format!("{name} runs anew after {script}"), LIMIT, || run() != before);
     state(machine, &of, "ok");
     assert_eq!(unit(machine, &of, ".last_action.outcome"), "done", "{name}: {script}");
-    assert_eq!(told_at(machine, &of, "found", code).len(), told + 1, "{name}: {script}");
+    // Once when it is seen, and once more where it is still so when the settle time is over.
+    let found = told_at(machine, &of, "found", code).len() - told;
+    assert!((1..=2).contains(&found), "{name}: {script}: found {found} times");
     let after = run();
     std::thread::sleep(std::time::Duration::from_secs(4));
     assert_eq!(run(), after, "{name} was restarted once more after {script}");
