@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use steadfast::model::change::Change;
-use steadfast::model::finding::ConditionKind;
+use steadfast::model::finding::{Code, ConditionKind};
 use steadfast::model::incident::Incident;
 use steadfast::model::moment::Moment;
 use steadfast::model::unit::ActiveState;
@@ -19,6 +19,8 @@ const SLACK: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Truth {
     well: BTreeMap<(usize, ConditionKind), Moment>,
+    /// The last moment at which the worker's queue could be asked: that it could not is over then, whatever the answer was.
+    queue_asked: Option<Moment>,
     /// Since when we run.
     pub started_at: Moment,
     /// Ends of incidents that were looked at.
@@ -29,6 +31,9 @@ impl Truth {
     /// Looks at the host as it is now.
     pub fn look(&mut self, host: &Host) {
         let broker = &host.units[0];
+        if host.mute_until <= host.now && broker.active == ActiveState::Active && !broker.wedged {
+            self.queue_asked = Some(host.now);
+        }
         for (at, unit) in host.units.iter().enumerate() {
             let up = unit.active == ActiveState::Active;
             let served = !needs_broker(at) || broker.active == ActiveState::Active;
@@ -87,7 +92,8 @@ impl Truth {
         let known = &host.units[at];
         let rests = known.active == ActiveState::Inactive && known.result == "success";
         let since = incident.opened_at.max(self.started_at);
-        let well = self.well.get(&(at, kind)).is_some_and(|at| at.plus(SLACK) >= since);
+        let asked = self.queue_asked.filter(|_| incident.cause == Code::ProgressUnknown);
+        let well = self.well.get(&(at, kind)).into_iter().chain(&asked).any(|at| at.plus(SLACK) >= since);
         (!rests && !well).then(|| {
             let cause = incident.cause.as_str();
             format!("incident {} of {unit} was ended, and {cause} was never well since", incident.id)
