@@ -41,13 +41,22 @@ pub(super) struct Noticed {
     pub(super) tried: Vec<UnitName>,
 }
 
+/// What was told of the settings of a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct ToldSettings {
+    fingerprint: u64,
+    need_daemon_reload: bool,
+    /// It had a control group; a unit that is down has none.
+    has_group: bool,
+}
+
 /// All units that are followed.
 #[derive(Debug, Default)]
 pub(super) struct Watched {
     entries: HashMap<String, Entry>,
     paths: BTreeMap<UnitName, String>,
-    /// What was told of settings: their fingerprint, and whether a reload is due.
-    settings: BTreeMap<UnitName, (u64, bool)>,
+    /// What was told of settings.
+    settings: BTreeMap<UnitName, ToldSettings>,
     kinds: HashMap<u32, Kind>,
     kin: Kin,
 }
@@ -89,10 +98,13 @@ impl Watched {
             .filter_map(|(unit, ask)| {
                 let path = self.paths.get(&unit)?.clone();
                 let record = self.entries.get(&path).and_then(|entry| entry.record.as_ref());
+                let runs = record.is_some_and(|record| record.reading.main_pid.is_some());
+                let told = self.settings.get(&unit).filter(|told| told.has_group || !runs);
                 let known = Known {
                     load: record.map(|record| record.reading.load.clone()),
                     changed_us: record.map_or(0, |record| record.reading.changed_us),
-                    need_daemon_reload: self.settings.get(&unit).map(|told| told.1),
+                    // What was read while it was down is not what it runs with.
+                    need_daemon_reload: told.map(|told| told.need_daemon_reload),
                     frozen: record.is_some_and(|record| record.reading.frozen),
                     path,
                 };
@@ -223,7 +235,11 @@ impl Watched {
         self.kin.tie(&unit, &settings);
         let mut hasher = DefaultHasher::new();
         format!("{settings:?}").hash(&mut hasher);
-        let told = (hasher.finish(), settings.need_daemon_reload);
+        let told = ToldSettings {
+            fingerprint: hasher.finish(),
+            need_daemon_reload: settings.need_daemon_reload,
+            has_group: !settings.control_group.is_empty(),
+        };
         if self.settings.insert(unit.clone(), told) != Some(told) {
             outbox.other(Observation::UnitSettingsRead { unit, settings });
         }
