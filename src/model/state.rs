@@ -77,12 +77,10 @@ kept! {
 }
 
 kept! {
-    /// A person disabled it: it is left so.
+    /// A person disabled it: it is left so for as long as its file says.
     #[derive(Clone, Debug, PartialEq, Eq)]
     pub struct Disabling {
         pub at: Moment,
-        /// Not enabled again before; `None`: never by itself.
-        pub until: Option<Moment>,
     }
 }
 

@@ -41,7 +41,7 @@ record!(UnitDurable {
     probes,
     disabling,
 });
-record!(Disabling { at, until });
+record!(Disabling { at });
 record!(ProbeRecord { asked_since, answers, failures });
 record!(SwitchedOff { since, until, reason });
 record!(Drill {

@@ -95,7 +95,8 @@ fn a_link_removed_by_hand_is_noticed_and_made_again() {
     println!("link removed by hand: found after {took:?}: {message}");
     assert!(took < Duration::from_secs(5));
 
-    manage(&machine, "shop", QUICK);
+    // A person's `disable` is a wish, for so long.
+    manage(&machine, "shop", &format!("{QUICK}after_manual_disable = \"1s\"\n"));
     let exists = || machine.run(&["test", "-L", link]).ok();
     println!("allowed to enable: made after {:?}", machine.wait_until("it is made again", LIMIT, exists));
     state(&machine, "shop.service", "ok");
@@ -121,7 +122,9 @@ fn a_crash_loop_of_systemd_is_seen_and_not_made_worse() {
     });
     let told = journal(&machine);
     assert!(!told.contains("start of shop.service"), "systemd restarts it, so Steadfast does not:\n{told}");
-    assert_eq!(unit(&machine, "shop.service", ".restarts.spent"), "0");
+    // What systemd restarts counts, so that we add nothing to it.
+    let spent = unit(&machine, "shop.service", ".restarts.spent");
+    assert!(spent.parse::<u32>().is_ok_and(|spent| spent >= 5), "{spent}");
 }
 
 #[test]

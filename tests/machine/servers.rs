@@ -229,7 +229,7 @@ const ILL: &[Case] = &[
         "rabbitmq-tag",
         "rabbitmq = \"http://app@localhost:15672\"\npassword_file = \"/opt/right\"",
         "unknown",
-        "Not management user",
+        "user app may not ask that (rabbitmqctl set_user_tags app monitoring)",
     ),
     (
         "rabbitmq-queue",
@@ -328,7 +328,7 @@ const ILL: &[Case] = &[
         "tls-ends",
         "http = \"https://localhost/\"\nmin_validity = \"14d\"",
         "unhealthy",
-        "its certificate ends in 4 days; at least 14 days are right",
+        "in 4 days; at least 14 days are right",
     ),
     ("file-missing", "file = \"/run/nothing\"\nmax_age = \"5m\"", "unhealthy", "there is no such file"),
     (

@@ -256,9 +256,9 @@ impl UnitDurable {
         let held = self.hold.as_ref().is_some_and(|hold| hold.until.is_none_or(|until| until > now));
         let quarantine = self.quarantine.as_ref().map(|known| known.retry_at);
         let smoke = self.smoke_failure.as_ref().map(|known| known.at);
-        let last = quarantine.into_iter().chain(self.spent.last().copied()).chain(smoke).max();
-        let disabled = self.disabling.as_ref();
-        let disabled = disabled.is_some_and(|known| known.until.is_none_or(|until| until > now));
-        held || disabled || last.is_some_and(|at| now.since(at) < limits::STRANGERS_KEPT)
+        let disabled = self.disabling.as_ref().map(|known| known.at);
+        let last =
+            quarantine.into_iter().chain(self.spent.last().copied()).chain(smoke).chain(disabled).max();
+        held || last.is_some_and(|at| now.since(at) < limits::STRANGERS_KEPT)
     }
 }

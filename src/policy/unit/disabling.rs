@@ -20,8 +20,7 @@ impl Unit {
         if !enablement::lacks_links(read) {
             self.kept.disabling = None;
         } else if self.enablement == Some(UnitFileState::Enabled) {
-            let until = self.spec.recovery.after_manual_disable.map(|length| now.plus(length));
-            self.kept.disabling = Some(Disabling { at: now, until });
+            self.kept.disabling = Some(Disabling { at: now });
             self.disabling_doubted = true;
             self.out.push(Out::AskPackages);
         }
@@ -78,7 +77,10 @@ impl Unit {
     /// When it may be enabled; `None`: not by itself.
     pub(super) fn enabled_from(&self, now: Moment) -> Option<Moment> {
         match &self.kept.disabling {
-            Some(disabling) => disabling.until.map(|until| until.max(now)),
+            Some(disabling) => {
+                let length = self.spec.recovery.after_manual_disable?;
+                Some(disabling.at.plus(length).max(now))
+            }
             None => Some(now),
         }
     }
@@ -86,8 +88,8 @@ impl Unit {
     /// An order enables it as well: one that brings it back from death, one of a person, and others where nobody disabled it.
     pub(super) fn enables(&self, order: &Recovery) -> bool {
         let asked = self.spec.recovery.enable || order.because.is_none();
-        let never = |disabling: &Disabling| disabling.until.is_none();
-        let respects = order.kind == OrderKind::Restart || self.kept.disabling.as_ref().is_some_and(never);
+        let never = self.spec.recovery.after_manual_disable.is_none();
+        let respects = order.kind == OrderKind::Restart || never;
         asked && !(respects && order.because.is_some() && self.kept.disabling.is_some())
     }
 }
