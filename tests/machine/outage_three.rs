@@ -237,7 +237,8 @@ fn after_the_broker_came_back_only_the_wedged_worker_is_restarted() {
     println!("{message} ({:.1} s later)", took.as_secs_f64());
     let took = restarted(&machine, "transcode.service", &transcode);
     println!("only it was restarted, and its queue moves: {:.1} s later", took.as_secs_f64());
-    assert_eq!(invocation(&machine, "digest"), digest, "what drains is left alone");
+    let story = machine.sh("journalctl -t steadfast -o cat --no-pager | grep digest; true");
+    assert_eq!(invocation(&machine, "digest"), digest, "what drains is left alone:\n{story}");
     machine.wait_until("all is well", LIMIT, || status(&machine, ".incidents_open") == "0");
     told_whole(&machine, &incident);
 }
