@@ -58,7 +58,11 @@ impl Queue {
         seen.shown_well |= !sample.demand() || moved;
         let first = seen.known.is_none();
         in_a_row(&mut seen.unmoved, sample.demand() && !moved && !first);
-        in_a_row(&mut seen.unconsumed, sample.consumers == Some(0));
+        // Figures of a broker lag: where something was completed, somebody consumes.
+        let completed =
+            |before: &Sample| before.completed.zip(sample.completed).is_some_and(|(then, now)| now > then);
+        let worked = seen.known.as_ref().is_some_and(completed);
+        in_a_row(&mut seen.unconsumed, sample.consumers == Some(0) && !worked);
         in_a_row(&mut seen.paused, sample.paused);
         in_a_row(&mut seen.over, self.spec.excess(sample).is_some());
         (seen.existed, seen.missing) = (true, 0);
