@@ -18,7 +18,6 @@ use crate::config::{self, Directories, Loaded, Loader};
 use crate::model::adopt::{Draft, Recipe};
 use crate::model::spec::{Ignored, Selector, Spec};
 use crate::model::unit::UnitName;
-use crate::policy::alerts;
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, inventory};
 use crate::tls;
@@ -155,9 +154,7 @@ impl Ours {
 
     /// `[coverage]` of steadfast.toml leaves it alone, for now.
     fn is_ignored(&self, unit: &UnitName) -> bool {
-        let now = clock::now().wall_ms;
-        let ignored = self.ignored.as_ref().filter(|known| now < known.until_ms);
-        ignored.is_some_and(|known| known.patterns.iter().any(|one| alerts::matches(one, unit.as_str())))
+        self.ignored.as_ref().is_some_and(|known| known.covers(unit.as_str(), clock::now().wall_ms))
     }
 
     /// The file that manages it already, perhaps by another of its names.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::model::snapshot::UnitStatus;
+use crate::model::spec::Ignored;
 use crate::model::unit::{UnitFileState, UnitName};
 use crate::model::will::ServiceType;
 use crate::policy::alerts::matches;
@@ -15,6 +16,14 @@ pub const ANONYMOUS: &str = "run-";
 
 /// Every unit of one look, by name.
 pub type Units = BTreeMap<UnitName, Arc<UnitStatus>>;
+
+impl Ignored {
+    /// It leaves the unit or program of this name alone at this Unix time in milliseconds.
+    #[must_use]
+    pub fn covers(&self, subject: &str, wall_ms: i64) -> bool {
+        wall_ms < self.until_ms && self.patterns.iter().any(|pattern| matches(pattern, subject))
+    }
+}
 
 /// What of these units is managed.
 #[derive(Debug)]

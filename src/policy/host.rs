@@ -11,7 +11,6 @@ use crate::model::observation;
 use crate::model::poll::Poll;
 use crate::model::spec::{Problem, Settings};
 use crate::model::unit::ManagerState;
-use crate::policy::alerts::matches;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
@@ -88,13 +87,6 @@ impl Host {
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
         &self.problems
-    }
-
-    /// `[coverage]` of steadfast.toml leaves it alone, for now.
-    #[must_use]
-    pub fn is_ignored(&self, subject: &str, now: Moment) -> bool {
-        let ignored = self.settings.ignored.as_ref().filter(|known| now.wall_ms < known.until_ms);
-        ignored.is_some_and(|known| known.patterns.iter().any(|pattern| matches(pattern, subject)))
     }
 
     /// These files manage what others manage already; what is new of them is written down.

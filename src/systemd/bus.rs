@@ -219,6 +219,17 @@ fn lost_reply(name: &str) -> bool {
     )
 }
 
+/// Reads some properties at once; each is a call of its own, and all are on their way together.
+pub(super) async fn properties(
+    connection: &Connection,
+    path: &ObjectPath<'_>,
+    interface: &str,
+    names: &[&'static str],
+) -> zbus::Result<Values<'static>> {
+    let reads = names.iter().map(|name| named(connection, path, interface, name));
+    Ok(try_join_all(reads).await?.into_iter().collect())
+}
+
 /// The same of properties that not every systemd has: what it does not know is absent.
 pub(super) async fn known_properties(
     connection: &Connection,
@@ -227,27 +238,23 @@ pub(super) async fn known_properties(
     names: &[&'static str],
 ) -> zbus::Result<Values<'static>> {
     let reads = names.iter().map(|name| async move {
-        match property::<OwnedVariant>(connection, path, interface, name).await {
-            Ok(value) => Ok(Some((*name, Variant::from(value)))),
-            Err(error) if unanswered(&error) => Err(error),
-            Err(_) => Ok(None),
+        match named(connection, path, interface, name).await {
+            Err(error) if !unanswered(&error) => Ok(None),
+            read => read.map(Some),
         }
     });
     Ok(try_join_all(reads).await?.into_iter().flatten().collect())
 }
 
-/// Reads some properties at once; each is a call of its own, and all are on their way together.
-pub(super) async fn properties(
+/// Reads one property, with its name.
+async fn named(
     connection: &Connection,
     path: &ObjectPath<'_>,
     interface: &str,
-    names: &[&'static str],
-) -> zbus::Result<Values<'static>> {
-    let reads = names.iter().map(|name| async move {
-        let value: OwnedVariant = property(connection, path, interface, name).await?;
-        Ok::<_, zbus::Error>((*name, Variant::from(value)))
-    });
-    Ok(try_join_all(reads).await?.into_iter().collect())
+    name: &'static str,
+) -> zbus::Result<(&'static str, Variant<'static>)> {
+    let value: OwnedVariant = property(connection, path, interface, name).await?;
+    Ok((name, Variant::from(value)))
 }
 
 #[cfg(test)]

@@ -9,7 +9,6 @@ use crate::model::moment::Moment;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Settings, Spec};
 use crate::model::unit::UnitName;
-use crate::policy::alerts::matches;
 
 /// All that a look over the host found.
 #[derive(Debug, Default)]
@@ -36,9 +35,7 @@ impl Look {
 
     /// `[coverage]` of steadfast.toml leaves it alone, for now.
     pub fn is_ignored(&self, subject: &str) -> bool {
-        let ignored =
-            self.settings.ignored.as_ref().filter(|known| self.snapshot.at.wall_ms < known.until_ms);
-        ignored.is_some_and(|known| known.patterns.iter().any(|pattern| matches(pattern, subject)))
+        self.settings.ignored.as_ref().is_some_and(|known| known.covers(subject, self.snapshot.at.wall_ms))
     }
 }
 

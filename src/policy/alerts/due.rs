@@ -45,9 +45,7 @@ impl Told {
             news: None,
         }
     }
-}
 
-impl Told {
     /// What the incident came to be about since was not told.
     fn lacks(&self, incident: &Incident) -> bool {
         incident.news_count() > self.news.unwrap_or(0)

@@ -338,7 +338,10 @@ impl State {
         }
         let managed: BTreeSet<&UnitName> = self.units.values().flat_map(Unit::names).collect();
         let unmanaged = units.into_iter().filter(|failed| !managed.contains(&failed.unit));
-        let heard = unmanaged.filter(|failed| !self.host.is_ignored(failed.unit.as_str(), self.now));
+        let ignored = self.host.settings().ignored.as_ref();
+        let covers =
+            |unit: &UnitName| ignored.is_some_and(|known| known.covers(unit.as_str(), self.now.wall_ms));
+        let heard = unmanaged.filter(|failed| !covers(&failed.unit));
         let gaps: Vec<Gap> = heard.map(|failed| failed.gap(self.host.is_of_user(), self.now)).collect();
         let open: Vec<&Incident> =
             self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();

@@ -76,16 +76,14 @@ impl Unit {
 
     /// Whether boot starts it is open by the will of its own file: a condition, a device or a call of its bus name decides.
     fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
-        let open = judgement.truth == Truth::Unknown(Why::Open);
         let skipped = self.run.reading().is_some_and(|reading| self.skipped(reading).is_some());
-        let called = self
-            .run
-            .settings()
-            .is_some_and(|known| known.will.bus_activated || known.will.accepted_by.is_some());
-        let unmet = self.run.settings().is_some_and(|known| !known.boot.unmet_conditions.is_empty());
+        let by_file = self.run.settings().is_some_and(|known| {
+            let called = known.will.bus_activated || known.will.accepted_by.is_some();
+            called || !known.boot.unmet_conditions.is_empty()
+        });
         if let Some(BootVerdict::Unknown { why }) = verdict
-            && open
-            && (called || unmet || skipped || self.is_of_device(view))
+            && judgement.truth == Truth::Unknown(Why::Open)
+            && (by_file || skipped || self.is_of_device(view))
         {
             return Judgement::unknown(Why::ByWill, &judgement.reason, why.clone());
         }
