@@ -147,7 +147,7 @@ async fn said(look: &Look) -> Vec<String> {
     };
     let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", "--boot", OWN_SINCE, OWN_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES]);
     command.arg(format!("{field}={unit}"));
     output(command).await.lines().map(str::to_owned).collect()
 }

@@ -360,4 +360,10 @@ fn a_unit_that_fails_is_reported_within_a_second_managed_or_not() {
     println!("reported after {took:?}");
     // Half a second where nothing else runs; the machines of these tests share two cores.
     assert!(took < Duration::from_secs(3), "{took:?}");
+    assert!(told(".evidence[]").contains("cannot open /srv/backup"), "{}", told("."));
+    // Managed, its last lines stand where people look for the cause.
+    machine.write("/etc/steadfast/units.d/backup.service.toml", "[recovery]\nstart = false\n");
+    machine.wait_until("its own lines are shown", LIMIT, || {
+        machine.try_sh("steadfast explain backup").stdout.contains("cannot open /srv/backup")
+    });
 }
