@@ -65,12 +65,17 @@ fn three(name: &str, restart: &str) -> Machine {
 fn systemd_monit_and_steadfast_do_not_fight() {
     let machine = three("three", "Restart=always\nRestartSec=100ms");
     kill(&machine, 10);
-    assert_eq!(starts(&machine), 11, "one start for each kill, and the first");
+    // A monit that looks between the end and systemd's restart stops and starts it once more: those two fight, we do not.
+    let monits = machine.sh("journalctl -t monit -o cat --no-pager");
+    let by_monit = monits.matches("'shop' start:").count();
+    let starts = starts(&machine);
+    assert!((11..=11 + by_monit).contains(&starts), "{starts} starts, {by_monit} of them monit's:\n{monits}");
     let told = journal(&machine);
     assert!(!told.contains("start of shop.service"), "systemd restarts it, so Steadfast does not:\n{told}");
     assert!(!told.contains("restart of shop.service"), "{told}");
     // What systemd restarts counts, so that we add nothing to it.
-    assert_eq!(unit(&machine, "shop.service", ".restarts.spent"), "10");
+    let spent: usize = unit(&machine, "shop.service", ".restarts.spent").parse().expect("a count");
+    assert!((10 - by_monit.min(10)..=10).contains(&spent), "{spent} of systemd's restarts count");
 }
 
 #[test]

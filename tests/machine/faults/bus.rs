@@ -1,6 +1,8 @@
 //! The bus: lost, killed, flooded, and lied on.
 
-use super::{healed, host, main_pid, restarts, row, show};
+use std::time::Duration;
+
+use super::{PROMPT, healed, healed_in_time, host, main_pid, restarts, row, show};
 use crate::rig::Machine;
 use crate::watched::{LIMIT, journal, state, unit};
 
@@ -86,6 +88,7 @@ fn a_storm_of_real_signals_delays_nobody() {
         "/etc/systemd/system/chatter@.service",
         "[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=oneshot\nExecStart=/bin/true\n",
     );
+    machine.write("/etc/systemd/system/yard.service", super::SLEEPER);
     machine.sh("systemctl daemon-reload");
     machine.sh("python3 /opt/dbus.py count 10 >/tmp/rate & python3 /opt/dbus.py start 10 >/dev/null 2>&1 & sleep 0.1");
     let took = healed(&machine);
@@ -99,11 +102,16 @@ fn a_storm_of_real_signals_delays_nobody() {
     );
 
     machine.sh("python3 /opt/dbus.py count 10 >/tmp/rate2 & (for n in $(seq 60); do systemctl daemon-reload; done; touch /tmp/over) >/dev/null 2>&1 & sleep 0.1");
-    let took = healed(&machine);
+    // PID 1 works on its jobs only when no message waits: a person's start in the same storm shows how long that is.
+    machine.sh("(date +%s; systemctl start yard.service; date +%s) >/tmp/yard 2>&1 &");
+    let took = healed_in_time(&machine);
     machine.wait_until("the reloads are over", LIMIT, || {
         machine.try_sh("test -e /tmp/over && test -s /tmp/rate2").ok()
     });
     let rate = machine.sh("cat /tmp/rate2");
+    machine.wait_until("a person's start is done", LIMIT, || machine.sh("wc -l </tmp/yard") == "2");
+    let yard = machine.sh("tr '\\n' ' ' </tmp/yard | awk '{print $2 - $1}'").parse().expect("seconds");
+    assert!(took < PROMPT + Duration::from_secs(yard), "{took:?}, a person's start {yard} s");
     row(&format!("60 daemon-reloads in a row, {rate} signals per second"), "healed", "as undisturbed", took);
     assert_eq!(restarts(&machine), "0");
 }
