@@ -23,6 +23,8 @@ use crate::systemd::{Instance, needs};
 use super::configs;
 use super::judge::Live;
 
+/// Ends of connections of one unit that are looked at: each is compared with all who listen.
+const CONNECTIONS: usize = 1000;
 /// Disks and /proc have this long.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -140,6 +142,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
         listeners: host.listeners.iter().filter(own).cloned().collect(),
         connections: connections
             .into_iter()
+            .take(CONNECTIONS)
             .map(|remote| (remote.to_owned(), listens(remote, host, user)))
             .collect(),
         links: links.collect(),

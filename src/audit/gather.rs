@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::check::{look, unasked, with_unmanaged};
 use crate::config::{self, Directories, Loaded, Loader};
-use crate::evidence;
 use crate::host;
 use crate::model::host::HostReading;
 use crate::model::unit::UnitName;
+use crate::redact::redacted;
 use crate::systemd::{Instance, inventory, timer};
 
 use super::judge::{Look, Surroundings};
@@ -77,7 +77,7 @@ fn surroundings(directories: &Directories) -> Surroundings {
     for process in &mut host.processes {
         // Others choose their names and arguments, and leave secrets in them.
         for text in process.arguments.iter_mut().chain([&mut process.name]) {
-            *text = evidence::redacted(&text.replace(char::is_control, " "));
+            *text = redacted(&text.replace(char::is_control, " "));
         }
         hide_values(&mut process.arguments);
     }
@@ -95,7 +95,7 @@ fn surroundings(directories: &Directories) -> Surroundings {
 fn hide_values(arguments: &mut [String]) {
     let secret = |pair: &[String]| {
         let both = pair.join(" ");
-        evidence::redacted(&both) != both
+        redacted(&both) != both
     };
     let hidden: Vec<bool> = arguments.windows(2).map(secret).collect();
     for (argument, hidden) in arguments.iter_mut().skip(1).zip(hidden) {

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 use crate::check::{look, unasked, with_unmanaged};
 use crate::clock;
 use crate::config::{Directories, Loaded, Loader};
-use crate::evidence::redacted;
 use crate::host;
 use crate::model::baseline::{Baseline, Head, Port, ReleaseThen, Stray, UnitThen};
 use crate::model::boot::BootReading;
@@ -21,6 +20,7 @@ use crate::model::snapshot::UnitStatus;
 use crate::model::unit::{ActiveState, LoadState, UnitName};
 use crate::packages;
 use crate::policy::enablement::boot_verdict;
+use crate::redact::redacted;
 use crate::systemd::{Instance, inventory};
 
 /// Asking who had it taken: a directory of users may not answer.

@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::config;
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::unit::UnitName;
+use crate::redact::redacted;
 use crate::systemd::Instance;
 use crate::systemd::command;
 use crate::systemd::likeness::like_unit;
@@ -42,19 +43,21 @@ pub async fn run_as(
     }
 }
 
-/// Runs a command that is not a unit's, as the user whose manager it is.
+/// Runs a command that is not a unit's, as the user whose manager it is. `secrets`: variables that nobody else reads.
 pub async fn run_ours(
     orders: &Orders,
     argv: Vec<String>,
-    environment: Vec<String>,
+    secrets: Vec<String>,
     limit: Duration,
 ) -> CommandOutcome {
     if let Err(why) = trusted(argv.first().cloned().unwrap_or_default(), orders.instance()).await {
         return CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO };
     }
     let mut command = command::Command::new(argv, limit);
-    command.environment = environment;
-    command::run(orders, command).await
+    command.secrets = secrets;
+    let mut outcome = command::run(orders, command).await;
+    outcome.output.iter_mut().for_each(|line| *line = redacted(line));
+    outcome
 }
 
 /// The configuration was loaded with a program that could be trusted; it may have been replaced since.

@@ -2,6 +2,7 @@
 //! units. The daemon reads by the same shells.
 
 mod commands;
+mod confided;
 mod probes;
 mod readings;
 

@@ -3,24 +3,37 @@
 use std::path::PathBuf;
 
 use crate::clock;
-use crate::model::probe::{ProbeOutcome, ProbeSpec};
+use crate::model::probe::{ProbeOutcome, ProbeSpec, ProbeStatus};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
 use crate::probe::{self, Limit, Needs};
+use crate::redact::redacted;
 use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
 use crate::systemd::timer::last_run;
 
 use super::commands::run_as;
+use super::confided::{Asks, Refused, refused};
 
-/// Asks; answers within the probe's timeout. `cursor`: where it is kept up to which line a log was read.
+/// Asks; answers within the probe's timeout, without what looks like a secret. `cursor`: where it is kept up to which line a
+/// log was read.
 pub async fn ask(
     orders: &Orders,
     unit: &UnitName,
     spec: &ProbeSpec,
     cursor: Option<PathBuf>,
 ) -> ProbeOutcome {
+    let outcome = asked(orders, unit, spec, cursor).await;
+    ProbeOutcome { message: redacted(&outcome.message), ..outcome }
+}
+
+async fn asked(orders: &Orders, unit: &UnitName, spec: &ProbeSpec, cursor: Option<PathBuf>) -> ProbeOutcome {
     let (instance, timeout) = (orders.instance(), spec.timeout);
+    let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
+    if let Some(Refused { stranger, why }) = refused(&spec.kind.keys, timeout, asks).await {
+        let status = if stranger { ProbeStatus::Unhealthy } else { ProbeStatus::Unknown };
+        return ProbeOutcome { status, message: why, latency: None };
+    }
     let probe = match probe::of(&spec.kind) {
         Ok(probe) => probe,
         Err(outcome) => return outcome,
@@ -48,7 +61,15 @@ pub async fn ask(
 /// # Errors
 /// Why nothing is known, one sentence.
 pub async fn sample(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
+    sampled(orders, unit, spec).await.map_err(|why| redacted(&why))
+}
+
+async fn sampled(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
     let source = probe::source(&spec.source)?;
+    let asks = Asks { instance: orders.instance(), unit, requires: &[], of_others: true };
+    if let Some(Refused { why, .. }) = refused(&spec.source, spec.timeout, asks).await {
+        return Err(why);
+    }
     match source.command() {
         Some(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, spec.timeout).await;

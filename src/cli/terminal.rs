@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::render::Look;
 use super::render::text::clean;
 use crate::api::wire::Time;
+use crate::escape;
 
 /// Standard output and standard error of one command.
 #[derive(Clone, Debug)]
@@ -130,7 +131,7 @@ impl Terminal {
     /// # Errors
     /// As for `print`.
     pub fn print_json(&self, data: &impl Serialize) -> anyhow::Result<()> {
-        let mut json = serde_json::to_string_pretty(data)?;
+        let mut json = escape::json(serde_json::to_string_pretty(data)?);
         json.push('\n');
         self.print(&json)
     }

@@ -6,10 +6,20 @@ use std::path::Path;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use crate::escape;
 use crate::model::spec::Problem;
 
 /// How alike a wrong key and a known one must be to be suggested (Jaro-Winkler).
 const ALIKE: f64 = 0.75;
+
+/// Problems of one file that are told; where there are more, the last one says how many.
+pub const PROBLEMS: usize = 10;
+/// Characters of a sentence about a mistake: it names keys and values as they are written.
+const SENTENCE: usize = 500;
+/// Bytes of a line that is shown whole.
+const LINE: usize = 300;
+/// Characters around the mistake in a line that is not.
+const AROUND: usize = 80;
 
 /// Keys of a unit file and of steadfast.toml that stand in no table.
 const TOP: [&str; 13] = [
@@ -98,8 +108,36 @@ pub fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
     (best.0 >= ALIKE).then_some(best.1)
 }
 
+/// As many as are told of one file.
+pub fn first(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
+    let all = mistakes.len();
+    if all > PROBLEMS {
+        mistakes.truncate(PROBLEMS - 1);
+        let more = all - mistakes.len();
+        let message = format!("cannot read it: {more} more mistakes stand in it");
+        mistakes.push(
+            Mistake::whole(message).help("is it a file for Steadfast? mend the first ones, then look again"),
+        );
+    }
+    mistakes
+}
+
+/// A text of others that is short enough to be told.
+fn clipped(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// The problem as people see it.
 pub fn problem(file: &Path, text: &str, mistake: &Mistake) -> Problem {
+    let shorter = Mistake {
+        span: mistake.span.clone(),
+        message: clipped(&mistake.message, SENTENCE),
+        help: mistake.help.as_deref().map(|help| clipped(help, SENTENCE)),
+    };
+    let mistake = &shorter;
     let (line, column) = mistake.span.as_ref().map_or((0, 0), |span| place(text, span.start));
     let mut message = mistake.message.clone();
     if let Some(help) = &mistake.help {
@@ -126,14 +164,21 @@ fn place(text: &str, at: usize) -> (usize, usize) {
 
 fn rendered(file: &Path, text: &str, mistake: &Mistake) -> String {
     let path = file.display().to_string();
-    let mut group =
-        Level::ERROR.primary_title(mistake.message.as_str()).elements(mistake.span.clone().map(|span| {
-            let end = span.end.clamp(span.start, text.len());
-            let mark = AnnotationKind::Primary.span(span.start.min(text.len())..end);
-            Snippet::source(text).path(path.as_str()).annotation(mark)
-        }));
-    let whole = format!("in {path}");
-    if mistake.span.is_none() {
+    let long = mistake.span.as_ref().and_then(|span| long_line(text, span));
+    let shown = mistake.span.clone().filter(|_| long.is_none());
+    let mut group = Level::ERROR.primary_title(mistake.message.as_str()).elements(shown.map(|span| {
+        let end = span.end.clamp(span.start, text.len());
+        let mark = AnnotationKind::Primary.span(span.start.min(text.len())..end);
+        Snippet::source(text).path(path.as_str()).annotation(mark)
+    }));
+    let whole = match (&mistake.span, long) {
+        (Some(span), Some(part)) => {
+            let (line, column) = place(text, span.start);
+            format!("in {path}:{line}:{column}, a long line: {part}")
+        }
+        _ => format!("in {path}"),
+    };
+    if mistake.span.is_none() || whole.contains(", a long line: ") {
         group = group.element(Level::NOTE.message(whole.as_str()));
     }
     if let Some(help) = &mistake.help {
@@ -141,4 +186,19 @@ fn rendered(file: &Path, text: &str, mistake: &Mistake) -> String {
     }
     let report = [group];
     Renderer::plain().decor_style(DecorStyle::Ascii).render(&report)
+}
+
+/// A part of the first or last line that a mistake stands in, where one of them is too long to be shown.
+fn long_line(text: &str, span: &Range<usize>) -> Option<String> {
+    let start = span.start.min(text.len());
+    let lines = [start, span.end.clamp(start, text.len())].map(|at| {
+        let before = text.get(..at).unwrap_or(text);
+        let begins = before.rfind('\n').map_or(0, |newline| newline + 1);
+        text.get(begins..).and_then(|rest| rest.lines().next()).unwrap_or_default().len()
+    });
+    if lines.into_iter().all(|length| length <= LINE) {
+        return None;
+    }
+    let rest = text.get(start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+    Some(escape::line(&clipped(rest, AROUND)))
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 
-use super::diagnose::{Mistake, problem};
+use super::diagnose::{Mistake, PROBLEMS, problem};
 use super::directories::Directories;
 use super::{ownership, parse, requires};
 
@@ -90,7 +90,7 @@ impl Loader {
             {
                 Ok((settings, bad)) => {
                     let before = std::mem::replace(&mut self.good_settings, settings);
-                    for (name, mistake) in bad {
+                    for (name, mistake) in bad.into_iter().take(PROBLEMS) {
                         let good = before.sinks.iter().find(|sink| sink.name == name);
                         let last_good_in_force = good.is_some();
                         self.good_settings.sinks.extend(good.cloned());

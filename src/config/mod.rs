@@ -6,6 +6,8 @@ mod diagnose;
 mod directories;
 mod draft;
 mod file;
+#[cfg(test)]
+mod flood_tests;
 mod kinds;
 mod loader;
 mod new_file;

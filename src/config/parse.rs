@@ -14,7 +14,7 @@ use crate::model::spec::{
 };
 use crate::model::unit::{KINDS, UnitName};
 
-use super::diagnose::{Mistake, nearest, of_toml};
+use super::diagnose::{self, Mistake, nearest, of_toml};
 use super::file::{
     self, Binaries, Coverage, DependencyFile, Disabled, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
@@ -33,7 +33,7 @@ const IGNORED: usize = 200;
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
     let (_, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(errors.iter().map(of_toml).collect());
+        return Err(diagnose::first(errors.iter().map(of_toml).collect()));
     }
     toml::from_str(text).map_err(|error| vec![of_toml(&error)])
 }
@@ -122,7 +122,10 @@ pub fn spec(file: &Path, text: &str, owner: u32) -> Result<Spec, Vec<Mistake>> {
 
 fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {
     let dependency = is_dependency(file);
-    let probes = probe::probes(text, dependency, owner)?;
+    let mut probes = probe::probes(text, dependency, owner)?;
+    for probe in &mut probes {
+        probe.kind.requires = keys.requires.iter().map(|name| UnitName::meant(name)).collect();
+    }
     if dependency && probes.is_empty() {
         return Err(Mistake::whole("cannot use a dependency without a probe: nothing could be told of it")
             .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));

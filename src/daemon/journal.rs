@@ -1,26 +1,48 @@
 //! One structured journal entry per finding, decision and action; on a terminal the same to standard error.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write as _};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::native::Native;
+use super::writer::Writer;
 use crate::model::incident::{Event, EventKind};
 use crate::model::unit::UnitName;
 
+/// What waits to be written when we end is given this long.
+const LAST: Duration = Duration::from_secs(2);
+
+/// Where the log goes, until it is dropped: then what waits is written.
+#[derive(Debug)]
+pub struct Log(Option<Writer>);
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if let Some(writer) = &self.0 {
+            writer.finish(LAST);
+        }
+    }
+}
+
 /// Starts logging: to the journal, or to standard error where that is a terminal or there is no journal.
 /// `STEADFAST_LOG` (such as `debug`) tells how much.
-pub fn begin() {
+pub fn begin() -> Log {
     let filter = EnvFilter::try_from_env("STEADFAST_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let journal = if std::io::stderr().is_terminal() { None } else { tracing_journald::layer().ok() };
-    let journal =
-        journal.map(|layer| layer.with_field_prefix(None).with_syslog_identifier("steadfast".to_owned()));
-    let stderr = journal
-        .is_none()
-        .then(|| tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false));
+    let journal = if io::stderr().is_terminal() { None } else { Native::start() };
+    let writer = match &journal {
+        Some(journal) => Some(journal.writer().clone()),
+        None => {
+            Writer::start(|line| io::stderr().write_all(line), |said| format!("{said}\n").into_bytes()).ok()
+        }
+    };
+    let stderr = writer.clone().filter(|_| journal.is_none());
+    let stderr = stderr.map(|writer| tracing_subscriber::fmt::layer().with_writer(writer).with_target(false));
     // A second start in the same process keeps the first.
     drop(tracing_subscriber::registry().with(filter).with(journal).with(stderr).try_init());
+    Log(writer)
 }
 
 /// Writes one event.

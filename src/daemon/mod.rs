@@ -2,11 +2,13 @@
 
 mod heartbeat;
 mod journal;
+mod native;
 mod operators;
 mod patterns;
 mod supervision;
 mod telling;
 mod world;
+mod writer;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -31,13 +33,15 @@ use world::World;
 
 /// Questions of people that may wait.
 const QUESTIONS: usize = 64;
+/// Threads that write texts for readers and look up who they are.
+const READERS: usize = 16;
 
 /// Runs the supervisor until it is told to stop (SIGTERM, SIGINT); SIGHUP reads the configuration again.
 ///
 /// # Errors
 /// It cannot start: no state directory, or the status socket cannot be had.
 pub async fn run(user: bool) -> anyhow::Result<()> {
-    journal::begin();
+    let _log = journal::begin();
     tls::init();
     let instance = Instance::of(user);
     let directories = Directories::of(user);
@@ -62,8 +66,17 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
-    tokio::spawn(api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket));
-    tokio::spawn(api::server::serve(listener, snapshots.clone(), questions, history));
+    let reading = api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket);
+    let served = snapshots.clone();
+    serve_apart(async move {
+        match UnixListener::from_std(listener) {
+            Ok(listener) => {
+                let _both = tokio::join!(reading, api::server::serve(listener, served, questions, history));
+            }
+            Err(why) => tracing::error!("cannot serve the status socket: {why}"),
+        }
+    })
+    .context("cannot start the thread of the status socket")?;
     tokio::spawn(heartbeat::beat(snapshots.clone(), beats));
     tokio::spawn(supervision::tell_systemd(snapshots));
 
@@ -86,14 +99,27 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Readers of the status have a thread of their own: however many and busy they are, the loop turns.
+fn serve_apart(serving: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let serve = move || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        match runtime.enable_all().max_blocking_threads(READERS).build() {
+            Ok(runtime) => runtime.block_on(serving),
+            Err(why) => tracing::error!("cannot serve the status: {why}"),
+        }
+    };
+    // It ends with the process.
+    std::thread::Builder::new().name("status".to_owned()).spawn(serve).map(drop)
+}
+
 /// The socket that systemd passed, or one of our own at the contract's path.
-fn status_socket(path: &Path, user: bool) -> anyhow::Result<UnixListener> {
+fn status_socket(path: &Path, user: bool) -> anyhow::Result<std::os::unix::net::UnixListener> {
     let passed = listenfd::ListenFd::from_env()
         .take_unix_listener(0)
         .context("cannot use the socket that systemd passed")?;
     if let Some(listener) = passed {
         listener.set_nonblocking(true).context("cannot use the socket that systemd passed")?;
-        return UnixListener::from_std(listener).context("cannot use the socket that systemd passed");
+        return Ok(listener);
     }
     let folder = path.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
@@ -102,8 +128,9 @@ fn status_socket(path: &Path, user: bool) -> anyhow::Result<UnixListener> {
     }
     // What is left of a run that ended without cleaning up.
     drop(std::fs::remove_file(path));
-    let listener =
-        UnixListener::bind(path).with_context(|| format!("cannot listen on {}", path.display()))?;
+    let listener = std::os::unix::net::UnixListener::bind(path)
+        .with_context(|| format!("cannot listen on {}", path.display()))?;
+    listener.set_nonblocking(true).with_context(|| format!("cannot listen on {}", path.display()))?;
     let mode = if user { 0o600 } else { 0o660 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .with_context(|| format!("cannot set the rights of {}", path.display()))?;

@@ -1,5 +1,10 @@
 //! What systemd is told of us: READY, STATUS, and a watchdog fed only by real progress of the loop.
 
+use std::fmt::Write as _;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
@@ -25,22 +30,24 @@ pub async fn tell_systemd(mut snapshots: watch::Receiver<Snapshot>) {
     while snapshots.changed().await.is_ok() {
         let snapshot = snapshots.borrow_and_update().clone();
         let mut states = Vec::new();
-        if snapshot.ready && !ready {
-            ready = true;
+        let becomes_ready = snapshot.ready && !ready;
+        if becomes_ready {
             states.push(NotifyState::Ready);
         }
         // Where probes do not run any more a new start helps; where the bus is away or a disk is full it does not.
-        if last_at != Some(snapshot.at) && !snapshot.silent {
-            last_at = Some(snapshot.at);
+        let turned = last_at != Some(snapshot.at) && !snapshot.silent;
+        if turned {
             states.push(NotifyState::Watchdog);
         }
         let status = summary(&snapshot);
         if status != told {
-            told.clone_from(&status);
             states.push(NotifyState::Status(&status));
         }
-        if !states.is_empty() {
-            notify(&states);
+        // What a busy manager does not take just now is told with the next picture.
+        if !states.is_empty() && notify(&states) {
+            ready |= becomes_ready;
+            last_at = Some(snapshot.at).filter(|_| turned).or(last_at);
+            told.clone_from(&status);
         }
     }
 }
@@ -50,11 +57,38 @@ pub fn stopping() {
     notify(&[NotifyState::Stopping]);
 }
 
-fn notify(states: &[NotifyState<'_>]) {
-    // Without NOTIFY_SOCKET nobody listens, and that is fine.
-    if let Err(why) = sd_notify::notify(states) {
-        tracing::debug!("cannot notify systemd: {why}");
+/// Whether it is told. Never waits: a manager that hangs must not hold up the loop, which has to go on by itself.
+fn notify(states: &[NotifyState<'_>]) -> bool {
+    match tell(states) {
+        Ok(()) => true,
+        Err(why) => {
+            tracing::debug!("cannot notify systemd: {why}");
+            // Where it is not a matter of waiting, it will not be told with the next picture either.
+            why.kind() != io::ErrorKind::WouldBlock
+        }
     }
+}
+
+fn tell(states: &[NotifyState<'_>]) -> io::Result<()> {
+    // Without it nobody listens, and that is fine.
+    let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+        return Ok(());
+    };
+    let address = match path.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(path)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    socket.set_nonblocking(true)?;
+    send(&socket, &address, states)
+}
+
+fn send(socket: &UnixDatagram, address: &SocketAddr, states: &[NotifyState<'_>]) -> io::Result<()> {
+    let mut text = String::new();
+    for state in states {
+        let _infallible = writeln!(text, "{state}");
+    }
+    socket.send_to_addr(text.as_bytes(), address).map(drop)
 }
 
 /// `12 units: 11 ok, 1 degraded (horizon.service)`.
@@ -83,4 +117,28 @@ fn summary(snapshot: &Snapshot) -> String {
         return format!("no unit is managed{broken}");
     }
     format!("{} units: {}{named}{broken}", snapshot.units.len(), counts.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn row_9_a_manager_that_takes_no_word_holds_nobody_up() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("notify");
+        let manager = UnixDatagram::bind(&path).expect("a socket");
+        let address = SocketAddr::from_pathname(&path).expect("an address");
+        let socket = UnixDatagram::unbound().expect("a socket");
+        socket.set_nonblocking(true).expect("a socket");
+        let refused = loop {
+            if let Err(why) = send(&socket, &address, &[NotifyState::Watchdog]) {
+                break why;
+            }
+        };
+        assert_eq!(refused.kind(), io::ErrorKind::WouldBlock);
+        let mut buffer = [0; 64];
+        let length = manager.recv(&mut buffer).expect("a word");
+        assert_eq!(&buffer[..length], b"WATCHDOG=1\n");
+    }
 }

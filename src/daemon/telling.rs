@@ -14,6 +14,7 @@ use crate::model::alert::{Message, SinkSpec};
 use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
+use crate::redact::redacted;
 use crate::store::Reader;
 use crate::systemd::orders::Orders;
 
@@ -27,10 +28,10 @@ impl World {
     pub(super) fn send_alert(&self, sink: SinkSpec, mut message: Message) {
         let orders = self.readings.orders().clone();
         self.readings.spawn(async move {
-            // What a smoke test or a probe wrote may hold what nobody outside is to read.
+            // Evidence of an incident that an earlier version wrote may hold what nobody outside is to read.
             for alert in &mut message.alerts {
                 let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
-                lines.for_each(|line| *line = evidence::redacted(line));
+                lines.for_each(|line| *line = redacted(line));
             }
             let result = deliver(&orders, &sink, &message).await;
             Observation::AlertDelivered { sink: sink.name, message: message.id, result }
@@ -92,7 +93,7 @@ async fn draft(folder: PathBuf, reader: Reader, incident: u64, user: bool) -> Re
     let owners = owner.map(|(unit, owner)| (unit.to_string(), owner.clone())).into_iter().collect();
     let details = IncidentDetails { incident: Incident::from(&incident), events, owners };
     let written = spawn_blocking(move || {
-        let text = evidence::redacted(&postmortem::draft(&details, user));
+        let text = redacted(&postmortem::draft(&details, user));
         evidence::keep(&folder, details.incident.id, ".md", false, &text)
     })
     .await;

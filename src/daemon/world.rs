@@ -13,6 +13,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
+use crate::redact::redacted;
 use crate::release;
 use crate::runtime::Outside;
 use crate::store::{DURABLE, Store};
@@ -71,7 +72,9 @@ impl World {
             }),
             Action::RunSmokeTest { unit, order, command, directory, timeout } => {
                 self.readings.spawn(async move {
-                    let outcome = run_as(&orders, &unit, command, directory, timeout).await;
+                    let mut outcome = run_as(&orders, &unit, command, directory, timeout).await;
+                    // What it wrote is told to whoever may read the status.
+                    outcome.output.iter_mut().for_each(|line| *line = redacted(line));
                     Observation::SmokeTestFinished { unit, order, outcome }
                 })
             }

@@ -3,10 +3,7 @@
 mod files;
 mod packages;
 mod processes;
-mod redact;
 mod said;
-
-pub use redact::redacted;
 
 use std::fmt::Write as _;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -23,9 +20,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::clock;
+use crate::escape;
 use crate::model::incident::Looked;
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
+use crate::redact::redacted;
 
 /// The whole look takes no longer; the policy awaits it a little longer.
 const LIMIT: Duration = Duration::from_secs(4);
@@ -203,6 +202,8 @@ pub fn keep(folder: &Path, incident: u64, suffix: &str, add: bool, text: &str) -
     let mut options = OpenOptions::new();
     let options = options.create(true).mode(0o600);
     let file = if add { options.append(true) } else { options.write(true).truncate(true) }.open(&path);
+    // Whoever reads it with `cat` sees what stands in it, and nothing of it steers the terminal.
+    let text = escape::lines(text);
     let written = file.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|why| format!("{}: {why}", path.display()))?;
     forget(folder, suffix);
@@ -241,6 +242,10 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         write(&folder, 105, "seen again\n").expect("written");
         assert_eq!(fs::read_to_string(folder.join("105.txt")).expect("a file"), "seen\nseen again\n");
+        // Row 12: nothing in it steers the terminal of whoever reads it.
+        keep(&folder, 104, ".txt", false, "a\u{1b}]0;x\u{7}\u{202e}b\n\tc\n").expect("written");
+        let shown = fs::read_to_string(folder.join("104.txt")).expect("a file");
+        assert_eq!(shown, "a\\u{1b}]0;x\\u{7}\\u{202e}b\n\tc\n");
         keep(&folder, 105, ".txt", false, "new\n").expect("written");
         assert_eq!(fs::read_to_string(folder.join("105.txt")).expect("a file"), "new\n");
     }

@@ -1,5 +1,6 @@
 //! The whole host at one look, bounded: every process and where it belongs, who listens, who is connected to whom.
 
+mod held;
 mod identity;
 mod managers;
 mod owner;
@@ -8,6 +9,7 @@ mod processes;
 mod sockets;
 mod users;
 
+pub use held::{Held, Holder, held};
 pub use identity::identity;
 pub use managers::managers;
 pub use owner::owner;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use procfs::ProcResult;
 use procfs::process::{FDTarget, Process, Stat};
@@ -16,8 +16,13 @@ use crate::model::host::{HostProcess, HostReading, Place};
 
 /// Processes that are looked at.
 const PROCESSES: usize = 20_000;
-/// Open files that are looked at, of all processes together.
+/// Open files that are looked at, of all processes together, and of one: what listens was opened early.
 const FILES: usize = 500_000;
+const FILES_OF_ONE: usize = 10_000;
+/// Processes that are told of one socket.
+const HOLDERS: usize = 1000;
+/// The open files of a process are looked at unless it took so long to look at those of the others.
+const TIME: Duration = Duration::from_secs(10);
 /// Bytes of a command line that are read, and arguments that are kept: a process may show gigabytes.
 const COMMAND_LINE: u64 = 4096;
 const ARGUMENTS: usize = 32;
@@ -27,13 +32,65 @@ const KERNEL_THREAD: u32 = 0x0020_0000;
 /// Sockets, by inode, and the processes that hold each.
 pub(super) type Holders = BTreeMap<u64, Vec<i32>>;
 
+/// Looks at open files, within limits: anybody may have as many as they like.
+struct Look<'a> {
+    sockets: &'a Sockets,
+    holders: Holders,
+    files: usize,
+    end: Instant,
+    /// Processes of which not all was looked at.
+    cut: Vec<i32>,
+}
+
+impl Look<'_> {
+    /// Which of the sockets this process holds.
+    ///
+    /// # Errors
+    /// What it has open is not ours to read, or it ended.
+    fn at(&mut self, found: &Process) -> ProcResult<()> {
+        let mut of_one = 0;
+        for file in found.fd()?.flatten() {
+            of_one += 1;
+            self.files += 1;
+            if of_one > FILES_OF_ONE || self.files > FILES || Instant::now() > self.end {
+                self.cut.push(found.pid);
+                break;
+            }
+            if let FDTarget::Socket(inode) = file.target
+                && self.sockets.has(inode)
+            {
+                let pids = self.holders.entry(inode).or_default();
+                if pids.last() != Some(&found.pid) && pids.len() < HOLDERS {
+                    pids.push(found.pid);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What was left out, in a sentence.
+    fn left_out(&self) -> Option<String> {
+        let named: Vec<String> = self.cut.iter().take(3).map(i32::to_string).collect();
+        let named = named.join(", ");
+        let which = match self.cut.len() {
+            0 => return None,
+            1 => format!("process {named}"),
+            2 | 3 => format!("processes {named}"),
+            more => format!("{more} processes ({named} and others)"),
+        };
+        Some(format!(
+            "all that {which} had open: they have too many files, so some sockets may lack their holder"
+        ))
+    }
+}
+
 /// Adds those that are there, by pid; who ends meanwhile is left out. Returns who holds which socket.
 pub(super) fn read(sockets: &Sockets, reading: &mut HostReading) -> Holders {
-    let mut holders = Holders::new();
-    let mut files = 0_usize;
+    let mut look =
+        Look { sockets, holders: Holders::new(), files: 0, end: Instant::now() + TIME, cut: Vec::new() };
     let Ok(all) = procfs::process::all_processes() else {
         reading.untold.push("the processes of this host: /proc cannot be read".to_owned());
-        return holders;
+        return look.holders;
     };
     for found in all.flatten() {
         if reading.processes.len() >= PROCESSES {
@@ -45,20 +102,8 @@ pub(super) fn read(sockets: &Sockets, reading: &mut HostReading) -> Holders {
             continue;
         };
         if known.place != Place::Kernel {
-            match found.fd() {
-                Ok(open) => {
-                    for file in open.flatten() {
-                        files += 1;
-                        if files > FILES {
-                            break;
-                        }
-                        if let FDTarget::Socket(inode) = file.target
-                            && sockets.has(inode)
-                        {
-                            hold(&mut holders, inode, known.pid);
-                        }
-                    }
-                }
+            match look.at(&found) {
+                Ok(()) => {}
                 Err(procfs::ProcError::PermissionDenied(_)) => reading.hidden += 1,
                 // It ended.
                 Err(_) => continue,
@@ -66,19 +111,10 @@ pub(super) fn read(sockets: &Sockets, reading: &mut HostReading) -> Holders {
         }
         reading.processes.push(known);
     }
-    if files > FILES {
-        reading.untold.push(format!("who holds each socket: more than {FILES} files are open"));
-    }
+    reading.untold.extend(look.left_out());
     reading.processes.sort_by_key(|process| process.pid);
-    holders
-}
-
-fn hold(holders: &mut Holders, inode: u64, pid: i32) {
-    let pids = holders.entry(inode).or_default();
-    if !pids.contains(&pid) {
-        pids.push(pid);
-        pids.sort_unstable();
-    }
+    look.holders.values_mut().for_each(|pids| pids.sort_unstable());
+    look.holders
 }
 
 fn process(found: &Process) -> Option<HostProcess> {

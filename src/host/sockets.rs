@@ -2,16 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 
-use procfs::net::{TcpNetEntry, TcpState, UdpNetEntry, UdpState};
+use procfs::net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries, UdpNetEntry, UdpState};
+use procfs::{FromBufReadSI, current_system_info};
 
 use super::processes::Holders;
 use crate::model::host::{Connection, Listener, Protocol};
 
 /// Sockets of each kind that are looked at.
-const SOCKETS: usize = 20_000;
+const SOCKETS: usize = 40_000;
+/// Shorter names of a socket that are tried, and processes whose view of the disk is asked for each.
+const NAMES: usize = 4;
+const VIEWS: usize = 4;
+/// Bytes of a line of a table.
+const LINE: u64 = 4096;
 /// `__SO_ACCEPTCON`: the flag of a unix socket that listens.
 const ACCEPTS: u32 = 1 << 16;
 
@@ -26,7 +33,12 @@ impl Sockets {
     pub(super) fn read(untold: &mut Vec<String>) -> Self {
         let mut all = Self::default();
         let listens = |entry: &&TcpNetEntry| entry.state == TcpState::Listen;
-        let tcp = taken(procfs::net::tcp(), procfs::net::tcp6(), "TCP", |entry| listens(&entry), untold);
+        let tcp = ["tcp", "tcp6"].map(|name| {
+            // Those that listen come first there.
+            let text = table(name)?;
+            Some(TcpNetEntries::from_buf_read(text.as_bytes(), current_system_info()).ok()?.0)
+        });
+        let tcp = taken(tcp, "TCP", |entry| listens(&entry), untold);
         let ports: BTreeSet<u16> =
             tcp.iter().filter(listens).map(|entry| entry.local_address.port()).collect();
         for entry in &tcp {
@@ -40,16 +52,20 @@ impl Sockets {
             }
         }
         let waits = |entry: &UdpNetEntry| entry.state == UdpState::Close;
-        let udp = taken(procfs::net::udp(), procfs::net::udp6(), "UDP", waits, untold);
+        let udp = ["udp", "udp6"].map(|name| {
+            let text = table(name)?;
+            Some(UdpNetEntries::from_buf_read(text.as_bytes(), current_system_info()).ok()?.0)
+        });
+        let udp = taken(udp, "UDP", waits, untold);
         for entry in udp {
             if entry.state == UdpState::Close {
                 let told = (Protocol::Udp, entry.local_address.to_string());
                 all.listening.insert(entry.inode, told);
             }
         }
-        match fs::read_to_string("/proc/net/unix") {
-            Ok(text) => all.add_unix(&text, untold),
-            Err(why) => untold.push(format!("the unix sockets of this host: {why}")),
+        match table("unix") {
+            Some(text) => all.add_unix(&text, untold),
+            None => untold.push("the unix sockets of this host: /proc/net cannot be read".to_owned()),
         }
         all
     }
@@ -58,7 +74,7 @@ impl Sockets {
     /// told anyway, and then none of them is believed.
     fn add_unix(&mut self, text: &str, untold: &mut Vec<String>) {
         let mut inodes: BTreeSet<u64> = self.listening.keys().chain(self.made.keys()).copied().collect();
-        let lines: Vec<&str> = text.lines().skip(1).take(2 * SOCKETS).collect();
+        let lines: Vec<&str> = text.lines().skip(1).take(SOCKETS).collect();
         let of_line = |line: &str| line.split_ascii_whitespace().nth(6)?.parse::<u64>().ok();
         // One that nobody has accepted yet bears 0.
         let new = |line: &&str| of_line(line).is_some_and(|inode| inode == 0 || inodes.insert(inode));
@@ -66,8 +82,8 @@ impl Sockets {
             untold.push("the unix sockets of this host: somebody made up some of them".to_owned());
             return;
         }
-        if lines.len() == 2 * SOCKETS {
-            untold.push(format!("more than {} unix sockets: the others were not looked at", 2 * SOCKETS));
+        if lines.len() == SOCKETS {
+            untold.push(format!("more than {SOCKETS} unix sockets: the others were not looked at"));
         }
         self.listening.extend(lines.into_iter().filter_map(unix));
     }
@@ -101,17 +117,33 @@ impl Sockets {
     }
 }
 
+/// A table of the kernel, as far as it is looked at: whoever opens sockets makes it as long as they like.
+fn table(name: &str) -> Option<String> {
+    let file = fs::File::open(format!("/proc/net/{name}")).ok()?;
+    // One more than is told of, so that it can be said that there are more.
+    first_lines(BufReader::new(file), SOCKETS + 2).ok()
+}
+
+fn first_lines(mut from: impl BufRead, lines: usize) -> std::io::Result<String> {
+    let mut text = Vec::new();
+    for _ in 0..lines {
+        if from.by_ref().take(LINE).read_until(b'\n', &mut text)? == 0 {
+            break;
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 fn taken<T>(
-    four: procfs::ProcResult<Vec<T>>,
-    six: procfs::ProcResult<Vec<T>>,
+    tables: [Option<Vec<T>>; 2],
     name: &str,
     first: impl Fn(&T) -> bool,
     untold: &mut Vec<String>,
 ) -> Vec<T> {
-    if four.is_err() && six.is_err() {
+    if tables.iter().all(Option::is_none) {
         untold.push(format!("the {name} sockets of this host: /proc/net cannot be read"));
     }
-    let mut all: Vec<T> = [four, six].into_iter().flatten().flatten().collect();
+    let mut all: Vec<T> = tables.into_iter().flatten().flatten().collect();
     // Those that listen matter most, however many connections there are.
     all.sort_by_key(|entry| !first(entry));
     if all.len() > SOCKETS {
@@ -134,7 +166,7 @@ fn name_now(path: &str, holders: &[i32]) -> Option<String> {
     }
     let (folder, name) = path.rsplit_once('/')?;
     let cuts = name.rmatch_indices('.').map(|(at, _)| at).filter(|at| *at > 0);
-    let shorter = cuts.filter_map(|at| Some(format!("{folder}/{}", name.get(..at)?)));
+    let shorter = cuts.take(NAMES).filter_map(|at| Some(format!("{folder}/{}", name.get(..at)?)));
     shorter.into_iter().find(|name| is_there(name, holders))
 }
 
@@ -144,7 +176,7 @@ fn is_there(path: &str, holders: &[i32]) -> bool {
         Ok(seen) => seen.file_type().is_socket(),
         Err(why) => why.kind() != std::io::ErrorKind::NotFound,
     };
-    seen(path.to_owned()) || holders.iter().any(|pid| seen(format!("/proc/{pid}/root{path}")))
+    seen(path.to_owned()) || holders.iter().take(VIEWS).any(|pid| seen(format!("/proc/{pid}/root{path}")))
 }
 
 /// A line of `/proc/net/unix` (the crate leaves out the flags): `Num RefCount Protocol Flags Type St Inode Path`.
@@ -203,6 +235,16 @@ mod tests {
             seen.listeners.iter().any(|known| known.address == name && !known.pids.is_empty())
         };
         assert!(of_us("admin.sock") && !of_us("admin.sock.1234.tmp") && !of_us("gone.sock"));
+    }
+
+    #[test]
+    fn row_17_a_table_is_read_as_far_as_it_is_looked_at() {
+        let endless = std::io::repeat(b'x');
+        let text = first_lines(BufReader::new(endless), 3).expect("text");
+        assert_eq!(text.len(), 3 * usize::try_from(LINE).expect("small"));
+        let lines = "a\nb\nc\nd\n".repeat(SOCKETS);
+        assert_eq!(first_lines(lines.as_bytes(), SOCKETS).expect("text").lines().count(), SOCKETS);
+        assert_eq!(first_lines(&b"a\nb"[..], 5).expect("text"), "a\nb");
     }
 
     #[test]

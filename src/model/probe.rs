@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::moment::Moment;
 use super::poll::Poll;
+use super::unit::UnitName;
 
 /// One probe of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub struct ProbeKind {
     pub curable: bool,
     /// Why its failure would never be seen, as the end of a sentence.
     pub weakness: Option<String>,
+    /// What the unit's file requires: those may be asked, with a password, besides the unit itself.
+    pub requires: Vec<UnitName>,
 }
 
 impl ProbeKind {

@@ -25,6 +25,8 @@ const PATTERN: usize = 1 << 20;
 const THRESHOLDS: (u32, u32) = (1, 1);
 /// Bytes of the log that are read at once; the rest is read with the next question.
 const BYTES: u64 = 4 << 20;
+/// Where one line is longer than that, what comes behind it is found by its cursor, in so many bytes.
+const CURSORS: u64 = 64 * 1024;
 /// Two calls of journalctl.
 const LOG_LIMIT: Duration = Duration::from_secs(5);
 
@@ -87,6 +89,8 @@ struct Piece {
     cursor: Option<String>,
     matches: usize,
     last: String,
+    /// One line was too long to be looked at.
+    skipped: bool,
 }
 
 /// Looks at the lines that came since the last question.
@@ -95,6 +99,11 @@ pub async fn run(pattern: &str, log: &Log, timeout: Duration) -> ProbeOutcome {
     match ask(pattern, log, Limit::new(timeout)).await {
         Ok(piece) => {
             let (status, told) = match piece.matches {
+                0 if piece.skipped => {
+                    let told =
+                        format!("no new line matches; one of more than {} MiB was left out", BYTES >> 20);
+                    (ProbeStatus::Healthy, told)
+                }
                 0 => (ProbeStatus::Healthy, "no new line matches".to_owned()),
                 1 => (ProbeStatus::Unhealthy, text::quoted(piece.last.as_bytes())),
                 more => {
@@ -113,30 +122,65 @@ async fn ask(pattern: &str, log: &Log, limit: Limit) -> Result<Piece, Failure> {
         Some(path) => kept(path.clone(), limit).await?,
         None => None,
     };
-    let field = if log.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
-    let mut command = Command::new("journalctl");
-    command.args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE"]);
-    let of_unit = format!("{field}={}", log.unit);
-    match (&before, &log.cursor) {
-        (Some(cursor), _) => command.arg(of_unit).arg(format!("--after-cursor={cursor}")),
-        // From the journal's end on: what was written before we watched was nobody's question.
-        (None, Some(_)) => command.arg("--lines=1"),
-        (None, None) => command.arg(of_unit).arg("--since=-5min"),
-    };
+    // A first question takes the journal's end: what was written before we watched was nobody's question.
     let first = before.is_none() && log.cursor.is_some();
-    let text = limit
-        .within(read(command))
-        .await
-        .ok_or_else(|| Failure::unknown(format!("journalctl did not answer within {}", limit.shown())))?
-        .map_err(|error| Failure::unknown(format!("cannot run journalctl: {error}")))?;
-    let mut piece = judge(pattern, &text)?;
+    let fields = if first { "_PID" } else { "MESSAGE" };
+    let text = asked(command(log, before.as_deref(), fields), BYTES, limit).await?;
+    let mut piece = judge(pattern, &text, before.as_deref())?;
     if first {
         piece.matches = 0;
+    } else if piece.cursor.is_none() && text.len() as u64 == BYTES {
+        piece = past(pattern, log, (before.as_deref(), &text), limit).await?;
     }
     if let (Some(path), Some(cursor)) = (log.cursor.clone(), piece.cursor.clone()) {
         keep(path, cursor, limit).await?;
     }
     Ok(piece)
+}
+
+/// A single line is longer than all that is read at once: it is gone past, or nothing would be read ever again.
+async fn past(
+    pattern: &str,
+    log: &Log,
+    (before, text): (Option<&str>, &[u8]),
+    limit: Limit,
+) -> Result<Piece, Failure> {
+    let cursors = asked(command(log, before, "_PID"), CURSORS, limit).await?;
+    let long = Piece { cursor: next(&cursors, before), skipped: true, ..Piece::default() };
+    let gone_past = before.is_some() && !text.contains(&b'\n') && first(&cursors).as_deref() == before;
+    if !gone_past || long.cursor.is_none() {
+        return Ok(long);
+    }
+    // That was the line of the cursor itself, and what comes behind it is read from there on.
+    let text = asked(command(log, long.cursor.as_deref(), "MESSAGE"), BYTES, limit).await?;
+    let piece = judge(pattern, &text, None)?;
+    Ok(if piece.cursor.is_some() { piece } else { long })
+}
+
+/// Lines with these fields, from the cursor on: the entry of the cursor itself comes first, where it is one of the unit's. (What
+/// comes behind a cursor of another unit's entry is not shown whole by systemd 252, which leaves out one more.)
+fn command(log: &Log, before: Option<&str>, fields: &str) -> Command {
+    let field = if log.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
+    let mut command = Command::new("journalctl");
+    // Without --all a line of more than 4096 bytes is shown as none.
+    command
+        .args(["--quiet", "--no-pager", "--all", "--output=json"])
+        .arg(format!("--output-fields={fields}"));
+    let of_unit = format!("{field}={}", log.unit);
+    match (before, &log.cursor) {
+        (Some(cursor), _) => command.arg(of_unit).arg(format!("--cursor={cursor}")),
+        (None, Some(_)) => command.arg("--lines=1"),
+        (None, None) => command.arg(of_unit).arg("--since=-5min"),
+    };
+    command
+}
+
+async fn asked(command: Command, bytes: u64, limit: Limit) -> Result<Vec<u8>, Failure> {
+    limit
+        .within(read(command, bytes))
+        .await
+        .ok_or_else(|| Failure::unknown(format!("journalctl did not answer within {}", limit.shown())))?
+        .map_err(|error| Failure::unknown(format!("cannot run journalctl: {error}")))
 }
 
 /// What the unit wrote since then; nothing where that cannot be told.
@@ -146,13 +190,13 @@ pub async fn log_since(unit: &UnitName, user: bool, since: SystemTime) -> Vec<St
     // What was written a moment ago may be on its way. Only root may ask for that, and whoever may not waits no longer.
     let mut sync = Command::new("journalctl");
     sync.arg("--sync");
-    drop(limit.within(read(sync)).await);
+    drop(limit.within(read(sync, BYTES)).await);
     let field = if user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--quiet", "--no-pager", "--output=json", "--output-fields=MESSAGE,_PID"]);
+    command.args(["--quiet", "--no-pager", "--all", "--output=json", "--output-fields=MESSAGE,_PID"]);
     command.arg(format!("{field}={unit}"));
     command.arg(format!("--since=@{}.{:06}", micros / 1_000_000, micros % 1_000_000));
-    let Some(Ok(text)) = limit.within(read(command)).await else {
+    let Some(Ok(text)) = limit.within(read(command, BYTES)).await else {
         return Vec::new();
     };
     let lines =
@@ -161,12 +205,12 @@ pub async fn log_since(unit: &UnitName, user: bool, since: SystemTime) -> Vec<St
 }
 
 /// What it writes, up to the limit; then it is ended.
-async fn read(mut command: Command) -> std::io::Result<Vec<u8>> {
+async fn read(mut command: Command, bytes: u64) -> std::io::Result<Vec<u8>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut text = Vec::new();
     if let Some(output) = child.stdout.take() {
-        output.take(BYTES).read_to_end(&mut text).await?;
+        output.take(bytes).read_to_end(&mut text).await?;
     }
     Ok(text)
 }
@@ -183,7 +227,8 @@ fn message(entry: &Value) -> String {
     }
 }
 
-fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
+/// `before`: the entry with this cursor was looked at with the last question.
+fn judge(pattern: &str, text: &[u8], before: Option<&str>) -> Result<Piece, Failure> {
     let pattern =
         regex(pattern).map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
     let mut piece = Piece::default();
@@ -192,16 +237,37 @@ fn judge(pattern: &str, text: &[u8]) -> Result<Piece, Failure> {
         let Ok(entry) = serde_json::from_slice::<Value>(line) else {
             continue;
         };
+        let cursor = cursor(&entry);
+        if before.is_some() && cursor == before {
+            continue;
+        }
         let message = message(&entry);
         if pattern.is_match(&message) {
             piece.matches += 1;
             piece.last = message;
         }
-        if let Some(cursor) = entry.get("__CURSOR").and_then(Value::as_str) {
-            piece.cursor = Some(cursor.to_owned());
-        }
+        piece.cursor = cursor.map(str::to_owned).or(piece.cursor);
     }
     Ok(piece)
+}
+
+fn cursor(entry: &Value) -> Option<&str> {
+    entry.get("__CURSOR").and_then(Value::as_str)
+}
+
+fn cursors(text: &[u8]) -> impl Iterator<Item = String> {
+    let entries =
+        text.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    entries.filter_map(|entry| cursor(&entry).map(str::to_owned))
+}
+
+fn first(text: &[u8]) -> Option<String> {
+    cursors(text).next()
+}
+
+/// The cursor of the first entry behind this one.
+fn next(text: &[u8], before: Option<&str>) -> Option<String> {
+    cursors(text).find(|cursor| before != Some(cursor.as_str()))
 }
 
 async fn kept(path: PathBuf, limit: Limit) -> Result<Option<String>, Failure> {
@@ -246,9 +312,31 @@ mod tests {
             "\n",
             r#"{"__CURSOR":"d","MESS"#
         );
-        let piece = judge("^Could not", text.as_bytes()).unwrap_or_default();
+        let piece = judge("^Could not", text.as_bytes(), None).unwrap_or_default();
         assert_eq!((piece.matches, piece.cursor.as_deref()), (2, Some("c")));
         assert!(piece.last.starts_with("Could not"));
-        assert!(judge("\\w{999}{999}", b"").is_err(), "a pattern that costs too much is refused");
+        assert!(judge("\\w{999}{999}", b"", None).is_err(), "a pattern that costs too much is refused");
+    }
+
+    #[test]
+    fn row_10_the_line_of_the_cursor_is_not_looked_at_again_and_each_other_once() {
+        let line = |cursor: &str| format!("{{\"__CURSOR\":\"{cursor}\",\"MESSAGE\":\"Could not\"}}\n");
+        let text = format!("{}{}{}", line("a"), line("b"), line("c"));
+        let piece = judge("^Could not", text.as_bytes(), Some("a")).unwrap_or_default();
+        assert_eq!((piece.matches, piece.cursor.as_deref()), (2, Some("c")));
+        // The cursor is another unit's: none of these was looked at.
+        let piece = judge("^Could not", text.as_bytes(), Some("x")).unwrap_or_default();
+        assert_eq!(piece.matches, 3);
+        let piece = judge("^Could not", line("c").as_bytes(), Some("c")).unwrap_or_default();
+        assert_eq!((piece.matches, piece.cursor), (0, None), "nothing is new");
+        assert_eq!(next(text.as_bytes(), Some("a")).as_deref(), Some("b"));
+        assert_eq!(next(text.as_bytes(), Some("x")).as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn row_10_a_line_of_more_than_4096_bytes_is_asked_for() {
+        let log = Log { unit: UnitName::from("shop.service"), user: false, cursor: Some(PathBuf::from("x")) };
+        let told = format!("{:?}", command(&log, Some("s=1"), "MESSAGE").as_std());
+        assert!(told.contains("\"--all\"") && told.contains("\"--cursor=s=1\""), "{told}");
     }
 }

@@ -7,6 +7,7 @@
 mod amqp;
 mod blocking;
 mod command;
+mod confides;
 mod expected;
 mod failure;
 mod file;
@@ -45,6 +46,7 @@ use crate::model::probe::{ProbeKind, ProbeOutcome};
 use failure::Failure;
 
 pub use command::judge as judge_command;
+pub use confides::confides;
 pub use http::status;
 pub use journal::{Log, log_since, run as read_log};
 pub use progress::{KINDS as SOURCES, Source, judge_sample, source};

@@ -18,6 +18,9 @@ pub(super) struct Seen {
     pub ctime_ms: i64,
     /// Whose it is.
     pub owner: u32,
+    pub group: u32,
+    /// Type and permissions.
+    pub mode: u32,
     pub mtime_ms: i64,
     /// When it was made, where the file system tells.
     pub born_ms: Option<i64>,
@@ -62,6 +65,8 @@ fn seen(found: &Statx) -> Seen {
         links: found.stx_nlink,
         kind: FileType::from_raw_mode(found.stx_mode.into()),
         owner: found.stx_uid,
+        group: found.stx_gid,
+        mode: found.stx_mode.into(),
         ctime_ms: millis(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
         mtime_ms: millis(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
         born_ms: tells_birth.then(|| millis(found.stx_btime.tv_sec, found.stx_btime.tv_nsec)),

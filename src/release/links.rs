@@ -295,6 +295,40 @@ mod tests {
     }
 
     #[test]
+    fn row_16_what_the_owner_of_a_link_may_not_see_is_neither_followed_nor_told() {
+        use std::os::unix::fs::{PermissionsExt, lchown};
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let (root, app) = tree();
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(root.path(), open).expect("open to all");
+        let closed = root.path().join("closed");
+        create_dir_all(closed.join(".hidden/2026-payroll")).expect("a directory");
+        symlink(closed.join(".hidden/2026-payroll"), closed.join("latest")).expect("a link");
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).expect("closed");
+        let current = app.join("current");
+        let leads_to = |to: &Path, owner: u32| {
+            remove_file(&current).expect("a link");
+            symlink(to, &current).expect("a link");
+            lchown(&current, Some(owner), Some(owner)).expect("root's right");
+        };
+        leads_to(&closed.join("latest"), 4321);
+        let link = one(&current);
+        assert_eq!((link.target, link.dangling), (None, None));
+        assert_eq!(link.problem.as_deref(), Some("it leads to where its owner, user 4321, may not look"));
+        // Nor through the directory itself to what a path names in it.
+        leads_to(&closed, 4321);
+        let told = format!("{:?}", read(&current.join("latest")));
+        assert!(!told.contains("payroll") && !told.contains("latest"), "{told}");
+        // What the owner can see is told as ever, and what root links to.
+        leads_to(&app.join("releases/2"), 4321);
+        assert_eq!(leads(&one(&current)), text(&app.join("releases/2")));
+        leads_to(&closed.join("latest"), 0);
+        assert_eq!(leads(&read(&current)[0]), text(&closed.join(".hidden/2026-payroll")));
+    }
+
+    #[test]
     fn every_way_of_flipping_shows_the_new_target_and_its_time() {
         let (_root, app) = tree();
         let current = app.join("current");

@@ -7,6 +7,7 @@ pub mod links;
 mod place;
 mod process;
 pub mod processes;
+mod sight;
 mod sockets;
 mod stuck;
 pub mod survivors;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
 use super::identity;
+use super::sight::may_search;
 
 /// Symlinks that one resolution may meet; the kernel's own limit.
 const HOPS: usize = 40;
@@ -84,8 +85,20 @@ pub(super) fn follow(root: &Path, path: &Path) -> Trail {
     let mut trail = Trail { root: root.to_owned(), end: root.to_owned(), ..Trail::default() };
     let mut named = root.to_owned();
     let mut steps = Vec::new();
+    let mut sight = Sight::default();
     push(&mut steps, path, true);
     while let Some(step) = steps.pop() {
+        if !matches!(step, Step::Done(_)) {
+            if let Some(blind) = blind(&sight.inside, &trail.end) {
+                // Neither where it leads nor what is there is told.
+                trail.broken =
+                    Some((named, format!("it leads to where its owner, user {blind}, may not look")));
+                break;
+            }
+            if blind(&sight.behind, &trail.end).is_some() {
+                break;
+            }
+        }
         let (part, outer) = match step {
             Step::Part(part, outer) => (part, outer),
             Step::Up(outer) => {
@@ -96,6 +109,7 @@ pub(super) fn follow(root: &Path, path: &Path) -> Trail {
                 continue;
             }
             Step::Done(hop) => {
+                sight.behind.extend(sight.inside.pop());
                 if let Some(hop) = trail.hops.get_mut(hop) {
                     hop.target = Some(trail.end.clone());
                 }
@@ -121,6 +135,7 @@ pub(super) fn follow(root: &Path, path: &Path) -> Trail {
         }
         match enter(&mut trail, &mut steps, name.clone(), &at, outer) {
             Ok(()) => {
+                sight.inside.push(seen.owner);
                 if let Some(hop) = trail.hops.last_mut() {
                     hop.ctime_ms = seen.ctime_ms;
                     hop.owner = Some(seen.owner);
@@ -133,6 +148,18 @@ pub(super) fn follow(root: &Path, path: &Path) -> Trail {
         }
     }
     trail
+}
+
+/// Whose symlinks led there: the text of some is being followed, that of others was.
+#[derive(Default)]
+struct Sight {
+    inside: Vec<u32>,
+    behind: Vec<u32>,
+}
+
+/// The first of these users who may not go through the directory.
+fn blind(users: &[u32], directory: &Path) -> Option<u32> {
+    users.iter().copied().find(|user| !may_search(directory, *user))
 }
 
 /// Goes on with the text of the symlink at `at`.

@@ -12,6 +12,7 @@ use zbus::message::Message;
 use zbus::{Connection, Fd, MatchRule, OwnedVariant, Variant};
 
 use super::bus::{self, PROPERTIES, SYSTEMD, Signals, UNIT, words};
+use super::handed_over::HandedOver;
 use super::orders::Orders;
 use super::output::{Output, OutputLimit};
 use super::proxies::ManagerProxy;
@@ -53,8 +54,10 @@ pub struct Command {
     pub group: Option<String>,
     /// `WorkingDirectory=`; `/` when not given.
     pub directory: Option<String>,
-    /// `NAME=value`.
+    /// `NAME=value`, for everybody to see.
     pub environment: Vec<String>,
+    /// `NAME=value`, for nobody else to see.
+    pub secrets: Vec<String>,
     /// How long it may run; then it is terminated, and killed two seconds later.
     pub timeout: Duration,
     /// `PrivateTmp=`.
@@ -78,6 +81,7 @@ impl Command {
             group: None,
             directory: None,
             environment: Vec::new(),
+            secrets: Vec::new(),
             timeout,
             private_tmp: false,
             output: OutputLimit::default(),
@@ -156,10 +160,19 @@ async fn carry_out(orders: &Orders, command: &Command, output: &mut Output) -> R
     // The command must be able to wait for us when it writes faster than we read.
     let writer = writer.into_blocking_fd().map_err(|error| error.to_string())?;
     // Refused, if it must be, before systemd hears of it.
-    let settings = command.settings(&writer)?;
+    let mut settings = command.settings(&writer)?;
     drop(writer);
-    let connection = bus::connect(orders.instance()).await.map_err(|error| error.to_string())?;
     let unit = unit_name();
+    // Kept until the command has ended.
+    let handed_over = if command.secrets.is_empty() {
+        None
+    } else {
+        Some(HandedOver::write(orders.instance(), &unit, &command.secrets)?)
+    };
+    if let Some(file) = &handed_over {
+        settings.push(Setting::new("EnvironmentFiles", vec![(file.path(), false)])?);
+    }
+    let connection = bus::connect(orders.instance()).await.map_err(|error| error.to_string())?;
     let limit = command.timeout.saturating_add(GRACE);
     let lived = timeout(limit, async {
         let begun = Life::begin(&connection, &unit, settings, reader).await;

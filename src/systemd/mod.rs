@@ -2,6 +2,7 @@
 
 mod bus;
 mod fragment;
+mod handed_over;
 mod kin;
 mod listed;
 mod listen;
@@ -24,6 +25,7 @@ pub mod boot;
 pub mod command;
 pub mod failures;
 pub mod follow;
+pub mod identity;
 pub mod inventory;
 pub mod likeness;
 pub mod needs;

@@ -7,6 +7,8 @@
 mod adopt;
 mod alerts;
 mod attacks;
+mod attacks_around;
+mod attacks_from_inside;
 mod attribution;
 mod audit;
 mod baseline;

@@ -187,7 +187,11 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
 fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
     ProbeSpec {
         name: name.to_owned(),
-        kind: ProbeKind { keys: "[tcp]\ntcp = \"127.0.0.1:1\"\n".to_owned(), curable: true, weakness: None },
+        kind: ProbeKind {
+            keys: "[tcp]\ntcp = \"127.0.0.1:1\"\n".to_owned(),
+            curable: true,
+            ..ProbeKind::default()
+        },
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
         initial_delay: Duration::ZERO,

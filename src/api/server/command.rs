@@ -3,7 +3,6 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -13,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::fail::Fail;
+use super::json::Json;
 use super::peer::Peer;
 use super::route::RequestBody;
 use super::{ANSWER_TIME, BODY_MAX, BODY_TIME, Shared};

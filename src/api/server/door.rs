@@ -9,9 +9,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::guests::{Full, Guests, Origin};
+use super::patience::{Patient, STANDSTILL};
 use super::peer::Peer;
 use super::{CONNECTION_TIME, CONNECTIONS_MAX, CONNECTIONS_RESERVED, HEAD_MAX, HEAD_TIME};
 
@@ -57,11 +58,21 @@ pub trait Door: Sync {
     /// The next who knocks.
     fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// The router for this caller, and the number of connections that must not be there yet.
+    /// What this caller meets, where there are so many places.
     ///
     /// # Errors
     /// Who it is cannot be told.
-    fn welcome(&self, stream: &Self::Stream, router: &Router, most: usize) -> io::Result<(Router, usize)>;
+    fn welcome(&self, stream: &Self::Stream, router: &Router, most: usize) -> io::Result<Welcome>;
+}
+
+/// What a caller meets.
+#[derive(Debug)]
+pub struct Welcome {
+    router: Router,
+    /// So many connections must not be there yet.
+    limit: usize,
+    /// From where the caller comes; `None`: they own the daemon.
+    origin: Option<Origin>,
 }
 
 impl Door for UnixListener {
@@ -72,10 +83,14 @@ impl Door for UnixListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    fn welcome(&self, stream: &UnixStream, router: &Router, most: usize) -> io::Result<(Router, usize)> {
+    fn welcome(&self, stream: &UnixStream, router: &Router, most: usize) -> io::Result<Welcome> {
         let peer = Peer::of(stream)?;
-        let limit = if peer.owns_daemon() { most } else { most - reserved(most) };
-        Ok((router.clone().layer(Extension(peer)), limit))
+        let router = router.clone().layer(Extension(peer));
+        Ok(if peer.owns_daemon() {
+            Welcome { router, limit: most, origin: None }
+        } else {
+            Welcome { router, limit: most - reserved(most), origin: Some(peer.origin()) }
+        })
     }
 }
 
@@ -87,15 +102,16 @@ impl Door for TcpListener {
         self.accept().await.map(|(stream, _)| stream)
     }
 
-    fn welcome(&self, _: &TcpStream, router: &Router, most: usize) -> io::Result<(Router, usize)> {
+    fn welcome(&self, stream: &TcpStream, router: &Router, most: usize) -> io::Result<Welcome> {
         // Whoever comes here is a stranger.
-        Ok((router.clone(), most - reserved(most)))
+        let origin = Some(Origin::of(stream.peer_addr()?.ip()));
+        Ok(Welcome { router: router.clone(), limit: most - reserved(most), origin })
     }
 }
 
 /// Serves all who come in until it is dropped, and with it every connection.
 pub async fn serve<D: Door>(door: D, router: Router) {
-    let mut connections = JoinSet::new();
+    let mut guests = Guests::default();
     let most = connections_most(rustix::process::getrlimit(rustix::process::Resource::Nofile).current);
     let mut failing = false;
     loop {
@@ -103,7 +119,7 @@ pub async fn serve<D: Door>(door: D, router: Router) {
             came = door.next() => match came {
                 Ok(stream) => {
                     failing = false;
-                    admit(&door, stream, &router, &mut connections, most);
+                    admit(&door, stream, &router, &mut guests, most);
                 }
                 Err(error) => {
                     // Once, until it works again: it would fill the journal.
@@ -114,7 +130,7 @@ pub async fn serve<D: Door>(door: D, router: Router) {
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = connections.join_next() => {}
+            Some(()) = guests.gone() => {}
         }
     }
 }
@@ -130,19 +146,22 @@ fn reserved(most: usize) -> usize {
 }
 
 /// Starts serving a caller, unless there are too many.
-fn admit<D: Door>(door: &D, stream: D::Stream, router: &Router, connections: &mut JoinSet<()>, most: usize) {
-    let (router, limit) = match door.welcome(&stream, router, most) {
+fn admit<D: Door>(door: &D, stream: D::Stream, router: &Router, guests: &mut Guests, most: usize) {
+    let Welcome { router, limit, origin } = match door.welcome(&stream, router, most) {
         Ok(welcome) => welcome,
         Err(error) => {
-            tracing::warn!(%error, "cannot tell who connects to {}", D::NAME);
+            // One that went away meanwhile is no trouble.
+            if error.kind() != io::ErrorKind::NotConnected {
+                tracing::warn!(%error, "cannot tell who connects to {}", D::NAME);
+            }
             return;
         }
     };
-    if connections.len() >= limit {
-        turn_away(&stream);
+    if let Err(full) = guests.place(origin, limit) {
+        turn_away(&stream, full);
         return;
     }
-    connections.spawn(async move {
+    guests.serve(origin, async move {
         // A caller that went away or talks nonsense is its own trouble, not ours.
         let _ended = timeout(CONNECTION_TIME, converse(stream, router)).await;
     });
@@ -153,13 +172,14 @@ async fn converse(stream: impl Caller, router: Router) -> hyper::Result<()> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
         .max_buf_size(HEAD_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Patient::new(stream, STANDSTILL)), TowerToHyperService::new(router))
         .await
 }
 
 /// One attempt to say why, without waiting for anything.
-fn turn_away(stream: &impl Caller) {
-    let body = r#"{"error":"cannot serve the request: too many connections"}"#;
+fn turn_away(stream: &impl Caller, full: Full) {
+    let from = if full == Full::Origin { " from where you come" } else { "" };
+    let body = format!(r#"{{"error":"cannot serve the request: too many connections{from}"}}"#);
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
          content-length: {}\r\nconnection: close\r\n\r\n{body}",

@@ -18,6 +18,7 @@ use super::fail::{Fail, queried};
 use super::lookup::find;
 use super::routes::concerns;
 use crate::api::wire;
+use crate::escape;
 use crate::model::snapshot::Snapshot;
 
 /// A comment line is sent after this long without an event, so that both ends notice a dead one.
@@ -122,5 +123,5 @@ impl Follower {
 /// `None` never happens: an event has no map with keys that are not text.
 fn written(event: &wire::Event) -> Option<sse::Event> {
     let written = sse::Event::default().id(event.id.to_string()).event(&event.kind);
-    written.json_data(event).ok()
+    serde_json::to_string(event).ok().map(|text| written.data(escape::json(text)))
 }

@@ -1,12 +1,12 @@
 //! An error as every handler answers it: a status and `{"error": "cannot X: cause"}`.
 
-use axum::Json;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::json::Json;
 use crate::api::wire::Failure;
 
 /// What a handler answers when it cannot do what was asked.

@@ -1,13 +1,14 @@
 //! The incidents that are stored.
 
+use axum::Extension;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use tokio::sync::oneshot;
 
 use super::Shared;
 use super::fail::{Fail, queried};
+use super::json::Json;
 use super::lookup::id_in;
 use super::peer::Peer;
 use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Time};

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::fail::Fail;
+use super::pictures::Readers;
 use super::{HistoryQuestion, Question, Shared, door, routes};
 use crate::model::snapshot::Snapshot;
 
@@ -29,7 +30,7 @@ pub async fn serve_reading(
     socket: PathBuf,
 ) {
     let socket: Arc<str> = socket.display().to_string().into();
-    let router = routes::router(Shared::new(snapshots.clone(), ask, history))
+    let router = routes::router(Shared::new(snapshots.clone(), ask, history, Readers::Strangers))
         .layer(middleware::from_fn_with_state(socket, only_reading))
         .layer(middleware::from_fn_with_state(snapshots.clone(), only_by_our_names));
     let mut failed = None;

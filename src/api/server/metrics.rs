@@ -1,24 +1,20 @@
 //! `GET /metrics`.
 
-use std::convert::Infallible;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::Shared;
 use super::fail::Fail;
+use super::patience::in_pieces;
 use crate::api::metrics::{Form, text};
-
-/// Bytes that are handed on at one time.
-const PIECE: usize = 64 * 1024;
 
 /// The picture as it stands, in the form that the caller knows.
 pub async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Fail> {
@@ -33,15 +29,18 @@ pub async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Result
     let written = spawn_blocking(move || text(snapshot, form)).await;
     let broken = |cause: &dyn Display| failed(StatusCode::INTERNAL_SERVER_ERROR, cause);
     let text = written.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
-    Ok(([(CONTENT_TYPE, form.content_type()), (VARY, "accept")], in_pieces(text, place)).into_response())
+    let text = Bytes::from_owner(Placed { text, _place: place });
+    Ok(([(CONTENT_TYPE, form.content_type()), (VARY, "accept")], in_pieces(text)).into_response())
 }
 
-/// The text, which keeps its place until the caller has read it.
-fn in_pieces(text: String, place: OwnedSemaphorePermit) -> Body {
-    Body::from_stream(stream::unfold((text, 0, place), async |(text, from, place)| {
-        let rest = text.as_bytes().get(from..).filter(|rest| !rest.is_empty())?;
-        let piece = Bytes::copy_from_slice(rest.get(..PIECE).unwrap_or(rest));
-        let next = from + piece.len();
-        Some((Ok::<_, Infallible>(piece), (text, next, place)))
-    }))
+/// A text, which keeps its place until the caller has read it.
+struct Placed {
+    text: String,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
 }

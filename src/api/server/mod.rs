@@ -1,19 +1,24 @@
 //! The server of the status socket, and of `listen`: accepts, identifies and limits its callers.
 //!
 //! It reads the published snapshot and passes requests on; it decides nothing. A hostile or slow
-//! caller costs at most one of `CONNECTIONS_MAX` connections for a bounded time, and the last
-//! `CONNECTIONS_RESERVED` are kept for those who own the daemon.
+//! caller costs at most one of `CONNECTIONS_MAX` connections for a bounded time, of each address or
+//! user there are `PER_ORIGIN` at most, and the last `CONNECTIONS_RESERVED` are kept for those who
+//! own the daemon.
 
 mod command;
 mod commands;
 mod door;
 mod events;
 mod fail;
+mod guests;
 mod incidents;
+mod json;
 mod listen;
 mod lookup;
 mod metrics;
+mod patience;
 mod peer;
+mod pictures;
 mod route;
 mod routes;
 
@@ -28,6 +33,9 @@ use crate::model::history::{self, History};
 use crate::model::operator::{Answer, Request};
 use crate::model::snapshot::Snapshot;
 
+use pictures::{Pictures, Readers};
+
+pub use guests::PER_ORIGIN;
 pub use listen::serve_reading;
 pub(super) use route::Route;
 pub(super) use routes::routes;
@@ -67,6 +75,8 @@ pub(super) struct Shared {
     next_request: Arc<AtomicU64>,
     /// A place for each text of metrics that is being written.
     metrics: Arc<Semaphore>,
+    /// The whole picture as text.
+    pictures: Pictures,
 }
 
 impl Shared {
@@ -74,9 +84,11 @@ impl Shared {
         snapshots: watch::Receiver<Snapshot>,
         ask: mpsc::Sender<Question>,
         history: mpsc::Sender<HistoryQuestion>,
+        readers: Readers,
     ) -> Self {
         let metrics = Arc::new(Semaphore::new(METRICS_AT_ONCE));
-        Self { snapshots, ask, history, next_request: Arc::new(AtomicU64::new(1)), metrics }
+        let pictures = Pictures::start(snapshots.clone(), readers);
+        Self { snapshots, ask, history, next_request: Arc::new(AtomicU64::new(1)), metrics, pictures }
     }
 }
 
@@ -87,5 +99,5 @@ pub async fn serve(
     ask: mpsc::Sender<Question>,
     history: mpsc::Sender<HistoryQuestion>,
 ) {
-    door::serve(listener, routes::router(Shared::new(snapshots, ask, history))).await;
+    door::serve(listener, routes::router(Shared::new(snapshots, ask, history, Readers::Known))).await;
 }

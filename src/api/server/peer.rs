@@ -9,6 +9,8 @@ use tokio::net::UnixStream;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::guests::Origin;
+
 /// The user database may be a network service; it is awaited this long.
 const LOOKUP_TIME: Duration = Duration::from_secs(5);
 
@@ -25,6 +27,11 @@ impl Peer {
     pub fn of(stream: &UnixStream) -> io::Result<Self> {
         let credentials = stream.peer_cred()?;
         Ok(Self { uid: Uid::from_raw(credentials.uid()), gid: Gid::from_raw(credentials.gid()) })
+    }
+
+    /// Whose process it is.
+    pub fn origin(self) -> Origin {
+        Origin::User(self.uid.as_raw())
     }
 
     /// Root, or the user whose instance this is.

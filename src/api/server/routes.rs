@@ -2,20 +2,23 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json, Router};
+use axum::{Extension, Router};
 use serde_json::{Value, json};
 
 use super::command::look_afresh;
 use super::commands::commands;
 use super::fail::Fail;
+use super::json::{self, Json};
 use super::lookup::{find, unit_in};
+use super::patience::in_pieces;
 use super::peer::Peer;
 use super::route::Route;
 use super::{Shared, events, incidents, metrics};
 use crate::api::openapi;
-use crate::api::wire::{Event, Health, Incident, IncidentDetails, Incidents, Status, Unit};
+use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit};
 
 /// The whole table.
 pub fn routes() -> Vec<Route> {
@@ -90,13 +93,11 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn status(State(shared): State<Shared>, peer: Option<Extension<Peer>>) -> Json<Status> {
-    let mut status = Status::of(&shared.snapshots.borrow());
-    if peer.is_none() {
-        status.units.iter_mut().for_each(Unit::hide_log);
-        status.incidents.iter_mut().for_each(Incident::hide_log);
-    }
-    Json(status)
+async fn status(State(shared): State<Shared>, peer: Option<Extension<Peer>>) -> Result<Response, Fail> {
+    let owner = peer.is_some_and(|Extension(peer)| peer.owns_daemon());
+    let text = shared.pictures.text(owner).await;
+    let text = text.map_err(|cause| Fail::unavailable(format!("cannot write the status: {cause}")))?;
+    Ok(([(CONTENT_TYPE, json::TYPE)], [(CONTENT_LENGTH, text.len())], in_pieces(text)).into_response())
 }
 
 async fn unit(

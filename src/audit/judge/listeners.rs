@@ -1,5 +1,7 @@
 //! Where processes listen.
 
+use std::collections::BTreeSet;
+
 use crate::model::host::{HostReading, Listener, Protocol};
 use crate::policy::words::listed;
 
@@ -8,6 +10,7 @@ const ADDRESSES: usize = 3;
 
 /// Where these processes listen and others can reach them; TCP first.
 pub fn listening<'h>(host: &'h HostReading, pids: &[i32]) -> Vec<&'h Listener> {
+    let pids: BTreeSet<i32> = pids.iter().copied().collect();
     let theirs = |listener: &&Listener| listener.pids.iter().any(|pid| pids.contains(pid));
     let reachable = |listener: &&Listener| match listener.protocol {
         Protocol::Tcp | Protocol::Udp => true,

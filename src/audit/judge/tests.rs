@@ -328,7 +328,7 @@ fn another_supervisor_of_the_same_unit_is_told_while_it_runs() {
 fn probe(name: &str, address: &str) -> ProbeSpec {
     ProbeSpec {
         name: name.to_owned(),
-        kind: ProbeKind { keys: address.to_owned(), curable: true, weakness: None },
+        kind: ProbeKind { keys: address.to_owned(), curable: true, ..ProbeKind::default() },
         period: Duration::from_secs(10),
         timeout: Duration::from_secs(3),
         initial_delay: Duration::ZERO,

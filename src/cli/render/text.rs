@@ -6,26 +6,12 @@ use serde_json::Value;
 
 use super::Look;
 use crate::api::wire::Time;
+use crate::escape;
 
 /// Text of others without anything that steers a terminal or hides from the eye.
 #[must_use]
 pub fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() || steers(character) {
-            cleaned.extend(character.escape_default());
-        } else {
-            cleaned.push(character);
-        }
-    }
-    cleaned
-}
-
-/// Line and direction marks, and characters without a shape.
-fn steers(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    escape::line(text)
 }
 
 /// The same with every text in it made harmless, so that no field is forgotten.
