@@ -9,6 +9,101 @@ fn service(machine: &Machine, name: &str, more: &str) {
     machine.sh(&format!("systemctl daemon-reload && systemctl enable -q --now {name}.service"));
 }
 
+/// Each line of the unit's log that matches is told once: long ones, and the first behind the entry of another unit. A machine
+/// as its installer leaves it has neither curl nor jq.
+fn every_line_is_told_once(release: &str) {
+    let machine = Machine::boot_as_installed("log", release);
+    service(&machine, "shop", "ExecStart=/bin/sleep infinity");
+    machine.install_steadfast();
+    let probe = "[probe.log]\njournal = \"boom\"\nperiod = \"1s\"\ntimeout = \"900ms\"\n";
+    machine.write("/etc/steadfast/units.d/shop.service.toml", probe);
+    let cursor = || machine.try_sh("cat /var/lib/steadfast/cursors/shop.service.log").stdout;
+    machine.wait_until("a first look was taken", LIMIT, || !cursor().is_empty());
+    // The unit's own lines: from inside of its control group.
+    machine.write(
+        "/opt/say",
+        "echo $$ > $(find /sys/fs/cgroup -path '*/shop.service/cgroup.procs' | head -n 1)\n\
+         printf '%s\\n' \"$1\" | systemd-cat -t shop\nsleep 0.2\n",
+    );
+    let says = |what: &str| {
+        let before = cursor();
+        machine.sh(&format!("bash /opt/say \"{what}\""));
+        machine.wait_until("it was read", LIMIT, || cursor() != before);
+    };
+    let told = || machine.sh("journalctl -t steadfast -o cat --no-pager | grep '^probe-failed: ' || true");
+    says("boom the first");
+    machine.wait_until("the first line behind another unit's is told", LIMIT, || {
+        told().contains("boom the first")
+    });
+    machine.wait_until("no new line matches", LIMIT, || {
+        machine.try_sh("steadfast explain shop").stdout.contains("no new line matches")
+    });
+    says("all is well");
+    says("boom $(head -c 9000 /dev/zero | tr '\\0' x)");
+    machine.wait_until("a line of 9,000 bytes is told", LIMIT, || told().contains("boom xxxxxxxx"));
+    println!("{release}: {}", told());
+    assert_eq!(told().lines().filter(|line| line.contains("boom")).count(), 2, "each once");
+}
+
+#[test]
+fn row_10_each_line_of_a_log_is_told_once_on_systemd_252() {
+    every_line_is_told_once("bookworm");
+}
+
+#[test]
+fn row_10_each_line_of_a_log_is_told_once_on_systemd_257() {
+    every_line_is_told_once("trixie");
+}
+
+const SINK: &str = "[alert.sink]\ntype = \"command\"\ncommand = [\"/opt/tell\"]\n";
+
+#[test]
+fn row_11_what_an_alert_says_is_for_its_command_and_secrets_are_for_nobody() {
+    let machine = Machine::boot("secrets");
+    machine.add_user("joe");
+    machine.write_program(
+        "/opt/tell",
+        "#!/bin/sh\nenv | grep ^STEADFAST_ > /root/told.new && mv /root/told.new /root/told\nsleep 5\n",
+    );
+    machine.write_program(
+        "/opt/probe",
+        "#!/bin/sh\necho 'cannot log in with DB_PASSWORD=hunter2 and token: s3cr3tvalue'\nexit 1\n",
+    );
+    machine.write("/etc/steadfast/steadfast.toml", SINK);
+    service(&machine, "shop", "User=joe\nExecStart=/bin/sleep infinity");
+    machine.install_steadfast();
+    let probe = "[probe.login]\ncommand = [\"/opt/probe\"]\nperiod = \"1s\"\ntimeout = \"900ms\"\nfailure_threshold = 1\non_failure = \"alert\"\n";
+    machine.write("/etc/steadfast/units.d/shop.service.toml", probe);
+    machine.wait_until("the sink was told", LIMIT, || machine.try_sh("test -s /root/told").ok());
+    // It runs for five seconds: what joe sees of it meanwhile.
+    let shown = machine.sh_as(
+        "joe",
+        "systemctl show --all 'steadfast-run-*'; cat /run/steadfast/*.env 2>&1; ls -l /run/steadfast",
+    );
+    let told = machine.sh("cat /root/told");
+    println!("{told}\n{shown}");
+    assert!(
+        shown.contains("EnvironmentFiles=/run/steadfast/steadfast-run-"),
+        "it was looked at in time: {shown}"
+    );
+    assert!(told.contains("STEADFAST_UNIT=shop.service") && told.contains("STEADFAST_SUMMARY="), "{told}");
+    assert!(shown.contains("Permission denied") && !shown.contains("STEADFAST_SUMMARY"), "{shown}");
+    // What the probe wrote is told without what must not be.
+    let all = format!(
+        "{}\n{}\n{}\n{told}",
+        status(&machine, "."),
+        journal(&machine),
+        machine.sh("steadfast explain shop || true")
+    );
+    assert!(
+        all.contains("DB_PASSWORD=***") && !all.contains("hunter2") && !all.contains("s3cr3tvalue"),
+        "{all}"
+    );
+    machine.wait_until("the file has gone with its command", LIMIT, || {
+        !machine.try_sh("ls /run/steadfast/*.env").ok()
+    });
+}
+
 /// Says +OK to whatever comes, and writes it down.
 const FEIGNS: &str = r#"
 import socket
