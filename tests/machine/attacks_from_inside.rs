@@ -172,3 +172,39 @@ fn row_16_a_link_of_a_service_s_user_makes_us_tell_nothing_of_a_closed_directory
     println!("{}", unit(&machine, "shop.service", release));
     assert!(!all.contains("payroll") && !all.contains(".hidden"), "{all}");
 }
+
+/// More sockets than are looked at, of three processes with more open files than are looked at of one.
+const MANY: &str = r#"
+import os, resource, socket, time
+most = min(15000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - 100)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most + 50, most + 50))
+for process in range(3):
+    if os.fork() == 0:
+        held = [socket.socketpair() for n in range(most // 2)]
+        open("/tmp/ready-%d" % process, "w").close()
+        time.sleep(100000)
+time.sleep(100000)
+"#;
+
+#[test]
+fn row_17_somebody_who_opens_any_number_of_sockets_holds_up_no_audit_and_what_is_left_out_is_said() {
+    let machine = Machine::boot("sockets");
+    machine.add_user("joe");
+    machine.write("/opt/many.py", MANY);
+    service(&machine, "shop", "ExecStart=/bin/sleep infinity");
+    machine.install_steadfast();
+    let timed = |script: &str| {
+        let start = std::time::Instant::now();
+        let output = machine.try_sh(script);
+        (start.elapsed(), output)
+    };
+    let (undisturbed, _) = timed("steadfast audit");
+    machine.sh("systemd-run -q --uid=joe --unit=many -p LimitNOFILE=15100 python3 /opt/many.py");
+    machine.wait_until("all are open", LIMIT, || machine.try_sh("test $(ls /tmp/ready-* | wc -l) = 3").ok());
+    let (took, output) = timed("steadfast audit");
+    let text = format!("{}{}", output.stdout, output.stderr);
+    println!("an audit takes {took:?}, undisturbed {undisturbed:?}\n{text}");
+    assert!(took < std::time::Duration::from_secs(45), "{took:?}");
+    assert!(text.contains("unix sockets: the others were not looked at"), "{text}");
+    assert!(text.contains("they have too many files"), "{text}");
+}
