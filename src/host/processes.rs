@@ -78,9 +78,7 @@ impl Look<'_> {
             2 | 3 => format!("processes {named}"),
             more => format!("{more} processes ({named} and others)"),
         };
-        Some(format!(
-            "all that {which} had open: they have too many files, so some sockets may lack their holder"
-        ))
+        Some(format!("all sockets that {which} hold: of too many open files not all were looked at"))
     }
 }
 
