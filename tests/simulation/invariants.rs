@@ -9,6 +9,8 @@ use steadfast::model::state::{OrderKind, Phase, Recovery};
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Host, needs_broker};
+use crate::run::by_will;
+use crate::will::{Drain, PREVENTED, Wish};
 
 /// Signals may be lost; by then a slow reading has made good for it.
 const KNOWN_AFTER: Duration = Duration::from_secs(90);
@@ -62,6 +64,14 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     check(because != Some(Code::ProbeFailed) || told, "restarted for a probe that did not say unhealthy");
     let fails = known.stuck || known.wedged || !long(Some(known.started));
     check(!queue || fails, "restarted for its queue what works on it");
+    check(!long(known.frozen_since), "ordered of what somebody has frozen");
+    check(by_person || !long(known.skipped_since), "started what its own condition keeps down");
+    check(by_person || !long(known.waits_since), "ordered although a start of somebody's waits");
+    let down = long(known.down_since);
+    check(by_person || !down || !by_will(known), "started what RestartPreventExitStatus= keeps down");
+    let handed = known.drain.filter(|drain| drain.until > host.now && known.runs == host.current);
+    let handed = handed.map(|drain| drain.handed_at);
+    check(!(stale && long(handed)), "restarted what handed over to the current release");
     let window = Duration::from_secs(900);
     let recent = |times: &[Moment]| times.iter().filter(|time| host.now.since(**time) < window).count();
     check(by_person || recent(&known.ordered) <= 4 + recent(&known.deploys), "over the budget");
@@ -78,7 +88,7 @@ pub fn at_rest(host: &Host) -> Vec<String> {
 }
 
 /// How many things are looked at for each order.
-pub const COUNT: u64 = 15;
+pub const COUNT: u64 = 20;
 
 /// Worlds in which a restart of `shop.service` by order 7 is wrong, each with the sentence that must be found.
 pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
@@ -145,6 +155,35 @@ pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
         ),
         (world(failed, &|_| {}), "restarted for a probe that did not say unhealthy"),
         (world(Some(Code::Stalled), &|_| {}), "restarted for its queue what works on it"),
+        (
+            world(failed, &|host| host.units[2].frozen_since = long_ago(host)),
+            "ordered of what somebody has frozen",
+        ),
+        (
+            world(failed, &|host| host.units[2].skipped_since = long_ago(host)),
+            "started what its own condition keeps down",
+        ),
+        (
+            world(failed, &|host| host.units[2].waits_since = long_ago(host)),
+            "ordered although a start of somebody's waits",
+        ),
+        (
+            world(failed, &|host| {
+                let down_since = long_ago(host);
+                let unit = &mut host.units[2];
+                (unit.wish, unit.active, unit.exit) = (Wish::Prevents, ActiveState::Failed, Some(PREVENTED));
+                unit.down_since = down_since;
+            }),
+            "started what RestartPreventExitStatus= keeps down",
+        ),
+        (
+            world(stale, &|host| {
+                let handed_at = long_ago(host).expect("a time");
+                let until = host.now.plus(Duration::from_secs(60));
+                host.units[2].drain = Some(Drain { release: 0, pid: 7, handed_at, until });
+            }),
+            "restarted what handed over to the current release",
+        ),
         (world(failed, &|host| host.units[2].ordered = vec![host.now; 5]), "over the budget"),
     ]
 }

@@ -25,6 +25,7 @@ mod story;
 #[path = "../scenarios/told.rs"]
 mod told;
 mod truth;
+mod will;
 #[path = "../scenarios/words.rs"]
 mod words;
 

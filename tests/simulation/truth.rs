@@ -37,7 +37,7 @@ impl Truth {
         for (at, unit) in host.units.iter().enumerate() {
             let up = unit.active == ActiveState::Active;
             let served = !needs_broker(at) || broker.active == ActiveState::Active;
-            let serves = up && !unit.wedged && served;
+            let serves = up && !unit.wedged && unit.frozen_since.is_none() && served;
             let known = [
                 (ConditionKind::Active, up),
                 (ConditionKind::Enabled, unit.enabled),
@@ -90,13 +90,16 @@ impl Truth {
         let at = UNITS.iter().position(|name| *name == unit.as_str())?;
         self.ends += 1;
         let known = &host.units[at];
-        let rests = known.active == ActiveState::Inactive && known.result == "success";
+        // At rest, or down by the will of its own file.
+        let rests = (known.active == ActiveState::Inactive && known.result == "success")
+            || known.skipped_since.is_some();
         let since = incident.opened_at.max(self.started_at);
         let asked = self.queue_asked.filter(|_| incident.cause == Code::ProgressUnknown);
         let well = self.well.get(&(at, kind)).into_iter().chain(&asked).any(|at| at.plus(SLACK) >= since);
         (!rests && !well).then(|| {
             let cause = incident.cause.as_str();
-            format!("incident {} of {unit} was ended, and {cause} was never well since", incident.id)
+            let now = format!("{} {} {:?}", known.active.as_str(), known.result, known.job);
+            format!("incident {} of {unit} ({now}) was ended, and {cause} was never well since", incident.id)
         })
     }
 }

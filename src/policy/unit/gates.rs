@@ -153,7 +153,10 @@ impl Unit {
     /// What it requires is down, or may turn out to be.
     fn dependency(&self, want: &Want, view: &View<'_>) -> Option<Gate> {
         let found = self.findings.iter().find(|finding| finding.code == want.because)?;
-        match view.peers.explanation(&self.name, found.since, view.now)? {
+        // What was skipped keeps nothing from starting, as for systemd; a restart of what runs does not bring it, either.
+        let work = matches!(want.because.row().concern, Concern::Serving | Concern::Progressing);
+        let skipped = || view.peers.skipped(&self.name).filter(|_| work);
+        match view.peers.explanation(&self.name, found.since, view.now).or_else(skipped)? {
             Explanation::Down { cause, why } => {
                 Some(Gate { explained_by: Some(cause), ..Gate::because(why) })
             }
