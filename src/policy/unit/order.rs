@@ -128,6 +128,9 @@ impl Unit {
         if self.is_new_run(order) {
             return Some("it was started by somebody else meanwhile".to_owned());
         }
+        if let Some(why) = self.run.reading().and_then(|reading| self.skipped(reading)) {
+            return Some(why);
+        }
         if view.packages.is_unknown(view.now) {
             return Some("whether a package manager is at work is to be looked at again".to_owned());
         }
