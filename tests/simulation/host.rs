@@ -182,13 +182,13 @@ pub struct Host {
     pub heard: BTreeMap<String, Vec<Moment>>,
 }
 
-impl Host {
-    pub fn new(seed: u64) -> Self {
-        let now = Moment { boot_ms: 600_000, wall_ms: 1_795_168_800_000 };
-        let unit = Unit {
+impl Unit {
+    /// It has run since now.
+    fn new(now: Moment, wish: Wish) -> Self {
+        Self {
             active: ActiveState::Active,
             result: "success",
-            wish: Wish::Plain,
+            wish,
             exit: None,
             unmet: false,
             skipped_since: None,
@@ -215,9 +215,15 @@ impl Host {
             carried_out: Vec::new(),
             ordered: Vec::new(),
             deploys: Vec::new(),
-        };
+        }
+    }
+}
+
+impl Host {
+    pub fn new(seed: u64) -> Self {
+        let now = Moment { boot_ms: 600_000, wall_ms: 1_795_168_800_000 };
         let mut chance = Chance::new(seed);
-        let units = UNITS.map(|_| Unit { wish: Wish::of(&mut chance), ..unit.clone() }).to_vec();
+        let units = UNITS.map(|_| Unit::new(now, Wish::of(&mut chance))).to_vec();
         Self {
             chance,
             now,

@@ -90,15 +90,7 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             format!("processes {unit} {}", processes(now, reading))
         }
         Observation::ProbeFinished { unit, probe, outcome } => {
-            let status = match outcome.status {
-                ProbeStatus::Healthy => "healthy",
-                ProbeStatus::Unhealthy => "unhealthy",
-                ProbeStatus::Slow => "slow",
-                ProbeStatus::Unmet => "unmet",
-                ProbeStatus::Unresolved => "unresolved",
-                ProbeStatus::Unknown => "unknown",
-            };
-            format!("probe {unit} {probe} {status} asked")
+            format!("probe {unit} {probe} {} asked", status(outcome.status))
         }
         Observation::ProgressSampled { unit, progress, answer } => match answer {
             Ok(sample) => {
@@ -139,6 +131,17 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         | Observation::SaveFailed { .. } => return None,
         other => format!("# {other:?}"),
     })
+}
+
+fn status(status: ProbeStatus) -> &'static str {
+    match status {
+        ProbeStatus::Healthy => "healthy",
+        ProbeStatus::Unhealthy => "unhealthy",
+        ProbeStatus::Slow => "slow",
+        ProbeStatus::Unmet => "unmet",
+        ProbeStatus::Unresolved => "unresolved",
+        ProbeStatus::Unknown => "unknown",
+    }
 }
 
 fn asked(request: &Request) -> String {

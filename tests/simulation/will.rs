@@ -56,7 +56,7 @@ impl Wish {
                 Will { restart: Restart::No, start_limit_action: action, ..Will::default() }
             }
         };
-        settings.will = Box::new(will);
+        *settings.will = will;
     }
 
     /// One more start than its file allows: systemd reboots the host.
