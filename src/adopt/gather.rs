@@ -81,7 +81,7 @@ async fn facts(user: bool, snapshot: &Snapshot) -> anyhow::Result<Facts> {
             Some(LoadState::NotFound) => "systemd knows no such unit".to_owned(),
             Some(LoadState::Masked) => "it is masked".to_owned(),
             Some(LoadState::Bad(why)) => format!("systemd cannot use it: {why}"),
-            None => "systemd did not tell of it in time".to_owned(),
+            None => "systemd did not answer in time".to_owned(),
         };
         facts.missing.insert(unit.clone(), why);
     }

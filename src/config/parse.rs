@@ -90,7 +90,7 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
         return Ok(Selector::Unit(UnitName::from(stem)));
     }
     let cannot = |why: String| {
-        let message = format!("cannot tell which unit is meant: \"{name}\" {why}");
+        let message = format!("cannot decide which unit is meant: \"{name}\" {why}");
         Mistake::whole(message)
             .help("name the file UNIT.toml (such as horizon.service.toml), or set unit = \"…\"")
     };
@@ -124,8 +124,10 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
     let dependency = is_dependency(file);
     let probes = probe::probes(text, dependency, owner)?;
     if dependency && probes.is_empty() {
-        return Err(Mistake::whole("cannot use a dependency without a probe: nothing could be told of it")
-            .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
+        return Err(Mistake::whole(
+            "cannot use a dependency without a probe: there would be nothing to check",
+        )
+        .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
     }
     let progress = progress::sources(text, owner)?;
     Ok(Spec {
@@ -251,7 +253,7 @@ fn ignored(keys: &Coverage) -> Result<Ignored, Mistake> {
         return Err(Mistake::at(keys.ignore.span(), message));
     }
     if patterns.iter().any(|pattern| pattern.trim_matches(['*', '?', '.']).is_empty()) {
-        let message = "cannot use `ignore`: a pattern that fits everything would hide what nobody thought of";
+        let message = "cannot use `ignore`: a pattern that matches everything would hide every gap";
         return Err(
             Mistake::at(keys.ignore.span(), message).help("name what is meant, such as \"legacy-*.service\"")
         );

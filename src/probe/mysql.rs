@@ -168,7 +168,7 @@ fn told(error: &Error, user: &str) -> Failure {
                 1044 | 1045 | 1698 => {
                     Failure::unknown(format!("authentication failed for user {user}, {message}"))
                 }
-                1040 => Failure::unhealthy(format!("it lets nobody in, {message}")),
+                1040 => Failure::unhealthy(format!("it accepts no more connections, {message}")),
                 code => Failure::unhealthy(format!("answered the error {code}, {message}")),
             }
         }

@@ -164,7 +164,9 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
             Failure::unknown(format!("authentication failed for user {user}, {message}"))
         }
         &SqlState::CANNOT_CONNECT_NOW => Failure::unhealthy(format!("it is not ready, {message}")),
-        &SqlState::TOO_MANY_CONNECTIONS => Failure::unhealthy(format!("it lets nobody in, {message}")),
+        &SqlState::TOO_MANY_CONNECTIONS => {
+            Failure::unhealthy(format!("it accepts no more connections, {message}"))
+        }
         &SqlState::QUERY_CANCELED => Failure::unhealthy("the query did not end in time"),
         code => Failure::unhealthy(format!("answered the error {}, {message}", code.code())),
     }

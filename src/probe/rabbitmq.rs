@@ -111,8 +111,11 @@ async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, 
     let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
     let (name, wanted) = (text::name(queue), probe.min_consumers.unwrap_or(1));
     if consumers < wanted {
-        let have =
-            if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
+        let have = if consumers == 0 {
+            "it has no consumer".to_owned()
+        } else {
+            format!("only {consumers} consume")
+        };
         return Err(Failure::unmet(format!(
             "{have} queue {name}, which needs {wanted}; {depth} messages wait"
         )));

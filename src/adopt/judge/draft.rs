@@ -154,7 +154,7 @@ fn recovery(live: &Live) -> Vec<Written> {
     if !off {
         return tables;
     }
-    let why = "it runs and is disabled: whoever starts it (a person, a script, another manager) decides; without this line Steadfast enables it";
+    let why = "it runs and is disabled: something else starts it (a person, a script, another manager); without this line Steadfast enables it";
     let key = Key { name: "enable".to_owned(), value: Value::Boolean(false), seen: why.to_owned() };
     match tables.iter_mut().find(|written| written.table.name == "recovery") {
         Some(written) => written.table.keys.push(key),
@@ -248,7 +248,7 @@ fn unasked(live: &Live, tables: &[Written]) -> Vec<Written> {
     let udp: BTreeSet<&str> = udp.map(|one| one.address.as_str()).collect();
     if !udp.is_empty() {
         let listed = udp.into_iter().collect::<Vec<_>>().join(", ");
-        remarks.push(format!("it listens on UDP {listed}: nobody can tell by UDP whether it answers"));
+        remarks.push(format!("it listens on UDP {listed}: UDP does not show whether it answers"));
     }
     let passing: BTreeSet<u16> = live
         .listeners

@@ -134,7 +134,7 @@ fn admit<D: Door>(door: &D, stream: D::Stream, router: &Router, connections: &mu
     let (router, limit) = match door.welcome(&stream, router, most) {
         Ok(welcome) => welcome,
         Err(error) => {
-            tracing::warn!(%error, "cannot tell who connects to {}", D::NAME);
+            tracing::warn!(%error, "cannot identify the client of {}", D::NAME);
             return;
         }
     };

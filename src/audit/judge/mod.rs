@@ -207,7 +207,7 @@ fn notes(look: &Look) -> Vec<String> {
         if !names.is_empty() {
             let what = if names.len() == 1 { "has" } else { "have" };
             notes.push(format!(
-                "{unit}: {} {what} answered well for {} and never failed: nobody has seen that it can",
+                "{unit}: {} {what} answered well for {} and never failed: check that it can (steadfast drill {unit} --probe NAME)",
                 listed(&names, NAMED),
                 span(UNPROVEN)
             ));

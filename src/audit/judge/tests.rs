@@ -436,7 +436,7 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
         host.told(),
         [
             "host-unprobed: shop.service listens on 0.0.0.0:8080, and no probe asks whether it answers",
-            "alert-undeliverable: no [alert.NAME] is set in steadfast.toml: what goes wrong with the managed unit is told to nobody",
+            "alert-undeliverable: no [alert.NAME] is set in steadfast.toml: nobody is alerted about the managed unit",
         ]
     );
     let mut sink =
@@ -447,8 +447,8 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
     assert_eq!(
         host.told(),
         [
-            "alert-undeliverable: no [alert.NAME] takes what goes wrong with shop.service (severity critical): it is told to nobody",
-            "alert-undeliverable: no [alert.NAME] takes what concerns the host itself (match): it is told to nobody",
+            "alert-undeliverable: no [alert.NAME] matches shop.service (severity critical): nobody is alerted about it",
+            "alert-undeliverable: no [alert.NAME] matches findings of the host itself (match): nobody is alerted about them",
         ]
     );
     host.settings.sinks[0].matching.clear();
@@ -477,7 +477,7 @@ fn what_is_ignored_with_a_reason_is_a_note_until_its_end() {
         audit(&host).notes,
         [
             "left alone for another 3 days: legacy-*: moves in March",
-            "app.service: inbox has answered well for 7 days and never failed: nobody has seen that it can",
+            "app.service: inbox has answered well for 7 days and never failed: check that it can (steadfast drill app.service --probe NAME)",
         ]
     );
     if let Some(ignored) = &mut host.settings.ignored {

@@ -51,7 +51,7 @@ pub(super) fn read(lines: &[String]) -> Result<Transcript, String> {
         return Err(format!("PID 1's engine did not finish; its last words: {last}"));
     }
     if reader.starts.is_empty() {
-        return Err("PID 1's engine finished and told of no job in a way that is known here".to_owned());
+        return Err("PID 1's engine finished without naming a job in a known form".to_owned());
     }
     Ok(reader.finish())
 }

@@ -131,7 +131,7 @@ fn what_is_not_understood_is_a_failure_and_no_empty_transaction() {
     let refused = lines("Can't run test mode as root.");
     assert!(read(&refused).expect_err("refused").ends_with("Can't run test mode as root."));
     let foreign = lines("Job x.service eingereiht\nLoaded units and determined initial transaction in 9ms.");
-    assert!(read(&foreign).expect_err("foreign").contains("no job"));
+    assert!(read(&foreign).expect_err("foreign").contains("without naming a job"));
     // Cut off in the middle: what was read so far is not the transaction.
     let cut: Vec<String> = lines(V252).into_iter().take(200).collect();
     assert!(read(&cut).is_err());
