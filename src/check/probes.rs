@@ -1,4 +1,4 @@
-//! One probe of one unit, asked once: by the probe's own shell, or with what the daemon knows of the unit.
+//! One probe of one unit, asked once: in the prober, or with what the daemon knows of the unit and its host.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use crate::model::probe::{ProbeOutcome, ProbeSpec};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
 use crate::probe::{self, Limit, Needs};
+use crate::prober::Prober;
 use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
 use crate::systemd::timer::last_run;
@@ -16,6 +17,7 @@ use super::commands::run_as;
 /// Asks; answers within the probe's timeout. `cursor`: where it is kept up to which line a log was read.
 pub async fn ask(
     orders: &Orders,
+    prober: &Prober,
     unit: &UnitName,
     spec: &ProbeSpec,
     cursor: Option<PathBuf>,
@@ -26,7 +28,8 @@ pub async fn ask(
         Err(outcome) => return outcome,
     };
     match probe.needs() {
-        Needs::Nothing => probe.run(Limit::within_period(timeout, spec.period)).await,
+        Needs::Nothing => prober.probe(unit, spec, probe.wants()).await,
+        Needs::Looking => probe.run(Limit::within_period(timeout, spec.period)).await,
         Needs::Command(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, timeout).await;
             probe::judge_command(&ended)
@@ -47,13 +50,18 @@ pub async fn ask(
 ///
 /// # Errors
 /// Why nothing is known, one sentence.
-pub async fn sample(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
+pub async fn sample(
+    orders: &Orders,
+    prober: &Prober,
+    unit: &UnitName,
+    spec: &ProgressSpec,
+) -> Result<Sample, String> {
     let source = probe::source(&spec.source)?;
     match source.command() {
         Some(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, spec.timeout).await;
             probe::judge_sample(&ended)
         }
-        None => source.sample(Limit::new(spec.timeout)).await,
+        None => prober.sample(unit, spec, source.wants()).await,
     }
 }

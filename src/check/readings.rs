@@ -17,6 +17,7 @@ use crate::model::progress::ProgressSpec;
 use crate::model::release::Search;
 use crate::model::unit::UnitName;
 use crate::packages;
+use crate::prober::{Door, Prober};
 use crate::release;
 use crate::release::processes::Subject;
 use crate::runtime::Outside;
@@ -37,6 +38,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub struct Readings {
     orders: Orders,
+    prober: Prober,
     /// The folder that keeps up to which line each log was read; `None`: nothing is kept.
     cursors: Option<PathBuf>,
     inbox: mpsc::Sender<Observation>,
@@ -51,6 +53,11 @@ impl Readings {
     #[must_use]
     pub fn new(instance: Instance, cursors: Option<PathBuf>, inbox: mpsc::Sender<Observation>) -> Self {
         let orders = Orders::new(instance);
+        // Whoever keeps nothing is no daemon.
+        let prober = match &cursors {
+            Some(_) => Prober::new(Door::of_daemon(instance == Instance::User), Some(inbox.clone())),
+            None => Prober::new(Door::Child, None),
+        };
         let (wishes, wished) = watch::channel(Wish::default());
         let (rereads, reread) = mpsc::channel(1);
         let (links, linked) = watch::channel(BTreeMap::new());
@@ -58,7 +65,7 @@ impl Readings {
         tokio::spawn(follow(instance, wished, reread, inbox.clone()));
         tokio::spawn(release::watch::watch(linked, inbox.clone()));
         tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
-        Self { orders, cursors, inbox, wishes, rereads, links, enablements }
+        Self { orders, prober, cursors, inbox, wishes, rereads, links, enablements }
     }
 
     /// The way to this instance of the service manager.
@@ -91,18 +98,18 @@ impl Readings {
     }
 
     fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
-        let orders = self.orders.clone();
+        let (orders, prober) = (self.orders.clone(), self.prober.clone());
         self.spawn(async move {
-            let answer = probes::sample(&orders, &unit, &spec).await;
+            let answer = probes::sample(&orders, &prober, &unit, &spec).await;
             Observation::ProgressSampled { unit, progress: spec.name, answer }
         });
     }
 
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
-        let orders = self.orders.clone();
+        let (orders, prober) = (self.orders.clone(), self.prober.clone());
         let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
-            let outcome = probes::ask(&orders, &unit, &spec, cursor).await;
+            let outcome = probes::ask(&orders, &prober, &unit, &spec, cursor).await;
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });
     }

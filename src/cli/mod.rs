@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::api::client::Client;
 use crate::api::socket_path;
+use crate::prober;
 
 use exit::Exit;
 use terminal::Terminal;
@@ -72,6 +73,9 @@ impl Options {
 enum Command {
     /// Run the supervisor
     Daemon,
+    /// Answer network probes in a process apart from the supervisor that starts it
+    #[command(hide = true)]
+    Prober,
     /// Show all managed units, or one in detail
     Status(status::Arguments),
     /// Explain the state of a unit: why, what was done, and what happens next
@@ -125,6 +129,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let terminal = Terminal::of(&line.options);
+    if let Command::Prober = line.command {
+        // What it gives up it gives up before there is a second thread.
+        let ended = prober::run().map(|()| Exit::Ok);
+        let exit = ended.unwrap_or_else(|error| {
+            terminal.complain(&error);
+            Exit::of_error(&error)
+        });
+        return exit.into();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
@@ -141,6 +154,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
     let options = &line.options;
     match line.command {
         Command::Daemon => daemon::run(options).await,
+        Command::Prober => prober::run().map(|()| Exit::Ok),
         Command::Status(arguments) => status::run(options, terminal, &arguments).await,
         Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
         Command::Check(arguments) => check::run(options, terminal, &arguments).await,

@@ -232,6 +232,8 @@ codes! {
     HostOtherSupervisor = "host-other-supervisor": Host, Warning, trouble, own, Nothing, No;
     /// The server elsewhere does not hear us.
     HostHeartbeatUnheard = "host-heartbeat-unheard": Host, Warning, trouble, own, Nothing, No;
+    /// The process that asks does not begin, or ends again and again; a question that ends it is named.
+    HostProberFailing = "host-prober-failing": Host, Warning, trouble, own, Nothing, No;
     /// The service manager cannot be reached.
     HostManagerUnreachable = "host-manager-unreachable": Host, Critical, trouble, own, Nothing, No;
     /// Too much is being restarted: one unit at a time.

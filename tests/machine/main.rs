@@ -29,6 +29,7 @@ mod outage_two_broken;
 mod outage_two_flips;
 mod outage_two_friends;
 mod outage_two_masters;
+mod prober;
 mod probes;
 mod progress;
 mod prometheus;

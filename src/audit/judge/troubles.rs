@@ -163,6 +163,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::ConfigInvalid
         | Code::AlertUndeliverable
         | Code::HostHeartbeatUnheard
+        | Code::HostProberFailing
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved
