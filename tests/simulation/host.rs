@@ -354,6 +354,7 @@ impl Host {
             ..Place::default()
         };
         let process = |pid: u32| ProcessReading {
+            command: String::new(),
             pid,
             started_ms: unit.started.boot_ms,
             name: "php".to_owned(),
