@@ -1,5 +1,6 @@
 //! One probe of one unit, asked once: in the prober, or with what the daemon knows of the unit and its host.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::clock;
@@ -64,4 +65,16 @@ pub async fn sample(
         }
         None => prober.sample(unit, spec, source.wants()).await,
     }
+}
+
+/// The TCP ports of this host at which a probe with these keys asks.
+pub(super) fn local_ports(keys: &str) -> BTreeSet<u16> {
+    let here = ["127.0.0.1:", "localhost:", "[::1]:", "0.0.0.0:"];
+    let after =
+        |name: &'static str| keys.match_indices(name).filter_map(move |(at, _)| keys.get(at + name.len()..));
+    let digits = |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).collect() };
+    let named = here.into_iter().flat_map(after).filter_map(|rest| digits(rest).parse().ok());
+    let plain = [("http://127.0.0.1/", 80), ("http://localhost/", 80), ("https://localhost/", 443)];
+    let usual = plain.into_iter().filter(|(address, _)| keys.contains(address)).map(|(_, port)| port);
+    named.chain(usual).collect()
 }

@@ -1,6 +1,6 @@
 //! The shells that read: each wish becomes a task that reports back as an observation. What is not a reading is not done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,13 +8,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
+use crate::host;
 use crate::model::action::Action;
 use crate::model::change::Change;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
+use crate::model::outside::{Outsider, Sought};
 use crate::model::probe::ProbeSpec;
 use crate::model::progress::ProgressSpec;
-use crate::model::release::Search;
+use crate::model::release::{ProcessesReading, Search};
 use crate::model::unit::UnitName;
 use crate::packages;
 use crate::prober::{Door, Prober};
@@ -149,11 +151,16 @@ impl Outside for Readings {
             }
             Action::WatchLinks { unit, search } => self.watch_links(unit, search),
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
+                let user = self.orders.instance() == Instance::User;
                 self.spawn(async move {
                     let (control_group, invocation) = (control_group.as_str(), invocation.as_str());
                     let subject = Subject { unit: &unit, control_group, invocation, main_pid };
                     let reading = release::processes::inspect(subject, &search, INSPECTION).await;
-                    Observation::ProcessesInspected { unit, reading }
+                    let outside = match search.outside {
+                        Some(sought) => look_outside(*sought, user).await,
+                        None => None,
+                    };
+                    Observation::ProcessesInspected { unit, reading: ProcessesReading { outside, ..reading } }
                 });
             }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
@@ -172,6 +179,12 @@ impl Outside for Readings {
             | Action::RunSmokeTest { .. } => {}
         }
     }
+}
+
+/// Looks whether the program of a unit that is down runs outside of it.
+async fn look_outside(sought: Sought, user: bool) -> Option<Vec<Outsider>> {
+    let ports: BTreeSet<u16> = sought.probes.iter().flat_map(|keys| probes::local_ports(keys)).collect();
+    tokio::task::spawn_blocking(move || host::look_outside(&sought, &ports, user)).await.ok()
 }
 
 /// Asks the enablement of what waits, many at a time.

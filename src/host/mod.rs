@@ -2,6 +2,7 @@
 
 mod identity;
 mod managers;
+mod outside;
 mod owner;
 mod place;
 mod processes;
@@ -10,6 +11,7 @@ mod users;
 
 pub use identity::identity;
 pub use managers::managers;
+pub use outside::look as look_outside;
 pub use owner::owner;
 pub use users::users;
 

@@ -158,6 +158,8 @@ codes! {
     UnitSkipped = "unit-skipped": Active, Warning, note, own, Nothing, No;
     /// Somebody froze it: its processes stand still.
     UnitFrozen = "unit-frozen": Active, Warning, note, own, Nothing, Yes;
+    /// It is down, and its program runs outside of it.
+    OutsideUnit = "outside-unit": Active, Warning, trouble, own, Nothing, MeantToRun;
     /// A clean stop that was not ours.
     UnitStoppedByOperator = "unit-stopped-by-operator": Active, OfUnit, note, own, Start, No;
     /// Boot will not start it.

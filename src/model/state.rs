@@ -10,6 +10,7 @@ use super::finding::Code;
 use super::incident::{Event, Incident};
 use super::moment::{Moment, kept, timeless};
 use super::operator::Step;
+use super::outside::Program;
 use super::release::{FileId, PastTarget};
 use super::spec::SwitchedOff;
 use super::unit::{UnitName, UnitReading};
@@ -73,6 +74,8 @@ kept! {
         pub probes: BTreeMap<String, ProbeRecord>,
         /// A person disabled it, and we saw that.
         pub disabling: Option<Disabling>,
+        /// What its main process was when it ran last.
+        pub program: Option<Program>,
     }
 }
 

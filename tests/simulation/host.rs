@@ -398,6 +398,7 @@ impl Host {
             ..Place::default()
         };
         let process = |pid: u32, runs: u64, started: Moment| ProcessReading {
+            command: String::new(),
             pid,
             started_ms: started.boot_ms,
             name: "php".to_owned(),

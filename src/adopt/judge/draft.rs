@@ -116,6 +116,9 @@ fn watched_only(live: &Live) -> Vec<Written> {
             let manager = live.managed_elsewhere().unwrap_or_default();
             format!("{manager} starts and stops it: Steadfast only reports")
         }
+        None if live.ended_at_once => {
+            "it ended by itself and well, right after its start: its own configuration may say that it is not to run; without this line Steadfast starts and enables it".to_owned()
+        }
         None if !live.active => {
             "it does not run; without this line Steadfast starts and enables it".to_owned()
         }

@@ -225,6 +225,9 @@ impl Unit {
             let word = reading.active.as_str();
             return Judgement::passing(word, format!("{word} ({})", reading.sub)).until(settled);
         }
+        if let Some(outside) = self.runs_outside(now) {
+            return outside;
+        }
         let (code, message) = if let Some(message) = self.clean_end() {
             (Code::UnitInactive, message)
         } else if reading.active == ActiveState::Failed {

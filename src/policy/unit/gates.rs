@@ -47,7 +47,8 @@ impl Unit {
     pub(super) fn closed_for_people(&self, kind: OrderKind, view: &View<'_>) -> Option<String> {
         let want = Want { kind, because: Code::UnitInactive, due: view.now };
         let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
-        gate.or_else(|| self.barred(kind, view.now)).map(|gate| gate.why)
+        let gate = gate.or_else(|| self.barred(kind, view.now));
+        gate.or_else(|| self.doubled(kind)).map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.

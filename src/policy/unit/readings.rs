@@ -120,6 +120,7 @@ impl Unit {
         });
         let before: Vec<String> = self.residents.found_links().map(str::to_owned).collect();
         self.residents.inspected(reading, known, view.host.settings().resync, view.now);
+        self.learn_program();
         if !self.residents.found_links().eq(before.iter()) {
             self.watch_links();
         }

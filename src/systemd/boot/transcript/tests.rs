@@ -149,3 +149,13 @@ fn what_only_one_of_two_targets_starts_is_in_doubt() {
         assert!(starts(&either, unit) && either.doubts.contains_key(&unit.into()), "{unit}");
     }
 }
+
+#[test]
+fn a_mount_that_stands_has_no_job() {
+    let told = "srv-data.mount: Changed dead -> mounted\n-.slice: Changed dead -> active\n\
+                dev-vdb.swap: Changed dead -> active\nx: Installed new job a.service/start as 1\n\
+                Loaded units and determined initial transaction in 3ms.";
+    let transcript = read(&lines(told)).expect("a transaction");
+    let standing: Vec<&str> = transcript.standing.iter().map(UnitName::as_str).collect();
+    assert_eq!(standing, ["dev-vdb.swap", "srv-data.mount"]);
+}
