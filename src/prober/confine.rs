@@ -40,12 +40,13 @@ pub fn confine() -> io::Result<bool> {
     }
     let apart = !Uid::effective().is_root() || leave_root().is_ok();
     set_no_new_privs(true)?;
-    // Where root cannot be left, all that makes root mighty is; its files are what remains.
     let _has_none = clear_ambient_capability_set();
     let none = CapabilitySet::empty();
     let nothing = CapabilitySets { effective: none, permitted: none, inheritable: none };
-    if !apart || capabilities(None)?.permitted != none {
-        set_capabilities(None, nothing)?;
+    if capabilities(None)?.permitted != none {
+        // Where root cannot be left, a filter of system calls may forbid this, too: it is said that it is not apart.
+        let given_up = set_capabilities(None, nothing);
+        given_up.or_else(|error| if apart { Err(error) } else { Ok(()) })?;
     }
     // Not inherited through a change of the user: so it comes last.
     set_parent_process_death_signal(Some(Signal::KILL))?;

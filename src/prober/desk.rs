@@ -20,6 +20,8 @@ use super::wire::{Answer, QUESTION, Question, Said, frame};
 const PART: &str = "the prober";
 /// Questions that are asked on their own at the same time.
 const ALONE: usize = 8;
+/// A process that has not answered so long after it should have hangs, and has seen to its own end.
+const HANGS: Duration = Duration::from_secs(15);
 /// What is heard and waits to be looked at.
 const QUEUE: usize = 1024;
 /// How often it is looked for answers that do not come.
@@ -27,6 +29,8 @@ const LOOK: Duration = Duration::from_millis(250);
 /// So many ends within such a time are a finding, whatever they come from.
 const OFTEN: usize = 5;
 const WINDOW: Duration = Duration::from_secs(60);
+/// Processes that end within such a time end together.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// After a process that could not begin; doubled with each further one.
 const AGAIN: Duration = Duration::from_millis(250);
 const LONGEST_AGAIN: Duration = Duration::from_secs(30);
@@ -35,7 +39,7 @@ const NAMED: usize = 3;
 
 /// Nothing came.
 pub const LATE: &str = "the prober did not answer in time";
-const ENDED: &str = "the prober ended while this was asked; it is asked again on its own";
+const ENDED: &str = "the prober ended while this was asked; it is asked on its own next time";
 
 /// A question, and who waits for the answer.
 #[derive(Debug)]
@@ -55,6 +59,8 @@ pub type Reply = oneshot::Sender<Result<Answer, String>>;
 struct Pending {
     line: u64,
     subject: Subject,
+    /// To ask it again; `None`: what was handed over with it is used up.
+    question: Option<Question>,
     due: Instant,
     reply: Reply,
 }
@@ -78,6 +84,8 @@ struct Desk {
     next: u64,
     /// When processes ended, of late.
     ends: VecDeque<Instant>,
+    /// When the last one ended, one that was asked a single question included.
+    ended_at: Option<Instant>,
     /// Why none begins, how often in a row, and when it is tried again.
     unbegun: Option<(String, u32, Instant)>,
     /// It runs as another user than root.
@@ -102,6 +110,7 @@ pub async fn serve(door: Door, mut asks: mpsc::Receiver<Ask>, inbox: Option<mpsc
         suspects: Suspects::default(),
         next: 0,
         ends: VecDeque::new(),
+        ended_at: None,
         unbegun: None,
         apart: true,
         heard,
@@ -147,11 +156,12 @@ impl Desk {
         let Some(line) = &self.line else {
             return answer(ask.reply, Err(LATE.to_owned()));
         };
-        if !line.send((frame, ask.connections)) {
-            return answer(ask.reply, Err(LATE.to_owned()));
+        let Ask { subject, question, connections, due, reply } = ask;
+        let question = connections.is_empty().then_some(question);
+        if !line.send((frame, connections)) {
+            return answer(reply, Err(LATE.to_owned()));
         }
-        let Ask { subject, due, reply, .. } = ask;
-        self.pending.insert(self.next, Pending { line: line.number, subject, due, reply });
+        self.pending.insert(self.next, Pending { line: line.number, subject, question, due, reply });
     }
 
     /// There is a process that asks.
@@ -183,8 +193,9 @@ impl Desk {
         self.unbegun = Some((why, times.saturating_add(1), Instant::now() + pause));
     }
 
-    fn ask_alone(&self, ask: Ask) {
+    fn ask_alone(&mut self, ask: Ask) {
         let Ask { subject, question, connections, due, reply } = ask;
+        self.suspects.begun(&subject, (due + HANGS).into_std());
         let (door, tried, free) = (self.door.clone(), self.tried.clone(), Arc::clone(&self.alone));
         tokio::spawn(async move {
             let turn = tokio::time::timeout_at(due, free.acquire()).await;
@@ -193,7 +204,7 @@ impl Desk {
                 (_, Err(why)) => Alone::NotBegun(why),
                 (Ok(_turn), Ok(frame)) => {
                     let outgoing: Outgoing = (frame, connections);
-                    alone(&door, outgoing, due).await
+                    alone(&door, outgoing, due + HANGS).await
                 }
             };
             drop(tried.send(Tried { subject, reply, became }).await);
@@ -208,14 +219,25 @@ impl Desk {
                 self.suspects.answered(&subject, now);
                 answer(reply, Ok(told));
             }
+            // Several at once have a cause outside of all of them.
+            Alone::Ended if self.has_just_ended() => {
+                self.suspects.not_begun(&subject, now);
+                answer(reply, Err(ENDED.to_owned()));
+            }
             Alone::Ended => {
+                self.ended_at = Some(Instant::now());
                 let (ended, pause) = self.suspects.ended(&subject, now);
                 answer(reply, Err(paused(ended, pause)));
             }
             Alone::NotBegun(why) => {
+                self.suspects.not_begun(&subject, now);
                 answer(reply, Err(format!("it cannot be asked on its own: {why}")));
             }
         }
+    }
+
+    fn has_just_ended(&self) -> bool {
+        self.ended_at.is_some_and(|at| at.elapsed() < TOGETHER)
     }
 
     fn hear(&mut self, number: u64, said: Option<Said>) {
@@ -267,11 +289,20 @@ impl Desk {
         }
         let now = Instant::now();
         self.ends.push_back(now);
-        for pending in lost.into_iter().filter_map(|id| self.pending.remove(&id)) {
+        self.ended_at = Some(now);
+        let lost: Vec<Pending> = lost.into_iter().filter_map(|id| self.pending.remove(&id)).collect();
+        for lost in lost {
+            let Pending { subject, question, due, reply, .. } = lost;
             if line.has_begun {
-                self.suspects.was_there(pending.subject, now.into_std());
+                self.suspects.was_there(subject.clone(), now.into_std());
             }
-            answer(pending.reply, Err(ENDED.to_owned()));
+            match question {
+                // There is time yet: most of them did nothing, and need not wait.
+                Some(question) if line.has_begun => {
+                    self.ask_alone(Ask { subject, question, connections: Vec::new(), due, reply });
+                }
+                Some(_) | None => answer(reply, Err(ENDED.to_owned())),
+            }
         }
     }
 
@@ -339,7 +370,7 @@ impl Desk {
             );
         }
         (!self.apart).then(|| {
-            "the prober runs as root without its rights: start steadfast-prober.socket, and restart steadfast"
+            "the prober runs as root, as steadfast-prober.socket is not there: start it, and restart steadfast.service"
                 .to_owned()
         })
     }
@@ -351,6 +382,9 @@ fn answer(reply: Reply, answer: Result<Answer, String>) {
 }
 
 fn paused(ended: u32, pause: Duration) -> String {
+    if ended == 0 {
+        return "it is still being asked on its own, since the prober ended while it was asked".to_owned();
+    }
     let times = if ended == 1 { "once".to_owned() } else { format!("{ended} times in a row") };
     let seconds = pause.as_secs().max(1);
     format!("the answer ended the prober {times}; it is asked again in {seconds} s")

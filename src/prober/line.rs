@@ -130,7 +130,7 @@ pub enum Alone {
     NotBegun(String),
 }
 
-/// Asks one question in a process of its own, until then.
+/// Asks one question in a process of its own. Nobody may wait for the answer until then: what hangs is seen by that.
 pub async fn alone(door: &Door, (frame, handed): Outgoing, until: Instant) -> Alone {
     let end = match door.open().await {
         Ok(end) => end,
@@ -150,7 +150,9 @@ pub async fn alone(door: &Door, (frame, handed): Outgoing, until: Instant) -> Al
     };
     match timeout_at(until, talk).await {
         Ok(Ok(Some(answer))) => Alone::Answered(answer),
+        // One that hangs, too.
         _ if has_begun => Alone::Ended,
-        _ => Alone::NotBegun("it ended before it began".to_owned()),
+        Ok(_) => Alone::NotBegun("it ended before it began".to_owned()),
+        Err(_) => Alone::NotBegun("it did not begin in time".to_owned()),
     }
 }

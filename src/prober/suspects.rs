@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// Ends on its own that are no chance any more.
-const PROVEN: u32 = 2;
+const PROVEN: u32 = 3;
 /// Answers in a row after which a question that ended the prober on its own is like any other.
 const TRUSTED: u32 = 10;
 /// Who was not asked for so long is forgotten.
@@ -34,7 +34,7 @@ pub enum Way {
     Together,
     /// In a process of its own.
     Alone,
-    /// Not now: it ended the process so often, and is asked again after this pause.
+    /// Not now: it ended the process so often, and is asked again after this pause; 0: it is being asked alone just now.
     NotNow { ended: u32, pause: Duration },
 }
 
@@ -70,6 +70,20 @@ impl Suspects {
     pub fn was_there(&mut self, subject: Subject, now: Instant) {
         self.known.retain(|_, suspect| now.saturating_duration_since(suspect.again) < FORGOTTEN);
         self.known.entry(subject).or_insert(Suspect { ended: 0, well: 0, again: now });
+    }
+
+    /// It is being asked alone, and is not asked again until that is over, or then.
+    pub fn begun(&mut self, subject: &Subject, until: Instant) {
+        if let Some(suspect) = self.known.get_mut(subject) {
+            suspect.again = until;
+        }
+    }
+
+    /// It was not asked after all.
+    pub fn not_begun(&mut self, subject: &Subject, now: Instant) {
+        if let Some(suspect) = self.known.get_mut(subject) {
+            suspect.again = now;
+        }
     }
 
     /// The process ended that asked this alone. Returns how often in a row, and the pause.
@@ -117,6 +131,10 @@ mod tests {
         assert_eq!(suspects.way(&innocent, now), Way::Together);
         suspects.was_there(innocent.clone(), now);
         assert_eq!(suspects.way(&innocent, now), Way::Alone);
+        suspects.begun(&innocent, now + PAUSE);
+        assert!(matches!(suspects.way(&innocent, now), Way::NotNow { ended: 0, .. }));
+        suspects.not_begun(&innocent, now);
+        assert_eq!(suspects.way(&innocent, now), Way::Alone);
         suspects.answered(&innocent, now);
         assert_eq!(suspects.way(&innocent, now), Way::Together);
         assert!(suspects.proven().is_empty());
@@ -131,7 +149,7 @@ mod tests {
         for _ in 0..9 {
             let (ended, pause) = suspects.ended(&killer, now);
             assert_eq!(suspects.way(&killer, now), Way::NotNow { ended, pause });
-            assert_eq!(suspects.proven().is_empty(), ended < 2);
+            assert_eq!(suspects.proven().is_empty(), ended < PROVEN);
             pauses.push(pause.as_secs());
             now += pause;
             assert_eq!(suspects.way(&killer, now), Way::Alone);
