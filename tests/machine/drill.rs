@@ -193,7 +193,7 @@ fn ten_drills_and_their_four_times() {
     }
     let message = |at: usize| drills[at].reply["message"].as_str().unwrap_or_default().to_owned();
     assert!(message(1).contains("systemd restarted it after"), "{}", message(1));
-    assert!(message(8).contains("dead was not told: "), "{}", message(8));
+    assert!(message(8).contains("dead was not alerted: "), "{}", message(8));
     assert!(message(9).contains("the start failed"), "{}", message(9));
     told(&machine);
     kept(&machine);
