@@ -31,6 +31,8 @@ INSTALLED := \
 	$(BIN)/steadfast \
 	$(LIB)/systemd/system/steadfast.service \
 	$(LIB)/systemd/system/steadfast.socket \
+	$(LIB)/systemd/system/steadfast-prober.service \
+	$(LIB)/systemd/system/steadfast-prober.socket \
 	$(LIB)/systemd/user/steadfast.service \
 	$(LIB)/systemd/user/steadfast.socket \
 	$(LIB)/sysusers.d/steadfast.conf \
@@ -121,9 +123,9 @@ tools: tools-fast # what `test` needs besides; the rig fetches its own
 .PHONY: install
 install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start it
 	install -D -m 0755 -t $(BIN) $(BINARY)
-	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast.service units/steadfast.socket
+	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast{,-prober}.{service,socket}
 	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
-	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service $(LIB)/systemd/system/steadfast-prober.service
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
 	install -D -m 0644 -t $(LIB)/systemd/catalog units/steadfast.catalog
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
@@ -159,7 +161,7 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 
 .PHONY: uninstall
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
-	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; fi
+	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; systemctl stop --quiet steadfast-prober.socket steadfast-prober.service || true; fi
 	rm -f $(INSTALLED)
 	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus,hooks} $(SHARE)/steadfast $(LIB)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
 	@if $(LIVE); then systemctl daemon-reload; journalctl --update-catalog; fi

@@ -25,6 +25,8 @@ pub mod store;
 pub mod systemd;
 pub mod tls;
 
+pub mod prober;
+
 pub mod check;
 
 pub mod adopt;

@@ -2,7 +2,7 @@
 
 mod trust;
 
-pub use trust::{client, ends, sentence};
+pub use trust::{Trust, client, ends, sentence};
 
 /// Chooses it, before the first connection; again does nothing.
 pub fn init() {

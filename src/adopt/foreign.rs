@@ -170,7 +170,7 @@ async fn dependency(ours: &Ours, entry: &Entry) -> Option<Adopted> {
     }
     let unit = judge::dependency_unit(entry);
     let mut traces = Traces::new(unit.clone(), false, Vec::new());
-    let asked = trial::try_all(&ours.orders, &ours.directories, (&unit, &mut traces), &groups).await;
+    let asked = trial::try_all(ours.through(), (&unit, &mut traces), &groups).await;
     let draft = judge::dependency(entry, asked);
     let file: PathBuf = config::place(&ours.directories, unit.as_str());
     if !draft.tables.iter().any(|written| written.in_force) {

@@ -83,7 +83,7 @@ async fn facts(user: bool, snapshot: &Snapshot) -> anyhow::Result<Facts> {
             Some(LoadState::NotFound) => "systemd knows no such unit".to_owned(),
             Some(LoadState::Masked) => "it is masked".to_owned(),
             Some(LoadState::Bad(why)) => format!("systemd cannot use it: {why}"),
-            None => "systemd did not tell of it in time".to_owned(),
+            None => "systemd did not answer in time".to_owned(),
         };
         facts.missing.insert(unit.clone(), why);
     }
@@ -133,6 +133,7 @@ fn live(unit: &UnitName, status: &UnitStatus, needs: Needs, host: &HostReading, 
         fragment: settings.fragment,
         service_type: settings.service_type.as_str().to_owned(),
         active: reading.is_some_and(|reading| reading.active == ActiveState::Active),
+        ended_at_once: reading.is_some_and(|reading| reading.ended_at_once()),
         enablement: status.enablement.clone(),
         remain_after_exit: settings.remain_after_exit,
         exec_start: settings.exec_start,

@@ -18,6 +18,7 @@ use crate::config::{self, Directories, Loaded, Loader};
 use crate::model::adopt::{Draft, Recipe};
 use crate::model::spec::{Ignored, Selector, Spec};
 use crate::model::unit::UnitName;
+use crate::prober::{Door, Prober};
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, inventory};
 use crate::tls;
@@ -27,6 +28,7 @@ use gather::{Facts, gather};
 use judge::{Live, Neighbours};
 pub use judge::{Matched, unit_text};
 use traces::Traces;
+use trial::Through;
 
 /// Units of one call.
 const UNITS: usize = 500;
@@ -132,6 +134,7 @@ struct Ours {
     ignored: Option<Ignored>,
     neighbours: Neighbours,
     orders: Orders,
+    prober: Prober,
     recipes: Vec<Recipe>,
     wish: Wish,
 }
@@ -148,8 +151,13 @@ impl Ours {
             }
         }
         let orders = Orders::new(instance);
+        let prober = Prober::new(Door::Child, None);
         let (recipes, ignored) = (config::recipes(), settings.ignored);
-        Self { instance, directories, specs, ignored, neighbours, orders, recipes, wish }
+        Self { instance, directories, specs, ignored, neighbours, orders, prober, recipes, wish }
+    }
+
+    fn through(&self) -> Through<'_> {
+        Through { orders: &self.orders, prober: &self.prober, directories: &self.directories }
     }
 
     /// `[coverage]` of steadfast.toml leaves it alone, for now.
@@ -192,7 +200,7 @@ impl Ours {
             let groups = judge::groups(live, &self.recipes);
             let pids = live.processes.iter().map(|process| process.pid).collect();
             let mut traces = Traces::new(unit.clone(), self.instance == Instance::User, pids);
-            let asked = trial::try_all(&self.orders, &self.directories, (&unit, &mut traces), &groups).await;
+            let asked = trial::try_all(self.through(), (&unit, &mut traces), &groups).await;
             let requires = judge::requires(live, &mut self.neighbours);
             let draft = judge::drafted(live, requires, asked);
             adopted.push(self.put(&draft, file, judge::watched(&draft, live)));

@@ -8,7 +8,7 @@ use crate::config::{self, Directories};
 use crate::model::adopt::{Key, Table, Written};
 use crate::model::probe::ProbeStatus;
 use crate::model::unit::UnitName;
-use crate::probe;
+use crate::prober::Prober;
 use crate::systemd::orders::Orders;
 
 use super::judge::{Answer, Candidate, Group, covered, judged, logged};
@@ -17,10 +17,17 @@ use super::traces::Traces;
 /// A page that is asked for the first time.
 const PAGE: Duration = Duration::from_secs(3);
 
+/// Through what it is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Through<'a> {
+    pub orders: &'a Orders,
+    pub prober: &'a Prober,
+    pub directories: &'a Directories,
+}
+
 /// Asks group by group; of each the first way is taken that is well and, over a connection, leaves no line in the unit's log.
 pub async fn try_all(
-    orders: &Orders,
-    directories: &Directories,
+    through: Through<'_>,
     (unit, traces): (&UnitName, &mut Traces),
     groups: &[Group],
 ) -> Vec<Written> {
@@ -30,11 +37,11 @@ pub async fn try_all(
             continue;
         }
         for way in &group.ways {
-            let answer = ask(orders, directories, unit, way).await;
+            let answer = ask(through, unit, way).await;
             let mut judged = judged(way, &answer);
             if judged.in_force
                 && way.connects()
-                && let Some(line) = traces.left_by(|| ask(orders, directories, unit, way)).await
+                && let Some(line) = traces.left_by(|| ask(through, unit, way)).await
             {
                 judged = logged(judged, &line);
             }
@@ -52,26 +59,26 @@ pub async fn try_all(
     written
 }
 
-async fn ask(orders: &Orders, directories: &Directories, unit: &UnitName, way: &Candidate) -> Answer {
+async fn ask(through: Through<'_>, unit: &UnitName, way: &Candidate) -> Answer {
     if !way.page {
-        return of_table(orders, directories, unit, &way.table).await;
+        return of_table(through, unit, &way.table).await;
     }
-    match probe::status(way.table.text("http").unwrap_or_default(), PAGE).await {
+    match through.prober.page(unit, way.table.text("http").unwrap_or_default(), PAGE).await {
         Err(message) => Answer { well: false, unknown: true, message, status: None },
         Ok(status) => {
             let mut table = way.table.clone();
             table.keys.push(Key::number("status", i64::from(status), ""));
-            let answer = of_table(orders, directories, unit, &table).await;
+            let answer = of_table(through, unit, &table).await;
             Answer { status: Some(status), ..answer }
         }
     }
 }
 
-async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, table: &Table) -> Answer {
+async fn of_table(through: Through<'_>, unit: &UnitName, table: &Table) -> Answer {
     let told = |well: bool, message: String| Answer { well, unknown: false, message, status: None };
     // Beside the units' folder: drop-ins of a file that is there have no part in the question.
     let file = PathBuf::from(format!("{unit}.toml"));
-    let spec = match config::spec_of_text(&file, &config::alone(table), directories) {
+    let spec = match config::spec_of_text(&file, &config::alone(table), through.directories) {
         Ok(spec) => spec,
         Err(problems) => {
             let why = problems.into_iter().next().map(|problem| problem.message).unwrap_or_default();
@@ -79,12 +86,12 @@ async fn of_table(orders: &Orders, directories: &Directories, unit: &UnitName, t
         }
     };
     if let Some(probe) = spec.probes.first() {
-        let outcome = check::ask(orders, unit, probe, None).await;
+        let outcome = check::ask(through.orders, through.prober, unit, probe, None).await;
         let unknown = outcome.status == ProbeStatus::Unknown;
         return Answer { unknown, ..told(outcome.status == ProbeStatus::Healthy, outcome.message) };
     }
     match spec.progress.first() {
-        Some(progress) => match check::sample(orders, unit, progress).await {
+        Some(progress) => match check::sample(through.orders, through.prober, unit, progress).await {
             Ok(_) => told(true, String::new()),
             Err(why) => told(false, why),
         },

@@ -170,9 +170,9 @@ fn state(host: &str, alert: &Alert, now: Moment) -> String {
     };
     let repeats = match alert.repeats {
         0 => String::new(),
-        before => format!("; told {before} times before"),
+        before => format!("; alerted {before} times before"),
     }
-    .replace("told 1 times", "told once");
+    .replace("alerted 1 times", "alerted once");
     let unit = alert.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
     text::line(&format!("{told}{repeats}; {}; {}; {host}{unit}.", alert.severity.as_str(), alert.code), LINE)
 }

@@ -159,7 +159,7 @@ async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), Stri
             // Not in the server's words: it may repeat what it was sent.
             return Err(told(match error.status() {
                 Some(code) => format!("it refuses the user {user} or the password ({code})"),
-                None if error.is_client() => "it lets nobody log in with a password here".to_owned(),
+                None if error.is_client() => "it offers no login with a password".to_owned(),
                 None => failure::why(&error),
             }));
         }

@@ -17,7 +17,7 @@ pub fn draft(details: &IncidentDetails, user: bool) -> String {
     section(&mut text, "What changed before, most suspect first", &changes(incident));
     section(&mut text, "Timeline (UTC)", &timeline(details, user));
     section(&mut text, "Evidence", &evidence(incident));
-    section(&mut text, "Who was told", &told(incident));
+    section(&mut text, "Alerts", &told(incident));
     text.push_str(QUESTIONS);
     text
 }
@@ -109,7 +109,7 @@ fn timeline(details: &IncidentDetails, user: bool) -> Vec<String> {
 fn evidence(incident: &Incident) -> Vec<String> {
     let mut lines: Vec<String> = incident.evidence.iter().map(|line| format!("- {}", cell(line))).collect();
     if let Some(file) = &incident.evidence_file {
-        lines.push(format!("- what was to be seen of the unit: `{file}`"));
+        lines.push(format!("- evidence file: `{file}`"));
     }
     if lines.is_empty() {
         lines.push("None was gathered.".to_owned());
@@ -124,13 +124,13 @@ fn told(incident: &Incident) -> Vec<String> {
         let last = sink.at.filter(|_| !sink.resolved);
         let firing = match (sink.fired_at.or(last), sink.firing) {
             (_, 0) => "was not reached".to_owned(),
-            (Some(at), 1) => format!("told that it fires, at {}", exact(at)),
-            (Some(at), times) => format!("told {times} times that it fires, first at {}", exact(at)),
-            (None, _) => "told that it fires".to_owned(),
+            (Some(at), 1) => format!("firing sent at {}", exact(at)),
+            (Some(at), times) => format!("firing sent {times} times, first at {}", exact(at)),
+            (None, _) => "firing sent".to_owned(),
         };
         let over = match sink.resolved_at {
-            Some(at) => format!("; that it is over, at {}", exact(at)),
-            None if sink.resolved => "; that it is over".to_owned(),
+            Some(at) => format!("; resolved sent at {}", exact(at)),
+            None if sink.resolved => "; resolved sent".to_owned(),
             None => String::new(),
         };
         lines.push(format!("- {}: {firing}{over}", sink.sink));
@@ -139,7 +139,7 @@ fn told(incident: &Incident) -> Vec<String> {
         lines.push(format!("- acknowledged by {} at {}", cell(&known.who), exact(known.at)));
     }
     if lines.is_empty() {
-        lines.push("Nobody: no way to tell anybody is configured for it.".to_owned());
+        lines.push("Nobody: no alert sink is configured for it.".to_owned());
     }
     lines
 }

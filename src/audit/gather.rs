@@ -64,7 +64,7 @@ pub async fn gather(user: bool, records: Records, probes: bool) -> anyhow::Resul
     around.unit_files = present.files;
     around.timers = timers;
     if !in_time {
-        around.host.untold.push("when some timers last ran: systemd did not tell in time".to_owned());
+        around.host.untold.push("when some timers last ran: systemd did not answer in time".to_owned());
     }
     around.records = records;
     Ok(Look { snapshot, boot, specs, settings, around })

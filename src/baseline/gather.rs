@@ -17,7 +17,7 @@ use crate::model::baseline::{Baseline, Head, Port, ReleaseThen, Stray, UnitThen}
 use crate::model::boot::BootReading;
 use crate::model::host::{HostProcess, HostReading, Place, Protocol};
 use crate::model::snapshot::UnitStatus;
-use crate::model::unit::{ActiveState, LoadState, UnitName};
+use crate::model::unit::{ActiveState, LoadState, UnitName, UnitSettings};
 use crate::packages;
 use crate::policy::enablement::boot_verdict;
 use crate::redact::redacted;
@@ -169,11 +169,25 @@ fn programs(reading: &HostReading) -> BTreeMap<UnitName, String> {
 
 /// The files by which a unit belongs to a package: its unit file, its program, what runs.
 fn files(status: &UnitStatus, programs: &BTreeMap<UnitName, String>) -> Vec<String> {
-    let settings = status.settings.as_ref();
+    files_of(status.settings.as_ref(), programs.get(&status.unit))
+}
+
+fn files_of(settings: Option<&UnitSettings>, program: Option<&String>) -> Vec<String> {
     let command = settings.and_then(|known| known.exec_start.first()?.first());
     let fragment = settings.map(|known| &known.fragment);
-    let all = fragment.into_iter().chain(command).chain(programs.get(&status.unit));
+    let all = fragment.into_iter().chain(command).chain(program);
     all.filter(|file| file.starts_with('/')).cloned().collect()
+}
+
+/// The packages of these files. That of the unit file is the first: it brings the unit back.
+fn packages_of(files: &[String], owners: &BTreeMap<String, String>) -> Vec<String> {
+    let mut packages: Vec<String> = Vec::new();
+    for package in files.iter().filter_map(|file| owners.get(file)) {
+        if !packages.contains(package) {
+            packages.push(package.clone());
+        }
+    }
+    packages
 }
 
 fn unit(
@@ -187,13 +201,7 @@ fn unit(
     let reading = status.reading.as_ref();
     let told = boot.filter(|boot| boot.failure.is_none() && status.settings.is_some());
     let verdict = told.map(|boot| boot_verdict(name, &settings, status.enablement.as_ref(), boot));
-    // That of the unit file first: it brings the unit back.
-    let mut packages: Vec<String> = Vec::new();
-    for package in files(status, programs).iter().filter_map(|file| owners.get(file)) {
-        if !packages.contains(package) {
-            packages.push(package.clone());
-        }
-    }
+    let packages = packages_of(&files(status, programs), owners);
     let releases =
         status.links.iter().filter(|link| link.target.is_some() || missing(link.problem.as_deref()));
     UnitThen {
@@ -304,4 +312,30 @@ fn ephemeral() -> (u32, u32) {
         Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
     })
     .unwrap_or(EPHEMERAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_package_of_the_unit_file_is_the_one_that_brings_it_back() {
+        // O39: the program of the unit is an interpreter, or of coreutils, and comes with another package.
+        let settings = UnitSettings {
+            fragment: "/usr/lib/systemd/system/shop.service".to_owned(),
+            exec_start: vec![vec!["/usr/bin/python3".to_owned(), "/usr/share/shop/run".to_owned()]],
+            ..UnitSettings::default()
+        };
+        let owned = |file: &str, package: &str| (file.to_owned(), package.to_owned());
+        let owners = BTreeMap::from([
+            owned("/usr/bin/python3", "python3-minimal"),
+            owned("/usr/bin/python3.13", "python3.13-minimal"),
+            owned("/usr/lib/systemd/system/shop.service", "shop"),
+        ]);
+        let files = files_of(Some(&settings), Some(&"/usr/bin/python3.13".to_owned()));
+        assert_eq!(packages_of(&files, &owners), ["shop", "python3-minimal", "python3.13-minimal"]);
+        // A unit file that a person wrote is of no package.
+        let settings = UnitSettings { fragment: "/etc/systemd/system/shop.service".to_owned(), ..settings };
+        assert_eq!(packages_of(&files_of(Some(&settings), None), &owners), ["python3-minimal"]);
+    }
 }

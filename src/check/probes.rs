@@ -1,5 +1,6 @@
-//! One probe of one unit, asked once: by the probe's own shell, or with what the daemon knows of the unit.
+//! One probe of one unit, asked once: in the prober, or with what the daemon knows of the unit and its host.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::clock;
@@ -7,6 +8,7 @@ use crate::model::probe::{ProbeOutcome, ProbeSpec, ProbeStatus};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
 use crate::probe::{self, Limit, Needs};
+use crate::prober::Prober;
 use crate::redact::redacted;
 use crate::systemd::Instance;
 use crate::systemd::orders::Orders;
@@ -19,15 +21,22 @@ use super::confided::{Asks, Refused, refused};
 /// log was read.
 pub async fn ask(
     orders: &Orders,
+    prober: &Prober,
     unit: &UnitName,
     spec: &ProbeSpec,
     cursor: Option<PathBuf>,
 ) -> ProbeOutcome {
-    let outcome = asked(orders, unit, spec, cursor).await;
+    let outcome = asked(orders, prober, unit, spec, cursor).await;
     ProbeOutcome { message: redacted(&outcome.message), ..outcome }
 }
 
-async fn asked(orders: &Orders, unit: &UnitName, spec: &ProbeSpec, cursor: Option<PathBuf>) -> ProbeOutcome {
+async fn asked(
+    orders: &Orders,
+    prober: &Prober,
+    unit: &UnitName,
+    spec: &ProbeSpec,
+    cursor: Option<PathBuf>,
+) -> ProbeOutcome {
     let (instance, timeout) = (orders.instance(), spec.timeout);
     let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
     if let Some(Refused { stranger, why }) = refused(&spec.kind.keys, timeout, asks).await {
@@ -39,7 +48,8 @@ async fn asked(orders: &Orders, unit: &UnitName, spec: &ProbeSpec, cursor: Optio
         Err(outcome) => return outcome,
     };
     match probe.needs() {
-        Needs::Nothing => probe.run(Limit::within_period(timeout, spec.period)).await,
+        Needs::Nothing => prober.probe(unit, spec, probe.wants()).await,
+        Needs::Looking => probe.run(Limit::within_period(timeout, spec.period)).await,
         Needs::Command(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, timeout).await;
             probe::judge_command(&ended)
@@ -60,11 +70,21 @@ async fn asked(orders: &Orders, unit: &UnitName, spec: &ProbeSpec, cursor: Optio
 ///
 /// # Errors
 /// Why nothing is known, one sentence.
-pub async fn sample(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
-    sampled(orders, unit, spec).await.map_err(|why| redacted(&why))
+pub async fn sample(
+    orders: &Orders,
+    prober: &Prober,
+    unit: &UnitName,
+    spec: &ProgressSpec,
+) -> Result<Sample, String> {
+    sampled(orders, prober, unit, spec).await.map_err(|why| redacted(&why))
 }
 
-async fn sampled(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Result<Sample, String> {
+async fn sampled(
+    orders: &Orders,
+    prober: &Prober,
+    unit: &UnitName,
+    spec: &ProgressSpec,
+) -> Result<Sample, String> {
     let source = probe::source(&spec.source)?;
     let asks = Asks { instance: orders.instance(), unit, requires: &[], of_others: true };
     if let Some(Refused { why, .. }) = refused(&spec.source, spec.timeout, asks).await {
@@ -75,6 +95,18 @@ async fn sampled(orders: &Orders, unit: &UnitName, spec: &ProgressSpec) -> Resul
             let ended = run_as(orders, unit, argv.to_vec(), None, spec.timeout).await;
             probe::judge_sample(&ended)
         }
-        None => source.sample(Limit::new(spec.timeout)).await,
+        None => prober.sample(unit, spec, source.wants()).await,
     }
+}
+
+/// The TCP ports of this host at which a probe with these keys asks.
+pub(super) fn local_ports(keys: &str) -> BTreeSet<u16> {
+    let here = ["127.0.0.1:", "localhost:", "[::1]:", "0.0.0.0:"];
+    let after =
+        |name: &'static str| keys.match_indices(name).filter_map(move |(at, _)| keys.get(at + name.len()..));
+    let digits = |rest: &str| -> String { rest.chars().take_while(char::is_ascii_digit).collect() };
+    let named = here.into_iter().flat_map(after).filter_map(|rest| digits(rest).parse().ok());
+    let plain = [("http://127.0.0.1/", 80), ("http://localhost/", 80), ("https://localhost/", 443)];
+    let usual = plain.into_iter().filter(|(address, _)| keys.contains(address)).map(|(_, port)| port);
+    named.chain(usual).collect()
 }

@@ -1,6 +1,6 @@
 //! The shells that read: each wish becomes a task that reports back as an observation. What is not a reading is not done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,15 +8,18 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use crate::clock;
+use crate::host;
 use crate::model::action::Action;
 use crate::model::change::Change;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
+use crate::model::outside::{Outsider, Sought};
 use crate::model::probe::ProbeSpec;
 use crate::model::progress::ProgressSpec;
-use crate::model::release::Search;
+use crate::model::release::{ProcessesReading, Search};
 use crate::model::unit::UnitName;
 use crate::packages;
+use crate::prober::{Door, Prober};
 use crate::release;
 use crate::release::processes::Subject;
 use crate::runtime::Outside;
@@ -37,6 +40,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub struct Readings {
     orders: Orders,
+    prober: Prober,
     /// The folder that keeps up to which line each log was read; `None`: nothing is kept.
     cursors: Option<PathBuf>,
     inbox: mpsc::Sender<Observation>,
@@ -51,6 +55,11 @@ impl Readings {
     #[must_use]
     pub fn new(instance: Instance, cursors: Option<PathBuf>, inbox: mpsc::Sender<Observation>) -> Self {
         let orders = Orders::new(instance);
+        // Whoever keeps nothing is no daemon.
+        let prober = match &cursors {
+            Some(_) => Prober::new(Door::of_daemon(instance == Instance::User), Some(inbox.clone())),
+            None => Prober::new(Door::Child, None),
+        };
         let (wishes, wished) = watch::channel(Wish::default());
         let (rereads, reread) = mpsc::channel(1);
         let (links, linked) = watch::channel(BTreeMap::new());
@@ -58,7 +67,7 @@ impl Readings {
         tokio::spawn(follow(instance, wished, reread, inbox.clone()));
         tokio::spawn(release::watch::watch(linked, inbox.clone()));
         tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
-        Self { orders, cursors, inbox, wishes, rereads, links, enablements }
+        Self { orders, prober, cursors, inbox, wishes, rereads, links, enablements }
     }
 
     /// The way to this instance of the service manager.
@@ -91,18 +100,18 @@ impl Readings {
     }
 
     fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
-        let orders = self.orders.clone();
+        let (orders, prober) = (self.orders.clone(), self.prober.clone());
         self.spawn(async move {
-            let answer = probes::sample(&orders, &unit, &spec).await;
+            let answer = probes::sample(&orders, &prober, &unit, &spec).await;
             Observation::ProgressSampled { unit, progress: spec.name, answer }
         });
     }
 
     fn run_probe(&self, unit: UnitName, spec: ProbeSpec) {
-        let orders = self.orders.clone();
+        let (orders, prober) = (self.orders.clone(), self.prober.clone());
         let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
-            let outcome = probes::ask(&orders, &unit, &spec, cursor).await;
+            let outcome = probes::ask(&orders, &prober, &unit, &spec, cursor).await;
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });
     }
@@ -142,11 +151,16 @@ impl Outside for Readings {
             }
             Action::WatchLinks { unit, search } => self.watch_links(unit, search),
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
+                let user = self.orders.instance() == Instance::User;
                 self.spawn(async move {
                     let (control_group, invocation) = (control_group.as_str(), invocation.as_str());
                     let subject = Subject { unit: &unit, control_group, invocation, main_pid };
                     let reading = release::processes::inspect(subject, &search, INSPECTION).await;
-                    Observation::ProcessesInspected { unit, reading }
+                    let outside = match search.outside {
+                        Some(sought) => look_outside(*sought, user).await,
+                        None => None,
+                    };
+                    Observation::ProcessesInspected { unit, reading: ProcessesReading { outside, ..reading } }
                 });
             }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
@@ -165,6 +179,12 @@ impl Outside for Readings {
             | Action::RunSmokeTest { .. } => {}
         }
     }
+}
+
+/// Looks whether the program of a unit that is down runs outside of it.
+async fn look_outside(sought: Sought, user: bool) -> Option<Vec<Outsider>> {
+    let ports: BTreeSet<u16> = sought.probes.iter().flat_map(|keys| probes::local_ports(keys)).collect();
+    tokio::task::spawn_blocking(move || host::look_outside(&sought, &ports, user)).await.ok()
 }
 
 /// Asks the enablement of what waits, many at a time.

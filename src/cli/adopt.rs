@@ -18,19 +18,19 @@ pub struct Arguments {
     /// Units to adopt
     #[arg(required_unless_present_any = ["all_enabled", "from"])]
     units: Vec<String>,
-    /// Every unit that audit calls unmanaged: it runs or is enabled, and a plain distribution does not bring it
+    /// Every unit that audit reports as unmanaged: it runs or is enabled, and is not part of a plain distribution
     #[arg(long)]
     all_enabled: bool,
-    /// Take over the file of another supervisor: `--from monit /etc/monit/monitrc`. It is read as text, never run
+    /// Convert the configuration of another supervisor: `--from monit /etc/monit/monitrc`. It is parsed, never executed
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with_all = ["units", "all_enabled"])]
     from: Vec<String>,
     /// Write mode = "observe": everything is watched and reported, nothing is started, enabled or restarted
     #[arg(long)]
     observe: bool,
-    /// Only print the files
+    /// Print the files instead of writing them
     #[arg(long, conflicts_with_all = ["diff", "json"])]
     print: bool,
-    /// Only show how they differ from the files that are there
+    /// Show how they differ from existing files instead of writing them
     #[arg(long, conflicts_with = "json")]
     diff: bool,
 }

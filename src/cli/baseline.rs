@@ -18,13 +18,13 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Keep a picture of the host: units, ports, releases, packages
+    /// Save the current state: units, ports, releases, packages
     Save(Save),
-    /// Say what is worse than in a baseline, gravest first
+    /// Report what is worse than in a baseline, most severe first
     Diff(Diff),
-    /// List the baselines that are kept, newest first
+    /// List saved baselines, newest first
     List,
-    /// Show what is in a baseline (the newest, where none is named)
+    /// Show a baseline (default: the newest)
     Show {
         /// The baseline
         name: Option<String>,
@@ -34,36 +34,36 @@ enum Command {
         /// The baseline
         name: String,
     },
-    /// Say that it is to be as it is now: the finding is over, and later comparisons begin here
+    /// Accept the current state: clears the finding and becomes the new reference
     Accept,
 }
 
 #[derive(Debug, clap::Args)]
 struct Save {
-    /// What to call it (the time, where nothing is said)
+    /// Its name (default: the time)
     name: Option<String>,
-    /// Take the place of the one of that name
+    /// Replace an existing baseline of this name
     #[arg(long)]
     replace: bool,
-    /// Taken by itself before this runs, such as apt; of these the oldest go
+    /// Mark it as taken automatically before this runs, such as apt; the oldest of these are deleted
     #[arg(long, value_name = "WHAT", conflicts_with = "name", value_parser = short)]
     before: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
 struct Diff {
-    /// The baseline to compare with (the newest, where none is named)
+    /// The baseline to compare with (default: the newest)
     name: Option<String>,
-    /// Compare it with this baseline instead of with the host as it is now
+    /// Compare with this baseline instead of with the current state
     #[arg(long, value_name = "OTHER", conflicts_with_all = ["tell", "settle"])]
     against: Option<String>,
-    /// The newest of those that were taken before this, such as apt
+    /// Use the newest one taken before this, such as apt
     #[arg(long, value_name = "WHAT", conflicts_with = "name")]
     newest: Option<String>,
-    /// Wait until no package manager has been at work for so long, such as 30s
+    /// Wait until no package manager has run for this long, such as 30s
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     settle: Option<std::time::Duration>,
-    /// Hand the result to the daemon, which alerts if it is worse
+    /// Send the result to the daemon, which alerts if it is worse
     #[arg(long)]
     tell: bool,
 }
@@ -153,7 +153,7 @@ async fn tell_daemon(options: &Options, terminal: &Terminal, found: &BaselineDif
     match told.await {
         Ok(Reply { message, .. }) => Some(message),
         Err(why) => {
-            terminal.remark(&format!("steadfast: nobody was told: {why:#}"));
+            terminal.remark(&format!("steadfast: no alert was sent: {why:#}"));
             None
         }
     }

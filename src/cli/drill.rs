@@ -19,16 +19,16 @@ const LAST_EVENTS: Duration = Duration::from_millis(300);
 pub struct Arguments {
     /// The unit
     unit: String,
-    /// Kill the unit's main process: the default
+    /// Kill the unit's main process (default)
     #[arg(long, conflicts_with = "probe")]
     kill: bool,
-    /// Feign a failing answer of this probe; nothing is touched but by the restart that follows
+    /// Simulate a failure of this probe; only the restart that follows touches the unit
     #[arg(long, value_name = "NAME")]
     probe: Option<String>,
-    /// Do nothing; say what would be done, whom it would reach, and how long it would take
+    /// Change nothing; show what would be done, who would be alerted, and how long it would take
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask first: for scripts
+    /// Do not ask for confirmation
     #[arg(short, long)]
     yes: bool,
 }

@@ -39,13 +39,13 @@ pub struct Arguments {
         conflicts_with_all = ["holder", "command"]
     )]
     length: Option<String>,
-    /// Why; shown to everybody who looks. By default the command or the process
+    /// Why, as status shows it (default: the command or the process)
     #[arg(long, required_unless_present_any = ["command", "holder"])]
     reason: Option<String>,
-    /// As long as this process lives, and this command waits for it
+    /// Hold while this process lives; this command waits for it
     #[arg(long = "while", value_name = "PID", conflicts_with = "command")]
     holder: Option<i32>,
-    /// As long as this command runs; its exit status is passed on
+    /// Hold while this command runs; its exit status is passed on
     #[arg(last = true)]
     command: Vec<String>,
 }

@@ -11,12 +11,12 @@ use crate::model::moment::millis;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only those of this unit, or that affect it
+    /// Only incidents of this unit, or that affect it
     unit: Option<String>,
-    /// Only those that are not over
+    /// Only open incidents
     #[arg(long)]
     open: bool,
-    /// Only those that were not over this long ago, such as 24h
+    /// Only incidents that were open within this time, such as 24h
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     since: Option<std::time::Duration>,
 }

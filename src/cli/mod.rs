@@ -32,11 +32,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::api::client::Client;
 use crate::api::socket_path;
+use crate::prober;
 
 use exit::Exit;
 use terminal::Terminal;
 
-/// A service supervisor for what does not crash: units that run and do not work.
+/// Supervises systemd services: finds units that run but do not work, and repairs them.
 #[derive(Debug, Parser)]
 #[command(name = "steadfast", version, arg_required_else_help = true)]
 struct Line {
@@ -49,13 +50,13 @@ struct Line {
 /// What holds for every command.
 #[derive(Clone, Debug, Args)]
 struct Options {
-    /// Speak to the user instance
+    /// Talk to the user instance
     #[arg(long, global = true)]
     user: bool,
-    /// Show data as JSON
+    /// Print JSON
     #[arg(long, global = true)]
     json: bool,
-    /// Never colour (also: NO_COLOR in the environment)
+    /// Disable colours (also: NO_COLOR in the environment)
     #[arg(long, global = true)]
     no_color: bool,
 }
@@ -72,41 +73,44 @@ impl Options {
 enum Command {
     /// Run the supervisor
     Daemon,
-    /// Show every managed unit, or the details of one
+    /// Answer network probes in a process apart from the supervisor that starts it
+    #[command(hide = true)]
+    Prober,
+    /// Show all managed units, or one in detail
     Status(status::Arguments),
-    /// Tell why a unit is as it is, what was done, and what comes next
+    /// Explain the state of a unit: why, what was done, and what happens next
     Explain(explain::Arguments),
-    /// Read every condition and probe once, now, without the daemon; act on nothing
+    /// Evaluate every condition and probe once, without the daemon; change nothing
     Check(check::Arguments),
-    /// Look over the whole host for units that will not come back; needs no configuration
+    /// Check the whole host for services that nothing watches or that would not survive a reboot; needs no configuration
     Audit,
-    /// Keep a picture of the host, and say what is worse than before an upgrade
+    /// Record the state of the host and report what got worse, for example after an upgrade
     Baseline(baseline::Arguments),
-    /// Write unit files from what live units show
+    /// Generate unit files for running services
     Adopt(adopt::Arguments),
-    /// Check settings and unit files
+    /// Check settings and unit files for mistakes
     Verify(verify::Arguments),
     /// Print the JSON Schema of a unit file
     Schema,
     /// Wait until a unit's conditions hold: the last step of a deploy
     Wait(wait::Arguments),
-    /// Start and enable a unit and check its endpoints, now
+    /// Start or restart a unit now, enable it, and check its endpoints
     Recover(recover::Arguments),
-    /// Prove the whole path by a fault: found, decided, put right, told
+    /// Test detection, recovery and alerting by breaking a unit on purpose
     Drill(drill::Arguments),
-    /// Only observe a unit for a while
+    /// Suspend actions for a unit for a while; it is still observed
     Hold(hold::Arguments),
     /// End a hold or a quarantine
     Resume(resume::Arguments),
-    /// List what went wrong, newest first
+    /// List incidents, newest first
     Incidents(incidents::Arguments),
-    /// Tell the whole story of one incident
+    /// Show one incident with its timeline and evidence
     Incident(incident::Arguments),
-    /// Print the draft of a post-mortem, as Markdown
+    /// Print the post-mortem draft of an incident, as Markdown
     Postmortem(incident::Arguments),
-    /// Say that you know of an incident: it is not told again, and to nobody else
+    /// Acknowledge an incident: no reminders, no escalation
     Ack(incident::Arguments),
-    /// Send a test through every way to tell people, and say what arrived
+    /// Send a test alert to every sink and report the results
     TestAlert,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
@@ -125,6 +129,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let terminal = Terminal::of(&line.options);
+    if let Command::Prober = line.command {
+        // What it gives up it gives up before there is a second thread.
+        let ended = prober::run().map(|()| Exit::Ok);
+        let exit = ended.unwrap_or_else(|error| {
+            terminal.complain(&error);
+            Exit::of_error(&error)
+        });
+        return exit.into();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
@@ -141,6 +154,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
     let options = &line.options;
     match line.command {
         Command::Daemon => daemon::run(options).await,
+        Command::Prober => prober::run().map(|()| Exit::Ok),
         Command::Status(arguments) => status::run(options, terminal, &arguments).await,
         Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
         Command::Check(arguments) => check::run(options, terminal, &arguments).await,

@@ -12,7 +12,7 @@ use crate::api::wire::{Reply, ReplyResult};
 pub struct Arguments {
     /// The unit
     unit: String,
-    /// Order nothing; say what would be done, and what it would take along
+    /// Change nothing; show what would be done and what else it would restart
     #[arg(long)]
     dry_run: bool,
 }

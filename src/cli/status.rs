@@ -17,12 +17,12 @@ const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only these units; the details, if it is one
+    /// Only these units; one unit is shown in detail
     units: Vec<String>,
-    /// Show all units, also those that are well and do not fit the terminal
+    /// Show all units, including healthy ones that do not fit the terminal
     #[arg(long)]
     all: bool,
-    /// Draw again whenever something changes, until interrupted
+    /// Redraw on every change until interrupted
     #[arg(short, long)]
     watch: bool,
 }

@@ -43,7 +43,7 @@ fn matched(
     let matches = match matches {
         Ok(matches) => matches,
         Err(why) => {
-            let unknown = |pattern| format!("cannot tell which units the pattern {pattern} matches: {why}");
+            let unknown = |pattern| format!("cannot list the units that match {pattern}: {why}");
             return patterns.iter().map(unknown).collect();
         }
     };
@@ -95,8 +95,7 @@ mod tests {
         let many = ["a.service", "b.service", "c.service"];
         assert_eq!(told(&many), "pattern *.service matches 3 units: a.service, b.service and 1 more");
         let unknown = matched(&patterns, Err("cannot connect to the system bus: no".to_owned()));
-        let why =
-            "cannot tell which units the pattern *.service matches: cannot connect to the system bus: no";
+        let why = "cannot list the units that match *.service: cannot connect to the system bus: no";
         assert_eq!(unknown, [why]);
     }
 }

@@ -90,7 +90,7 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
         return Ok(Selector::Unit(UnitName::from(stem)));
     }
     let cannot = |why: String| {
-        let message = format!("cannot tell which unit is meant: \"{name}\" {why}");
+        let message = format!("cannot decide which unit is meant: \"{name}\" {why}");
         Mistake::whole(message)
             .help("name the file UNIT.toml (such as horizon.service.toml), or set unit = \"…\"")
     };
@@ -127,8 +127,10 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
         probe.kind.requires = keys.requires.iter().map(|name| UnitName::meant(name)).collect();
     }
     if dependency && probes.is_empty() {
-        return Err(Mistake::whole("cannot use a dependency without a probe: nothing could be told of it")
-            .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
+        return Err(Mistake::whole(
+            "cannot use a dependency without a probe: there would be nothing to check",
+        )
+        .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
     }
     let progress = progress::sources(text, owner)?;
     Ok(Spec {
@@ -254,7 +256,7 @@ fn ignored(keys: &Coverage) -> Result<Ignored, Mistake> {
         return Err(Mistake::at(keys.ignore.span(), message));
     }
     if patterns.iter().any(|pattern| pattern.trim_matches(['*', '?', '.']).is_empty()) {
-        let message = "cannot use `ignore`: a pattern that fits everything would hide what nobody thought of";
+        let message = "cannot use `ignore`: a pattern that matches everything would hide every gap";
         return Err(
             Mistake::at(keys.ignore.span(), message).help("name what is meant, such as \"legacy-*.service\"")
         );

@@ -123,6 +123,6 @@ fn of_unit(probe: &dyn Probe, span: Range<usize>, dependency: bool, owner: u32) 
             Err(Mistake::at(span, message).help("put it into the file of a unit"))
         }
         Needs::Command(argv) => ownership::trusted(argv, span, owner),
-        Needs::Nothing | Needs::Log(_) | Needs::Timer { .. } => Ok(()),
+        Needs::Nothing | Needs::Looking | Needs::Log(_) | Needs::Timer { .. } => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 mod held;
 mod identity;
 mod managers;
+mod outside;
 mod owner;
 mod place;
 mod processes;
@@ -12,6 +13,7 @@ mod users;
 pub use held::{Held, Holder, held};
 pub use identity::identity;
 pub use managers::managers;
+pub use outside::look as look_outside;
 pub use owner::owner;
 pub use users::users;
 

@@ -151,7 +151,7 @@ fn arguments(pid: i32) -> Vec<String> {
 }
 
 /// The group of the unified hierarchy, or of systemd's own in the older layouts.
-fn group(found: &Process) -> String {
+pub(super) fn group(found: &Process) -> String {
     let groups = found.cgroups().map(|all| all.0).unwrap_or_default();
     let systemd = |name: &str| name == "name=systemd";
     let named = groups.iter().find(|group| group.controllers.iter().any(|name| systemd(name)));

@@ -108,7 +108,7 @@ fn take(foreign: &mut Foreign, section: &str, line: usize, mut keys: Vec<Line>) 
             foreign.entries.push(entry);
         }
         "eventlistener" => {
-            let why = "it hears events of supervisord, which ends with it; incidents are told by [alert.NAME] of steadfast.toml";
+            let why = "it receives events of supervisord, which ends with it; [alert.NAME] in steadfast.toml reports incidents";
             foreign.left.push(Left::new(line, &text, why));
         }
         "group" => {
@@ -138,7 +138,7 @@ fn key(entry: &mut Entry, line: &Line) {
             entry.leave(
                 number,
                 &text,
-                "Steadfast keeps active what it manages; mode = \"observe\" only tells",
+                "Steadfast keeps active what it manages; mode = \"observe\" only reports",
             );
         }
         "autorestart" => entry.took(number, &text, "the condition Active; Restart= of the unit for crashes"),

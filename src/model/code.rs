@@ -158,6 +158,8 @@ codes! {
     UnitSkipped = "unit-skipped": Active, Warning, note, own, Nothing, No;
     /// Somebody froze it: its processes stand still.
     UnitFrozen = "unit-frozen": Active, Warning, note, own, Nothing, Yes;
+    /// It is down, and its program runs outside of it.
+    OutsideUnit = "outside-unit": Active, Warning, trouble, own, Nothing, MeantToRun;
     /// A clean stop that was not ours.
     UnitStoppedByOperator = "unit-stopped-by-operator": Active, OfUnit, note, own, Start, No;
     /// Boot will not start it.
@@ -232,6 +234,8 @@ codes! {
     HostOtherSupervisor = "host-other-supervisor": Host, Warning, trouble, own, Nothing, No;
     /// The server elsewhere does not hear us.
     HostHeartbeatUnheard = "host-heartbeat-unheard": Host, Warning, trouble, own, Nothing, No;
+    /// The process that asks does not begin, or ends again and again; a question that ends it is named.
+    HostProberFailing = "host-prober-failing": Host, Warning, trouble, own, Nothing, No;
     /// The service manager cannot be reached.
     HostManagerUnreachable = "host-manager-unreachable": Host, Critical, trouble, own, Nothing, No;
     /// Too much is being restarted: one unit at a time.

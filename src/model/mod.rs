@@ -23,6 +23,7 @@ pub mod incident;
 pub mod moment;
 pub mod observation;
 pub mod operator;
+pub mod outside;
 pub mod poll;
 pub mod probe;
 pub mod progress;

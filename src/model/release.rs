@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::moment::{Moment, kept};
+use super::outside::{Outsider, Sought};
 
 /// Names of directories that hold releases and nothing else.
 pub const HOLDERS: [&str; 9] = [
@@ -37,6 +38,8 @@ pub struct Search {
     pub others: Vec<String>,
     /// Processes may outlive a stop: their sockets tell sessions from leftovers.
     pub sockets: bool,
+    /// The unit is down: its program may run outside of it.
+    pub outside: Option<Box<Sought>>,
 }
 
 impl Search {
@@ -124,6 +127,8 @@ pub struct ProcessReading {
     pub started_ms: i64,
     /// The kernel's short name (`comm`).
     pub name: String,
+    /// A fingerprint of its command line (`outside::command_of`); empty where that cannot be read.
+    pub command: String,
     /// The command line mentions one of the unit's links.
     pub names_link: bool,
     pub cwd: Result<Place, String>,
@@ -161,6 +166,8 @@ pub struct ProcessesReading {
     pub links_unread: Option<String>,
     /// Not all could be looked at within the limit; why.
     pub incomplete: Option<String>,
+    /// Its program outside of it, where that was looked for.
+    pub outside: Option<Vec<Outsider>>,
 }
 
 /// Main process or not.

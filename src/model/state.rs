@@ -10,6 +10,7 @@ use super::finding::Code;
 use super::incident::{Event, Incident};
 use super::moment::{Moment, kept, timeless};
 use super::operator::Step;
+use super::outside::Program;
 use super::release::{FileId, PastTarget};
 use super::spec::SwitchedOff;
 use super::unit::{UnitName, UnitReading};
@@ -73,6 +74,8 @@ kept! {
         pub probes: BTreeMap<String, ProbeRecord>,
         /// A person disabled it, and we saw that.
         pub disabling: Option<Disabling>,
+        /// What its main process was when it ran last.
+        pub program: Option<Program>,
     }
 }
 
@@ -105,12 +108,12 @@ impl Hold {
         self.kind.is_implicit() || self.stopped_run.is_some()
     }
 
-    /// Nobody told us of it, and this reading shows that it is over: the unit runs, or somebody started it in vain.
+    /// This reading shows that it is stopped no longer: it runs, or somebody started it in vain.
     #[must_use]
-    pub fn is_over_by(&self, reading: &UnitReading) -> bool {
+    pub fn was_started(&self, reading: &UnitReading) -> bool {
         let run = reading.run();
         let newer = self.stopped_run.is_some() && run.is_some() && self.stopped_run != run;
-        self.kind.is_implicit() && (reading.active.is_up() || (newer && reading.result.is_failure()))
+        reading.active.is_up() || (newer && reading.result.is_failure())
     }
 }
 

@@ -209,8 +209,12 @@ pub struct UnitSettings {
     pub fragment: String,
     /// `NeedDaemonReload=`: unit file or drop-in is newer than what the manager has loaded.
     pub need_daemon_reload: bool,
-    /// Newest modification time of unit file and drop-ins.
+    /// Newest modification time of unit file and drop-ins, without those in `/run`: these are written anew at each reload.
     pub modified_at: Option<Moment>,
+    /// When the newest of them came to be on this disk as it is (ctime), those in `/run` included.
+    pub changed_at: Option<Moment>,
+    /// A fingerprint of what they say; `None` where that cannot be read.
+    pub content: Option<u64>,
     /// `Type=` of a service.
     pub service_type: ServiceType,
     pub remain_after_exit: bool,

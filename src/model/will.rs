@@ -247,6 +247,9 @@ pub struct Will {
     pub success_action: Option<String>,
     pub start_limit_action: Option<String>,
     pub job_timeout_action: Option<String>,
+    /// `PIDFile=`, and `User=`; empty where there is none.
+    pub pid_file: String,
+    pub user: String,
     /// The socket with `Accept=yes` that starts an instance like this for each connection.
     pub accepted_by: Option<UnitName>,
     /// A call of its bus name starts it.

@@ -53,7 +53,7 @@ impl Evidence {
         }
         match after.exit {
             Some(exit) if exit.is_signal() => {
-                let why = "without a job: who sent the signal cannot be told";
+                let why = "without a job: the sender of the signal is unknown";
                 (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
             }
             Some(exit) => (Cause::Exit, format!("its main process ended by itself with {exit}")),
@@ -100,7 +100,8 @@ impl Evidence {
         let triggers: Vec<&str> = self.triggers.iter().map(|unit| unit.as_str()).collect();
         if self.what == What::Started && !triggers.is_empty() {
             let triggers = triggers.join(", ");
-            let why = format!("{word} job{job} was not ours; it cannot be told from one of {triggers}");
+            let why =
+                format!("{word} job{job} was not ours; it cannot be distinguished from one of {triggers}");
             return (Cause::Unknown, why);
         }
         (Cause::Operator, format!("{word} job{job} was not ours: a person or a script"))

@@ -131,7 +131,7 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
         // Whoever may not ask what boot starts cannot tell that nothing else does.
         Some(BootVerdict::Unknown { why }) if why.contains(ROOT_ONLY) => {
             let message =
-                format!("{unit} is {state}; whether boot starts it all the same cannot be told: {ROOT_ONLY}");
+                format!("{unit} is {state}; whether boot starts it all the same is unknown: {ROOT_ONLY}");
             Some(Opinion::Unknown(Why::CannotTell, "unread", message))
         }
         Some(BootVerdict::Unreachable { .. } | BootVerdict::Unknown { .. }) => None,
@@ -213,11 +213,7 @@ pub fn boot(
         (None, BootVerdict::Unknown { why }) => {
             // An engine that fails says nothing; one that finds a condition or a cycle says that both may happen.
             let kind = if reading.failure.is_some() { Why::CannotTell } else { Why::Open };
-            Opinion::Unknown(
-                kind,
-                "unpredictable",
-                format!("whether boot starts {unit} cannot be told: {why}"),
-            )
+            Opinion::Unknown(kind, "unpredictable", format!("whether boot starts {unit} is unknown: {why}"))
         }
         (None, BootVerdict::Starts | BootVerdict::Unreachable { .. }) => {
             Opinion::Good("starts", format!("boot starts {unit}"))

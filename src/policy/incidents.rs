@@ -232,7 +232,8 @@ impl Incidents {
         let known = incident.acknowledged.take_if(|_| graver);
         if let Some(known) = known {
             let (who, code) = (known.who, present.as_str());
-            let message = format!("what {who} acknowledged of incident {id} was not {code}: that is told");
+            let message =
+                format!("incident {id} got worse since {who} acknowledged it ({code}): it is alerted again");
             self.out.file(Some(id), EventKind::Told, message);
         }
     }
@@ -258,7 +259,7 @@ impl Incidents {
         self.end(id, now);
         // While nothing can be saved it is over anew with each turn.
         if saving {
-            let message = format!("incident {id} is over, after {} s", took.as_secs());
+            let message = format!("incident {id} is resolved after {} s", took.as_secs());
             self.out.file(Some(id), EventKind::Notice, message);
         }
     }

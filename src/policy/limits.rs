@@ -10,6 +10,8 @@ pub const STUCK_SLACK: Duration = Duration::from_secs(10);
 pub const USUAL_TIMEOUT: Duration = Duration::from_secs(90);
 /// systemd waits to restart a unit (`auto-restart`) for longer than this: worth telling.
 pub const LONG_AUTO_RESTART: Duration = Duration::from_secs(300);
+/// What ends by itself and well this soon after its start had nothing to do.
+pub const AT_ONCE: Duration = Duration::from_secs(10);
 /// systemd starts what another unit upholds (`Upholds=`) within this time.
 pub const UPHELD: Duration = Duration::from_secs(15);
 /// This many restarts by systemd within the window are a crash loop.
@@ -26,6 +28,10 @@ pub const STALE_INSPECTION: Duration = Duration::from_secs(2);
 pub const INSPECTION_DELAY: Duration = Duration::from_millis(200);
 /// An inspection that does not answer is given up.
 pub const INSPECTION_LIMIT: Duration = Duration::from_secs(10);
+/// Before a start it is looked whether the program of the unit runs outside of it; for this long that is true …
+pub const OUTSIDE_PERIOD: Duration = Duration::from_secs(10);
+/// … and for this long the answer is awaited.
+pub const OUTSIDE_LIMIT: Duration = Duration::from_secs(3);
 /// A finding that costs a restart at once must be seen twice, this far apart.
 pub const SECOND_LOOK: Duration = Duration::from_secs(1);
 

@@ -53,9 +53,12 @@ impl Packages {
         }
     }
 
-    /// What was read before is old.
-    pub fn outdate(&mut self) {
+    /// What was read before is old, and so is an answer that is under way.
+    pub fn outdate(&mut self, now: Moment) {
         self.read_at = None;
+        if self.poll.is_running() {
+            self.poll.wish(now);
+        }
     }
 
     /// What is known is fresh enough for an order.
@@ -78,7 +81,12 @@ impl Packages {
 
     /// Takes in a look; returns the units that waited for it.
     pub fn read(&mut self, reading: PackagesReading, now: Moment) -> BTreeSet<UnitName> {
+        let old = matches!(self.poll, Poll::Running { again: Some(_), .. });
         self.poll.finish();
+        if old {
+            self.look(now);
+            return BTreeSet::new();
+        }
         self.read_at = Some(now);
         let was_busy = self.last.busy.is_some();
         if reading.busy.is_some() {
@@ -166,5 +174,25 @@ impl Packages {
     fn next_look(&self, testing: bool) -> Option<Moment> {
         let matters = !self.of_user && (self.last.busy.is_some() || testing);
         self.read_at.filter(|_| matters).map(|at| at.plus(limits::PACKAGES_PERIOD))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_that_the_host_slept_over_is_asked_for_again() {
+        let at = |ms: i64| Moment { boot_ms: ms, wall_ms: ms };
+        let mut packages = Packages::new(false);
+        let unit = UnitName::from("shop.service");
+        packages.ask(&unit, at(0));
+        packages.outdate(at(900_000));
+        assert!(packages.read(PackagesReading::default(), at(900_001)).is_empty(), "it is of before");
+        assert!(packages.is_unknown(at(900_001)));
+        let asked = packages.out().take();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        let waited = packages.read(PackagesReading::default(), at(900_002));
+        assert!(waited.contains(&unit) && packages.is_fresh(at(900_002)));
     }
 }

@@ -17,6 +17,8 @@ pub struct Peer {
     pub requires: Vec<UnitName>,
     /// It is down: why.
     pub down: Option<String>,
+    /// It does not run, by the will of its own file: why.
+    pub skipped: Option<String>,
     /// Whether it serves cannot be known: why, and since when.
     pub uncertain: Option<(String, Moment)>,
     /// Of each of its probes, where they run.
@@ -182,6 +184,26 @@ impl Peers {
             let why = format!("{need}, which it requires{through}, is down: {down}");
             Some((need, why))
         })
+    }
+
+    /// What the unit requires and systemd has skipped: nothing of that runs, although it keeps no start from happening.
+    #[must_use]
+    pub fn skipped(&self, unit: &UnitName) -> Option<Explanation> {
+        self.needs(unit).into_iter().find_map(|need| {
+            let why = self.units.get(&need)?.skipped.as_ref()?;
+            let why = format!("{need}, which it requires, does not run: {why}");
+            Some(Explanation::Down { cause: need, why })
+        })
+    }
+
+    /// Why this one of the units that it requires explains its trouble, if it does.
+    #[must_use]
+    pub fn why_down(&self, unit: &UnitName, needed: &UnitName) -> Option<String> {
+        let down = self.cause(unit).map(|(cause, why)| Explanation::Down { cause, why });
+        match down.or_else(|| self.skipped(unit))? {
+            Explanation::Down { cause, why } if cause == *needed => Some(why),
+            Explanation::Down { .. } | Explanation::Open { .. } => None,
+        }
     }
 
     /// All that the unit requires, itself or through others, nearest first. What requires the unit in turn explains nothing.

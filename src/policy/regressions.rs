@@ -55,7 +55,7 @@ impl Regressions {
                 self.over(format!("nothing is worse than {baseline} any more"));
             }
             let answer = match (all > 0, was) {
-                (true, _) => "what is worse are managed units: each is told by itself",
+                (true, _) => "only managed units are worse: each has its own finding",
                 (false, true) => "it is over: nothing is worse any more",
                 (false, false) => "nothing is worse",
             };
@@ -81,7 +81,7 @@ impl Regressions {
     /// It is to be as it is now.
     pub fn accept(&mut self, who: &str) -> String {
         let Some(worse) = self.known.take() else {
-            return "nothing was told to be worse".to_owned();
+            return "no regression is open".to_owned();
         };
         let message = format!("what is worse than {} is accepted by {who}", worse.baseline);
         self.over(message.clone());
@@ -231,6 +231,6 @@ mod tests {
         compared(&mut known, &[line("a.service", Lost::Running)]);
         assert_eq!(known.accept("root"), "what is worse than apt-1 is accepted by root");
         assert_eq!(known.finding(), None);
-        assert_eq!(known.accept("root"), "nothing was told to be worse");
+        assert_eq!(known.accept("root"), "no regression is open");
     }
 }

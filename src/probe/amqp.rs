@@ -16,7 +16,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
 use super::server::{self, Known, Server};
-use super::{Limit, Probe, text};
+use super::{Limit, Probe, Wants, text};
 
 /// `amqp = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,10 @@ pub struct Amqp {
 impl Probe for Amqp {
     fn check(&self) -> Result<(), Wrong> {
         server::check("amqp", &self.amqp, &["amqp"], (&self.credential, &self.password_file))
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::password((&self.credential, &self.password_file))
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {

@@ -68,6 +68,11 @@ impl Failure {
         Self { status: ProbeStatus::Unresolved, clause: clause.into() }
     }
 
+    /// Whose fault it is, and the clause.
+    pub fn parts(self) -> (ProbeStatus, String) {
+        (self.status, self.clause)
+    }
+
     /// It is this clause.
     pub fn says(&self, clause: &str) -> bool {
         self.clause == clause

@@ -11,7 +11,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, Probe, text};
+use super::{Limit, Needs, Probe, text};
 
 /// `file = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +25,10 @@ pub struct File {
 }
 
 impl Probe for File {
+    fn needs(&self) -> Needs<'_> {
+        Needs::Looking
+    }
+
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         Box::pin(age(&self.file, self.max_age.0, limit))
     }

@@ -17,13 +17,13 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use crate::causes;
 use crate::keys::{FullPath, Length, PageUrl, Pointer, Wrong, behind_socket};
 use crate::model::probe::ProbeOutcome;
-use crate::tls;
+use crate::tls::{self, Trust};
 
 use super::blocking::{self, Stuck};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::http_answer::{Answer, Body, Statuses, judge};
-use super::{Limit, PATIENCE, Probe, names, text, unix};
+use super::{Limit, PATIENCE, Probe, Wants, handed, names, text, unix};
 
 /// Longest body that is read.
 const BODY: usize = 1 << 20;
@@ -92,6 +92,15 @@ impl Probe for Http {
         Some(format!("is never slow: its timeout of {timeout} ms ends it long before max_latency, {slow} ms"))
     }
 
+    fn wants(&self) -> Wants {
+        let ca_file = self.ca_file.as_ref().map(|path| PathBuf::from(&**path));
+        let mut wants = Wants { ca_file, ..wants(&self.http) };
+        if let Some((_, connections)) = wants.socket.as_mut().filter(|_| self.follow_redirects) {
+            *connections += REDIRECTS;
+        }
+        wants
+    }
+
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         Box::pin(run(self, limit))
     }
@@ -141,6 +150,11 @@ impl Page {
     }
 }
 
+/// What is handed over with a question for this page: a connection where it is behind a socket.
+pub fn wants(written: &str) -> Wants {
+    Wants::default().and_socket(behind_socket(written).map(|(socket, _)| PathBuf::from(socket)))
+}
+
 async fn run(probe: &Http, limit: Limit) -> ProbeOutcome {
     let page = match Page::of_probe(probe) {
         Ok(page) => page,
@@ -187,7 +201,11 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
             names::resolve(bare, url.port_or_known_default().unwrap_or_default(), limit).await?
         }
     };
-    let client = client(page, addresses, limit).await?;
+    let leads = match &socket {
+        Some(socket) => Some(handed::path(socket, limit).await?),
+        None => None,
+    };
+    let client = client(Page { socket: leads, ..page }, addresses, limit).await?;
     let began = Instant::now();
     let response = limit
         .within(client.get(url).send())
@@ -226,6 +244,10 @@ fn validity(told: &TlsInfo) -> Option<Duration> {
 async fn client(page: Page, addresses: Vec<SocketAddr>, limit: Limit) -> Result<Client, Failure> {
     let Page { url, socket, follow, ca_file, insecure } = page;
     let plain = url.scheme() == "http" && !follow;
+    let authorities = match &ca_file {
+        Some(_) => handed::authorities().transpose()?,
+        None => None,
+    };
     let build = move |certificates: bool| {
         tls::init();
         let host = url.host_str().unwrap_or_default();
@@ -241,7 +263,12 @@ async fn client(page: Page, addresses: Vec<SocketAddr>, limit: Limit) -> Result<
             builder = builder.unix_socket(socket.as_path());
         }
         let builder = if certificates {
-            builder.tls_backend_preconfigured(tls::client(ca_file.as_deref(), insecure)?)
+            let trust = match (&authorities, &ca_file) {
+                (Some(pem), Some(file)) => Trust::Given(pem, file),
+                (None, Some(file)) => Trust::File(file),
+                (_, None) => Trust::Host,
+            };
+            builder.tls_backend_preconfigured(tls::client(trust, insecure)?)
         } else {
             builder.tls_certs_only([])
         };

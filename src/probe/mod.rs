@@ -12,6 +12,8 @@ mod expected;
 mod failure;
 mod file;
 mod greeting;
+mod handed;
+mod handing;
 mod http;
 mod http_answer;
 mod journal;
@@ -23,6 +25,7 @@ mod postgres;
 mod progress;
 mod rabbitmq;
 mod redis;
+mod relay;
 mod room;
 mod secret;
 mod server;
@@ -47,7 +50,9 @@ use failure::Failure;
 
 pub use command::judge as judge_command;
 pub use confides::confides;
-pub use http::status;
+pub use handed::{Handed, with as with_handed};
+pub use handing::{Wants, open as hand_over};
+pub use http::{status, wants as wants_of_page};
 pub use journal::{Log, log_since, run as read_log};
 pub use progress::{KINDS as SOURCES, Source, judge_sample, source};
 pub use timer::judge as judge_timer;
@@ -111,6 +116,11 @@ pub trait Probe: fmt::Debug + Send + Sync {
         Needs::Nothing
     }
 
+    /// What is handed over with each question, where it is asked in the prober.
+    fn wants(&self) -> Wants {
+        Wants::default()
+    }
+
     /// Asks once within the limit. Whoever calls it has done what it needs.
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome>;
 }
@@ -118,16 +128,16 @@ pub trait Probe: fmt::Debug + Send + Sync {
 /// What a probe needs of the daemon.
 #[derive(Clone, Copy, Debug)]
 pub enum Needs<'a> {
+    /// It reads what a stranger says: the prober asks it.
     Nothing,
+    /// It only looks at this host, and reads nothing that somebody says: the daemon asks it itself.
+    Looking,
     /// The service manager runs it as the unit's user; `judge_command` says what its end means.
     Command(&'a [String]),
     /// The new lines of the unit's log, as `read_log` reads them, that match this regular expression.
     Log(&'a str),
     /// The service manager tells how what this timer starts last ran; `judge_timer` says what that means.
-    Timer {
-        timer: &'a str,
-        max_age: Duration,
-    },
+    Timer { timer: &'a str, max_age: Duration },
 }
 
 const fn kind<T>(name: &'static str) -> Kind<dyn Probe>
@@ -152,6 +162,18 @@ where
 pub fn of(kind: &ProbeKind) -> Result<Box<dyn Probe>, ProbeOutcome> {
     keys::read_again(&PROBES, &kind.keys)
         .map_err(|why| Failure::unknown(format!("its keys cannot be read ({why})")).of("probe"))
+}
+
+/// Nothing is known of what was asked, for this reason, one clause.
+#[must_use]
+pub fn unknown(asked: &str, clause: impl Into<String>) -> ProbeOutcome {
+    Failure::unknown(clause).of(asked)
+}
+
+/// A sentence that somebody else made, as one of ours is: of bounded length, without control characters.
+#[must_use]
+pub fn sentence(text: &str) -> String {
+    text::sentence(text)
 }
 
 /// What the daemon alone can do was not done.
@@ -183,6 +205,12 @@ impl Limit {
     pub fn within_period(timeout: Duration, period: Duration) -> Self {
         let longest = timeout.saturating_add(PATIENCE).min(period / 10 * 9).max(timeout);
         Self { longest, ..Self::new(timeout) }
+    }
+
+    /// How long it may take at all, a late answer included.
+    #[must_use]
+    pub fn longest(self) -> Duration {
+        self.longest
     }
 
     /// The same where a late answer is awaited.

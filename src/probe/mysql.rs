@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: a read-only session over TCP, or over the socket that the URL names.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -18,7 +19,7 @@ use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
-use super::{Limit, Probe, secret, text};
+use super::{Limit, Probe, Wants, handed, secret, text};
 
 /// `mysql = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -61,6 +62,10 @@ impl Probe for Mysql {
         self.sql().weakness()
     }
 
+    fn wants(&self) -> Wants {
+        self.sql().wants()
+    }
+
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         Box::pin(sql::run(self.sql(), limit))
     }
@@ -79,7 +84,9 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
         .prefer_socket(false)
         .max_allowed_packet(Some(PACKET))
         .init(vec!["SET SESSION TRANSACTION READ ONLY"]);
-    let row = if options.socket().is_some() {
+    let row = if let Some(socket) = options.socket() {
+        let leads = handed::path(Path::new(socket), limit).await?;
+        login = login.socket(Some(leads.to_string_lossy()));
         login = login.pass(secret::of(asked, limit).await?);
         talk(login, query, limit).await?.map_err(|error| told(&error, &user))?
     } else {
@@ -111,6 +118,11 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
             row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
         names.into_iter().zip(row.unwrap_raw().into_iter().map(cell)).collect()
     }))
+}
+
+/// The local socket that this URL names.
+pub fn socket(url: &str) -> Option<PathBuf> {
+    Opts::from_url(url).ok()?.socket().map(PathBuf::from)
 }
 
 async fn talk(
@@ -168,7 +180,7 @@ fn told(error: &Error, user: &str) -> Failure {
                 1044 | 1045 | 1698 => {
                     Failure::unknown(format!("authentication failed for user {user}, {message}"))
                 }
-                1040 => Failure::unhealthy(format!("it lets nobody in, {message}")),
+                1040 => Failure::unhealthy(format!("it accepts no more connections, {message}")),
                 code => Failure::unhealthy(format!("answered the error {code}, {message}")),
             }
         }

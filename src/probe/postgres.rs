@@ -1,12 +1,12 @@
 //! PostgreSQL: a read-only session over TCP or its local socket.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::UnixStream;
 use tokio_postgres::config::Host;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
@@ -19,7 +19,7 @@ use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
-use super::{Limit, Probe, names, secret, text};
+use super::{Limit, Probe, Wants, handed, names, secret, text};
 
 /// `postgres = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,10 @@ impl Probe for Postgres {
         self.sql().weakness()
     }
 
+    fn wants(&self) -> Wants {
+        self.sql().wants()
+    }
+
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         Box::pin(sql::run(self.sql(), limit))
     }
@@ -86,11 +90,7 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
     match config.get_hosts().first() {
         Some(Host::Unix(directory)) => {
             let path = directory.join(format!(".s.PGSQL.{port}"));
-            let stream = limit
-                .within(UnixStream::connect(path))
-                .await
-                .ok_or_else(|| Failure::late("no connection", limit))?
-                .map_err(|error| Failure::connection(&error))?;
+            let stream = handed::stream(&path, limit).await?;
             talk(&config, stream, query, limit).await
         }
         host => {
@@ -102,6 +102,16 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
             let stream = server::connect(&addresses, limit).await?;
             talk(&config, stream, query, limit).await
         }
+    }
+}
+
+/// The local socket that this URL names.
+pub fn socket(url: &str) -> Option<PathBuf> {
+    let config: Config = url.parse().ok()?;
+    let port = config.get_ports().first().copied().unwrap_or(PORT);
+    match config.get_hosts().first()? {
+        Host::Unix(directory) => Some(directory.join(format!(".s.PGSQL.{port}"))),
+        Host::Tcp(_) => None,
     }
 }
 
@@ -164,7 +174,9 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
             Failure::unknown(format!("authentication failed for user {user}, {message}"))
         }
         &SqlState::CANNOT_CONNECT_NOW => Failure::unhealthy(format!("it is not ready, {message}")),
-        &SqlState::TOO_MANY_CONNECTIONS => Failure::unhealthy(format!("it lets nobody in, {message}")),
+        &SqlState::TOO_MANY_CONNECTIONS => {
+            Failure::unhealthy(format!("it accepts no more connections, {message}"))
+        }
         &SqlState::QUERY_CANCELED => Failure::unhealthy("the query did not end in time"),
         code => Failure::unhealthy(format!("answered the error {}, {message}", code.code())),
     }

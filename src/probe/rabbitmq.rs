@@ -14,7 +14,7 @@ use crate::model::progress::Sample;
 use super::failure::Failure;
 use super::http_answer::Body;
 use super::server::{self, Server};
-use super::{Limit, Probe, http, secret, text};
+use super::{Limit, Probe, Wants, http, secret, text};
 
 /// Schemes of the URL of a management API.
 pub const SCHEMES: [&str; 2] = ["http", "https"];
@@ -56,6 +56,10 @@ impl Probe for Rabbitmq {
 
     fn is_curable(&self) -> bool {
         false
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::password((&self.credential, &self.password_file))
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
@@ -111,8 +115,11 @@ async fn ask(probe: &Rabbitmq, server: &Server, limit: Limit) -> Result<String, 
     let (depth, consumers) = (told.depth, told.consumers.unwrap_or(0));
     let (name, wanted) = (text::name(queue), probe.min_consumers.unwrap_or(1));
     if consumers < wanted {
-        let have =
-            if consumers == 0 { "nobody consumes".to_owned() } else { format!("only {consumers} consume") };
+        let have = if consumers == 0 {
+            "it has no consumer".to_owned()
+        } else {
+            format!("only {consumers} consume")
+        };
         return Err(Failure::unmet(format!(
             "{have} queue {name}, which needs {wanted}; {depth} messages wait"
         )));

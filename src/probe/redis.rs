@@ -19,7 +19,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Server};
-use super::{Limit, Probe, json, text};
+use super::{Limit, Probe, Wants, json, text};
 
 /// `redis = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +43,10 @@ impl Probe for Redis {
 
     fn is_curable(&self) -> bool {
         self.keys.is_empty()
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::password((&self.credential, &self.password_file))
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {

@@ -11,7 +11,7 @@ use crate::model::probe::ProbeOutcome;
 
 use super::failure::Failure;
 use super::file::{done, outcome};
-use super::{Limit, Probe, blocking, text};
+use super::{Limit, Needs, Probe, blocking, text};
 
 /// `disk = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +35,10 @@ impl Probe for Disk {
 
     fn weakness(&self, _: Duration) -> Option<String> {
         self.min_free.weakness()
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        Needs::Looking
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
@@ -64,6 +68,10 @@ impl Probe for Inodes {
 
     fn weakness(&self, _: Duration) -> Option<String> {
         self.min_free.weakness()
+    }
+
+    fn needs(&self) -> Needs<'_> {
+        Needs::Looking
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {

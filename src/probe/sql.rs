@@ -9,7 +9,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use super::expected::Expected;
 use super::failure::Failure;
 use super::server::{self, Password, Server};
-use super::{Limit, json, mysql, postgres, text};
+use super::{Limit, Wants, json, mysql, postgres, text};
 
 /// Names and values of the columns of a row.
 pub type Row = Vec<(String, Cell)>;
@@ -62,6 +62,15 @@ impl Engine {
         }
     }
 
+    /// What is handed over with a question: the password, and a connection where the URL names a local socket.
+    pub fn wants(self, url: &str, password: Password<'_>) -> Wants {
+        let socket = match self {
+            Self::Postgres => postgres::socket(url),
+            Self::Mysql => mysql::socket(url),
+        };
+        Wants::password(password).and_socket(socket)
+    }
+
     /// Whether this is the URL of such a database, and its password stands in one place.
     pub fn check(self, url: &str, password: Password<'_>) -> Result<(), Wrong> {
         let schemes: &[&str] = match self {
@@ -91,6 +100,10 @@ impl Sql<'_> {
             return Err(Wrong::at("expect", message).help("add query = \"SELECT …\""));
         }
         Ok(())
+    }
+
+    pub fn wants(&self) -> Wants {
+        self.engine.wants(self.url, self.password)
     }
 
     pub fn weakness(&self) -> Option<String> {

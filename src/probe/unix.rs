@@ -1,6 +1,6 @@
 //! `unix`: a stream socket at a path accepts a connection.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
-use super::{Limit, Probe, text};
+use super::{Limit, Needs, Probe, text};
 
 /// `unix = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -26,6 +26,11 @@ pub struct Unix {
 }
 
 impl Probe for Unix {
+    /// Nothing is read of what answers, and only root or its user may open it.
+    fn needs(&self) -> Needs<'_> {
+        Needs::Looking
+    }
+
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         Box::pin(run(&self.unix, limit))
     }
@@ -60,13 +65,18 @@ async fn run(path: &str, limit: Limit) -> ProbeOutcome {
 
 fn try_connect(path: &str) -> Result<Duration, Failure> {
     let began = Instant::now();
+    to_socket(path).map(|_| began.elapsed())
+}
+
+/// A connection that does not block.
+pub fn to_socket(path: &str) -> Result<OwnedFd, Failure> {
     let address = UnixAddr::new(path)
         .map_err(|errno| Failure::unknown(format!("it is no socket path ({})", errno.desc())))?;
-    let end =
-        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
-            .map_err(|errno| Failure::connection(&errno.into()))?;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let end = socket(AddressFamily::Unix, SockType::Stream, flags, None)
+        .map_err(|errno| Failure::connection(&errno.into()))?;
     match connect(end.as_raw_fd(), &address) {
-        Ok(()) => Ok(began.elapsed()),
+        Ok(()) => Ok(end),
         Err(errno) => Err(judge(path, errno)),
     }
 }
@@ -79,7 +89,8 @@ pub fn refused(path: &std::path::Path, error: &std::io::Error) -> Failure {
     }
 }
 
-fn judge(path: &str, errno: Errno) -> Failure {
+/// Why a socket does not take a connection.
+pub fn judge(path: &str, errno: Errno) -> Failure {
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => Failure::unhealthy("there is no such socket"),
         Errno::ECONNREFUSED if !is_socket(path) => Failure::unhealthy("it is not a socket"),

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::clock;
+use crate::model::outside::command_of;
 use crate::model::release::{FileId, LinkReading, Place, ProcessReading, Search, Sockets};
 
 use super::identity;
@@ -107,6 +108,7 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
         pid: known.pid,
         started_ms: known.started_ms,
         name: known.name.clone(),
+        command: content(process, "cmdline", COMMAND_LINE).map(|line| command_of(&line)).unwrap_or_default(),
         names_link: names_link(process, around),
         cwd: cwd.map_err(|error| cannot("working directory", error)),
         exe: exe.map_err(|error| cannot("executable", error)),
@@ -131,6 +133,7 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
         pid: known.pid,
         started_ms: known.started_ms,
         name: known.name.clone(),
+        command: String::new(),
         names_link: false,
         cwd: Err(told("cwd")),
         exe: Err(told("exe")),

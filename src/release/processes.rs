@@ -258,6 +258,7 @@ impl Round {
             links: self.links.unwrap_or_default(),
             links_unread,
             incomplete,
+            outside: None,
         }
     }
 }

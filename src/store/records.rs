@@ -10,6 +10,7 @@ use crate::model::finding::{Code, Severity};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
+use crate::model::outside::Program;
 use crate::model::release::{FileId, PastTarget};
 use crate::model::spec::SwitchedOff;
 use crate::model::state::{
@@ -40,7 +41,9 @@ record!(UnitDurable {
     off,
     probes,
     disabling,
+    program,
 });
+record!(Program { path, command });
 record!(Disabling { at });
 record!(ProbeRecord { asked_since, answers, failures });
 record!(SwitchedOff { since, until, reason });

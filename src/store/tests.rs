@@ -19,6 +19,7 @@ use crate::model::history::Wanted;
 use crate::model::incident::{self, Acknowledgement, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
+use crate::model::outside::Program;
 use crate::model::release::{FileId, PastTarget};
 use crate::model::spec::SwitchedOff;
 use crate::model::state::{
@@ -185,7 +186,8 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         record.prop_map(|(asked_since, answers, failures)| ProbeRecord { asked_since, answers, failures });
     let last = (vec(file(), 0..3), btree_map(text(), record, 0..3));
     let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()), last);
-    let fourth = (vec(drill(), 0..3), option::of(off()), any::<bool>());
+    let program = (text(), option::of(text())).prop_map(|(path, command)| Program { path, command });
+    let fourth = (vec(drill(), 0..3), option::of(off()), any::<bool>(), option::of(program));
     (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
         hold: first.0,
         recovery: first.1,
@@ -202,6 +204,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         off: fourth.1,
         ran: fourth.2,
         disabling: None,
+        program: fourth.3,
     })
 }
 

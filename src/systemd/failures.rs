@@ -22,7 +22,8 @@ use crate::model::unit::UnitName;
 /// A unit that systemd restarts is failed for a moment only.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Our own units: whether we can do our work is told by ourselves.
-const OWN: [&str; 2] = ["steadfast.service", "steadfast.socket"];
+const OWN: [&str; 4] =
+    ["steadfast.service", "steadfast.socket", "steadfast-prober.service", "steadfast-prober.socket"];
 /// Signals that may wait for us.
 const QUEUE: usize = 4096;
 /// Failed units that are reported.

@@ -1,5 +1,7 @@
 //! What the disk tells of unit files: when they changed, and whether the next boot will find them in time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,8 @@ use crate::model::unit::{UnitName, UnitSettings};
 
 /// The manager reads unit files from these before it mounts anything.
 const EARLY: [&str; 3] = ["/", "/usr", "/etc"];
+/// Bytes of a unit file that are compared.
+const FILE: u64 = 1024 * 1024;
 /// Links followed from a unit file to the file itself.
 const LINKS: usize = 8;
 
@@ -117,9 +121,11 @@ fn escape(path: &Path) -> String {
 /// Adds what the files tell to what the manager told. Blocks, for as long as a hung file system likes.
 pub(super) fn complete(settings: &mut UnitSettings, drop_ins: &[String], disk: &Disk, now: Moment) {
     let fragment = settings.fragment.clone();
-    let files = std::iter::once(&fragment).chain(drop_ins).filter(|path| !path.is_empty());
-    let newest = files.filter_map(|path| modified_ms(Path::new(path))).max();
-    settings.modified_at = newest.map(|ms| now.at_wall_ms(ms));
+    let files = || std::iter::once(&fragment).chain(drop_ins).map(Path::new).filter(|path| counts(path));
+    let lasting = files().filter(|path| !path.starts_with("/run"));
+    settings.modified_at = lasting.filter_map(modified_ms).max().map(|ms| now.at_wall_ms(ms));
+    settings.changed_at = files().filter_map(changed_ms).max().map(|ms| now.at_wall_ms(ms));
+    settings.content = content(files());
     if fragment.is_empty() {
         return;
     }
@@ -132,9 +138,42 @@ pub(super) fn complete(settings: &mut UnitSettings, drop_ins: &[String], disk: &
     }
 }
 
+/// What `systemctl set-property` writes is in force at once, and so is what a transient unit was made of.
+fn counts(path: &Path) -> bool {
+    let applied = |dir: &std::ffi::OsStr| dir.as_encoded_bytes().ends_with(b".control") || dir == "transient";
+    path.is_absolute() && !path.iter().any(applied)
+}
+
 fn modified_ms(path: &Path) -> Option<i64> {
     let seen = std::fs::metadata(path).ok()?;
     Some(seen.mtime().saturating_mul(1000).saturating_add(seen.mtime_nsec() / 1_000_000))
+}
+
+fn changed_ms(path: &Path) -> Option<i64> {
+    let seen = std::fs::metadata(path).ok()?;
+    Some(seen.ctime().saturating_mul(1000).saturating_add(seen.ctime_nsec() / 1_000_000))
+}
+
+/// A fingerprint of what the files say, without comments: generators write the same at each reload. `None` where one of
+/// them cannot be read, as while generators run.
+fn content<'a>(files: impl Iterator<Item = &'a Path>) -> Option<u64> {
+    let mut hasher = DefaultHasher::new();
+    for path in files {
+        path.hash(&mut hasher);
+        // A masked unit is a link to /dev/null, and whatever else is no file says nothing.
+        if !std::fs::metadata(path).ok()?.is_file() {
+            continue;
+        }
+        let mut text = Vec::new();
+        std::fs::File::open(path).and_then(|file| file.take(FILE).read_to_end(&mut text)).ok()?;
+        let lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        for line in
+            lines.filter(|line| !line.is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"))
+        {
+            line.hash(&mut hasher);
+        }
+    }
+    Some(hasher.finish())
 }
 
 /// The path of a unit file and of every file that it stands for, one link at a time; the last need not exist.
@@ -257,6 +296,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_anew_with_the_same_content_is_the_same() {
+        let dir = tempfile::tempdir().expect("a scratch directory");
+        let (unit, drop_in) = (dir.path().join("x.service"), dir.path().join("10-more.conf"));
+        let of = || content([unit.as_path(), drop_in.as_path()].into_iter());
+        std::fs::write(&unit, "# made at 10:00\n[Service]\nExecStart=/bin/a\n").expect("a file");
+        assert_eq!(of(), None, "while generators run a file is not there");
+        std::fs::write(&drop_in, "[Service]\nNice=1\n").expect("a file");
+        let first = of();
+        std::fs::write(&unit, "# made at 11:00\n\n[Service]\n  ExecStart=/bin/a\n").expect("a file");
+        assert_eq!((of(), first.is_some()), (first, true));
+        std::fs::write(&drop_in, "[Service]\nNice=2\n").expect("a file");
+        assert_ne!(of(), first);
+    }
+
+    #[test]
+    fn what_is_in_force_at_once_makes_no_run_outdated() {
+        for path in
+            ["/etc/systemd/system.control/x.service.d/50-Nice.conf", "/run/systemd/transient/x.service"]
+        {
+            assert!(!counts(Path::new(path)), "{path}");
+        }
+        assert!(counts(Path::new("/run/systemd/generator/x.service")));
+        assert!(counts(Path::new("/etc/systemd/system/x.service.d/override.conf")));
+    }
+
+    #[test]
     fn a_loop_of_links_ends() {
         let found = places(Path::new("/a"), |_| Some(PathBuf::from("/a")));
         assert!(found.len() <= LINKS + 1);
@@ -277,7 +342,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a scratch directory");
         let file = dir.path().join("x.service");
         std::fs::write(&file, "").expect("a file");
-        assert!(modified_ms(&file).is_some());
+        assert!(modified_ms(&file).is_some() && changed_ms(&file).is_some());
         assert_eq!(modified_ms(&dir.path().join("missing")), None);
     }
 }

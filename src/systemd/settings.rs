@@ -139,6 +139,8 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     let will = &mut settings.will;
     will.restart = Restart::of(values::text(told, "Restart").unwrap_or_default());
     will.restart_ms = longest_wait(told);
+    will.pid_file = values::text_or_empty(told, "PIDFile");
+    will.user = values::text_or_empty(told, "User");
     will.prevents = exit_set(told, "RestartPreventExitStatus");
     will.runtime_max_ms = limit_ms(told, "RuntimeMaxUSec").filter(|limit| *limit > 0);
 }

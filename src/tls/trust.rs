@@ -25,29 +25,47 @@ const HASHED: &str = "/etc/ssl/certs";
 /// Names of a certificate that a sentence tells.
 const NAMES: usize = 4;
 
+/// Whom a client trusts.
+#[derive(Clone, Copy, Debug)]
+pub enum Trust<'a> {
+    Host,
+    File(&'a Path),
+    /// The text of a file (PEM) that was read already.
+    Given(&'a str, &'a Path),
+}
+
 /// A client that trusts the certificates of this host, or those of one file. It reads files: not for the thread of a runtime.
 ///
 /// # Errors
 /// The file cannot be used: why.
-pub fn client(ca_file: Option<&Path>, insecure: bool) -> Result<ClientConfig, String> {
+pub fn client(trust: Trust<'_>, insecure: bool) -> Result<ClientConfig, String> {
     super::init();
     let provider = CryptoProvider::get_default().ok_or("no cryptography was chosen")?;
-    let trusted = match ca_file {
-        Some(file) => of_file(file)?,
-        None => of_host(),
+    let trusted = match trust {
+        Trust::Host => of_host(),
+        Trust::File(file) => of_file(file)?,
+        Trust::Given(pem, file) => some(CertificateDer::pem_slice_iter(pem.as_bytes()), file)?,
     };
-    let judge = Judge::new(trusted, ca_file.is_some(), insecure, Arc::clone(provider))?;
+    let of_file = !matches!(trust, Trust::Host);
+    let judge = Judge::new(trusted, of_file, insecure, Arc::clone(provider))?;
     let client = ClientConfig::builder().dangerous().with_custom_certificate_verifier(Arc::new(judge));
     Ok(client.with_no_client_auth())
 }
 
 fn of_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let shown = file.display();
-    let read =
-        CertificateDer::pem_file_iter(file).map_err(|error| format!("cannot read {shown}: {error}"))?;
+    let read = CertificateDer::pem_file_iter(file)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    some(read, file)
+}
+
+/// The certificates among these, at least one.
+fn some<E>(
+    read: impl Iterator<Item = Result<CertificateDer<'static>, E>>,
+    file: &Path,
+) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Vec<CertificateDer<'static>> = read.filter_map(Result::ok).collect();
     if found.is_empty() {
-        Err(format!("cannot use {shown}: it holds no certificate (PEM)"))
+        Err(format!("cannot use {}: it holds no certificate (PEM)", file.display()))
     } else {
         Ok(found)
     }
@@ -399,6 +417,6 @@ mod tests {
             said("good.pem", &[], "localhost", TODAY).contains("issued by CN=Example CA"),
             "an empty store"
         );
-        assert!(client(Some(Path::new("/nowhere.pem")), false).is_err());
+        assert!(client(Trust::File(Path::new("/nowhere.pem")), false).is_err());
     }
 }

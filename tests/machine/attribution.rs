@@ -54,7 +54,7 @@ const WAYS: &[Way] = &[
         how: "kill -TERM of its main process",
         script: "kill -TERM $(systemctl show -P MainPID term)",
         cause: "unknown",
-        because: "who sent the signal cannot be told",
+        because: "the sender of the signal is unknown",
         ..PLAIN
     },
     Way {

@@ -211,7 +211,7 @@ fn memcached_that_nobody_manages_and_an_upgrade_stopped_is_in_the_list_until_it_
     machine.sh("systemctl start memcached; steadfast baseline save with; systemctl stop memcached");
     let output = machine.try_sh("steadfast baseline diff with --tell");
     assert_eq!(output.code, Some(2));
-    assert!(output.stderr.contains("nobody was told: cannot reach the supervisor"), "{}", output.stderr);
+    assert!(output.stderr.contains("no alert was sent: cannot reach the supervisor"), "{}", output.stderr);
 }
 
 #[test]

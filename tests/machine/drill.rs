@@ -193,7 +193,7 @@ fn ten_drills_and_their_four_times() {
     }
     let message = |at: usize| drills[at].reply["message"].as_str().unwrap_or_default().to_owned();
     assert!(message(1).contains("systemd restarted it after"), "{}", message(1));
-    assert!(message(8).contains("dead was not told: "), "{}", message(8));
+    assert!(message(8).contains("dead was not alerted: "), "{}", message(8));
     assert!(message(9).contains("the start failed"), "{}", message(9));
     told(&machine);
     kept(&machine);
@@ -341,7 +341,7 @@ fn a_file_that_is_switched_off_is_shown_until_its_end_and_in_force_by_itself_the
     let metrics = machine.sh("curl -s --unix-socket /run/steadfast/steadfast.sock http://localhost/metrics");
     let metric = "steadfast_unit_disabled_until_timestamp_seconds{unit=\"shop.service\",reason=\"flaps, ticket 1234\"}";
     assert!(metrics.contains(metric), "{metrics}");
-    assert_eq!(machine.read("/srv/got.jsonl"), "", "nobody was told");
+    assert_eq!(machine.read("/srv/got.jsonl"), "", "no sink was alerted");
     assert_eq!(machine.try_sh("systemctl is-failed shop").stdout, "failed", "nothing was done");
 
     // Nothing is loaded again: its own end brings it back, and what is wrong by then is put right and told.

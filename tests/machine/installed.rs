@@ -36,12 +36,13 @@ fn what_make_installs_is_sound_runs_and_leaves_without_a_trace() {
     make(&machine, "install");
     machine.start();
     let verified = machine.try_sh(
-        "systemd-analyze verify steadfast.service steadfast.socket && \
+        "systemd-analyze verify steadfast.service steadfast.socket steadfast-prober.service steadfast-prober.socket && \
          XDG_RUNTIME_DIR=/run systemd-analyze verify --user steadfast.service steadfast.socket",
     );
     assert_eq!((verified.code, verified.stdout.as_str(), verified.stderr.as_str()), (Some(0), "", ""));
     // 25 of 100: the exposure of a unit that may read every process and nothing else of note.
     println!("{}", machine.sh("systemd-analyze security --no-pager --threshold=25 steadfast.service"));
+    println!("{}", machine.sh("systemd-analyze security --no-pager --threshold=15 steadfast-prober.service"));
 
     machine.sh("systemd-sysusers && systemctl enable --now steadfast.socket steadfast.service");
     machine.sh("getent group steadfast");

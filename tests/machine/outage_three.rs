@@ -259,7 +259,7 @@ fn told_whole(machine: &Machine, incident: &str) {
     for sink in ["hook", "mail", "starttls", "tls", "told", "am"] {
         assert!(story.contains(&format!("  {sink}  told ")), "{story}");
     }
-    assert_eq!(story.matches("and that it is over").count(), 6, "{story}");
+    assert_eq!(story.matches(", resolved sent").count(), 6, "{story}");
     let told = machine.read("/srv/told");
     assert!(
         told.contains("firing broker.dependency probe-failed\nresolved broker.dependency probe-failed"),

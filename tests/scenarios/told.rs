@@ -29,7 +29,7 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
             Some(format!("found {code}: {}", event.message))
         }
         // Each incident has it: stories of something else need not tell it.
-        Action::Record(event) if event.message.starts_with("what is to be seen") => None,
+        Action::Record(event) if event.message.starts_with("evidence saved") => None,
         Action::Record(event) => Some(format!("{}: {}", event.kind.as_str(), event.message)),
         Action::WatchUnits { units, patterns } if reads => {
             let units: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();

@@ -10,6 +10,7 @@ use steadfast::model::finding::{Code, Finding, Severity};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
+use steadfast::model::outside::Outsider;
 use steadfast::model::probe::{
     CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
 };
@@ -215,7 +216,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
     Ok(match verb {
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
-        "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest)? },
+        "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest, story)? },
         "impaired" | "mended" => {
             let known = Code::ALL.iter().find(|code| code.as_str() == name);
             let why = (verb == "impaired").then(|| rest.join(" "));
@@ -398,7 +399,7 @@ fn exit(text: &str) -> Result<Exit> {
     }
 }
 
-fn settings(words: &[&str]) -> Result<UnitSettings> {
+fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
     let mut settings = UnitSettings {
         can_start: true,
         can_stop: true,
@@ -419,6 +420,11 @@ fn settings(words: &[&str]) -> Result<UnitSettings> {
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,
+            "pidfile" => value.clone_into(&mut settings.will.pid_file),
+            "fragment" => value.clone_into(&mut settings.fragment),
+            "says" => settings.content = Some(value.parse().map_err(|_| "a number for what the file says")?),
+            "written" => settings.changed_at = Some(story.now),
+            "touched" => settings.modified_at = Some(story.now),
             "armed-by" => settings.triggered_by.push(UnitName::from(value)),
             "starts" => {
                 let (burst, interval) = value.split_once('/').ok_or("starts=BURST/INTERVAL")?;
@@ -472,6 +478,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "masked" => UnitFileState::Masked,
         "indirect" => UnitFileState::Indirect,
         "transient" => UnitFileState::Transient,
+        "generated" => UnitFileState::Generated,
         "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
@@ -482,6 +489,16 @@ fn file_state(word: &str) -> Result<UnitFileState> {
 /// directory), `born=5s` and `filled=5s` (when the release was made, and what is in
 /// it), `plain=/srv/app#7` (no link: a directory, number 7, stands at that path), `inv=a` (of which run; else the last read).
 /// Then processes; see `process`. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
+fn outsider(pid: &str) -> Result<Outsider> {
+    Ok(Outsider {
+        pid: pid.parse().map_err(|_| "outside=PID")?,
+        command: "/usr/sbin/webd -d".to_owned(),
+        user: "root".to_owned(),
+        place: "in session-3.scope, a login of joe".to_owned(),
+        how: "/run/web.pid names it".to_owned(),
+    })
+}
+
 fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReading> {
     let earlier = |ago: Duration| {
         story.now.at_boot_ms(story.now.boot_ms - i64::try_from(ago.as_millis()).expect("short"))
@@ -496,6 +513,8 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
         match pair(word) {
             ("app", name) => app = name,
             ("inv", run) => run.clone_into(&mut reading.invocation),
+            ("outside", "none") => reading.outside = Some(Vec::new()),
+            ("outside", pid) => reading.outside = Some(vec![outsider(pid)?]),
             ("hung", _) => {
                 reading.links_unread =
                     Some("cannot follow its links: no answer from the file system within 5s".to_owned());
@@ -600,6 +619,7 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
         pid: pid.parse().map_err(|_| "pid")?,
         started_ms: story.now.boot_ms - 3_600_000,
         name: "php".to_owned(),
+        command: String::new(),
         names_link: release == "/",
         cwd,
         exe: Ok(Place {

@@ -7,10 +7,12 @@ use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::UnitAsk;
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
+use steadfast::model::will::Exit;
 
 use crate::host::{Event, Host, UNITS};
+use crate::will::{Drain, PREVENTED};
 
-const KINDS: u64 = 26;
+const KINDS: u64 = 32;
 
 /// Something goes wrong, or somebody does something. `spared`: it does not happen, though the dice are cast.
 pub fn fault(host: &mut Host, spared: bool) {
@@ -69,6 +71,12 @@ pub fn fault(host: &mut Host, spared: bool) {
         25 => {
             asked(host, at, UnitAsk::Drill { kind: DrillKind::Probe("health".to_owned()), rehearse: false })
         }
+        26 if runs => ended(host, at, Exit::Code(0)),
+        27 if runs => ended(host, at, PREVENTED),
+        28 if runs => frozen(host, at),
+        29 => demands(host, at),
+        30 if idle && host.units[at].active.is_down() => waits(host, at, length),
+        31 if runs => handed_over(host, at, length),
         _ if kind == 20 && broken => asked(host, at, UnitAsk::Resume),
         _ => {
             host.dies_in = host.dies_in.or(Some(3));
@@ -95,10 +103,58 @@ fn write_down(host: &mut Host, kind: u64, told: &str) {
 }
 
 fn died(host: &mut Host, at: usize) -> String {
-    host.units[at].active = ActiveState::Failed;
-    host.units[at].result = "signal";
-    host.tell_unit(at);
+    host.ends(at, Exit::Signal { number: 9, core: false });
     format!("{} dies", UNITS[at])
+}
+
+fn ended(host: &mut Host, at: usize, exit: Exit) -> String {
+    host.ends(at, exit);
+    format!("{} ends by itself with {exit}", UNITS[at])
+}
+
+fn frozen(host: &mut Host, at: usize) -> String {
+    let since = host.units[at].frozen_since;
+    host.units[at].frozen_since = if since.is_some() { None } else { Some(host.now) };
+    host.tell_unit(at);
+    format!("systemctl {} {}", if since.is_some() { "thaw" } else { "freeze" }, UNITS[at])
+}
+
+/// What the unit's file demands before a start comes or goes; nobody tells that.
+fn demands(host: &mut Host, at: usize) -> String {
+    host.units[at].unmet = !host.units[at].unmet;
+    format!("a condition of {} is met: {}", UNITS[at], !host.units[at].unmet)
+}
+
+/// Somebody starts it, and that waits for other units.
+fn waits(host: &mut Host, at: usize, length: Duration) -> String {
+    let id = 60_000 + u32::try_from(host.chance.below(5000)).expect("small");
+    let unit = &mut host.units[at];
+    unit.job = Some((id, JobKind::Start));
+    unit.waits_since = Some(host.now);
+    host.tell_unit(at);
+    let on = vec![UnitName::from("network-online.target")];
+    host.tell(Observation::JobWaits { unit: UnitName::from(UNITS[at]), job: id, on });
+    host.later(u64::try_from(length.as_millis()).expect("short"), Event::Awaited { unit: at, id });
+    format!("systemctl start {} waits for {} s", UNITS[at], length.as_secs())
+}
+
+/// A new main process takes the sockets over in the current release; the old one drains.
+fn handed_over(host: &mut Host, at: usize, length: Duration) -> String {
+    let known = &host.units[at];
+    let sound = !host.broken.contains(&host.current) && host.link_away_since.is_none();
+    if !sound || known.runs == host.current || known.handed > 3 || known.frozen_since.is_some() {
+        return format!("{} has nothing to hand over", UNITS[at]);
+    }
+    let until = host.now.plus(length.min(Duration::from_secs(500)));
+    let drain = Drain { release: known.runs, pid: host.pid(at), handed_at: host.now, until };
+    let (now, current) = (host.now, host.current);
+    let unit = &mut host.units[at];
+    unit.drain = Some(drain);
+    unit.handed += 1;
+    unit.main_started = now;
+    unit.runs = current;
+    host.tell_unit(at);
+    format!("{} hands over to a new main process, the old one drains for {} s", UNITS[at], length.as_secs())
 }
 
 fn packages(host: &mut Host) -> String {
@@ -187,6 +243,9 @@ fn started_by_hand(host: &mut Host, at: usize) -> String {
 
 fn restarting(host: &mut Host, at: usize, by_itself: bool) -> String {
     host.units[at].active = ActiveState::Activating;
+    host.units[at].exit = by_itself.then_some(Exit::Signal { number: 9, core: false });
+    host.units[at].frozen_since = None;
+    host.units[at].drain = None;
     host.units[at].job = (!by_itself).then_some((8, JobKind::Restart));
     host.tell_unit(at);
     host.later(100, Event::ComesUp { unit: at, by_itself });

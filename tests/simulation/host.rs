@@ -23,13 +23,14 @@ use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
     UnitSettings,
 };
-use steadfast::model::will::{ServiceType, Tried, UnitResult};
+use steadfast::model::will::{Exit, ServiceType, Tried, UnitResult};
 use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
 use crate::mailbox::Mailbox;
 use crate::story::Story;
 use crate::truth::Truth;
+use crate::will::{Drain, Wish};
 
 /// The last two need the first: one serves, one works on a queue.
 pub const UNITS: [&str; 4] = ["broker.service", "horizon.service", "shop.service", "worker.service"];
@@ -47,6 +48,23 @@ const OFTEN: usize = 12;
 pub struct Unit {
     pub active: ActiveState,
     pub result: &'static str,
+    /// What its file wants.
+    pub wish: Wish,
+    /// How its main process ended.
+    pub exit: Option<Exit>,
+    /// What its file demands before a start is not met now; and since when systemd has skipped it for that.
+    pub unmet: bool,
+    pub skipped_since: Option<Moment>,
+    /// Since when somebody has it frozen.
+    pub frozen_since: Option<Moment>,
+    /// Since when a start of somebody's waits for other units.
+    pub waits_since: Option<Moment>,
+    /// How often this run handed its sockets over, when the main process of now began, and what drains.
+    pub handed: u32,
+    pub main_started: Moment,
+    pub drain: Option<Drain>,
+    /// Each start of this boot.
+    pub starts: Vec<Moment>,
     pub invocation: u32,
     pub n_restarts: u32,
     pub started: Moment,
@@ -99,6 +117,11 @@ pub enum Event {
     /// A stop by hand comes to its end.
     Stops {
         unit: usize,
+    },
+    /// What a start of somebody's waited for is up.
+    Awaited {
+        unit: usize,
+        id: u32,
     },
     /// The manager gets into this state.
     Turns(ManagerState),
@@ -159,12 +182,22 @@ pub struct Host {
     pub heard: BTreeMap<String, Vec<Moment>>,
 }
 
-impl Host {
-    pub fn new(seed: u64) -> Self {
-        let now = Moment { boot_ms: 600_000, wall_ms: 1_795_168_800_000 };
-        let unit = Unit {
+impl Unit {
+    /// It has run since now.
+    fn new(now: Moment, wish: Wish) -> Self {
+        Self {
             active: ActiveState::Active,
             result: "success",
+            wish,
+            exit: None,
+            unmet: false,
+            skipped_since: None,
+            frozen_since: None,
+            waits_since: None,
+            handed: 0,
+            main_started: now,
+            drain: None,
+            starts: vec![now],
             invocation: 1,
             n_restarts: 0,
             started: now,
@@ -182,11 +215,19 @@ impl Host {
             carried_out: Vec::new(),
             ordered: Vec::new(),
             deploys: Vec::new(),
-        };
+        }
+    }
+}
+
+impl Host {
+    pub fn new(seed: u64) -> Self {
+        let now = Moment { boot_ms: 600_000, wall_ms: 1_795_168_800_000 };
+        let mut chance = Chance::new(seed);
+        let units = UNITS.map(|_| Unit::new(now, Wish::of(&mut chance))).to_vec();
         Self {
-            chance: Chance::new(seed),
+            chance,
             now,
-            units: vec![unit; UNITS.len()],
+            units,
             current: 1,
             released: 1,
             switched: now,
@@ -296,8 +337,8 @@ impl Host {
             active: unit.active,
             sub: sub.to_owned(),
             result: UnitResult::of(unit.result),
-            tried: Tried::Met,
-            frozen: false,
+            tried: if unit.skipped_since.is_some() { Tried::ConditionUnmet } else { Tried::Met },
+            frozen: unit.frozen_since.is_some(),
             job: unit.job.map(|(id, kind)| Job { id, kind }),
             invocation: if unit.fresh { String::new() } else { format!("{at}-{}", unit.invocation) },
             main_pid: (unit.active == ActiveState::Active).then(|| self.pid(at)),
@@ -305,13 +346,14 @@ impl Host {
             active_since: Some(unit.started),
             inactive_since: None,
             changed_us: 0,
-            exit: None,
+            exit: unit.exit,
             status_text: String::new(),
         }
     }
 
-    fn pid(&self, at: usize) -> u32 {
-        1000 * (u32::try_from(at).expect("few") + 1) + self.units[at].invocation
+    pub fn pid(&self, at: usize) -> u32 {
+        let unit = &self.units[at];
+        100_000 * (u32::try_from(at).expect("few") + 1) + 100 * unit.invocation + 10 * unit.handed
     }
 
     pub fn tell_unit(&mut self, at: usize) {
@@ -330,8 +372,8 @@ impl Host {
         self.outcome(1, Observation::UnitChanged { unit: UnitName::from(UNITS[at]), reading });
     }
 
-    fn settings() -> UnitSettings {
-        UnitSettings {
+    fn settings(&self, at: usize) -> UnitSettings {
+        let mut settings = UnitSettings {
             can_start: true,
             can_stop: true,
             service_type: ServiceType::Simple,
@@ -340,25 +382,28 @@ impl Host {
             control_group: "/system.slice/x".to_owned(),
             working_directory: "/srv/app/current".to_owned(),
             ..UnitSettings::default()
-        }
+        };
+        self.units[at].wish.write(&mut settings);
+        settings
     }
 
     fn processes(&self, at: usize) -> ProcessesReading {
         let release = |number: u64| FileId { dev: 1, ino: 100 + number };
         let unit = &self.units[at];
-        let place = Place {
-            path: format!("/srv/app/releases/{}", unit.runs),
-            gone: self.deleted.contains(&unit.runs),
-            id: Some(release(unit.runs)),
+        let place = |runs: u64| Place {
+            path: format!("/srv/app/releases/{runs}"),
+            gone: self.deleted.contains(&runs),
+            id: Some(release(runs)),
             above: vec![FileId { dev: 1, ino: 2 }, FileId { dev: 1, ino: 3 }],
             ..Place::default()
         };
-        let process = |pid: u32| ProcessReading {
+        let process = |pid: u32, runs: u64, started: Moment| ProcessReading {
+            command: String::new(),
             pid,
-            started_ms: unit.started.boot_ms,
+            started_ms: started.boot_ms,
             name: "php".to_owned(),
             names_link: false,
-            cwd: Ok(place.clone()),
+            cwd: Ok(place(runs)),
             exe: Ok(Place {
                 path: "/usr/bin/php".to_owned(),
                 id: Some(FileId { dev: 1, ino: 9 }),
@@ -373,7 +418,11 @@ impl Host {
         ProcessesReading {
             read_at: self.now,
             processes: if running {
-                vec![process(self.pid(at)), process(self.pid(at) + 500)]
+                let (main, began) = (self.pid(at), unit.main_started);
+                let old = unit.drain.filter(|drain| drain.until > self.now);
+                let old = old.map(|drain| process(drain.pid, drain.release, unit.started));
+                let now = [process(main, unit.runs, began), process(main + 5, unit.runs, began)];
+                now.into_iter().chain(old).collect()
             } else {
                 Vec::new()
             },
@@ -396,7 +445,7 @@ impl Host {
     pub fn read_all(&mut self) {
         for (at, name) in UNITS.iter().enumerate() {
             let unit = UnitName::from(*name);
-            self.outcome(2, Observation::UnitSettingsRead { unit, settings: Self::settings() });
+            self.outcome(2, Observation::UnitSettingsRead { unit, settings: self.settings(at) });
             self.later(2, Event::Read { unit: at });
         }
         self.outcome(3, Observation::UnitsRead { began: self.now });
@@ -422,6 +471,9 @@ impl Host {
         self.units[at].job = Some((id, kind));
         self.units[at].our_job = Some(order);
         self.units[at].carried_out.push(order);
+        if self.units[at].wish.reboots(&self.units[at].starts, self.now) {
+            self.violations.push(format!("a start that reboots the host: {unit}, order {order}"));
+        }
         self.tell_unit(at);
         let slow = if self.chance.percent(10) { 30_000 } else { 50 };
         self.later(slow, Event::JobEnds { unit: at, order, id, kind });
@@ -493,9 +545,7 @@ impl Host {
         let result = if runs { Ok(self.now) } else { Err("it has no main process".to_owned()) };
         if runs {
             self.note(format!("*** {unit} is killed"));
-            self.units[at].active = ActiveState::Failed;
-            self.units[at].result = "signal";
-            self.tell_unit(at);
+            self.ends(at, Exit::Signal { number: 9, core: false });
         }
         self.perhaps(1, Observation::MainProcessKilled { unit, result });
     }
@@ -547,6 +597,11 @@ impl Host {
             self.units[at].stopped_until = None;
             self.units[at].carried_out.clear();
             self.units[at].fresh = true;
+            self.units[at].starts.clear();
+            self.units[at].skipped_since = None;
+            self.units[at].frozen_since = None;
+            self.units[at].waits_since = None;
+            self.units[at].exit = None;
             self.units[at].active = ActiveState::Inactive;
             self.units[at].result = "success";
             if self.units[at].enabled {
@@ -556,11 +611,60 @@ impl Host {
         self.later(10_000, Event::Turns(ManagerState::Running));
     }
 
-    /// The unit comes up in the current release; broken code dies at once.
+    /// Its main process ends by itself; systemd restarts it where its file wants that.
+    pub fn ends(&mut self, at: usize, exit: Exit) {
+        let unit = &mut self.units[at];
+        let well = exit == Exit::Code(0);
+        unit.exit = Some(exit);
+        unit.result = match exit {
+            Exit::Code(0) => "success",
+            Exit::Code(_) => "exit-code",
+            Exit::Signal { .. } => "signal",
+        };
+        unit.active = match unit.wish {
+            Wish::Always => ActiveState::Activating,
+            _ if well => ActiveState::Inactive,
+            _ => ActiveState::Failed,
+        };
+        unit.frozen_since = None;
+        unit.drain = None;
+        let again = unit.wish == Wish::Always;
+        self.tell_unit(at);
+        if again {
+            self.later(100, Event::ComesUp { unit: at, by_itself: true });
+        }
+    }
+
+    /// What its file demands is not met: systemd skips the start, and what failed is failed as before.
+    fn skip(&mut self, at: usize) {
+        let (now, unit) = (self.now, &mut self.units[at]);
+        unit.skipped_since = unit.skipped_since.or(Some(now));
+        unit.down_since = unit.down_since.or(Some(now));
+        unit.frozen_since = None;
+        unit.drain = None;
+        if unit.active != ActiveState::Failed {
+            unit.active = ActiveState::Inactive;
+            unit.result = "success";
+        }
+    }
+
+    /// The unit comes up in the current release; broken code dies at once, and what its file demands must be met.
     pub fn come_up(&mut self, at: usize) -> bool {
+        if self.units[at].unmet {
+            self.skip(at);
+            return false;
+        }
         let broken = self.broken.contains(&self.current);
         let (now, current) = (self.now, self.current);
         let unit = &mut self.units[at];
+        unit.exit = broken.then_some(Exit::Code(1));
+        unit.skipped_since = None;
+        unit.frozen_since = None;
+        unit.waits_since = None;
+        unit.drain = None;
+        unit.handed = 0;
+        unit.main_started = now;
+        unit.starts.push(now);
         unit.invocation += 1;
         unit.n_restarts = 0;
         unit.fresh = false;
@@ -580,7 +684,7 @@ impl Host {
         let unit = &self.units[at];
         // What requires the broker does not work without it.
         let served = !needs_broker(at) || self.units[0].active == ActiveState::Active;
-        unit.active == ActiveState::Active && !unit.wedged && served
+        unit.active == ActiveState::Active && !unit.wedged && unit.frozen_since.is_none() && served
     }
 
     fn probed(&mut self, at: usize) -> ProbeStatus {

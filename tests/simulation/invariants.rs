@@ -9,6 +9,8 @@ use steadfast::model::state::{OrderKind, Phase, Recovery};
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
 use crate::host::{Host, needs_broker};
+use crate::run::by_will;
+use crate::will::{Drain, PREVENTED, Wish};
 
 /// Signals may be lost; by then a slow reading has made good for it.
 const KNOWN_AFTER: Duration = Duration::from_secs(90);
@@ -62,6 +64,14 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     check(because != Some(Code::ProbeFailed) || told, "restarted for a probe that did not say unhealthy");
     let fails = known.stuck || known.wedged || !long(Some(known.started));
     check(!queue || fails, "restarted for its queue what works on it");
+    check(!long(known.frozen_since), "ordered of what somebody has frozen");
+    check(by_person || !long(known.skipped_since), "started what its own condition keeps down");
+    check(by_person || !long(known.waits_since), "ordered although a start of somebody's waits");
+    let down = long(known.down_since);
+    check(by_person || !down || !by_will(known), "started what RestartPreventExitStatus= keeps down");
+    let handed = known.drain.filter(|drain| drain.until > host.now && known.runs == host.current);
+    let handed = handed.map(|drain| drain.handed_at);
+    check(!(stale && long(handed)), "restarted what handed over to the current release");
     let window = Duration::from_secs(900);
     let recent = |times: &[Moment]| times.iter().filter(|time| host.now.since(**time) < window).count();
     check(by_person || recent(&known.ordered) <= 4 + recent(&known.deploys), "over the budget");
@@ -78,73 +88,120 @@ pub fn at_rest(host: &Host) -> Vec<String> {
 }
 
 /// How many things are looked at for each order.
-pub const COUNT: u64 = 15;
+pub const COUNT: u64 = 20;
 
 /// Worlds in which a restart of `shop.service` by order 7 is wrong, each with the sentence that must be found.
 pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
-    let world = |because: Option<Code>, change: &dyn Fn(&mut Host)| {
-        let mut host = Host::new(1);
-        let shop: UnitName = "shop.service".into();
-        host.saved.units.entry(shop).or_default().recovery = Some(Recovery {
-            order: 7,
-            kind: OrderKind::Restart,
-            because,
-            began_at: host.now,
-            phase: Phase::Job,
-            phase_at: host.now,
-            phase_due: host.now,
-            invocation_before: String::new(),
-            n_restarts: 0,
-            release: None,
-            steps: Vec::new(),
-        });
-        host.now = host.now.plus(Duration::from_secs(3600));
-        change(&mut host);
-        host
-    };
-    let failed = Some(Code::ProbeFailed);
-    let stale = Some(Code::ReleaseOutdated);
-    let long_ago = |host: &Host| Some(host.now.at_boot_ms(host.now.boot_ms - 600_000));
+    let mut worlds = worlds_of_people();
+    worlds.extend(worlds_of_files());
+    worlds
+}
+
+fn world(because: Option<Code>, change: &dyn Fn(&mut Host)) -> Host {
+    let mut host = Host::new(1);
+    let shop: UnitName = "shop.service".into();
+    host.saved.units.entry(shop).or_default().recovery = Some(Recovery {
+        order: 7,
+        kind: OrderKind::Restart,
+        because,
+        began_at: host.now,
+        phase: Phase::Job,
+        phase_at: host.now,
+        phase_due: host.now,
+        invocation_before: String::new(),
+        n_restarts: 0,
+        release: None,
+        steps: Vec::new(),
+    });
+    host.now = host.now.plus(Duration::from_secs(3600));
+    change(&mut host);
+    host
+}
+
+fn long_ago(host: &Host) -> Option<Moment> {
+    Some(host.now.at_boot_ms(host.now.boot_ms - 600_000))
+}
+
+const FAILED: Option<Code> = Some(Code::ProbeFailed);
+const STALE: Option<Code> = Some(Code::ReleaseOutdated);
+
+/// What people and programs do forbids the order.
+fn worlds_of_people() -> Vec<(Host, &'static str)> {
     let soon = |host: &Host| Some(host.now.plus(Duration::from_secs(60)));
     vec![
-        (world(failed, &|host| host.saved.units.clear()), "acted on an order that was not saved"),
+        (world(FAILED, &|host| host.saved.units.clear()), "acted on an order that was not saved"),
         (
-            world(failed, &|host| host.units[2].carried_out.push(7)),
+            world(FAILED, &|host| host.units[2].carried_out.push(7)),
             "gave an order twice that was carried out",
         ),
         (
-            world(failed, &|host| {
+            world(FAILED, &|host| {
                 host.calm = true;
                 host.units[2].job = Some((1, JobKind::Start));
             }),
             "ordered against a running job",
         ),
-        (world(failed, &|host| host.manager = ManagerState::Stopping), "ordered while the host shuts down"),
-        (world(failed, &|host| host.manager = ManagerState::Starting), "ordered before boot was finished"),
+        (world(FAILED, &|host| host.manager = ManagerState::Stopping), "ordered while the host shuts down"),
+        (world(FAILED, &|host| host.manager = ManagerState::Starting), "ordered before boot was finished"),
         (
-            world(failed, &|host| host.units[2].stopped_until = soon(host)),
+            world(FAILED, &|host| host.units[2].stopped_until = soon(host)),
             "resurrected what a person stopped",
         ),
-        (world(failed, &|host| host.units[2].held_until = soon(host)), "acted on what a person holds"),
+        (world(FAILED, &|host| host.units[2].held_until = soon(host)), "acted on what a person holds"),
         (
-            world(failed, &|host| host.busy_since = long_ago(host)),
+            world(FAILED, &|host| host.busy_since = long_ago(host)),
             "ordered while a package manager is at work",
         ),
         (
-            world(stale, &|host| host.link_away_since = long_ago(host)),
+            world(STALE, &|host| host.link_away_since = long_ago(host)),
             "restarted for a release while the link leads nowhere",
         ),
         (
-            world(failed, &|host| host.units[0].down_since = long_ago(host)),
+            world(FAILED, &|host| host.units[0].down_since = long_ago(host)),
             "restarted for what a dependency explains",
         ),
-        (world(stale, &|host| host.broken.push(1)), "a broken release costs a working process"),
+        (world(STALE, &|host| host.broken.push(1)), "a broken release costs a working process"),
         (
-            world(failed, &|host| host.units[2].our_job = Some(6)),
+            world(FAILED, &|host| host.units[2].our_job = Some(6)),
             "gave a second order while the first one's job runs",
         ),
-        (world(failed, &|_| {}), "restarted for a probe that did not say unhealthy"),
+        (world(FAILED, &|_| {}), "restarted for a probe that did not say unhealthy"),
         (world(Some(Code::Stalled), &|_| {}), "restarted for its queue what works on it"),
-        (world(failed, &|host| host.units[2].ordered = vec![host.now; 5]), "over the budget"),
+        (world(FAILED, &|host| host.units[2].ordered = vec![host.now; 5]), "over the budget"),
+    ]
+}
+
+/// What its own file wants, or became of it, forbids the order.
+fn worlds_of_files() -> Vec<(Host, &'static str)> {
+    vec![
+        (
+            world(FAILED, &|host| host.units[2].frozen_since = long_ago(host)),
+            "ordered of what somebody has frozen",
+        ),
+        (
+            world(FAILED, &|host| host.units[2].skipped_since = long_ago(host)),
+            "started what its own condition keeps down",
+        ),
+        (
+            world(FAILED, &|host| host.units[2].waits_since = long_ago(host)),
+            "ordered although a start of somebody's waits",
+        ),
+        (
+            world(FAILED, &|host| {
+                let down_since = long_ago(host);
+                let unit = &mut host.units[2];
+                (unit.wish, unit.active, unit.exit) = (Wish::Prevents, ActiveState::Failed, Some(PREVENTED));
+                unit.down_since = down_since;
+            }),
+            "started what RestartPreventExitStatus= keeps down",
+        ),
+        (
+            world(STALE, &|host| {
+                let handed_at = long_ago(host).expect("a time");
+                let until = host.now.plus(Duration::from_secs(60));
+                host.units[2].drain = Some(Drain { release: 0, pid: 7, handed_at, until });
+            }),
+            "restarted what handed over to the current release",
+        ),
     ]
 }

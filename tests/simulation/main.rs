@@ -25,6 +25,7 @@ mod story;
 #[path = "../scenarios/told.rs"]
 mod told;
 mod truth;
+mod will;
 #[path = "../scenarios/words.rs"]
 mod words;
 
@@ -43,8 +44,11 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Plays a part of the seeds.
+/// Plays a part of the seeds, with what time other tests leave.
 fn part(part: u64) {
+    if let Err(error) = rustix::process::nice(19) {
+        eprintln!("cannot be nicer: {error}");
+    }
     let seeds: Vec<u64> = match number("SEED") {
         Some(seed) => Vec::from_iter((seed % PARTS == part).then_some(seed)),
         None => {

@@ -8,12 +8,14 @@ use steadfast::model::observation::{Host as Where, Observation};
 use steadfast::model::operator::UnitAsk;
 use steadfast::model::spec::{Settings, Spec};
 use steadfast::model::unit::{ActiveState, JobKind, JobResult, ManagerState, UnitName};
+use steadfast::model::will::Exit;
 use steadfast::policy;
 use steadfast::runtime::Loop;
 
 use crate::faults::fault;
-use crate::host::{Event, Host, UNITS};
+use crate::host::{Event, Host, UNITS, Unit};
 use crate::story::Story;
+use crate::will::{PREVENTED, Wish};
 use crate::{invariants, people, words};
 
 /// What each unit's file asks for, in the words of the scenarios; in the order of `UNITS`. What the worker does is seen at its
@@ -194,6 +196,7 @@ impl Run {
                     turn(&mut ours, Observation::UnitChanged { unit, reading }).await;
                 }
                 Some(Event::Stops { unit }) => stops(host, unit),
+                Some(Event::Awaited { unit, id }) => awaited(host, unit, id),
                 Some(Event::Turns(manager)) => {
                     host.manager = manager;
                     turn(&mut ours, Observation::ManagerChanged(manager)).await;
@@ -239,6 +242,14 @@ impl Run {
         host.mailbox.down = false;
         host.story.iter_mut().for_each(|story| story.line(now, "sink-works mail"));
         for at in 0..UNITS.len() {
+            let unit = &mut host.units[at];
+            unit.unmet = false;
+            unit.frozen_since = None;
+            // What systemd and we leave down by the will of its file, people start.
+            let left = unit.skipped_since.is_some() || by_will(unit);
+            if left && !unit.active.is_up() && unit.job.is_none() {
+                host.come_up(at);
+            }
             host.tell_unit(at);
         }
     }
@@ -287,18 +298,36 @@ fn as_scenario(host: &Host) -> String {
     host.story.as_ref().map_or(String::new(), |story| format!("\n\nas a scenario:\n{}", story.text()))
 }
 
+/// It ended as its file wants no restart after.
+pub fn by_will(unit: &Unit) -> bool {
+    unit.wish == Wish::Prevents && unit.active == ActiveState::Failed && unit.exit == Some(PREVENTED)
+}
+
 /// A stop by hand: first its processes end, then its job.
 fn stops(host: &mut Host, at: usize) {
     let unit = &mut host.units[at];
     match unit.active {
         ActiveState::Deactivating => {
             unit.active = ActiveState::Inactive;
+            unit.exit = Some(Exit::Signal { number: 15, core: false });
+            unit.frozen_since = None;
+            unit.drain = None;
             host.later(2, Event::Stops { unit: at });
         }
         ActiveState::Inactive => unit.job = None,
         _ => return,
     }
     host.surely_tell(at);
+}
+
+/// A start of somebody's waits no longer.
+fn awaited(host: &mut Host, at: usize, id: u32) {
+    if host.units[at].job == Some((id, JobKind::Start)) && host.units[at].waits_since.is_some() {
+        host.units[at].job = None;
+        host.units[at].waits_since = None;
+        host.come_up(at);
+        host.tell_unit(at);
+    }
 }
 
 fn comes_up(host: &mut Host, at: usize, by_itself: bool) {
@@ -324,6 +353,12 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
     let result = if fails {
         host.units[at].active = ActiveState::Failed;
         host.units[at].result = "exit-code";
+        host.units[at].exit = Some(Exit::Code(1));
+        host.units[at].skipped_since = None;
+        host.units[at].frozen_since = None;
+        host.units[at].drain = None;
+        let now = host.now;
+        host.units[at].starts.push(now);
         host.units[at].invocation += 1;
         host.units[at].fresh = false;
         JobResult::Ended("failed".to_owned())

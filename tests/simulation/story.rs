@@ -8,8 +8,10 @@ use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::probe::{CommandEnd, ProbeStatus};
 use steadfast::model::release::{ProcessReading, ProcessesReading};
 use steadfast::model::unit::{JobKind, JobResult, ManagerState, UnitFileState, UnitReading};
+use steadfast::model::will::Tried;
 
 use crate::run::WORDS;
+use crate::will;
 
 /// What is written so far.
 #[derive(Debug)]
@@ -67,7 +69,7 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         Observation::ManagerChanged(manager) => format!("manager {}", word(*manager)),
         Observation::UnitChanged { unit, reading } => format!("unit {unit} {}", unit_reading(reading)),
         Observation::UnitSettingsRead { unit, settings } => {
-            format!("settings {unit} wd={}", settings.working_directory)
+            format!("settings {unit} wd={}{}", settings.working_directory, will::words(settings))
         }
         Observation::EnablementRead { unit, state } => {
             let enabled = *state == UnitFileState::Enabled;
@@ -88,15 +90,7 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             format!("processes {unit} {}", processes(now, reading))
         }
         Observation::ProbeFinished { unit, probe, outcome } => {
-            let status = match outcome.status {
-                ProbeStatus::Healthy => "healthy",
-                ProbeStatus::Unhealthy => "unhealthy",
-                ProbeStatus::Slow => "slow",
-                ProbeStatus::Unmet => "unmet",
-                ProbeStatus::Unresolved => "unresolved",
-                ProbeStatus::Unknown => "unknown",
-            };
-            format!("probe {unit} {probe} {status} asked")
+            format!("probe {unit} {probe} {} asked", status(outcome.status))
         }
         Observation::ProgressSampled { unit, progress, answer } => match answer {
             Ok(sample) => {
@@ -115,6 +109,10 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             JobResult::Refused(why) => format!("job {unit} refused \"{why}\""),
             JobResult::Lost(_) => format!("job {unit} lost"),
         },
+        Observation::JobWaits { unit, job, on } => {
+            let on: Vec<&str> = on.iter().map(|unit| unit.as_str()).collect();
+            format!("waits {unit} {job} {}", on.join(" "))
+        }
         Observation::EnableFinished { unit, .. } => format!("enabled {unit} link"),
         Observation::MainProcessKilled { unit, .. } => format!("killed {unit}"),
         Observation::OperatorAsked(request) => asked(request),
@@ -133,6 +131,17 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         | Observation::SaveFailed { .. } => return None,
         other => format!("# {other:?}"),
     })
+}
+
+fn status(status: ProbeStatus) -> &'static str {
+    match status {
+        ProbeStatus::Healthy => "healthy",
+        ProbeStatus::Unhealthy => "unhealthy",
+        ProbeStatus::Slow => "slow",
+        ProbeStatus::Unmet => "unmet",
+        ProbeStatus::Unresolved => "unresolved",
+        ProbeStatus::Unknown => "unknown",
+    }
 }
 
 fn asked(request: &Request) -> String {
@@ -166,6 +175,9 @@ fn unit_reading(reading: &UnitReading) -> String {
     }
     words.extend(reading.main_pid.map(|pid| format!("main={pid}")));
     words.push(format!("restarts={} result={}", reading.n_restarts, reading.result));
+    words.extend(reading.exit.map(|exit| format!("exit=\"{exit}\"")));
+    words.extend((reading.tried == Tried::ConditionUnmet).then(|| "skipped".to_owned()));
+    words.extend(reading.frozen.then(|| "frozen".to_owned()));
     words.extend(reading.job.map(|job| {
         let kind = match job.kind {
             JobKind::Start => "start",

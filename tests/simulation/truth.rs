@@ -21,6 +21,8 @@ pub struct Truth {
     well: BTreeMap<(usize, ConditionKind), Moment>,
     /// The last moment at which the worker's queue could be asked: that it could not is over then, whatever the answer was.
     queue_asked: Option<Moment>,
+    /// The last moment at which it was at rest: what is found of a run is over then.
+    rested: BTreeMap<usize, Moment>,
     /// Since when we run.
     pub started_at: Moment,
     /// Ends of incidents that were looked at.
@@ -36,8 +38,11 @@ impl Truth {
         }
         for (at, unit) in host.units.iter().enumerate() {
             let up = unit.active == ActiveState::Active;
+            if unit.active == ActiveState::Inactive && unit.result == "success" {
+                self.rested.insert(at, host.now);
+            }
             let served = !needs_broker(at) || broker.active == ActiveState::Active;
-            let serves = up && !unit.wedged && served;
+            let serves = up && !unit.wedged && unit.frozen_since.is_none() && served;
             let known = [
                 (ConditionKind::Active, up),
                 (ConditionKind::Enabled, unit.enabled),
@@ -90,13 +95,16 @@ impl Truth {
         let at = UNITS.iter().position(|name| *name == unit.as_str())?;
         self.ends += 1;
         let known = &host.units[at];
-        let rests = known.active == ActiveState::Inactive && known.result == "success";
+        // At rest, or down by the will of its own file.
+        let rested = self.rested.get(&at).is_some_and(|rested| rested.plus(SLACK) >= host.now);
+        let rests = rested || known.skipped_since.is_some();
         let since = incident.opened_at.max(self.started_at);
         let asked = self.queue_asked.filter(|_| incident.cause == Code::ProgressUnknown);
         let well = self.well.get(&(at, kind)).into_iter().chain(&asked).any(|at| at.plus(SLACK) >= since);
         (!rests && !well).then(|| {
             let cause = incident.cause.as_str();
-            format!("incident {} of {unit} was ended, and {cause} was never well since", incident.id)
+            let now = format!("{} {} {:?}", known.active.as_str(), known.result, known.job);
+            format!("incident {} of {unit} ({now}) was ended, and {cause} was never well since", incident.id)
         })
     }
 }

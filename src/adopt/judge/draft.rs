@@ -116,6 +116,9 @@ fn watched_only(live: &Live) -> Vec<Written> {
             let manager = live.managed_elsewhere().unwrap_or_default();
             format!("{manager} starts and stops it: Steadfast only reports")
         }
+        None if live.ended_at_once => {
+            "it ended by itself and well, right after its start: its own configuration may say that it is not to run; without this line Steadfast starts and enables it".to_owned()
+        }
         None if !live.active => {
             "it does not run; without this line Steadfast starts and enables it".to_owned()
         }
@@ -154,7 +157,7 @@ fn recovery(live: &Live) -> Vec<Written> {
     if !off {
         return tables;
     }
-    let why = "it runs and is disabled: whoever starts it (a person, a script, another manager) decides; without this line Steadfast enables it";
+    let why = "it runs and is disabled: something else starts it (a person, a script, another manager); without this line Steadfast enables it";
     let key = Key { name: "enable".to_owned(), value: Value::Boolean(false), seen: why.to_owned() };
     match tables.iter_mut().find(|written| written.table.name == "recovery") {
         Some(written) => written.table.keys.push(key),
@@ -248,7 +251,7 @@ fn unasked(live: &Live, tables: &[Written]) -> Vec<Written> {
     let udp: BTreeSet<&str> = udp.map(|one| one.address.as_str()).collect();
     if !udp.is_empty() {
         let listed = udp.into_iter().collect::<Vec<_>>().join(", ");
-        remarks.push(format!("it listens on UDP {listed}: nobody can tell by UDP whether it answers"));
+        remarks.push(format!("it listens on UDP {listed}: UDP does not show whether it answers"));
     }
     let passing: BTreeSet<u16> = live
         .listeners

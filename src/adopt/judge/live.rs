@@ -20,6 +20,8 @@ pub struct Live {
     pub fragment: String,
     pub service_type: String,
     pub active: bool,
+    /// It ended by itself and well, right after its start.
+    pub ended_at_once: bool,
     pub enablement: Option<UnitFileState>,
     pub remain_after_exit: bool,
     pub exec_start: Vec<Vec<String>>,
@@ -59,6 +61,7 @@ impl Live {
             fragment: String::new(),
             service_type: String::new(),
             active: false,
+            ended_at_once: false,
             enablement: None,
             remain_after_exit: false,
             exec_start: Vec::new(),

@@ -136,7 +136,7 @@ async fn a_password_is_sent_and_never_shown() {
 
     let (port, server) = self::server(Manners { extensions: &[], ..FRIENDLY }).await;
     let why = deliver(&smtp(port, "none", Some(password)), &firing()).await;
-    assert_eq!(why, Err(format!("127.0.0.1:{port}: it lets nobody log in with a password here")));
+    assert_eq!(why, Err(format!("127.0.0.1:{port}: it offers no login with a password")));
     server.abort();
 }
 

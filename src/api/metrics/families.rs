@@ -149,7 +149,7 @@ impl Picture {
         let snapshot = &self.snapshot;
         let open = snapshot.incidents.len();
         gauge(to, "steadfast_incidents_open", "Incidents that are not over.", open)?;
-        let help = "From the beginning of trouble, where systemd or a link tells it, to its incident.";
+        let help = "Time from the start of a problem, where systemd or a link shows it, to its incident.";
         let mut family = describe(to, "steadfast_detection_seconds", help, MetricType::Histogram)?;
         histogram(&mut family, &snapshot.tally.detection)?;
         let help = "From the opening of an incident to its end.";
@@ -181,7 +181,7 @@ impl Picture {
         gauge(to, "steadfast_ready", help, i64::from(snapshot.ready))?;
         let help = "When this picture was made: Unix time.";
         gauge(to, "steadfast_snapshot_timestamp_seconds", help, snapshot.at.wall_ms as f64 / 1000.0)?;
-        let help = "Units, probes and queues that are too many to be told of here.";
+        let help = "Units, probes and queues left out of the metrics because there are too many.";
         gauge(to, "steadfast_metrics_left_out", help, self.left_out())
     }
 }

@@ -35,7 +35,7 @@ pub fn commands() -> Vec<Route> {
         ),
         Route::of_incident(
             "/v1/incidents/{id}/ack",
-            "Somebody knows: it is not told again, and to nobody else.",
+            "Acknowledge an incident: no reminders, no escalation.",
             |incident| Ask::Acknowledge { incident },
         ),
         Route::of_host("/v1/alerts/test", "Tell every sink a test; 502 where one did not take it.", |()| {

@@ -152,7 +152,7 @@ fn admit<D: Door>(door: &D, stream: D::Stream, router: &Router, guests: &mut Gue
         Err(error) => {
             // One that went away meanwhile is no trouble.
             if error.kind() != io::ErrorKind::NotConnected {
-                tracing::warn!(%error, "cannot tell who connects to {}", D::NAME);
+                tracing::warn!(%error, "cannot identify the client of {}", D::NAME);
             }
             return;
         }

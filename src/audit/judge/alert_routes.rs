@@ -21,9 +21,7 @@ pub fn gaps(look: &Look) -> Vec<Gap> {
     if sinks.is_empty() {
         let units =
             if count == 1 { "the managed unit".to_owned() } else { format!("the {count} managed units") };
-        let message = format!(
-            "no [alert.NAME] is set in steadfast.toml: what goes wrong with {units} is told to nobody"
-        );
+        let message = format!("no [alert.NAME] is set in steadfast.toml: nobody is alerted about {units}");
         return vec![told(look, "nowhere", message)];
     }
     let mut gaps = Vec::new();
@@ -37,16 +35,17 @@ pub fn gaps(look: &Look) -> Vec<Gap> {
             let owner = spec.owner.as_ref().map_or(String::new(), |owner| format!(", owner {owner}"));
             let severity = spec.severity.as_str();
             let message = format!(
-                "no [alert.NAME] takes what goes wrong with {unit} (severity {severity}{owner}): it is told to nobody"
+                "no [alert.NAME] matches {unit} (severity {severity}{owner}): nobody is alerted about it"
             );
             gaps.push(told(look, unit, message));
         }
     }
     if !sinks.iter().any(|sink| sink.min_severity == Severity::Warning) {
-        let message = "no [alert.NAME] takes warnings (min_severity): what breaks at the next boot or deploy is told to nobody";
+        let message = "no [alert.NAME] accepts warnings (min_severity): nobody is alerted about what breaks at the next boot or deploy";
         gaps.push(told(look, "warnings", message.to_owned()));
     } else if !anybody(sinks, &labels(look, None, Severity::Critical), Severity::Critical) {
-        let message = "no [alert.NAME] takes what concerns the host itself (match): it is told to nobody";
+        let message =
+            "no [alert.NAME] matches findings of the host itself (match): nobody is alerted about them";
         gaps.push(told(look, "host", message.to_owned()));
     }
     gaps

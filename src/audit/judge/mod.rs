@@ -7,6 +7,7 @@
 )]
 
 mod alert_routes;
+mod idle;
 mod listeners;
 mod look;
 mod probes;
@@ -149,39 +150,6 @@ fn looked(look: &Look) -> String {
     format!("{units}, {processes}{users}")
 }
 
-/// Units that are active, run nothing and are not asked: only their command ended well.
-fn runs_nothing(look: &Look) -> Option<String> {
-    let user = look.snapshot.host.user_instance;
-    let has_process = |status: &UnitStatus| {
-        look.around.host.processes.iter().any(|process| process.place.unit(user) == Some(&status.unit))
-    };
-    let asked = |status: &UnitStatus| {
-        let spec = look.specs.iter().find(|spec| spec.file == status.file);
-        spec.is_some_and(|spec| !spec.probes.is_empty() || !spec.progress.is_empty())
-    };
-    let idle = |status: &&UnitStatus| {
-        let exited = status.reading.as_ref().is_some_and(|reading| reading.sub == "exited");
-        let ours = !status.file.is_empty() || status.is_local() || is_init_script(status);
-        status.is_running() && exited && ours && !has_process(status) && !asked(status)
-    };
-    let all = look.snapshot.units.values().map(AsRef::as_ref);
-    let names: Vec<&str> = all.filter(idle).map(|status| status.unit.as_str()).collect();
-    let (verb, which) = if names.len() == 1 { ("is", "it works") } else { ("are", "they work") };
-    (!names.is_empty()).then(|| {
-        format!(
-            "{} {verb} active and runs nothing: the command ended well, and only a probe can tell whether {which}",
-            listed(&names, NAMED)
-        )
-        .replace("are active and runs", "are active and run")
-    })
-}
-
-/// systemd made its unit of a script in /etc/init.d, and does not know what that started.
-fn is_init_script(status: &UnitStatus) -> bool {
-    let fragment = status.settings.as_ref().map_or("", |settings| settings.fragment.as_str());
-    fragment.contains("/generator.late/")
-}
-
 /// What is left alone on purpose, until when; and probes of which nobody knows whether they can fail.
 fn notes(look: &Look) -> Vec<String> {
     let at = look.at();
@@ -195,7 +163,7 @@ fn notes(look: &Look) -> Vec<String> {
             ignored.reason
         ));
     }
-    notes.extend(runs_nothing(look));
+    notes.extend(idle::notes(look));
     for (unit, probes) in &look.around.records {
         let unproven = |record: &&ProbeRecord| {
             record.failures == 0
@@ -207,7 +175,7 @@ fn notes(look: &Look) -> Vec<String> {
         if !names.is_empty() {
             let what = if names.len() == 1 { "has" } else { "have" };
             notes.push(format!(
-                "{unit}: {} {what} answered well for {} and never failed: nobody has seen that it can",
+                "{unit}: {} {what} answered well for {} and never failed: check that it can (steadfast drill {unit} --probe NAME)",
                 listed(&names, NAMED),
                 span(UNPROVEN)
             ));

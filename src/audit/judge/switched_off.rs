@@ -24,7 +24,9 @@ fn switched_off(look: &Look, off: &OffFile) -> Gap {
                 Some(meant) if !file.contains(".toml") => format!(
                     "{file} has no effect under this name: only names that end in .toml are read; it looks like {meant}"
                 ),
-                _ => format!("{file} has no effect under this name: what it managed is watched by nobody"),
+                _ => {
+                    format!("{file} has no effect under this name: nothing watches the unit that it managed")
+                }
             },
             meant(file).map(|meant| format!("mv {file} {meant}")),
         ),
@@ -32,7 +34,7 @@ fn switched_off(look: &Look, off: &OffFile) -> Gap {
             let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
             let up = folder.rsplit_once('/').map_or("", |(up, _)| up);
             let message =
-                format!("{file} has no effect in this folder: what it managed is watched by nobody");
+                format!("{file} has no effect in this folder: nothing watches the unit that it managed");
             (file.clone(), message, Some(format!("mv {file} {up}/{name}")))
         }
         Off::Orphan => {
@@ -41,7 +43,7 @@ fn switched_off(look: &Look, off: &OffFile) -> Gap {
         }
         Off::Masked => {
             let message = format!(
-                "{file} is a link to /dev/null: its unit is watched by nobody, without a reason or an end"
+                "{file} is a link to /dev/null: nothing watches its unit, without a reason or an end"
             );
             (
                 file.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::audit::{Off, OffFile, ProbeRecord, TimerFacts};
-use crate::model::finding::Severity;
+use crate::model::finding::{Condition, ConditionKind, Severity, Truth};
 use crate::model::host::{HostProcess, Listener, Place, Protocol, UserUnits};
 use crate::model::moment::Moment;
 use crate::model::probe::{OnFailure, ProbeKind, ProbeSpec, TimerReading};
@@ -15,7 +15,7 @@ use crate::model::spec::{Ignored, Mode, Selector, Spec};
 use crate::model::state::{OrderKind, Plan};
 use crate::model::tally::UnitTally;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading, UnitSettings};
-use crate::model::will::{ServiceType, Tried, UnitResult};
+use crate::model::will::{Exit, ServiceType, Tried, UnitResult};
 
 const AT: Moment = Moment { boot_ms: 900_000_000, wall_ms: 1_800_000_000_000 };
 
@@ -436,7 +436,7 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
         host.told(),
         [
             "host-unprobed: shop.service listens on 0.0.0.0:8080, and no probe asks whether it answers",
-            "alert-undeliverable: no [alert.NAME] is set in steadfast.toml: what goes wrong with the managed unit is told to nobody",
+            "alert-undeliverable: no [alert.NAME] is set in steadfast.toml: nobody is alerted about the managed unit",
         ]
     );
     let mut sink =
@@ -447,8 +447,8 @@ fn what_is_managed_and_not_asked_and_told_to_nobody_is_told() {
     assert_eq!(
         host.told(),
         [
-            "alert-undeliverable: no [alert.NAME] takes what goes wrong with shop.service (severity critical): it is told to nobody",
-            "alert-undeliverable: no [alert.NAME] takes what concerns the host itself (match): it is told to nobody",
+            "alert-undeliverable: no [alert.NAME] matches shop.service (severity critical): nobody is alerted about it",
+            "alert-undeliverable: no [alert.NAME] matches findings of the host itself (match): nobody is alerted about them",
         ]
     );
     host.settings.sinks[0].matching.clear();
@@ -477,7 +477,7 @@ fn what_is_ignored_with_a_reason_is_a_note_until_its_end() {
         audit(&host).notes,
         [
             "left alone for another 3 days: legacy-*: moves in March",
-            "app.service: inbox has answered well for 7 days and never failed: nobody has seen that it can",
+            "app.service: inbox has answered well for 7 days and never failed: check that it can (steadfast drill app.service --probe NAME)",
         ]
     );
     if let Some(ignored) = &mut host.settings.ignored {
@@ -551,6 +551,117 @@ fn what_is_active_and_runs_nothing_is_noted() {
         notes,
         [
             "exim4.service, web.service are active and run nothing: the command ended well, and only a probe can tell whether they work"
+        ]
+    );
+}
+
+/// A wrapper of a vendor, as Debian's postgresql.service, and an instance that it takes along.
+fn wrapper(look: &mut Look, instance: ActiveState) {
+    let status = look.runs("postgresql.service", "/usr/lib/systemd/system/postgresql.service");
+    if let Some(reading) = &mut status.reading {
+        reading.sub = "exited".to_owned();
+    }
+    let settings = status.settings.get_or_insert_default();
+    settings.service_type = ServiceType::Oneshot;
+    settings.exec_start = vec![vec!["/bin/true".to_owned()]];
+    look.around.unit_files.insert(UnitName::from("postgresql@.service"));
+    let file = "/usr/lib/systemd/system/postgresql@.service";
+    look.unit("postgresql@15-main.service", file, instance, UnitFileState::EnabledRuntime);
+}
+
+#[test]
+fn what_ends_at_once_and_well_is_not_called_dead() {
+    // B10: nut-monitor.service with MODE=none in /etc/nut/nut.conf says so and ends with 0, at each boot.
+    let mut look = host();
+    let file = "/usr/lib/systemd/system/nut-monitor.service";
+    let status = look.unit("nut-monitor.service", file, ActiveState::Inactive, UnitFileState::Enabled);
+    if let Some(reading) = &mut status.reading {
+        reading.exit = Some(Exit::Code(0));
+        reading.active_since = Some(AT);
+        reading.inactive_since = Some(AT.plus(Duration::from_millis(30)));
+    }
+    let known = |kind| Condition {
+        kind,
+        truth: Truth::True,
+        reason: "starts".to_owned(),
+        message: "boot starts it".to_owned(),
+        since: AT,
+    };
+    status.conditions.push(known(ConditionKind::Boot));
+    let dead = Finding {
+        code: Code::UnitInactive,
+        subject: String::new(),
+        severity: Severity::Critical,
+        message: "nut-monitor.service is inactive (dead)".to_owned(),
+        since: AT,
+        evidence: Vec::new(),
+        repair: None,
+        early: false,
+    };
+    status.findings.push(dead);
+    let found: Vec<Finding> =
+        audit(&look).snapshot.units.values().flat_map(|one| one.findings.clone()).collect();
+    let told: Vec<(Severity, &str)> = found.iter().map(|one| (one.severity, one.message.as_str())).collect();
+    assert_eq!(
+        told,
+        [(
+            Severity::Warning,
+            "nut-monitor.service is enabled, and ended by itself with exit code 0 right after its start: its own configuration may say that it is not to run"
+        )]
+    );
+    assert_eq!(
+        found.first().and_then(|one| one.repair.as_deref()),
+        Some("journalctl -u nut-monitor.service -n 20")
+    );
+}
+
+#[test]
+fn a_wrapper_whose_units_run_is_as_it_should_be() {
+    // C1: active (exited) and no process of its own, also where it is the host's own.
+    let mut look = host();
+    wrapper(&mut look, ActiveState::Active);
+    let status = look.runs("shop.service", "/etc/systemd/system/shop.service");
+    if let Some(reading) = &mut status.reading {
+        reading.sub = "exited".to_owned();
+    }
+    let settings = status.settings.get_or_insert_default();
+    settings.exec_start = vec![vec!["/bin/true".to_owned()]];
+    settings.takes_along = vec![UnitName::from("shop-web.service")];
+    look.runs("shop-web.service", "/etc/systemd/system/shop-web.service");
+    assert_eq!(audit(&look).notes, Vec::<String>::new());
+}
+
+#[test]
+fn a_wrapper_none_of_whose_units_runs_is_noted() {
+    // C1: green for ever, and nothing of it is there; managed or not.
+    let mut look = host();
+    wrapper(&mut look, ActiveState::Failed);
+    assert_eq!(
+        audit(&look).notes,
+        [
+            "postgresql.service is active and runs nothing itself, and nothing that it stands for runs either (postgresql@.service)"
+        ]
+    );
+}
+
+#[test]
+fn a_vendors_forking_unit_without_its_daemon_is_noted() {
+    // C1
+    let mut look = host();
+    for (name, kind) in [("spool.service", ServiceType::Forking), ("firewall.service", ServiceType::Oneshot)]
+    {
+        let status = look.runs(name, "/usr/lib/systemd/system/x.service");
+        if let Some(reading) = &mut status.reading {
+            reading.sub = "exited".to_owned();
+        }
+        let settings = status.settings.get_or_insert_default();
+        settings.service_type = kind;
+        settings.exec_start = vec![vec!["/usr/sbin/x".to_owned()]];
+    }
+    assert_eq!(
+        audit(&look).notes,
+        [
+            "spool.service is active and runs nothing: the command ended well, and only a probe can tell whether it works"
         ]
     );
 }

@@ -72,6 +72,23 @@ fn worded(status: &UnitStatus, found: Finding, user: &str) -> Finding {
             ..found
         };
     }
+    if found.code == Code::UnitInactive
+        && let Some(exit) = reading.filter(|reading| reading.ended_at_once()).and_then(|reading| reading.exit)
+    {
+        let message = format!(
+            "{unit} is enabled, and ended by itself with {exit} right after its start: its own configuration may say that it is not to run"
+        );
+        let repair = Some(format!("journalctl{user} -u {unit} -n 20"));
+        let since = ended.unwrap_or(found.since);
+        return Finding {
+            severity: Severity::Warning,
+            since,
+            message,
+            evidence: status_text(status),
+            repair,
+            ..found
+        };
+    }
     if found.code == Code::UnitInactive {
         let message = format!("{unit} is enabled and boot starts it, but it is not running");
         let exit = reading.and_then(|reading| reading.exit.as_ref());
@@ -110,7 +127,9 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
     let boots = boots(status);
     match found.code {
         // Enabled, reached by boot, nothing arms it, no condition keeps it away: it should run and does not.
-        Code::UnitInactive => enabled && boots == Truth::True && !armed(status) && conditions_met(status),
+        Code::UnitInactive | Code::OutsideUnit => {
+            enabled && boots == Truth::True && !armed(status) && conditions_met(status)
+        }
         // Runs now and will surely not after the next boot. A command that somebody runs by systemd-run is not to.
         Code::NotEnabled | Code::EnabledRuntimeOnly => {
             status.is_running()
@@ -163,6 +182,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::ConfigInvalid
         | Code::AlertUndeliverable
         | Code::HostHeartbeatUnheard
+        | Code::HostProberFailing
         | Code::HostManagerUnreachable
         | Code::HostStorm
         | Code::HostStateUnsaved

@@ -52,6 +52,27 @@ fn of_one(name: &str, then: UnitThen, now: UnitThen) -> Vec<String> {
 }
 
 #[test]
+fn a_vanished_unit_comes_back_with_the_package_of_its_file() {
+    // O39
+    let gone = UnitThen { found: false, ..dead() };
+    let repairs = |fragment: &str| {
+        let packages = vec!["shop".to_owned(), "python3-minimal".to_owned()];
+        let then = UnitThen { fragment: fragment.to_owned(), packages, ..unit() };
+        let found = compare(&picture(&[("x.service", then)]), &picture(&[("x.service", gone.clone())]));
+        found.differences.into_iter().map(|one| (one.message, one.repair)).collect::<Vec<_>>()
+    };
+    let was = "x.service was active (running), and there is no such unit any more";
+    assert_eq!(
+        repairs("/usr/lib/systemd/system/x.service"),
+        [(was.to_owned(), Some("apt-get install shop".to_owned()))]
+    );
+    assert_eq!(
+        repairs("/etc/systemd/system/x.service"),
+        [(format!("{was} (its file was /etc/systemd/system/x.service)"), None)]
+    );
+}
+
+#[test]
 fn what_is_lost_is_told_in_one_line_a_unit() {
     let active = |state: ActiveState, sub: &str, result: &str| UnitThen {
         active: state,

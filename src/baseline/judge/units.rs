@@ -84,6 +84,12 @@ fn up(unit: &UnitThen) -> bool {
     matches!(unit.active, ActiveState::Active | ActiveState::Reloading)
 }
 
+/// The package of its unit file. One that a person wrote comes back with none, whatever package its program is of.
+fn brings_back(then: &UnitThen) -> Option<&String> {
+    let shipped = ["/usr/lib/", "/lib/"].iter().any(|place| then.fragment.starts_with(place));
+    then.packages.first().filter(|_| shipped)
+}
+
 /// It ran and does not, or it has failed since.
 fn down(pair: &Pair<'_>, after: &Baseline) -> Option<Difference> {
     let Pair { name, then, now, user } = pair;
@@ -98,7 +104,7 @@ fn down(pair: &Pair<'_>, after: &Baseline) -> Option<Difference> {
     }
     if then.found && !now.found && up(now) {
         // It goes on until something stops it, and then nothing can start it any more.
-        let package = then.packages.first();
+        let package = brings_back(then);
         let version = package.and_then(|name| Some((name, after.packages.get(name)?)));
         let with = match (package, version) {
             (_, Some((name, version))) => format!(" with package {name} {version}"),
@@ -123,8 +129,10 @@ fn down(pair: &Pair<'_>, after: &Baseline) -> Option<Difference> {
         return Some(difference(Gravity::Warning, message, Vec::new(), repair));
     }
     if !now.found {
-        let message = format!("{name} was {was}, and there is no such unit any more");
-        let repair = then.packages.first().map(|package| format!("apt-get install {package}"));
+        let by_hand = !then.fragment.is_empty() && brings_back(then).is_none();
+        let file = if by_hand { format!(" (its file was {})", then.fragment) } else { String::new() };
+        let message = format!("{name} was {was}, and there is no such unit any more{file}");
+        let repair = brings_back(then).map(|package| format!("apt-get install {package}"));
         return Some(difference(Gravity::Critical, message, Vec::new(), repair));
     }
     let masked = now.enablement.starts_with("masked");

@@ -112,7 +112,7 @@ pub fn foreign(look: &Look, file: &str, imported: &Imported) -> String {
         foreign.commented_out.len()
     ));
     if !foreign.commented_out.is_empty() {
-        page.heading("COMMENTED OUT THERE: watched by nobody");
+        page.heading("COMMENTED OUT THERE: not watched");
         for one in &foreign.commented_out {
             commented(&mut page, one);
         }

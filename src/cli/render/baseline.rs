@@ -128,7 +128,7 @@ pub fn picture(look: &Look, baseline: &Baseline) -> String {
     let widest = baseline.units.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, unit) in &baseline.units {
         let state = format!("{} ({})", unit.active.as_str(), unit.sub);
-        let boot = unit.boot.as_ref().map_or("not told", |verdict| verdict.as_str());
+        let boot = unit.boot.as_ref().map_or("unknown", |verdict| verdict.as_str());
         let enabled = if unit.enablement.is_empty() { "-" } else { &unit.enablement };
         let managed = if unit.managed { "  managed" } else { "" };
         let line = format!("  {name:<widest$}  {state:<20}  {enabled:<15}  boot: {boot}{managed}");

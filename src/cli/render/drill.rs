@@ -40,7 +40,7 @@ fn lines(unit: &Unit, plan: &DrillPlan) -> Vec<(&'static str, String)> {
         "then",
         match &plan.order {
             Some(order) => format!("{order}, enable, prove it, ask its probes{systemd}"),
-            None => "nothing is done: on_failure = \"alert\" only tells".to_owned(),
+            None => "nothing is done: on_failure = \"alert\" only alerts".to_owned(),
         },
     ));
     if plan.order.is_some() {
@@ -52,11 +52,11 @@ fn lines(unit: &Unit, plan: &DrillPlan) -> Vec<(&'static str, String)> {
     lines.push((
         "told",
         match plan.told.as_slice() {
-            [] => "nobody: no [alert.NAME] of steadfast.toml is meant to hear of it at once".to_owned(),
+            [] => "nobody: no [alert.NAME] in steadfast.toml matches it at once".to_owned(),
             sinks => sinks.join(", "),
         },
     ));
-    lines.extend(plan.untold.iter().map(|one| ("not told", format!("{} {}", one.sink, one.why))));
+    lines.extend(plan.untold.iter().map(|one| ("not alerted", format!("{} {}", one.sink, one.why))));
     let time = |seconds: f64| took((seconds * 1000.0) as u64);
     lines.push(("takes", format!("about {}; given up after {}", time(plan.expected_s), time(plan.limit_s))));
     if plan.order.is_some() {
@@ -94,7 +94,7 @@ pub fn drill(look: &Look, drill: &Drill) -> String {
         let text = match (one.arrived_s, &one.error) {
             (Some(_), _) => format!("arrived after {}", after(one.arrived_s)),
             (None, Some(why)) => why.clone(),
-            (None, None) => "not told in time".to_owned(),
+            (None, None) => "not sent in time".to_owned(),
         };
         let label = format!("  {} {:<widest$}  ", look.sign(look.of_step(step)), one.sink);
         page.labelled(&label, widest + 6, &text);

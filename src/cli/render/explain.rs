@@ -209,7 +209,7 @@ fn idle(unit: &Unit) -> &'static str {
         State::Unknown => "nothing until it is known how the unit is",
         State::Degraded | State::Down | State::Recovering | State::Held | State::Quarantined => {
             if unit.mode == "observe" {
-                "nothing: mode = \"observe\" only tells"
+                "nothing: mode = \"observe\" only reports"
             } else {
                 "nothing by itself: this needs a person"
             }

@@ -150,21 +150,17 @@ fn event(page: &mut Page<'_>, event: &Event, unit: &str) {
 
 fn told(page: &mut Page<'_>, incident: &Incident) {
     let look = page.look;
-    page.heading("WHO WAS TOLD");
+    page.heading("ALERTS");
     if incident.told.is_empty() {
-        page.faint(2, "nobody: no [alert.NAME] in steadfast.toml is meant to know of it");
+        page.faint(2, "nobody: no [alert.NAME] in steadfast.toml matches it");
     }
     for sink in &incident.told {
         let text = match (sink.at, sink.firing) {
             (Some(at), times) => {
-                let over = if sink.resolved { ", and that it is over" } else { "" };
-                format!(
-                    "told {} that it fires{over}, last at {}",
-                    count(times as usize, "time"),
-                    look.clock(at)
-                )
+                let over = if sink.resolved { ", resolved sent" } else { "" };
+                format!("firing sent {}{over}, last at {}", count(times as usize, "time"), look.clock(at))
             }
-            (None, _) => "not told yet".to_owned(),
+            (None, _) => "not sent yet".to_owned(),
         };
         page.labelled(&format!("  {}  ", sink.sink), sink.sink.chars().count() + 4, &text);
     }

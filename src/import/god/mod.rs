@@ -115,7 +115,7 @@ impl Reader {
                 Block::Condition(condition::Asked::new(number, line, kind, self.leads_to()))
             }
             Some(("God", "contact", _)) => {
-                let why = "who is told stands in steadfast.toml, [alert.NAME]";
+                let why = "alert receivers are set in steadfast.toml, [alert.NAME]";
                 self.foreign.left.push(Left::new(number, line, why));
                 Block::Other
             }

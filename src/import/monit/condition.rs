@@ -103,7 +103,7 @@ pub fn failed(statement: &[Token], line: usize, place: &Place) -> Result<Table, 
         ("checksum", "Steadfast does not look into files"),
         ("permission", "Steadfast does not look after the rights of files"),
         ("perm", "Steadfast does not look after the rights of files"),
-        ("udp", "nobody can tell by UDP whether somebody listens"),
+        ("udp", "UDP does not show whether anything listens"),
         ("send", "a conversation of one's own is a command: [probe.NAME] with command"),
     ] {
         if words.has(word) {

@@ -19,8 +19,7 @@ pub fn read(text: &str) -> Foreign {
         match words.as_slice() {
             ["set", "daemon", seconds, ..] => cycle = seconds.parse().ok(),
             ["set", "alert" | "mailserver" | "mail-format" | "eventqueue" | "mmonit", ..] => {
-                let why =
-                    "who is told stands in steadfast.toml, [alert.NAME]; `steadfast test-alert` tries it";
+                let why = "alert receivers are set in steadfast.toml, [alert.NAME]; `steadfast test-alert` tries it";
                 foreign.left.push(Left::new(line, &written(&statement), why));
             }
             ["include", ..] => {
@@ -113,14 +112,14 @@ fn of_check(entry: &mut Entry, statement: &[Token], cycle: Option<u64>) {
         ["group", ..] => entry.leave(line, &text, "systemd groups units by targets and slices"),
         ["mode", "passive", ..] => {
             entry.passive = true;
-            entry.took(line, &text, "mode = \"observe\": it is told, and nothing is done");
+            entry.took(line, &text, "mode = \"observe\": it is reported, and nothing is done");
         }
         ["mode", ..] | ["onreboot", ..] => {
             entry.leave(line, &text, "`systemctl enable` decides what boot starts")
         }
         ["every", ..] => entry.leave(line, &text, "each probe has its own period"),
         ["alert" | "noalert", ..] => {
-            entry.leave(line, &text, "who is told stands in steadfast.toml, [alert.NAME] with match");
+            entry.leave(line, &text, "alert receivers are set in steadfast.toml, [alert.NAME] with match");
         }
         _ => entry.leave(line, &text, "it is not understood"),
     }

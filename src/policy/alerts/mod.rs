@@ -207,7 +207,7 @@ impl Alerts {
                 known.failing = Some(Failing::after(before, why, now));
                 if first {
                     let incident = flight.news.first().map(|news| news.incident);
-                    self.out.file(incident, EventKind::Told, format!("cannot tell {sink}: {why}"));
+                    self.out.file(incident, EventKind::Told, format!("cannot send to {sink}: {why}"));
                 }
             }
         }
@@ -219,7 +219,7 @@ impl Alerts {
         self.news = true;
         let left: Vec<String> = sinks.iter().map(|sink| sink.name.clone()).collect();
         if left.is_empty() {
-            let message = "no way to tell anybody is configured: add [alert.NAME] to steadfast.toml";
+            let message = "no alert sink is configured: add [alert.NAME] to steadfast.toml";
             self.out.answer(request, Answer::Refused { message: message.to_owned() });
             return;
         }
@@ -251,7 +251,7 @@ impl Alerts {
         let failing = |(name, sink): (&String, &SinkSeen)| {
             let failing = sink.failing.as_ref()?;
             let long = now.since(failing.since) >= limits::UNDELIVERABLE;
-            long.then(|| (failing.since, format!("{name} cannot be told ({})", failing.why), sink.waiting))
+            long.then(|| (failing.since, format!("{name} accepts no alerts ({})", failing.why), sink.waiting))
         };
         let lost: Vec<_> = self.sinks.iter().filter_map(failing).collect();
         let since = lost.iter().map(|(since, _, _)| *since).min()?;

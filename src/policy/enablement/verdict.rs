@@ -138,7 +138,7 @@ fn on_demand(unit: &UnitName, settings: &UnitSettings, reading: &BootReading) ->
     }
     let called = settings.will.bus_activated || settings.service_type == ServiceType::Dbus;
     if called || names().any(|name| name.as_str().starts_with("dbus-")) {
-        return Some("boot does not start it, but whoever calls its bus name does".to_owned());
+        return Some("boot does not start it, but a call of its bus name does".to_owned());
     }
     if unit.as_str().starts_with("user@") || unit.as_str().starts_with("user-runtime-dir@") {
         return Some("it is started by logind for a user who logs in or lingers".to_owned());

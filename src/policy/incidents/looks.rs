@@ -81,9 +81,9 @@ impl Incidents {
         let message = match file {
             Ok(file) => {
                 known.evidence_file = Some(file.clone());
-                format!("what is to be seen of it is written to {file}")
+                format!("evidence saved to {file}")
             }
-            Err(why) => format!("cannot write down what is to be seen of it: {why}"),
+            Err(why) => format!("cannot save evidence: {why}"),
         };
         if first {
             known.add_changes(changes);

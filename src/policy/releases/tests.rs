@@ -78,6 +78,7 @@ fn current() -> LinkReading {
 
 fn process(pid: u32, started_ms: i64, cwd: Place) -> ProcessReading {
     ProcessReading {
+        command: String::new(),
         pid,
         started_ms,
         name: "php".to_owned(),

@@ -148,7 +148,7 @@ impl State {
             AlertStatus::Test => {}
         }
         if first || news.status == AlertStatus::Resolved || news.gave_up {
-            let message = format!("{sink} was told: incident {} {}", news.incident, news.status.as_str());
+            let message = format!("{sink}: sent \"{}\" for incident {}", news.status.as_str(), news.incident);
             let file = File::Under(Some(news.incident));
             self.write(None, Note { file, kind: EventKind::Told, code: None, message });
         }

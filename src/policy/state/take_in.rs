@@ -212,7 +212,7 @@ impl State {
     /// The host slept, or stood still, for about this long: whatever was read before is old.
     fn resumed(&mut self, after: Duration) {
         self.host.resumed(self.now);
-        self.packages.outdate();
+        self.packages.outdate(self.now);
         let names: Vec<UnitName> = self.units.keys().cloned().collect();
         for name in &names {
             let now = self.now;
@@ -241,8 +241,8 @@ impl State {
         if self.packages.quiet(now) != before {
             self.touched_all = true;
             self.packages.note_begin(before.as_ref(), now);
-            self.drain_packages();
         }
+        self.drain_packages();
     }
 
     fn inspected(&mut self, name: &UnitName, mut reading: ProcessesReading) {

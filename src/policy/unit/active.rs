@@ -138,7 +138,8 @@ impl Unit {
 
     /// Its start is queued, and has not begun: it waits for others, however long these take.
     fn waiting(&self, reading: &UnitReading, job: Job, now: Moment) -> Judgement {
-        let since = self.fate.job_since(job).unwrap_or(self.run.since());
+        // A sleep of the host is no waiting.
+        let since = self.fate.job_since(job).map_or(self.run.since(), |at| at.max(self.run.since()));
         let on = self.run.waits_for(job.id);
         let what = if on.is_empty() { "its turn".to_owned() } else { listed(on) };
         let limit = if on.is_empty() {
@@ -223,6 +224,9 @@ impl Unit {
         if settled > now {
             let word = reading.active.as_str();
             return Judgement::passing(word, format!("{word} ({})", reading.sub)).until(settled);
+        }
+        if let Some(outside) = self.runs_outside(now) {
+            return outside;
         }
         let (code, message) = if let Some(message) = self.clean_end() {
             (Code::UnitInactive, message)

@@ -33,7 +33,8 @@ impl Unit {
                 self.look_again_if(gate.until);
                 return;
             }
-            if let Some(why) = self.unwanted(view.now) {
+            let forbidden = || self.forbidden().map(|why| format!("its unit file {why}"));
+            if let Some(why) = self.unwanted(view.now).or_else(forbidden) {
                 self.abandon(&why);
                 return;
             }

@@ -136,10 +136,9 @@ impl Unit {
             findings.push(finding(Code::Quarantined, Severity::Critical, message, quarantine.since));
         }
         if let Some(needed) = &self.plan.explained_by {
-            let cause = view.peers.cause(&self.name).filter(|(unit, _)| unit == needed);
+            let cause = view.peers.why_down(&self.name, needed);
             // What is planned may be a moment old.
-            let message =
-                cause.map_or_else(|| format!("{needed}, which it requires, is down"), |(_, why)| why);
+            let message = cause.unwrap_or_else(|| format!("{needed}, which it requires, is down"));
             let found = finding(Code::DependencyDown, Severity::Warning, message, view.now);
             findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
         }

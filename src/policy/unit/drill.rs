@@ -101,7 +101,7 @@ impl Unit {
         // Of whichever probe: from here on it is not the drill alone.
         if outcome.status.is_bad() {
             self.probes.let_it_count(probe);
-            let message = format!("probe {probe} fails in earnest: {}", outcome.message);
+            let message = format!("probe {probe} really fails: {}", outcome.message);
             self.end_drill(Verdict::Interrupted, &message, view.now);
             return outcome;
         }
@@ -270,7 +270,7 @@ impl Verdict {
         match self {
             Self::Proven => "proven",
             Self::BySystemd => "over, systemd was first",
-            Self::Told => "over, it was told",
+            Self::Told => "over, the alert was sent",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
         }

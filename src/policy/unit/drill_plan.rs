@@ -87,7 +87,7 @@ impl Unit {
         let minutes = spec.interval.as_secs() / 60;
         (left < 2).then(|| {
             format!(
-                "{left} of {} restarts in {minutes} min are left; a drill takes one, and one must be left for earnest",
+                "only {left} of {} restarts in {minutes} min is left; a drill uses one and one must stay in reserve",
                 spec.burst
             )
         })

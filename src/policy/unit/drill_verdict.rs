@@ -33,7 +33,7 @@ impl Unit {
             (drill.incident, since(drill.by_systemd_at), &recovered)
         {
             let message = format!(
-                "systemd restarted it after {by_systemd}, it is well after {recovered}; nothing was to be told"
+                "systemd restarted it after {by_systemd}, it is well after {recovered}; no alert was due"
             );
             return Some((Verdict::BySystemd, message));
         }
@@ -95,8 +95,8 @@ impl Unit {
         for name in incident.told.keys().filter(at_once) {
             match drill.told.get(name).map(|known| (known.arrived_at, &known.failure)) {
                 Some((Some(at), _)) => heard.push(format!("{name} after {}", seconds(at.since(struck)))),
-                Some((None, Some(why))) => failed.push(format!("{name} was not told: {why}")),
-                Some((None, None)) | None => silent.push(format!("{name} was not told in time")),
+                Some((None, Some(why))) => failed.push(format!("{name} was not alerted: {why}")),
+                Some((None, None)) | None => silent.push(format!("{name} was not alerted in time")),
             }
         }
         let ended = done == Verdict::Told || incident.resolved_at.is_some();
@@ -113,9 +113,9 @@ impl Unit {
             facts.push(format!("proven after {}", since(drill.recovered_at)));
         }
         facts.push(match heard.as_slice() {
-            [] if failed.is_empty() => "nobody is to be told".to_owned(),
-            [] => "nobody was told".to_owned(),
-            heard => format!("told {}", heard.join(", ")),
+            [] if failed.is_empty() => "no sink is due".to_owned(),
+            [] => "no sink was alerted".to_owned(),
+            heard => format!("alerted {}", heard.join(", ")),
         });
         let verdict = if failed.is_empty() { done } else { Verdict::Failed };
         facts.extend(failed);

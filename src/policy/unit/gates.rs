@@ -47,7 +47,8 @@ impl Unit {
     pub(super) fn closed_for_people(&self, kind: OrderKind, view: &View<'_>) -> Option<String> {
         let want = Want { kind, because: Code::UnitInactive, due: view.now };
         let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
-        gate.or_else(|| self.barred(kind, view.now)).map(|gate| gate.why)
+        let gate = gate.or_else(|| self.barred(kind, view.now));
+        gate.or_else(|| self.doubled(kind)).map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.
@@ -153,7 +154,10 @@ impl Unit {
     /// What it requires is down, or may turn out to be.
     fn dependency(&self, want: &Want, view: &View<'_>) -> Option<Gate> {
         let found = self.findings.iter().find(|finding| finding.code == want.because)?;
-        match view.peers.explanation(&self.name, found.since, view.now)? {
+        // What was skipped keeps nothing from starting, as for systemd; a restart of what runs does not bring it, either.
+        let work = matches!(want.because.row().concern, Concern::Serving | Concern::Progressing);
+        let skipped = || view.peers.skipped(&self.name).filter(|_| work);
+        match view.peers.explanation(&self.name, found.since, view.now).or_else(skipped)? {
             Explanation::Down { cause, why } => {
                 Some(Gate { explained_by: Some(cause), ..Gate::because(why) })
             }

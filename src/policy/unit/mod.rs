@@ -19,6 +19,7 @@ mod lookers;
 mod missing;
 mod order;
 mod outcome;
+mod outside;
 mod pattern;
 mod people;
 mod picture;

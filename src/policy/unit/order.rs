@@ -86,7 +86,13 @@ impl Unit {
             }
             (Phase::Job, Event::JobOver(result)) => self.after_job(order, result),
             (Phase::Job, Event::Overdue) => self.after_job(order, &JobResult::Lost(LATE.to_owned())),
-            (Phase::Job, Event::TakenUp) if !self.is_new_run(order) => Next::GiveAgain,
+            (Phase::Job, Event::TakenUp) if !self.is_new_run(order) => {
+                match self.run.reading().and_then(|reading| self.skipped(reading)) {
+                    // It was carried out, most likely: systemd tried, and began no new run.
+                    Some(why) => Next::Fail(order.kind.step(), why),
+                    None => Next::GiveAgain,
+                }
+            }
             (Phase::Job, Event::TakenUp) => {
                 let why = "its result came while Steadfast was away";
                 self.after_job(order, &JobResult::Lost(why.to_owned()))
@@ -121,6 +127,9 @@ impl Unit {
         };
         if self.is_new_run(order) {
             return Some("it was started by somebody else meanwhile".to_owned());
+        }
+        if let Some(why) = self.run.reading().and_then(|reading| self.skipped(reading)) {
+            return Some(why);
         }
         if view.packages.is_unknown(view.now) {
             return Some("whether a package manager is at work is to be looked at again".to_owned());

@@ -64,6 +64,7 @@ impl Unit {
             // Whatever keeps us from acting: what explains the trouble is named.
             let explained_by = gate.explained_by.or_else(|| self.explained(view));
             self.set_plan(Plan { next: Some(next), blocked: Some(gate.why), explained_by });
+            self.look_outside_once(view);
             return;
         }
         if self.plan.explained_by.is_some() {
@@ -73,7 +74,10 @@ impl Unit {
             self.set_plan(Plan::default());
             return;
         }
-        let waits = want.due > now || self.must_ask_packages(view) || self.must_be_looked_at(want.kind, view);
+        let waits = want.due > now
+            || self.must_ask_packages(view)
+            || self.must_be_looked_at(want.kind, view)
+            || self.must_look_outside(want.kind, view);
         if waits {
             if want.due > now {
                 self.look_again(want.due);

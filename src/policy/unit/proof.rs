@@ -129,15 +129,18 @@ impl Unit {
         if !stale.is_empty() {
             return Err(Proof::lacks(stale.join(", ")).looks_again());
         }
-        let count = judged.len();
+        let processes = match judged.len() {
+            1 => "1 process".to_owned(),
+            many => format!("{many} processes"),
+        };
         let current = judged.iter().filter(|known| known.residence == Residence::Current).count();
         Ok(match (old.as_slice(), current) {
-            ([], 0) => format!("active, nothing of the old run is left among {count} processes"),
-            ([], _) => format!(
-                "active, nothing of the old run is left, {current} of {count} processes live in the current release"
-            ),
+            ([], 0) => format!("active; {processes}, none from the previous run"),
+            ([], _) => {
+                format!("active; {processes}, none from the previous run, {current} in the current release")
+            }
             (left, _) => {
-                format!("active; KillMode= leaves {} of the old run: {}", left.len(), left.join(", "))
+                format!("active; KillMode= left {} of the previous run: {}", left.len(), left.join(", "))
             }
         })
     }

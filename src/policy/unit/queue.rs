@@ -189,7 +189,7 @@ impl Queue {
     fn stuck_sentence(&self, code: Code, sample: &Sample, now: Moment) -> String {
         let waiting = sample.waiting();
         match (code, self.seen.drain) {
-            (Code::NoConsumer, _) => format!("nobody consumes it; {waiting}"),
+            (Code::NoConsumer, _) => format!("it has no consumer; {waiting}"),
             (Code::DrainOverdue, Some(drain)) => {
                 let ago = minutes(now.since(drain.since).as_secs());
                 format!("{waiting}, and it does not drain, {ago} after what it needs came back")
@@ -234,7 +234,7 @@ impl Queue {
         };
         if code == Code::NoConsumer {
             let nobody = sample.consumers == Some(0);
-            return if nobody { Err(format!("{name}: nobody consumes it")) } else { Ok(()) };
+            return if nobody { Err(format!("{name} has no consumer")) } else { Ok(()) };
         }
         if seen.shown_well {
             return Ok(());

@@ -52,8 +52,9 @@ impl Unit {
         if running || reading.active == ActiveState::Deactivating {
             self.kept.last_active = Some(reading.invocation.clone());
         }
-        self.kept.hold.take_if(|hold| hold.is_over_by(&reading));
-        if let Some(hold) = self.kept.hold.as_mut().filter(|_| running) {
+        // Nobody told us of such a hold.
+        self.kept.hold.take_if(|hold| hold.kind.is_implicit() && hold.was_started(&reading));
+        if let Some(hold) = self.kept.hold.as_mut().filter(|hold| hold.was_started(&reading)) {
             // It was started although somebody holds it: it is no stop any more.
             hold.stopped_run = None;
         }
@@ -119,6 +120,7 @@ impl Unit {
         });
         let before: Vec<String> = self.residents.found_links().map(str::to_owned).collect();
         self.residents.inspected(reading, known, view.host.settings().resync, view.now);
+        self.learn_program();
         if !self.residents.found_links().eq(before.iter()) {
             self.watch_links();
         }

@@ -230,7 +230,11 @@ impl Unit {
         let newer = times.is_some_and(|(edited, began)| edited.wall_ms > began.wall_ms);
         let unit = &self.name;
         let (message, repair) = if settings.need_daemon_reload {
-            let message = format!("the unit file of {unit} changed on disk and is not loaded");
+            let generated = settings.fragment.contains("/systemd/generator");
+            let message = match generated {
+                true => format!("what {unit} is generated from changed on disk and is not loaded"),
+                false => format!("the unit file of {unit} changed on disk and is not loaded"),
+            };
             (message, Some("systemctl daemon-reload".to_owned()))
         } else if newer {
             (format!("the unit file of {unit} is newer than its run"), self.restart_command())
@@ -271,24 +275,6 @@ impl Unit {
 
     pub(super) fn inspection_due(&self) -> Option<Moment> {
         self.residents.due(self.can_be_inspected())
-    }
-
-    /// Begins the inspection of its processes where that is due.
-    pub fn inspect(&mut self, view: &View<'_>) {
-        let possible = self.can_be_inspected();
-        if !self.residents.start(possible, view.now) {
-            return;
-        }
-        if let Some(settings) = self.run.settings() {
-            let action = Action::InspectProcesses {
-                unit: self.name.clone(),
-                control_group: settings.control_group.clone(),
-                invocation: self.run.reading().map(|run| run.invocation.clone()).unwrap_or_default(),
-                main_pid: self.run.main_pid(),
-                search: releases::search(&self.spec, settings),
-            };
-            self.act(action);
-        }
     }
 
     /// Watches whatever links lie on its paths.

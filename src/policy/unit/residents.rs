@@ -17,6 +17,9 @@ pub struct Residents {
     /// When the last inspection of this run began.
     inspected_at: Option<Moment>,
     poll: Poll,
+    /// When it was last looked whether its program runs outside, and since when that is awaited.
+    outside_at: Option<Moment>,
+    outside_asked: Option<Moment>,
     /// The processes, judged.
     judged: Vec<Resident>,
     /// Those that an earlier run left and that should not be there.
@@ -79,6 +82,22 @@ impl Residents {
         self.inspected_at = None;
     }
 
+    /// When it was last looked whether its program runs outside.
+    #[must_use]
+    pub fn looked_outside(&self) -> Option<Moment> {
+        self.outside_at
+    }
+
+    /// It is to be looked whether its program runs outside, since it went down at `since`. Says since when that is awaited.
+    pub fn ask_outside(&mut self, since: Moment, now: Moment) -> Moment {
+        let asked = self.outside_asked.filter(|asked| *asked >= since);
+        if asked.is_none() {
+            self.outside_asked = Some(now);
+            self.poll.wish(now);
+        }
+        asked.unwrap_or(now)
+    }
+
     /// They are to be inspected then, or earlier.
     pub fn wish(&mut self, at: Moment) {
         self.poll.wish(at);
@@ -127,7 +146,13 @@ impl Residents {
         let last = reading.links.iter().max_by_key(|link| link.switched_at);
         self.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(self.flip.take());
         let no_link = reading.links.iter().all(|link| link.plain) && reading.links_unread.is_none();
-        let period = if self.judged.iter().any(Resident::is_stale) {
+        if reading.outside.is_some() {
+            self.outside_at = Some(reading.read_at);
+            self.outside_asked = None;
+        }
+        let period = if reading.outside.as_ref().is_some_and(|found| !found.is_empty()) {
+            limits::OUTSIDE_PERIOD
+        } else if self.judged.iter().any(Resident::is_stale) {
             limits::STALE_INSPECTION
         } else if no_link {
             limits::SLOW_INSPECTION

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::model::moment::Moment;
-use crate::model::unit::{LoadState, UnitName, UnitReading, UnitSettings};
-use crate::model::will::ServiceType;
+use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
+use crate::model::will::{Exit, ServiceType};
 use crate::policy::limits;
 
 /// What is read of one unit. A new reading replaces the one before.
@@ -135,7 +135,10 @@ impl Run {
     }
 
     /// Takes in what is configured; returns what was before, or nothing where nothing changed.
-    pub fn configure(&mut self, settings: UnitSettings) -> Option<Option<UnitSettings>> {
+    pub fn configure(&mut self, mut settings: UnitSettings) -> Option<Option<UnitSettings>> {
+        if let Some(before) = &self.settings {
+            settings.date_by(before);
+        }
         if self.settings.as_ref() == Some(&settings) {
             return None;
         }
@@ -169,6 +172,23 @@ fn within(times: &VecDeque<Moment>, window: Duration, now: Moment) -> impl Itera
     times.iter().copied().filter(move |at| now.since(*at) < window)
 }
 
+impl UnitSettings {
+    /// A file that was written anew and says the same as before is as old as it was: generators write at each reload. One
+    /// that says something else is as new as it is on this disk.
+    fn date_by(&mut self, before: &Self) {
+        let Some(known) = before.content else {
+            return;
+        };
+        if self.content.is_none_or(|content| content == known) {
+            self.content = before.content;
+            self.modified_at = before.modified_at;
+            self.changed_at = before.changed_at;
+        } else {
+            self.modified_at = self.modified_at.max(self.changed_at);
+        }
+    }
+}
+
 impl UnitReading {
     /// systemd's own restart is under way: neither death nor life.
     #[must_use]
@@ -182,13 +202,21 @@ impl UnitReading {
         )
     }
 
+    /// It ended by itself and well in less than ten seconds: it had nothing to do.
+    #[must_use]
+    pub fn ended_at_once(&self) -> bool {
+        let ran = self.active_since.zip(self.inactive_since).map(|(began, ended)| ended.since(began));
+        let clean = self.exit == Some(Exit::Code(0)) && self.result.is_success();
+        clean && self.active == ActiveState::Inactive && ran.is_some_and(|ran| ran < limits::AT_ONCE)
+    }
+
     /// A oneshot without `RemainAfterExit=` that ran in this boot and succeeded.
     #[must_use]
     pub fn is_done(&self, settings: Option<&UnitSettings>) -> bool {
         let oneshot = settings
             .is_some_and(|known| known.service_type == ServiceType::Oneshot && !known.remain_after_exit);
         oneshot
-            && self.active == crate::model::unit::ActiveState::Inactive
+            && self.active == ActiveState::Inactive
             && self.result.is_success()
             && !self.invocation.is_empty()
     }

@@ -208,6 +208,11 @@ impl Unit {
         failure.or_else(success).or_else(waits).or_else(|| {
             let setting = will.start_limit_action.as_ref()?;
             let interval = Duration::from_millis(settings.start_limit_interval_ms);
+            let counted_from = self.managed_since.plus(interval);
+            if counted_from > now {
+                let when = "if it was started too often before Steadfast looked";
+                return Some(told(setting, when).until(counted_from));
+            }
             let burst = usize::try_from(settings.start_limit_burst).ok().filter(|burst| *burst > 0)?;
             let starts: Vec<Moment> = self.run.starts_within(interval, now).collect();
             let last = starts.len().saturating_add(1) >= burst && !interval.is_zero();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::keys::{PageUrl, Pointer};
 use crate::model::progress::Sample;
 use crate::probe::http_answer::Body;
-use crate::probe::{Limit, http, json, text};
+use crate::probe::{Limit, Wants, http, json, text};
 
 use super::{Source, whole};
 
@@ -32,6 +32,10 @@ pub struct Http {
 }
 
 impl Source for Http {
+    fn wants(&self) -> Wants {
+        http::wants(&self.http)
+    }
+
     fn sample(&self, limit: Limit) -> BoxFuture<'_, Result<Sample, String>> {
         Box::pin(sample(self, limit))
     }

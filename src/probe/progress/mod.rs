@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::keys::{self, Kind, Wrong};
 use crate::model::progress::Sample;
 
-use super::Limit;
+use super::{Limit, Wants};
 
 pub use command::judge as judge_sample;
 
@@ -43,6 +43,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// The command that the service manager runs as the unit's user; `judge_sample` reads what it printed.
     fn command(&self) -> Option<&[String]> {
         None
+    }
+
+    /// What is handed over with each question.
+    fn wants(&self) -> Wants {
+        Wants::default()
     }
 
     /// Takes one sample within the limit, where it is not a command. `Err`: why nothing is known, one sentence.

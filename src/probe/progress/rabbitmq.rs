@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{Credential, FullPath, Wrong};
 use crate::model::progress::Sample;
-use crate::probe::Limit;
 use crate::probe::rabbitmq::{self, Queue};
 use crate::probe::server::{self, Server};
+use crate::probe::{Limit, Wants};
 
 use super::Source;
 
@@ -33,6 +33,10 @@ impl Source for Rabbitmq {
     fn check(&self) -> Result<(), Wrong> {
         let password = (&self.credential, &self.password_file);
         server::check("rabbitmq", &self.rabbitmq, &rabbitmq::SCHEMES, password)
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::password((&self.credential, &self.password_file))
     }
 
     fn sample(&self, limit: Limit) -> BoxFuture<'_, Result<Sample, String>> {

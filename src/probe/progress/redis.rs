@@ -10,7 +10,7 @@ use crate::keys::{Credential, FullPath, Wrong};
 use crate::model::progress::Sample;
 use crate::probe::failure::Failure;
 use crate::probe::server::{self, Server};
-use crate::probe::{Limit, redis, text};
+use crate::probe::{Limit, Wants, redis, text};
 
 use super::{Source, whole};
 
@@ -36,6 +36,10 @@ pub struct Redis {
 impl Source for Redis {
     fn check(&self) -> Result<(), Wrong> {
         server::check("redis", &self.redis, &["redis"], (&self.credential, &self.password_file))
+    }
+
+    fn wants(&self) -> Wants {
+        Wants::password((&self.credential, &self.password_file))
     }
 
     fn sample(&self, limit: Limit) -> BoxFuture<'_, Result<Sample, String>> {

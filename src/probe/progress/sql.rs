@@ -11,7 +11,7 @@ use crate::model::progress::Sample;
 use crate::probe::failure::Failure;
 use crate::probe::server::{self, Password, Server};
 use crate::probe::sql::{Engine, Row, first_row};
-use crate::probe::{Limit, text};
+use crate::probe::{Limit, Wants, text};
 
 use super::{Source, whole};
 
@@ -33,6 +33,10 @@ pub struct Postgres {
 impl Source for Postgres {
     fn check(&self) -> Result<(), Wrong> {
         Engine::Postgres.check(&self.postgres, (&self.credential, &self.password_file))
+    }
+
+    fn wants(&self) -> Wants {
+        Engine::Postgres.wants(&self.postgres, (&self.credential, &self.password_file))
     }
 
     fn sample(&self, limit: Limit) -> BoxFuture<'_, Result<Sample, String>> {
@@ -59,6 +63,10 @@ pub struct Mysql {
 impl Source for Mysql {
     fn check(&self) -> Result<(), Wrong> {
         Engine::Mysql.check(&self.mysql, (&self.credential, &self.password_file))
+    }
+
+    fn wants(&self) -> Wants {
+        Engine::Mysql.wants(&self.mysql, (&self.credential, &self.password_file))
     }
 
     fn sample(&self, limit: Limit) -> BoxFuture<'_, Result<Sample, String>> {

@@ -1,4 +1,5 @@
-//! Doubts that the transaction does not tell of: what requires a doubtful unit, and triggers with unmet conditions.
+//! What the transaction does not tell of: mounts that stand already; what requires a doubtful unit, and triggers with
+//! unmet conditions.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -14,6 +15,8 @@ use crate::model::unit::UnitName;
 const LIMIT: Duration = Duration::from_secs(20);
 /// Units that are asked about; doubts beyond are not followed further.
 const UNITS: usize = 2_000;
+/// Who starts a unit by being started.
+const WANTERS: [&str; 4] = ["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"];
 /// Who falls with a unit that does not start.
 const REQUIRERS: [&str; 3] = ["RequiredBy", "BoundBy", "RequisiteOf"];
 
@@ -24,10 +27,28 @@ const REQUIRERS: [&str; 3] = ["RequiredBy", "BoundBy", "RequisiteOf"];
 pub(super) async fn spread(units: Instance, transcript: &mut Transcript) -> Result<(), String> {
     let connection = bus::connect(units).await.map_err(|error| error.to_string())?;
     let asked = timeout(LIMIT, async {
+        standing(&connection, transcript).await;
         triggers(&connection, transcript).await;
         requirers(&connection, transcript).await;
     });
     asked.await.map_err(|_| format!("the manager did not say what requires what within {}s", LIMIT.as_secs()))
+}
+
+/// A mount or swap that is in use has no start job. Boot starts it where something that boot starts wants it.
+async fn standing(connection: &Connection, transcript: &mut Transcript) {
+    let mut open = Vec::new();
+    for unit in transcript.standing.difference(&transcript.starts).take(UNITS) {
+        open.push((unit.clone(), named_by(connection, unit, &WANTERS).await));
+    }
+    loop {
+        let wanted = |(_, by): &(UnitName, BTreeSet<UnitName>)| !by.is_disjoint(&transcript.starts);
+        let (started, left): (Vec<_>, Vec<_>) = open.into_iter().partition(wanted);
+        if started.is_empty() {
+            break;
+        }
+        transcript.starts.extend(started.into_iter().map(|(unit, _)| unit));
+        open = left;
+    }
 }
 
 /// A socket, timer or path that boot starts arms nothing when its condition is not met. One that is active is proof enough.
@@ -72,7 +93,7 @@ async fn requirers(connection: &Connection, transcript: &mut Transcript) {
         if asked.len() >= UNITS || !asked.insert(unit.clone()) {
             continue;
         }
-        let found = required_by(connection, &unit).await;
+        let found = named_by(connection, &unit, &REQUIRERS).await;
         // Those that boot does not start anyway are no doubt.
         for requirer in found.into_iter().filter(|name| transcript.starts.contains(name)) {
             let why = format!("it requires {unit}, which may start or not");
@@ -84,10 +105,10 @@ async fn requirers(connection: &Connection, transcript: &mut Transcript) {
     }
 }
 
-async fn required_by(connection: &Connection, unit: &UnitName) -> BTreeSet<UnitName> {
+async fn named_by(connection: &Connection, unit: &UnitName, lists: &[&str]) -> BTreeSet<UnitName> {
     let path = bus::unit_path(unit.as_str());
     let mut found = BTreeSet::new();
-    for property in REQUIRERS {
+    for property in lists {
         // A unit that the manager does not know requires nothing of what it knows.
         let names: Vec<String> = bus::property(connection, &path, UNIT, property).await.unwrap_or_default();
         found.extend(names.into_iter().map(UnitName));

@@ -9,6 +9,7 @@ mod doubts;
 mod links;
 mod transcript;
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use transcript::Transcript;
 
 /// The engine needs about 0.2 s for 1,000 units and 1.5 s for 10,000 on an idle machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// Times that it is asked while somebody reloads the service manager.
+const ATTEMPTS: usize = 4;
 /// About ten lines for each unit: enough for some 15,000 units.
 const OUTPUT: OutputLimit = OutputLimit { bytes: 16 * 1024 * 1024, lines: 200_000 };
 /// Where the manager's binary lies; the second on systems without a merged /usr.
@@ -41,7 +44,7 @@ pub async fn predict(orders: &Orders, user_instance: bool) -> BootReading {
     let computed = compute(orders, user_instance).await;
     let lingering = user_instance.then(lingering);
     match computed {
-        Ok(Transcript { starts, doubts, hindrances }) => {
+        Ok(Transcript { starts, doubts, hindrances, .. }) => {
             BootReading { starts, doubts, hindrances, lingering, failure: None, read_at }
         }
         Err(why) => {
@@ -71,9 +74,27 @@ async fn compute(orders: &Orders, user_instance: bool) -> Result<Transcript, Str
     explained.await.map_err(|error| format!("cannot read the links of unit files: {error}"))
 }
 
+/// Asks the engine. What generators make is gone for a moment while the manager is reloaded: then it is asked again.
 async fn transaction(orders: &Orders, units: Instance, target: &str) -> Result<Transcript, String> {
-    let outcome = command::run(orders, question(engine()?, units, target, orders.instance())).await;
-    transcript::read(&outcome.output).map_err(|why| failure(&outcome, why))
+    for _ in 0..ATTEMPTS {
+        let before = generated(units);
+        let outcome = command::run(orders, question(engine()?, units, target, orders.instance())).await;
+        if generated(units) == before {
+            return transcript::read(&outcome.output).map_err(|why| failure(&outcome, why));
+        }
+    }
+    Err("the service manager was reloaded again and again meanwhile".to_owned())
+}
+
+/// The directories that generators write to, which are made anew at each reload; which of them are there, and when each
+/// was last written to.
+fn generated(units: Instance) -> Vec<(PathBuf, u64, i64, i64)> {
+    let dirs = unit_dirs(units).into_iter().filter(|dir| dir.lasting == Lasting::Generated);
+    let seen = dirs.filter_map(|dir| {
+        let seen = std::fs::symlink_metadata(&dir.path).ok()?;
+        Some((dir.path, seen.ino(), seen.ctime(), seen.ctime_nsec()))
+    });
+    seen.collect()
 }
 
 /// Somebody else than root asks about the system.

@@ -20,6 +20,9 @@ pub(super) struct Transcript {
     pub doubts: BTreeMap<UnitName, String>,
     /// Why the engine dropped a unit that another one asked for, as a clause.
     pub hindrances: BTreeMap<UnitName, Hindrance>,
+    /// Mounts and swaps that are in use now: the engine finds them so and sets no start job for them, whether boot wants them
+    /// or not.
+    pub standing: BTreeSet<UnitName>,
 }
 
 impl Transcript {
@@ -29,6 +32,7 @@ impl Transcript {
         self.starts.extend(other.starts);
         self.doubts.extend(other.doubts);
         self.hindrances.extend(other.hindrances);
+        self.standing.extend(other.standing);
         for unit in differing {
             self.doubts.entry(unit).or_insert_with(|| why.to_owned());
         }
@@ -51,7 +55,7 @@ pub(super) fn read(lines: &[String]) -> Result<Transcript, String> {
         return Err(format!("PID 1's engine did not finish; its last words: {last}"));
     }
     if reader.starts.is_empty() {
-        return Err("PID 1's engine finished and told of no job in a way that is known here".to_owned());
+        return Err("PID 1's engine finished without naming a job in a known form".to_owned());
     }
     Ok(reader.finish())
 }
@@ -60,6 +64,7 @@ pub(super) fn read(lines: &[String]) -> Result<Transcript, String> {
 struct Reader {
     done: bool,
     starts: BTreeSet<UnitName>,
+    standing: BTreeSet<UnitName>,
     /// All names of each unit that has several, by one of them.
     names: BTreeMap<UnitName, BTreeSet<UnitName>>,
     /// Members of the ordering cycle that is being told of.
@@ -99,6 +104,11 @@ impl Reader {
                 let dropped = Hindrance::Dropped(format!("PID 1 drops it: {why}"));
                 self.hindrances.insert(unit.into(), dropped);
             }
+        } else if let Some((unit, _)) = line.split_once(": Changed dead -> ") {
+            let found = UnitName::from(unit);
+            if matches!(found.kind(), "mount" | "swap") {
+                self.standing.insert(found);
+            }
         } else if line.contains(DONE) {
             self.done = true;
         }
@@ -122,9 +132,10 @@ impl Reader {
     fn finish(mut self) -> Transcript {
         self.end_cycle();
         let doubts = self.doubts();
-        let mut transcript = Transcript { starts: self.starts, doubts, hindrances: self.hindrances };
+        let Self { starts, standing, names, hindrances, .. } = self;
+        let mut transcript = Transcript { starts, doubts, hindrances, standing };
         // The job and the doubt may be told under any of the names.
-        for names in self.names.values() {
+        for names in names.values() {
             if names.iter().any(|name| transcript.starts.contains(name)) {
                 transcript.starts.extend(names.iter().cloned());
             }

@@ -55,7 +55,7 @@ fn a_full_disk_stops_no_supervision() {
     // What could not be written down meanwhile is named where people look afterwards.
     let first = machine.sh("steadfast --json incidents shop.service | jq '[.incidents[].id] | min'");
     let story = machine.sh(&format!("steadfast incident {first}"));
-    assert!(story.contains("cannot write down what is to be seen of it: "), "{story}");
+    assert!(story.contains("cannot save evidence: "), "{story}");
     let of_host = "[.incidents[] | select(.cause == \"host-state-volatile\")]";
     let told = machine.sh(&format!(
         "steadfast --json incidents | jq -r '{of_host} | .[] | .summary, (.resolved_at != null)'"

@@ -131,7 +131,7 @@ fn what_is_not_understood_is_a_failure_and_no_empty_transaction() {
     let refused = lines("Can't run test mode as root.");
     assert!(read(&refused).expect_err("refused").ends_with("Can't run test mode as root."));
     let foreign = lines("Job x.service eingereiht\nLoaded units and determined initial transaction in 9ms.");
-    assert!(read(&foreign).expect_err("foreign").contains("no job"));
+    assert!(read(&foreign).expect_err("foreign").contains("without naming a job"));
     // Cut off in the middle: what was read so far is not the transaction.
     let cut: Vec<String> = lines(V252).into_iter().take(200).collect();
     assert!(read(&cut).is_err());
@@ -148,4 +148,14 @@ fn what_only_one_of_two_targets_starts_is_in_doubt() {
     for unit in ["b.service", "rescue.target"] {
         assert!(starts(&either, unit) && either.doubts.contains_key(&unit.into()), "{unit}");
     }
+}
+
+#[test]
+fn a_mount_that_stands_has_no_job() {
+    let told = "srv-data.mount: Changed dead -> mounted\n-.slice: Changed dead -> active\n\
+                dev-vdb.swap: Changed dead -> active\nx: Installed new job a.service/start as 1\n\
+                Loaded units and determined initial transaction in 3ms.";
+    let transcript = read(&lines(told)).expect("a transaction");
+    let standing: Vec<&str> = transcript.standing.iter().map(UnitName::as_str).collect();
+    assert_eq!(standing, ["dev-vdb.swap", "srv-data.mount"]);
 }

@@ -1,0 +1,157 @@
+//! A unit that is down while its program runs outside of it: started by hand, or by a tool of its own. It is said, and no
+//! second one is started.
+
+use crate::model::action::Action;
+use crate::model::finding::{Code, Severity};
+use crate::model::moment::Moment;
+use crate::model::outside::{Outsider, Program, Sought};
+use crate::model::state::OrderKind;
+use crate::model::unit::{ActiveState, UnitSettings};
+use crate::model::will::ServiceType;
+use crate::policy::gate::Gate;
+use crate::policy::judgement::{Judgement, finding, proven};
+use crate::policy::limits;
+use crate::policy::view::View;
+
+use super::Unit;
+
+impl Unit {
+    /// What to look for outside of it, while it is down.
+    pub(super) fn sought(&self) -> Option<Box<Sought>> {
+        let settings = self.run.settings().filter(|_| self.run.is_down())?;
+        // A oneshot's program ends, and may be run by anybody.
+        if self.name.kind() != "service" || settings.service_type == ServiceType::Oneshot {
+            return None;
+        }
+        let programs: Vec<Program> = self.kept.program.iter().cloned().chain(settings.programs()).collect();
+        let pid_file = settings.will.pid_file.clone();
+        if programs.is_empty() && pid_file.is_empty() {
+            return None;
+        }
+        let words = settings.exec_start.iter().flatten();
+        Some(Box::new(Sought {
+            names: std::iter::once(&self.name).chain(&settings.names).cloned().collect(),
+            pid_file,
+            user: settings.will.user.clone(),
+            programs,
+            words: words.filter(|word| word.starts_with('/')).cloned().collect(),
+            probes: self.spec.probes.iter().map(|probe| probe.kind.keys.clone()).collect(),
+        }))
+    }
+
+    /// Its program as it is known to run outside, since it is down.
+    fn outsider(&self) -> Option<&Outsider> {
+        if !self.run.is_down() || self.residents.inspected_at()? < self.run.since() {
+            return None;
+        }
+        self.residents.reading()?.outside.as_ref()?.first()
+    }
+
+    /// It is down, and does its work all the same.
+    pub(super) fn runs_outside(&self, now: Moment) -> Option<Judgement> {
+        let found = self.outsider()?;
+        let unit = &self.name;
+        let word =
+            if self.run.reading()?.active == ActiveState::Failed { "has failed" } else { "is inactive" };
+        let message = format!(
+            "{unit} {word}, but its program runs outside of it: pid {} of {} {} ({}); no second one is started",
+            found.pid, found.user, found.place, found.how
+        );
+        let told = finding(Code::OutsideUnit, Severity::Warning, message, now);
+        let mut evidence = vec![found.command.clone()];
+        evidence
+            .push(format!("stop it the way it was started, or with kill {}; then start {unit}", found.pid));
+        Some(Judgement::bad(proven(told, evidence, Some(format!("systemctl start {unit}")))))
+    }
+
+    /// Nobody starts a second one, not for a person either.
+    pub(super) fn doubled(&self, kind: OrderKind) -> Option<Gate> {
+        let found = self.outsider().filter(|_| kind == OrderKind::Start)?;
+        Some(Gate::because(format!(
+            "its program runs outside of it: pid {} of {} {} ({}); stop that one first",
+            found.pid, found.user, found.place, found.how
+        )))
+    }
+
+    /// Before a start: whether it must be awaited if its program runs outside. Without an answer it is started.
+    pub(super) fn must_look_outside(&mut self, kind: OrderKind, view: &View<'_>) -> bool {
+        let now = view.now;
+        if kind != OrderKind::Start || self.sought().is_none() {
+            return false;
+        }
+        let since = self.run.since();
+        let seen = |at: Moment| at >= since && now.since(at) <= limits::OUTSIDE_PERIOD;
+        let looked = self.residents.looked_outside();
+        if looked.is_some_and(seen) {
+            return false;
+        }
+        let asked = self.residents.ask_outside(since, now);
+        let until = asked.plus(limits::OUTSIDE_LIMIT);
+        self.look_again(until);
+        until > now
+    }
+
+    /// What is blocked, or only observed, is looked at once, so that people are told the truth.
+    pub(super) fn look_outside_once(&mut self, view: &View<'_>) {
+        let down = matches!(
+            self.plan.next.as_ref().map(|next| next.because),
+            Some(Code::UnitInactive | Code::UnitFailed)
+        );
+        let since = self.run.since();
+        let looked = self.residents.looked_outside().is_some_and(|at| at >= since);
+        if down && !looked && !view.storm.is_on() && self.sought().is_some() {
+            self.residents.ask_outside(since, view.now);
+        }
+    }
+
+    /// The main process of a run shows what its program is, whatever wrapper began it.
+    pub(super) fn learn_program(&mut self) {
+        let Some(main) = self.run.main_pid().filter(|_| self.run.is_up()) else {
+            return;
+        };
+        let processes = self.residents.reading().map(|reading| reading.processes.as_slice());
+        let found = processes.unwrap_or_default().iter().find(|process| process.pid == main);
+        let Some((path, process)) = found.and_then(|process| Some((process.exe.as_ref().ok()?, process)))
+        else {
+            return;
+        };
+        let program = Program { path: path.path.clone(), command: Some(process.command.clone()) };
+        if !process.command.is_empty() && self.kept.program.as_ref() != Some(&program) {
+            self.kept.program = Some(program);
+        }
+    }
+
+    /// Begins the inspection of its processes where that is due.
+    pub fn inspect(&mut self, view: &View<'_>) {
+        let possible = self.can_be_inspected();
+        if !self.residents.start(possible, view.now) {
+            return;
+        }
+        let outside = self.sought();
+        if let Some(settings) = self.run.settings() {
+            let search = crate::policy::releases::search(&self.spec, settings);
+            let action = Action::InspectProcesses {
+                unit: self.name.clone(),
+                control_group: settings.control_group.clone(),
+                invocation: self.run.reading().map(|run| run.invocation.clone()).unwrap_or_default(),
+                main_pid: self.run.main_pid(),
+                search: crate::model::release::Search { outside, ..search },
+            };
+            self.act(action);
+        }
+    }
+}
+
+impl UnitSettings {
+    /// What `ExecStart=` runs, each with its command line where that is told in full.
+    fn programs(&self) -> impl Iterator<Item = Program> {
+        let root = !self.root_directory.is_empty() || self.root_image;
+        let own = self.exec_start.iter().filter(move |command| !root && !command.is_empty());
+        own.map(|command| {
+            let open = command.iter().any(|word| word.contains('$'));
+            let line = command.join("\0");
+            let command_line = (!open).then(|| crate::model::outside::command_of(line.as_bytes()));
+            Program { path: command.first().cloned().unwrap_or_default(), command: command_line }
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! What daemon and prober say to each other: a length of four bytes, and as many bytes of JSON. Neither believes the other: what
+//! is too long, or is not what was agreed, ends the connection.
+
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::model::progress::Sample;
+use crate::probe::{self, Handed};
+
+/// Longest question, in bytes: the certificates of a file are in it.
+pub const QUESTION: usize = 1 << 20;
+/// Longest answer, in bytes.
+pub const ANSWER: usize = 64 * 1024;
+/// The length in front of each.
+const HEAD: usize = 4;
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Question {
+    pub id: u64,
+    pub asked: Asked,
+    pub timeout: Duration,
+    /// The next one comes after it.
+    pub period: Duration,
+    pub handed: Handed,
+}
+
+/// What is asked. The keys of a kind are a text, as in the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    Probe(String),
+    Sample(String),
+    /// With which status this URL answers.
+    Page(String),
+}
+
+/// What the prober says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Said {
+    /// It begins. `apart`: it is another user than the daemon's, or the daemon is nobody special.
+    Hello {
+        apart: bool,
+    },
+    /// Its loop turns.
+    Alive,
+    Answer {
+        id: u64,
+        answer: Answer,
+    },
+    /// It takes no question any more, answers those that it has, and ends.
+    Leaving,
+}
+
+/// One answer, to the same variant of `Asked`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    Probe(Outcome),
+    Sample(Result<Figures, String>),
+    Page(Result<u16, String>),
+}
+
+/// An outcome of a probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    status: Status,
+    message: String,
+    latency: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Status {
+    Healthy,
+    Unhealthy,
+    Slow,
+    Unmet,
+    Unresolved,
+    Unknown,
+}
+
+/// A sample of a queue.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    depth: u64,
+    in_work: u64,
+    completed: Option<u64>,
+    age: Option<Duration>,
+    consumers: Option<u64>,
+    paused: bool,
+    missing: Option<String>,
+}
+
+impl From<ProbeOutcome> for Outcome {
+    fn from(outcome: ProbeOutcome) -> Self {
+        let status = match outcome.status {
+            ProbeStatus::Healthy => Status::Healthy,
+            ProbeStatus::Unhealthy => Status::Unhealthy,
+            ProbeStatus::Slow => Status::Slow,
+            ProbeStatus::Unmet => Status::Unmet,
+            ProbeStatus::Unresolved => Status::Unresolved,
+            ProbeStatus::Unknown => Status::Unknown,
+        };
+        Self { status, message: outcome.message, latency: outcome.latency }
+    }
+}
+
+impl From<Outcome> for ProbeOutcome {
+    fn from(outcome: Outcome) -> Self {
+        let status = match outcome.status {
+            Status::Healthy => ProbeStatus::Healthy,
+            Status::Unhealthy => ProbeStatus::Unhealthy,
+            Status::Slow => ProbeStatus::Slow,
+            Status::Unmet => ProbeStatus::Unmet,
+            Status::Unresolved => ProbeStatus::Unresolved,
+            Status::Unknown => ProbeStatus::Unknown,
+        };
+        Self { status, message: probe::sentence(&outcome.message), latency: outcome.latency }
+    }
+}
+
+impl From<Sample> for Figures {
+    fn from(sample: Sample) -> Self {
+        let Sample { depth, in_work, completed, age, consumers, paused, missing } = sample;
+        Self { depth, in_work, completed, age, consumers, paused, missing }
+    }
+}
+
+impl From<Figures> for Sample {
+    fn from(figures: Figures) -> Self {
+        let Figures { depth, in_work, completed, age, consumers, paused, missing } = figures;
+        let missing = missing.map(|text| probe::sentence(&text));
+        Self { depth, in_work, completed, age, consumers, paused, missing }
+    }
+}
+
+/// A frame with this in it.
+///
+/// # Errors
+/// It is longer than that: one clause.
+pub fn frame<T: Serialize>(said: &T, longest: usize) -> Result<Vec<u8>, String> {
+    let body = serde_json::to_vec(said).map_err(|error| error.to_string())?;
+    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= longest);
+    let length = length.ok_or_else(|| format!("{} bytes are more than {longest}", body.len()))?;
+    Ok([&length.to_be_bytes()[..], &body].concat())
+}
+
+/// The frames in what was read so far.
+#[derive(Debug)]
+pub struct Frames {
+    read: Vec<u8>,
+    longest: usize,
+}
+
+impl Frames {
+    /// None may be longer than this.
+    #[must_use]
+    pub fn new(longest: usize) -> Self {
+        Self { read: Vec::new(), longest }
+    }
+
+    /// More was read.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.read.extend_from_slice(bytes);
+    }
+
+    /// What the next whole frame says; `None`: it is not there yet.
+    ///
+    /// # Errors
+    /// It is too long, or not what was agreed: one clause. Nothing that follows makes sense then.
+    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, String> {
+        let Some(head) = self.read.first_chunk::<HEAD>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
+        if length > self.longest {
+            return Err(format!("a frame of {length} bytes, at most {} were agreed", self.longest));
+        }
+        let Some(body) = self.read.get(HEAD..HEAD + length) else {
+            return Ok(None);
+        };
+        let said =
+            serde_json::from_slice(body).map_err(|error| format!("a frame that makes no sense, {error}"))?;
+        self.read.drain(..HEAD + length);
+        Ok(Some(said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, proptest};
+
+    use super::*;
+
+    fn answer(id: u64) -> Said {
+        let outcome = Outcome { status: Status::Unmet, message: "x: \u{1b}[31m".to_owned(), latency: None };
+        Said::Answer { id, answer: Answer::Probe(outcome) }
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_however_they_are_cut() {
+        let said = [Said::Hello { apart: true }, answer(1), Said::Alive, answer(u64::MAX), Said::Leaving];
+        let bytes: Vec<u8> = said.iter().flat_map(|said| frame(said, ANSWER).expect("a short one")).collect();
+        for size in [1, 2, 3, 7, 1000] {
+            let mut frames = Frames::new(ANSWER);
+            let mut heard = Vec::new();
+            for part in bytes.chunks(size) {
+                frames.push(part);
+                while let Some(next) = frames.next::<Said>().expect("what was agreed") {
+                    heard.push(next);
+                }
+            }
+            assert_eq!(heard, said);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_truncated_or_senseless_is_an_error_or_nothing() {
+        let mut frames = Frames::new(ANSWER);
+        frames.push(&u32::MAX.to_be_bytes());
+        assert!(frames.next::<Said>().is_err_and(|why| why.contains("4294967295 bytes")));
+
+        let whole = frame(&answer(7), ANSWER).expect("a short one");
+        let mut frames = Frames::new(ANSWER);
+        frames.push(whole.get(..whole.len() - 1).expect("a part"));
+        assert_eq!(frames.next::<Said>(), Ok(None));
+
+        for body in [&b""[..], b"{}", b"null", b"\"Goodbye\"", b"{\"Answer\":{\"id\":-1}}", b"\xff\xfe"] {
+            let mut frames = Frames::new(ANSWER);
+            frames.push(&u32::try_from(body.len()).expect("short").to_be_bytes());
+            frames.push(body);
+            assert!(frames.next::<Said>().is_err(), "{body:?}");
+        }
+        // Nested without end: no stack is used up.
+        let deep = vec![b'['; ANSWER];
+        let mut frames = Frames::new(ANSWER);
+        frames.push(&u32::try_from(deep.len()).expect("short").to_be_bytes());
+        frames.push(&deep);
+        assert!(frames.next::<Said>().is_err());
+        assert!(frame(&"x".repeat(ANSWER), ANSWER).is_err());
+    }
+
+    #[test]
+    fn a_message_from_the_prober_is_made_harmless() {
+        let Said::Answer { answer: Answer::Probe(outcome), .. } = answer(1) else {
+            unreachable!("it is one")
+        };
+        assert_eq!(ProbeOutcome::from(outcome).message, "x:  [31m");
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut frames = Frames::new(100);
+            frames.push(&bytes);
+            for _ in 0..bytes.len() {
+                match frames.next::<Said>() {
+                    Ok(Some(_)) => {}
+                    Ok(None) | Err(_) => break,
+                }
+            }
+            prop_assert!(frames.read.len() <= bytes.len());
+        }
+    }
+}

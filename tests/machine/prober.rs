@@ -1,0 +1,394 @@
+//! Privileges apart: what a probed server says can end the process that asks, and nothing else. No real supervisor is hurt by an
+//! answer, no verdict is wrong when the prober ends, and the prober has nothing to lose.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::rig::Machine;
+use crate::watched::{LIMIT, journal, manage, state, status, unit};
+
+/// Servers whose answers end a client library: AMQP with nested tables, AMQP with frames of 4 GiB, and MySQL with 2^64 - 1
+/// columns; and one that accepts and says nothing.
+const HOSTILE: &str = r#"
+import socket, struct, sys, threading, time
+
+def longstr(b): return struct.pack(">I", len(b)) + b
+def frame(body): return b"\x01\x00\x00" + struct.pack(">I", len(body)) + body + b"\xce"
+
+def start(c, table):
+    c.recv(8)
+    c.sendall(frame(struct.pack(">HHBB", 10, 10, 0, 9) + longstr(table) + longstr(b"PLAIN") + longstr(b"en_US")))
+
+def nested(c):
+    table = b""
+    for _ in range(5000): table = b"\x01aF" + longstr(table)
+    start(c, table)
+    time.sleep(5)
+
+def tune(c):
+    start(c, b"")
+    c.recv(4096)
+    c.sendall(frame(struct.pack(">HHHIH", 10, 30, 2047, 0xFFFFFFFF, 60)))
+    time.sleep(5)
+
+def packet(number, body): return struct.pack("<I", len(body))[:3] + bytes([number]) + body
+
+def columns(c):
+    flags = 0x0000A201 | 0x00080000
+    greeting = b"\x0a8.0.36\x00" + struct.pack("<I", 7) + b"12345678\x00" + struct.pack("<H", flags & 0xffff)
+    greeting += b"\x2d" + struct.pack("<HH", 2, flags >> 16) + b"\x15" + b"\x00" * 10 + b"123456789012\x00"
+    greeting += b"mysql_native_password\x00"
+    c.sendall(packet(0, greeting))
+    c.recv(4096)
+    c.sendall(packet(2, b"\x00\x00\x00\x02\x00\x00\x00"))
+    while True:
+        asked = c.recv(4096)
+        if not asked: return
+        ok = b"\x00\x00\x00\x02\x00\x00\x00"
+        c.sendall(packet(1, ok if asked[5:8].upper() == b"SET" else b"\xfe" + b"\xff" * 8))
+
+def silent(c): time.sleep(60)
+
+def serve(port, how):
+    s = socket.create_server(("127.0.0.1", port))
+    while True:
+        c, _ = s.accept()
+        def talk(c=c):
+            try: how(c)
+            except OSError: pass
+            finally: c.close()
+        threading.Thread(target=talk, daemon=True).start()
+
+serve(int(sys.argv[2]), globals()[sys.argv[1]])
+"#;
+
+/// Answers after a while, so that questions are in flight when the prober ends.
+const SERVER: &str = r#"
+import http.server, time
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        time.sleep(0.2)
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 256
+Server(("127.0.0.1", 8080), Answer).serve_forever()
+"#;
+
+const OFTEN: &str = "period = \"2s\"\ntimeout = \"1500ms\"\non_failure = \"restart\"\n";
+const KILLER: &str = "period = \"1s\"\ntimeout = \"900ms\"\non_failure = \"restart\"\n";
+
+fn service(machine: &Machine, name: &str, command: &str) {
+    let text = format!("[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n");
+    machine.write(&format!("/etc/systemd/system/{name}.service"), &text);
+}
+
+fn hostile(machine: &Machine, name: &str, how: &str, port: u16) {
+    service(machine, name, &format!("/usr/bin/python3 /opt/hostile.py {how} {port}"));
+}
+
+/// Puts a unit file for Steadfast in place.
+fn watch(machine: &Machine, name: &str, file: &str) {
+    machine.write(&format!("/etc/steadfast/units.d/{name}.service.toml"), file);
+}
+
+fn supervisor(machine: &Machine) -> String {
+    machine.sh("systemctl show steadfast.service -P NRestarts -P MainPID")
+}
+
+fn host_finding(machine: &Machine, code: &str) -> String {
+    status(machine, &format!(".findings[] | select(.code == \"{code}\") | .message"))
+}
+
+#[test]
+fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
+    let machine = Machine::boot("hostile");
+    machine.write("/opt/hostile.py", HOSTILE);
+    machine.write("/opt/answer.py", SERVER);
+    hostile(&machine, "nested", "nested", 5672);
+    hostile(&machine, "tune", "tune", 5673);
+    hostile(&machine, "columns", "columns", 3306);
+    hostile(&machine, "silent", "silent", 5674);
+    service(&machine, "page", "/usr/bin/python3 /opt/answer.py");
+    service(&machine, "worker", "/bin/sleep inf");
+    machine.sh("systemctl daemon-reload && systemctl enable -q --now nested tune columns silent page worker");
+    machine.install_steadfast();
+    manage(&machine, "page.service", &format!("[probe.page]\nhttp = \"http://127.0.0.1:8080/\"\n{OFTEN}"));
+    manage(&machine, "worker.service", "");
+    let before = supervisor(&machine);
+
+    for (name, port) in [("nested", 5672), ("tune", 5673)] {
+        watch(&machine, name, &format!("[probe.login]\namqp = \"amqp://guest@127.0.0.1:{port}\"\n{KILLER}"));
+    }
+    watch(&machine, "columns", &format!("[probe.login]\nmysql = \"mysql://root@127.0.0.1/\"\n{KILLER}"));
+    let named = |name: &str| {
+        host_finding(&machine, "host-prober-failing").contains(&format!("probe login of {name}"))
+    };
+    let took = machine.wait_until("the finding names them", LIMIT, || named("nested.service"));
+    println!("after {took:?}: {}", host_finding(&machine, "host-prober-failing"));
+    for name in ["nested", "tune", "columns"] {
+        println!(
+            "{name}: {}",
+            unit(&machine, &format!("{name}.service"), ".probes[0] | .status + \" \" + .message")
+        );
+    }
+    let told = unit(&machine, "nested.service", ".probes[0].message");
+    assert!(told.contains("ended the prober") && told.contains("asked again in"), "{told}");
+
+    // Supervision goes on beside it: what dies is brought back at once.
+    let began = Instant::now();
+    machine.sh("systemctl kill -s KILL worker.service");
+    machine.wait_until("the worker runs again", LIMIT, || {
+        unit(&machine, "worker.service", ".last_action.action + \" \" + .last_action.outcome") == "start done"
+    });
+    println!("the worker is back and proven after {:?}", began.elapsed());
+    assert_eq!(machine.sh("systemctl is-active worker"), "active");
+
+    // The healthy probe stayed healthy, nobody was restarted for an answer that nobody knows, and we are who we were.
+    assert_eq!(unit(&machine, "page.service", ".state + \" \" + .probes[0].status"), "ok healthy");
+    for name in ["nested", "page"] {
+        assert_eq!(unit(&machine, &format!("{name}.service"), ".last_action"), "null", "{name}");
+    }
+    assert_eq!(supervisor(&machine), before, "the supervisor never ended");
+    let said = journal(&machine);
+    assert!(!said.contains("page.service: GET"), "{said}");
+}
+
+#[test]
+fn what_a_silent_broker_leaves_behind_ends_with_the_process_that_asked() {
+    let machine = Machine::boot("silent");
+    machine.write("/opt/hostile.py", HOSTILE);
+    hostile(&machine, "silent", "silent", 5674);
+    machine.sh("systemctl daemon-reload && systemctl enable -q --now silent");
+    machine.install_steadfast();
+    let probes: String = (0..12)
+        .map(|n| {
+            format!("[probe.p{n}]\namqp = \"amqp://guest@127.0.0.1:5674\"\nperiod = \"500ms\"\ntimeout = \"300ms\"\non_failure = \"alert\"\n")
+        })
+        .collect();
+    watch(&machine, "silent", &probes);
+    let first = machine.wait_until("a process asks", LIMIT, || !pids(&machine).is_empty());
+    println!("it asks after {first:?}");
+    let main = machine.sh("systemctl show steadfast.service -P MainPID");
+    let count = |folder: &str| machine.sh(&format!("ls /proc/{main}/{folder} | wc -l"));
+    let (mut threads, mut seen) = (0, Vec::new());
+    let began = Instant::now();
+    machine.wait_until("it was renewed twice", LIMIT, || {
+        let now = machine
+            .try_sh("for p in $(pgrep -x prober); do ls /proc/$p/task | wc -l; done | sort -n | tail -1");
+        threads = threads.max(now.stdout.trim().parse().unwrap_or(0));
+        for pid in pids(&machine) {
+            if !seen.contains(&pid) {
+                seen.push(pid);
+            }
+        }
+        seen.len() >= 3
+    });
+    println!("{} processes in {:?}, at most {threads} threads each", seen.len(), began.elapsed());
+    assert!(threads < 200, "{threads}");
+    println!("the supervisor has {} threads and {} descriptors", count("task"), count("fd"));
+    assert!(count("task").parse::<u32>().is_ok_and(|threads| threads < 40));
+    let probes = unit(&machine, "silent.service", ".probes[].message");
+    assert!(probes.contains("no login within 300 ms"), "{probes}");
+}
+
+/// Processes that ask.
+fn pids(machine: &Machine) -> Vec<String> {
+    machine.try_sh("pgrep -x prober").stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_prober_killed_fifty_times_makes_no_verdict_wrong() {
+    let machine = Machine::boot("killed");
+    machine.write("/opt/answer.py", SERVER);
+    let names: Vec<String> = (0..10).map(|number| format!("app{number}")).collect();
+    service(&machine, "page", "/usr/bin/python3 /opt/answer.py");
+    for name in &names {
+        service(&machine, name, "/bin/sleep inf");
+    }
+    machine.sh(&format!("systemctl daemon-reload && systemctl enable -q --now page {}", names.join(" ")));
+    machine.install_steadfast();
+    for name in &names {
+        let probes: String = (0..4)
+            .map(|number| format!("[probe.p{number}]\nhttp = \"http://127.0.0.1:8080/{number}\"\n{OFTEN}"))
+            .collect();
+        watch(&machine, name, &probes);
+    }
+    for name in &names {
+        state(&machine, &format!("{name}.service"), "ok");
+    }
+    let before = supervisor(&machine);
+    // Now one that asks, now the one that starts them.
+    let killed = machine.sh("killed=0; while [ $killed -lt 50 ]; do \
+           if [ $((RANDOM % 8)) = 0 ]; then pid=$(systemctl show steadfast-prober.service -P MainPID); \
+           else pid=$(pgrep -x prober | shuf -n 1); fi; \
+           if [ \"${pid:-0}\" != 0 ] && kill -KILL $pid 2>/dev/null; then killed=$((killed + 1)); fi; \
+           sleep 0.$((RANDOM % 4 + 1)); \
+         done; echo $killed");
+    println!("killed {killed} times; {}", host_finding(&machine, "host-prober-failing"));
+    for name in &names {
+        let name = format!("{name}.service");
+        machine.wait_until(&format!("{name} is well"), LIMIT, || {
+            unit(&machine, &name, ".state + \" \" + ([.probes[].status] | unique | join(\",\"))")
+                == "ok healthy"
+        });
+        assert_eq!(unit(&machine, &name, ".last_action"), "null", "nothing is restarted for it");
+    }
+    assert_eq!(supervisor(&machine), before, "the supervisor never ended");
+    let said = journal(&machine);
+    let wrong: Vec<&str> =
+        said.lines().filter(|line| line.contains("unhealthy") || line.contains("probe-failed")).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn the_prober_is_nobody_and_is_given_what_it_needs() {
+    let machine = Machine::boot("apart");
+    machine.write("/opt/hostile.py", HOSTILE);
+    hostile(&machine, "silent", "silent", 5674);
+    // A Redis that lets in whoever knows the password, and a page behind a socket that only root may open.
+    machine.write("/opt/redis.py", REDIS);
+    machine.write("/opt/page.py", PAGE);
+    service(&machine, "redis", "/usr/bin/python3 /opt/redis.py");
+    service(&machine, "page", "/usr/bin/python3 /opt/page.py");
+    machine.write("/etc/redis-password", "s3cret\n");
+    machine.sh(
+        "chmod 600 /etc/redis-password; systemctl daemon-reload; systemctl enable -q --now silent redis page",
+    );
+    machine.install_steadfast();
+    manage(
+        &machine,
+        "redis.service",
+        "[probe.ping]\nredis = \"redis://127.0.0.1\"\npassword_file = \"/etc/redis-password\"\n",
+    );
+    manage(&machine, "page.service", "[probe.page]\nhttp = \"unix:/run/page/page.sock:/\"\n");
+    println!("{}", unit(&machine, "redis.service", ".probes[0].message"));
+    println!("{}", unit(&machine, "page.service", ".probes[0].message"));
+    assert_eq!(unit(&machine, "redis.service", ".probes[0].status"), "healthy");
+    assert_eq!(unit(&machine, "page.service", ".probes[0].status"), "healthy");
+
+    let of = |pid: &str| {
+        machine.sh(&format!("grep -E '^(Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp)' /proc/{pid}/status"))
+    };
+    let starter = machine.sh("systemctl show steadfast-prober.service -P MainPID");
+    for pid in pids(&machine).into_iter().chain([starter]) {
+        let status = of(&pid);
+        println!(
+            "{}\n{status}",
+            machine.sh(&format!("tr '\\0' ' ' </proc/{pid}/cmdline; cat /proc/{pid}/limits"))
+        );
+        is_nobody(&status, true);
+        let read = machine
+            .try_sh(&format!("ls -A /proc/{pid}/root/etc/steadfast /proc/{pid}/root/var/lib/steadfast"));
+        assert!(!read.stdout.contains("units.d"), "{}", read.stdout);
+    }
+    println!(
+        "{}",
+        machine.sh("systemd-analyze security --no-pager --threshold=15 steadfast-prober.service | tail -1")
+    );
+    println!(
+        "{}",
+        machine.sh("systemd-analyze security --no-pager --threshold=25 steadfast.service | tail -1")
+    );
+    // Nobody but root may ask it.
+    machine.add_user("joe");
+    assert!(!machine.try_sh_as("joe", "curl -s --unix-socket /run/steadfast/prober.sock http://x/").ok());
+
+    // Without a unit: a child of ours, nobody as well.
+    watch(
+        &machine,
+        "silent",
+        "[probe.login]\namqp = \"amqp://guest@127.0.0.1:5674\"\nperiod = \"20s\"\ntimeout = \"5s\"\n",
+    );
+    machine.sh("systemctl stop steadfast.service; systemd-run -q --unit=looks steadfast check");
+    machine.wait_until("check has a child", LIMIT, || !pids(&machine).is_empty());
+    for pid in pids(&machine) {
+        let status = of(&pid);
+        println!("child of check:\n{status}");
+        is_nobody(&status, false);
+    }
+    machine.wait_until("check has ended", LIMIT, || {
+        machine.try_sh("systemctl is-active looks").stdout != "active"
+    });
+    assert!(pids(&machine).is_empty(), "its child ended with it");
+}
+
+/// Neither root nor with any right of root's. `filtered`: by a filter of system calls, too.
+fn is_nobody(status: &str, filtered: bool) {
+    for line in status.lines() {
+        let (name, value) = line.split_once(':').expect("a line of status");
+        let value = value.trim();
+        match name {
+            "Uid" | "Gid" => assert!(value.split_whitespace().all(|id| id != "0"), "{line}"),
+            "CapInh" | "CapPrm" | "CapEff" | "CapAmb" | "CapBnd" => {
+                assert!(value.bytes().all(|digit| digit == b'0'), "{line}");
+            }
+            "NoNewPrivs" => assert_eq!(value, "1"),
+            "Seccomp" if filtered => assert_eq!(value, "2"),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_user_has_a_child_that_ends_with_his_supervisor() {
+    let machine = Machine::boot("childs");
+    machine.place_steadfast(
+        Path::new(env!("CARGO_BIN_EXE_steadfast")),
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/units")),
+    );
+    machine.write("/opt/answer.py", SERVER);
+    service(&machine, "page", "/usr/bin/python3 /opt/answer.py");
+    machine.sh("systemctl daemon-reload; systemctl start page");
+    machine.add_user("joe");
+    machine.enable_linger("joe");
+    machine.write("/home/joe/.config/systemd/user/app.service", "[Service]\nExecStart=/bin/sleep inf\n");
+    let file = format!("[probe.page]\nhttp = \"http://127.0.0.1:8080/\"\n{OFTEN}");
+    machine.write("/home/joe/.config/steadfast/units.d/app.service.toml", &file);
+    machine.sh("chown -R joe: /home/joe/.config");
+    machine.sh_as("joe", "systemctl --user daemon-reload; systemctl --user start app steadfast.service");
+    let healthy = || {
+        machine.try_sh_as("joe", "steadfast --user status app --json | jq -r '.probes[0].status'").stdout
+            == "healthy"
+    };
+    machine.wait_until("the probe is healthy", LIMIT, healthy);
+    let of =
+        |name: &str| machine.sh(&format!("grep -E '^{name}:' /proc/$(pgrep -x prober)/status | cut -f2"));
+    assert_eq!((of("NoNewPrivs").as_str(), of("CapEff").as_str()), ("1", "0000000000000000"));
+    // Killed, it is there again; killed without a farewell, its supervisor takes it along.
+    machine.sh("pkill -KILL -x prober");
+    machine.wait_until("another one asks", LIMIT, || pids(&machine).len() == 1 && healthy());
+    machine.sh_as("joe", "systemctl --user mask --runtime steadfast.service; systemctl --user kill -s KILL --kill-whom=main steadfast.service || true");
+    let took = machine.wait_until("it is gone", Duration::from_secs(5), || pids(&machine).is_empty());
+    println!("it is gone after {took:?}");
+}
+
+const REDIS: &str = r#"
+import socket
+s = socket.create_server(("127.0.0.1", 6379))
+while True:
+    c, _ = s.accept()
+    known = False
+    while True:
+        said = c.recv(4096)
+        if not said: break
+        known = known or b"s3cret" in said
+        for _ in range(said.count(b"*")):
+            c.sendall(b"+OK\r\n" if b"AUTH" in said and known else b"+PONG\r\n" if known else b"-NOAUTH wants a password\r\n")
+    c.close()
+"#;
+
+const PAGE: &str = r#"
+import os, socket
+os.makedirs("/run/page", mode=0o700, exist_ok=True)
+os.umask(0o177)
+s = socket.socket(socket.AF_UNIX)
+s.bind("/run/page/page.sock")
+s.listen()
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+    c.close()
+"#;
