@@ -88,7 +88,7 @@ fn reload_again_and_again(name: &str, release: &str) {
     for round in 0..14 {
         machine.sh("systemctl daemon-reload --no-block 2>/dev/null || systemctl daemon-reload &\nsleep 0.3");
         if round == 5 {
-            machine.sh("systemctl set-property limited.service MemoryMax=1G; systemctl set-property --runtime limited.service TasksMax=99");
+            machine.sh("systemctl daemon-reload; systemctl set-property limited.service MemoryMax=1G; systemctl set-property --runtime limited.service TasksMax=99");
         }
         if round == 8 {
             // The prediction is made anew, in the middle of reloads.
