@@ -152,7 +152,7 @@ impl Unit {
     }
 
     /// Another run than the one before the order was seen.
-    fn is_new_run(&self, order: &Recovery) -> bool {
+    pub(super) fn is_new_run(&self, order: &Recovery) -> bool {
         self.run.reading().is_some_and(|reading| reading.invocation != order.invocation_before)
     }
 

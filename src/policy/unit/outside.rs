@@ -57,9 +57,8 @@ impl Unit {
             if self.run.reading()?.active == ActiveState::Failed { "has failed" } else { "is inactive" };
         let message = format!("{unit} {word}, but {}; no second one is started", runs(found));
         let told = finding(Code::OutsideUnit, Severity::Warning, message, now);
-        let mut evidence = vec![found.command.clone()];
-        evidence
-            .push(format!("stop it the way it was started, or with kill {}; then start {unit}", found.pid));
+        let way = format!("stop it the way it was started, or with kill {}; then start {unit}", found.pid);
+        let evidence = vec![found.command.clone(), way];
         Some(Judgement::bad(proven(told, evidence, Some(format!("systemctl start {unit}")))))
     }
 
