@@ -57,7 +57,7 @@ LIVE = [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]
 .PHONY: help
 help: ## lists the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) | \
-	  while IFS='|' read -r target does; do printf '  make %-10s  %s\n' "$$target" "$$does"; done
+	  while IFS='|' read -r target does; do printf '  make %-15s  %s\n' "$$target" "$$does"; done
 
 .PHONY: build
 build: ## builds the program, target/release/steadfast
@@ -83,6 +83,15 @@ demo: tools-fast ## replays an outage on a throw-away systemd; as root; KEEP=1 l
 sweep: tools-fast ## adopts the servers of Debian 12 and 13 on throw-away systemds and prints what is not right; SWEEP=trixie/mail QUIET=600; as root
 	$(CARGO) build --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example sweep
+
+UNITS ?= 500
+SEED ?= $(shell date +%s)
+
+.PHONY: fuzz-directives
+fuzz-directives: tools-fast ## manages UNITS=500 units composed at random (SEED=…) on throw-away systemds and prints each verdict that differs; as root
+	tests/machine/rig/root.sh trixie >/dev/null
+	tests/machine/rig/root.sh bookworm >/dev/null
+	UNITS=$(UNITS) SEED=$(SEED) NEXTEST_PROFILE=long $(CARGO) nextest run --locked --no-capture --test machine directives_composed_at_random
 
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them

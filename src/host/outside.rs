@@ -10,7 +10,7 @@ use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
 use super::place;
-use super::processes::group;
+use super::processes::{command_line, group, path};
 use crate::clock;
 use crate::model::host::{Place, base};
 use crate::model::outside::{Outsider, Sought, command_of};
@@ -39,7 +39,7 @@ pub fn look(sought: &Sought, ports: &BTreeSet<u16>, user_instance: bool) -> Vec<
     if !wanted.is_empty() {
         for process in procfs::process::all_processes().into_iter().flatten().flatten().take(PROCESSES) {
             let known = found.iter().any(|(known, _)| known.pid() == process.pid());
-            let runs = executable(&process).filter(|path| wanted.contains(path.as_str()));
+            let runs = path(process.exe()).filter(|path| wanted.contains(path.as_str()));
             if let Some(path) = runs.filter(|_| !known) {
                 found.extend(look.at(&process, &path).map(|outsider| (process, outsider)));
             }
@@ -75,14 +75,15 @@ impl Look<'_> {
             written.mtime().saturating_mul(1000).saturating_add(written.mtime_nsec() / 1_000_000);
         let younger = clock::since_boot_ticks(stat.starttime).wall_ms > written_ms.saturating_add(COARSE_MS);
         let place = self.outside(&process).filter(|_| !younger)?;
-        let outsider = outsider(&process, &place, format!("{} names it", path.display()))?;
+        let line = command_line(process.pid(), COMMAND_LINE).unwrap_or_default();
+        let outsider = outsider(&process, &place, &line, format!("{} names it", path.display()))?;
         Some((process, outsider))
     }
 
     /// A process that executes this file of the unit, if it does what the unit is for.
     fn at(&self, process: &Process, path: &str) -> Option<Outsider> {
         let place = self.outside(process)?;
-        let line = command_line(process)?;
+        let line = command_line(process.pid(), COMMAND_LINE)?;
         let interprets = INTERPRETERS.iter().any(|name| base(path).starts_with(name));
         let runs_it = || {
             let words: Vec<&[u8]> = line.split(|byte| *byte == 0).skip(1).collect();
@@ -97,11 +98,12 @@ impl Look<'_> {
         let same = known.any(|program| program.command.as_ref() == Some(&command));
         let user = process.uid().is_ok_and(|uid| self.uid == Some(uid));
         if let Some(address) = self.listens(process) {
-            return outsider(process, &place, format!("it listens on {address}"));
+            return outsider(process, &place, &line, format!("it listens on {address}"));
         }
         // A unit with a PID file is known by that.
         let sure = same && user && !of_other && self.sought.pid_file.is_empty();
-        sure.then(|| outsider(process, &place, "it runs with the same command line".to_owned())).flatten()
+        sure.then(|| outsider(process, &place, &line, "it runs with the same command line".to_owned()))
+            .flatten()
     }
 
     fn listens(&self, process: &Process) -> Option<&str> {
@@ -139,11 +141,6 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
     here.map(|entry| (entry.inode, entry.local_address.to_string())).collect()
 }
 
-fn executable(process: &Process) -> Option<String> {
-    let path = process.exe().ok()?.to_string_lossy().into_owned();
-    Some(path.strip_suffix(" (deleted)").unwrap_or(&path).to_owned())
-}
-
 /// It lives in the files of this host, and in no container, which may have a file of the same name.
 fn is_of_host(process: &Process) -> bool {
     let space = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/mnt")).ok();
@@ -153,16 +150,8 @@ fn is_of_host(process: &Process) -> bool {
     same_space || root(&format!("/proc/{pid}/root/.")).is_some_and(|theirs| Some(theirs) == root("/."))
 }
 
-fn command_line(process: &Process) -> Option<Vec<u8>> {
-    let mut line = Vec::new();
-    let file = fs::File::open(format!("/proc/{}/cmdline", process.pid())).ok()?;
-    file.take(COMMAND_LINE).read_to_end(&mut line).ok()?;
-    (!line.is_empty()).then_some(line)
-}
-
-fn outsider(process: &Process, place: &Place, how: String) -> Option<Outsider> {
-    let line = command_line(process).unwrap_or_default();
-    let text = String::from_utf8_lossy(&line).replace('\0', " ");
+fn outsider(process: &Process, place: &Place, line: &[u8], how: String) -> Option<Outsider> {
+    let text = String::from_utf8_lossy(line).replace('\0', " ");
     let text: String = text.trim().chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
     let command = if text.is_empty() { process.stat().ok()?.comm } else { text };
     Some(Outsider {

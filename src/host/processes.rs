@@ -138,13 +138,17 @@ fn process(found: &Process) -> Option<HostProcess> {
     })
 }
 
-fn arguments(pid: i32) -> Vec<String> {
+/// What it was started with, at most so many bytes; `None`: it has none, or is gone.
+pub(super) fn command_line(pid: i32, longest: u64) -> Option<Vec<u8>> {
     let mut line = Vec::new();
-    let read = File::open(format!("/proc/{pid}/cmdline"))
-        .and_then(|file| file.take(COMMAND_LINE).read_to_end(&mut line));
-    if read.is_err() || line.is_empty() {
+    File::open(format!("/proc/{pid}/cmdline")).ok()?.take(longest).read_to_end(&mut line).ok()?;
+    (!line.is_empty()).then_some(line)
+}
+
+fn arguments(pid: i32) -> Vec<String> {
+    let Some(line) = command_line(pid, COMMAND_LINE) else {
         return Vec::new();
-    }
+    };
     let line = line.strip_suffix(b"\0").unwrap_or(&line);
     let words = line.split(|byte| *byte == 0).take(ARGUMENTS);
     words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
@@ -160,7 +164,8 @@ pub(super) fn group(found: &Process) -> String {
     unified.or(named).map_or_else(|| "/".to_owned(), |group| group.pathname.clone())
 }
 
-fn path(link: ProcResult<PathBuf>) -> Option<String> {
+/// Where a link of a process leads, without the kernel's ` (deleted)`.
+pub(super) fn path(link: ProcResult<PathBuf>) -> Option<String> {
     let text = link.ok()?.to_string_lossy().into_owned();
     Some(text.strip_suffix(" (deleted)").unwrap_or(&text).to_owned())
 }

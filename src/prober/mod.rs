@@ -12,7 +12,7 @@ mod wire;
 mod worker;
 
 use std::io::stdin;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
@@ -159,9 +159,5 @@ pub fn run() -> anyhow::Result<()> {
         bail!("cannot serve: Steadfast starts this by itself, with a socket");
     }
     let apart = confine::confine().context("cannot give up the rights that are not needed")?;
-    worker::run(to_stream(input), apart)
-}
-
-fn to_stream(socket: OwnedFd) -> UnixStream {
-    UnixStream::from(socket)
+    worker::run(UnixStream::from(input), apart)
 }

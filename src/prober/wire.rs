@@ -65,12 +65,15 @@ pub enum Answer {
 /// An outcome of a probe.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    status: Status,
+    #[serde(with = "Status")]
+    status: ProbeStatus,
     message: String,
     latency: Option<Duration>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The variants of the model's, which is not serialisable itself.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ProbeStatus")]
 enum Status {
     Healthy,
     Unhealthy,
@@ -94,29 +97,15 @@ pub struct Figures {
 
 impl From<ProbeOutcome> for Outcome {
     fn from(outcome: ProbeOutcome) -> Self {
-        let status = match outcome.status {
-            ProbeStatus::Healthy => Status::Healthy,
-            ProbeStatus::Unhealthy => Status::Unhealthy,
-            ProbeStatus::Slow => Status::Slow,
-            ProbeStatus::Unmet => Status::Unmet,
-            ProbeStatus::Unresolved => Status::Unresolved,
-            ProbeStatus::Unknown => Status::Unknown,
-        };
-        Self { status, message: outcome.message, latency: outcome.latency }
+        let ProbeOutcome { status, message, latency } = outcome;
+        Self { status, message, latency }
     }
 }
 
 impl From<Outcome> for ProbeOutcome {
     fn from(outcome: Outcome) -> Self {
-        let status = match outcome.status {
-            Status::Healthy => ProbeStatus::Healthy,
-            Status::Unhealthy => ProbeStatus::Unhealthy,
-            Status::Slow => ProbeStatus::Slow,
-            Status::Unmet => ProbeStatus::Unmet,
-            Status::Unresolved => ProbeStatus::Unresolved,
-            Status::Unknown => ProbeStatus::Unknown,
-        };
-        Self { status, message: probe::sentence(&outcome.message), latency: outcome.latency }
+        let Outcome { status, message, latency } = outcome;
+        Self { status, message: probe::sentence(&message), latency }
     }
 }
 
@@ -194,7 +183,8 @@ mod tests {
     use super::*;
 
     fn answer(id: u64) -> Said {
-        let outcome = Outcome { status: Status::Unmet, message: "x: \u{1b}[31m".to_owned(), latency: None };
+        let outcome =
+            Outcome { status: ProbeStatus::Unmet, message: "x: \u{1b}[31m".to_owned(), latency: None };
         Said::Answer { id, answer: Answer::Probe(outcome) }
     }
 

@@ -191,8 +191,9 @@ impl Watched {
             return (moved, None);
         };
         // Unloading forgets how a unit ended; what was seen of that is still true.
+        let forgot = unloaded || is_untried(&read);
         let keep =
-            |record: &Record| entry.signalled || (unloaded && record.reading.active == ActiveState::Inactive);
+            |record: &Record| entry.signalled || (forgot && record.reading.active == ActiveState::Inactive);
         let record = match &mut entry.record {
             Some(record) if keep(record) => {
                 record.reading.load = read.reading.load;
@@ -377,6 +378,13 @@ fn inferred(id: u32, entry: &Entry) -> Option<JobKind> {
     })
 }
 
+/// The manager knows of no try to start it: it loaded it anew since, or nobody has tried.
+fn is_untried(record: &Record) -> bool {
+    let reading = &record.reading;
+    let idle = reading.active == ActiveState::Inactive && reading.job.is_none();
+    idle && record.tried_us == 0 && reading.invocation.is_empty()
+}
+
 fn is_up(record: &Record) -> bool {
     !matches!(record.reading.active, ActiveState::Inactive | ActiveState::Failed)
 }
@@ -457,6 +465,26 @@ mod tests {
         );
         bench.signal("inactive", 7, 5);
         assert_eq!(bench.told(), [("x.service".to_owned(), ActiveState::Inactive, stop)]);
+    }
+
+    #[test]
+    fn what_was_skipped_is_known_although_the_unit_was_loaded_anew() {
+        // Skipped while nothing needed it, unloaded, enabled, and loaded with the reload of that.
+        let mut bench = Bench::new(&["x.service"]);
+        let values: Values<'_> = HashMap::from([
+            ("ActiveState", Variant::from("inactive")),
+            ("ConditionResult", Variant::from(false)),
+            ("ConditionTimestampMonotonic", Variant::from(5_u64)),
+        ]);
+        bench.watched.changed(PATH, bus::UNIT, &values, &mut bench.outbox);
+        bench.watched.survey_begins();
+        let anew = Record::unloaded(LoadState::Loaded);
+        bench.watched.read(&"x.service".into(), PATH, anew, false, &mut bench.outbox);
+        let last = std::iter::from_fn(|| bench.outbox.pop()).filter_map(|observation| match observation {
+            Observation::UnitChanged { reading, .. } => Some(reading.tried),
+            _ => None,
+        });
+        assert_eq!(last.last(), Some(crate::model::will::Tried::ConditionUnmet));
     }
 
     #[test]

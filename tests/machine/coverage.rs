@@ -216,8 +216,11 @@ const SEEDS: [(&str, &str); 25] = [
     ("host-probe-unfit", "[probe.script] of site.service cannot fail: its script ends with `|| true`"),
     ("host-probe-unfit", "[probe.any] of site.service takes errors for health"),
     ("host-probe-unfit", "[probe.port] of slow.service lets the unit take 30 s to come up"),
-    ("alert-undeliverable", "no [alert.NAME] takes what goes wrong with quiet.service (severity warning)"),
-    ("alert-undeliverable", "no [alert.NAME] takes warnings"),
+    (
+        "alert-undeliverable",
+        "no [alert.NAME] matches quiet.service (severity warning): nobody is alerted about it",
+    ),
+    ("alert-undeliverable", "no [alert.NAME] accepts warnings"),
     ("host-other-supervisor", "monit keeps api.service up as well (check process api)"),
     ("host-other-supervisor", "supervisord (pid N) keeps 1 process that no service is for: sleep (pid N)"),
 ];

@@ -127,7 +127,7 @@ const ROWS: &[Row] = &[
         "start-limit-action.service",
         "[Unit]\nStartLimitAction=reboot\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n[Service]\nExecStart=/bin/sleep infinity\n",
         "systemctl start $unit\nsystemctl kill -s KILL $unit",
-        "blocked systemd would act on the whole host if it failed after one more start (StartLimitAction=reboot)",
+        "blocked systemd would act on the whole host if it was started too often before Steadfast looked (StartLimitAction=reboot)",
     ),
     row(
         "failure-action.service",

@@ -88,7 +88,7 @@ fn reload_again_and_again(name: &str, release: &str) {
     for round in 0..14 {
         machine.sh("systemctl daemon-reload --no-block 2>/dev/null || systemctl daemon-reload &\nsleep 0.3");
         if round == 5 {
-            machine.sh("systemctl set-property limited.service MemoryMax=1G; systemctl set-property --runtime limited.service TasksMax=99");
+            machine.sh("systemctl daemon-reload; systemctl set-property limited.service MemoryMax=1G; systemctl set-property --runtime limited.service TasksMax=99");
         }
         if round == 8 {
             // The prediction is made anew, in the middle of reloads.
@@ -116,7 +116,9 @@ fn reload_again_and_again(name: &str, release: &str) {
         Vec::<&&str>::new(),
         "nothing says anything else"
     );
-    assert!(seen.iter().all(|said| !said.contains("outdated") && !said.contains("boot-")), "{seen:?}");
+    // Between `systemctl enable` and the reload that it orders, what is loaded is outdated indeed: that is said, as long as it is so.
+    assert!(seen.iter().all(|said| !said.contains("boot-")), "{seen:?}");
+    machine.wait_until("nothing is outdated", LIMIT, || said(&machine).is_empty());
     // What a generator makes of something else is another file.
     machine.sh("echo 1000000 >/etc/rig/length; systemctl daemon-reload");
     let newer = || {

@@ -257,7 +257,7 @@ fn told_whole(machine: &Machine, incident: &str) {
         "{story}"
     );
     for sink in ["hook", "mail", "starttls", "tls", "told", "am"] {
-        assert!(story.contains(&format!("  {sink}  told ")), "{story}");
+        assert!(story.contains(&format!("  {sink}  firing sent ")), "{story}");
     }
     assert_eq!(story.matches(", resolved sent").count(), 6, "{story}");
     let told = machine.read("/srv/told");

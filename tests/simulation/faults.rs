@@ -244,8 +244,7 @@ fn started_by_hand(host: &mut Host, at: usize) -> String {
 fn restarting(host: &mut Host, at: usize, by_itself: bool) -> String {
     host.units[at].active = ActiveState::Activating;
     host.units[at].exit = by_itself.then_some(Exit::Signal { number: 9, core: false });
-    host.units[at].frozen_since = None;
-    host.units[at].drain = None;
+    host.units[at].ends_run();
     host.units[at].job = (!by_itself).then_some((8, JobKind::Restart));
     host.tell_unit(at);
     host.later(100, Event::ComesUp { unit: at, by_itself });

@@ -217,6 +217,12 @@ impl Unit {
             deploys: Vec::new(),
         }
     }
+
+    /// Its processes are gone: nothing of them stands still or drains any more.
+    pub fn ends_run(&mut self) {
+        self.frozen_since = None;
+        self.drain = None;
+    }
 }
 
 impl Host {
@@ -626,8 +632,7 @@ impl Host {
             _ if well => ActiveState::Inactive,
             _ => ActiveState::Failed,
         };
-        unit.frozen_since = None;
-        unit.drain = None;
+        unit.ends_run();
         let again = unit.wish == Wish::Always;
         self.tell_unit(at);
         if again {
@@ -640,8 +645,7 @@ impl Host {
         let (now, unit) = (self.now, &mut self.units[at]);
         unit.skipped_since = unit.skipped_since.or(Some(now));
         unit.down_since = unit.down_since.or(Some(now));
-        unit.frozen_since = None;
-        unit.drain = None;
+        unit.ends_run();
         if unit.active != ActiveState::Failed {
             unit.active = ActiveState::Inactive;
             unit.result = "success";
@@ -659,9 +663,8 @@ impl Host {
         let unit = &mut self.units[at];
         unit.exit = broken.then_some(Exit::Code(1));
         unit.skipped_since = None;
-        unit.frozen_since = None;
+        unit.ends_run();
         unit.waits_since = None;
-        unit.drain = None;
         unit.handed = 0;
         unit.main_started = now;
         unit.starts.push(now);

@@ -310,8 +310,7 @@ fn stops(host: &mut Host, at: usize) {
         ActiveState::Deactivating => {
             unit.active = ActiveState::Inactive;
             unit.exit = Some(Exit::Signal { number: 15, core: false });
-            unit.frozen_since = None;
-            unit.drain = None;
+            unit.ends_run();
             host.later(2, Event::Stops { unit: at });
         }
         ActiveState::Inactive => unit.job = None,
@@ -355,8 +354,7 @@ fn job_ends(host: &mut Host, at: usize, order: u64, id: u32, kind: JobKind) {
         host.units[at].result = "exit-code";
         host.units[at].exit = Some(Exit::Code(1));
         host.units[at].skipped_since = None;
-        host.units[at].frozen_since = None;
-        host.units[at].drain = None;
+        host.units[at].ends_run();
         let now = host.now;
         host.units[at].starts.push(now);
         host.units[at].invocation += 1;

@@ -76,7 +76,7 @@ impl Unit {
 
     /// Whether boot starts it is open by the will of its own file: a condition, a device or a call of its bus name decides.
     fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
-        let skipped = self.run.reading().is_some_and(|reading| self.skipped(reading).is_some());
+        let skipped = self.skipped().is_some();
         let by_file = self.run.settings().is_some_and(|known| {
             let called = known.will.bus_activated || known.will.accepted_by.is_some();
             called || !known.boot.unmet_conditions.is_empty()
@@ -110,7 +110,7 @@ impl Unit {
                 return;
             }
             // Nothing of ours started it: we order nothing before the boot is finished.
-            let skipped = self.skipped(reading).is_some();
+            let skipped = self.skipped().is_some();
             let started = !reading.invocation.is_empty() || reading.active_since.is_some() || skipped;
             self.kept.mismatch = old.compare(started).map(|message| Mismatch {
                 boot_id: boot_id.clone(),

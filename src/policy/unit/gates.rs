@@ -138,6 +138,10 @@ impl Unit {
             return Some(Gate::because("the unit is not loaded"));
         }
         let settings = self.run.settings();
+        if settings.is_none() && want.kind.disturbs() {
+            // It may refuse the order, or end the host when it fails.
+            return Some(Gate::because("what its unit file says was not read yet"));
+        }
         let refuses = match want.kind {
             OrderKind::Start => settings.is_some_and(|known| !known.can_start),
             OrderKind::Restart => settings.is_some_and(|known| !known.can_start || !known.can_stop),

@@ -87,7 +87,7 @@ impl Unit {
             (Phase::Job, Event::JobOver(result)) => self.after_job(order, result),
             (Phase::Job, Event::Overdue) => self.after_job(order, &JobResult::Lost(LATE.to_owned())),
             (Phase::Job, Event::TakenUp) if !self.is_new_run(order) => {
-                match self.run.reading().and_then(|reading| self.skipped(reading)) {
+                match self.skipped() {
                     // It was carried out, most likely: systemd tried, and began no new run.
                     Some(why) => Next::Fail(order.kind.step(), why),
                     None => Next::GiveAgain,
@@ -128,7 +128,7 @@ impl Unit {
         if self.is_new_run(order) {
             return Some("it was started by somebody else meanwhile".to_owned());
         }
-        if let Some(why) = self.run.reading().and_then(|reading| self.skipped(reading)) {
+        if let Some(why) = self.skipped() {
             return Some(why);
         }
         if view.packages.is_unknown(view.now) {
@@ -152,7 +152,7 @@ impl Unit {
     }
 
     /// Another run than the one before the order was seen.
-    fn is_new_run(&self, order: &Recovery) -> bool {
+    pub(super) fn is_new_run(&self, order: &Recovery) -> bool {
         self.run.reading().is_some_and(|reading| reading.invocation != order.invocation_before)
     }
 

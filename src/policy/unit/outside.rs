@@ -4,13 +4,15 @@
 use crate::model::action::Action;
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
-use crate::model::outside::{Outsider, Program, Sought};
+use crate::model::outside::{Outsider, Program, Sought, command_of};
+use crate::model::release::Search;
 use crate::model::state::OrderKind;
 use crate::model::unit::{ActiveState, UnitSettings};
 use crate::model::will::ServiceType;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
+use crate::policy::releases;
 use crate::policy::view::View;
 
 use super::Unit;
@@ -53,24 +55,17 @@ impl Unit {
         let unit = &self.name;
         let word =
             if self.run.reading()?.active == ActiveState::Failed { "has failed" } else { "is inactive" };
-        let message = format!(
-            "{unit} {word}, but its program runs outside of it: pid {} of {} {} ({}); no second one is started",
-            found.pid, found.user, found.place, found.how
-        );
+        let message = format!("{unit} {word}, but {}; no second one is started", runs(found));
         let told = finding(Code::OutsideUnit, Severity::Warning, message, now);
-        let mut evidence = vec![found.command.clone()];
-        evidence
-            .push(format!("stop it the way it was started, or with kill {}; then start {unit}", found.pid));
+        let way = format!("stop it the way it was started, or with kill {}; then start {unit}", found.pid);
+        let evidence = vec![found.command.clone(), way];
         Some(Judgement::bad(proven(told, evidence, Some(format!("systemctl start {unit}")))))
     }
 
     /// Nobody starts a second one, not for a person either.
     pub(super) fn doubled(&self, kind: OrderKind) -> Option<Gate> {
         let found = self.outsider().filter(|_| kind == OrderKind::Start)?;
-        Some(Gate::because(format!(
-            "its program runs outside of it: pid {} of {} {} ({}); stop that one first",
-            found.pid, found.user, found.place, found.how
-        )))
+        Some(Gate::because(format!("{}; stop that one first", runs(found))))
     }
 
     /// Before a start: whether it must be awaited if its program runs outside. Without an answer it is started.
@@ -129,17 +124,23 @@ impl Unit {
         }
         let outside = self.sought();
         if let Some(settings) = self.run.settings() {
-            let search = crate::policy::releases::search(&self.spec, settings);
+            let search = releases::search(&self.spec, settings);
             let action = Action::InspectProcesses {
                 unit: self.name.clone(),
                 control_group: settings.control_group.clone(),
                 invocation: self.run.reading().map(|run| run.invocation.clone()).unwrap_or_default(),
                 main_pid: self.run.main_pid(),
-                search: crate::model::release::Search { outside, ..search },
+                search: Search { outside, ..search },
             };
             self.act(action);
         }
     }
+}
+
+/// Who runs it, where, and how that is known.
+fn runs(found: &Outsider) -> String {
+    let Outsider { pid, user, place, how, .. } = found;
+    format!("its program runs outside of it: pid {pid} of {user} {place} ({how})")
 }
 
 impl UnitSettings {
@@ -150,7 +151,7 @@ impl UnitSettings {
         own.map(|command| {
             let open = command.iter().any(|word| word.contains('$'));
             let line = command.join("\0");
-            let command_line = (!open).then(|| crate::model::outside::command_of(line.as_bytes()));
+            let command_line = (!open).then(|| command_of(line.as_bytes()));
             Program { path: command.first().cloned().unwrap_or_default(), command: command_line }
         })
     }

@@ -125,7 +125,7 @@ impl Unit {
         Peer {
             requires: self.spec.requires.clone(),
             down: self.down(),
-            skipped: self.run.reading().and_then(|reading| self.skipped(reading)),
+            skipped: self.skipped(),
             uncertain: self.probes.leave_open().filter(|_| serves),
             answers,
             order: self.kept.recovery.as_ref().map(Ordered::from),

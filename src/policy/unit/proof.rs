@@ -67,7 +67,7 @@ impl Unit {
     /// Why it does not run anew, if it does not.
     fn runs_anew(&self, order: &Recovery, reading: &UnitReading) -> Option<Proof> {
         let anew = order.kind.disturbs();
-        if let Some(why) = self.skipped(reading).filter(|_| reading.job.is_none()) {
+        if let Some(why) = self.skipped().filter(|_| reading.job.is_none()) {
             return Some(Proof::broken(why));
         }
         if reading.is_passing() && self.run.ended_well() {

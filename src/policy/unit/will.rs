@@ -24,10 +24,8 @@ impl Unit {
     }
 
     /// systemd did not run it at the last try, by what its file demands: what was not met.
-    pub(super) fn skipped(&self, reading: &UnitReading) -> Option<String> {
-        if !reading.active.is_down() {
-            return None;
-        }
+    pub(super) fn skipped(&self) -> Option<String> {
+        let reading = self.run.reading().filter(|reading| reading.active.is_down())?;
         let by_command = reading.result == UnitResult::ExecCondition;
         let (word, kind) = match reading.tried {
             Tried::AssertUnmet => ("refused by systemd", "Assert"),
@@ -53,7 +51,7 @@ impl Unit {
 
     /// Down as its file wants it: skipped, at rest, or the handler of a connection that is over.
     pub(super) fn down_by_will(&self, reading: &UnitReading) -> Option<Judgement> {
-        if let Some(why) = self.skipped(reading) {
+        if let Some(why) = self.skipped() {
             return Some(Judgement::unknown(Why::ByWill, Code::UnitSkipped.as_str(), why));
         }
         let socket = self.will()?.accepted_by.as_ref()?;
