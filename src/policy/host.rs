@@ -202,10 +202,20 @@ impl Host {
         self.prediction.wish(now.plus(limits::BOOT_SETTLE));
     }
 
-    /// What the next boot would start.
+    /// What the next boot would start. What failed is asked again soon, and then ever more seldom.
     pub fn predicted(&mut self, reading: BootReading, now: Moment) {
         self.prediction.finish();
-        self.prediction.wish(now.plus(limits::BOOT_PERIOD));
+        let failed_before = self.boot.as_ref().filter(|last| last.failure.is_some());
+        let again = match (&reading.failure, failed_before) {
+            (None, _) => limits::BOOT_PERIOD,
+            (Some(_), None) => limits::BOOT_RETRY,
+            (Some(_), Some(last)) => reading
+                .read_at
+                .since(last.read_at)
+                .saturating_mul(2)
+                .clamp(limits::BOOT_RETRY, limits::BOOT_PERIOD),
+        };
+        self.prediction.wish(now.plus(again));
         self.boot = Some(reading);
     }
 

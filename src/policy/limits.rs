@@ -47,6 +47,8 @@ pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
 pub const BOOT_SETTLE: Duration = Duration::from_millis(300);
 /// … and is renewed this often without any.
 pub const BOOT_PERIOD: Duration = Duration::from_secs(3600);
+/// A prediction that failed, as on a busy host, is made anew after this long; after twice as long with each further failure.
+pub const BOOT_RETRY: Duration = Duration::from_secs(10);
 pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// A boot that is not finished after this long does not hold back our orders any more.
 pub const LONGEST_BOOT: Duration = Duration::from_secs(600);

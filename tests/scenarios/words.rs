@@ -241,6 +241,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         "files-changed" => {
             Observation::UnitFilesChanged { units: words.iter().map(|name| UnitName::from(*name)).collect() }
         }
+        "boot" if name == "failed" => Observation::BootPredicted(BootReading {
+            failure: Some(rest.join(" ")),
+            read_at: story.now,
+            ..BootReading::default()
+        }),
         "boot" => Observation::BootPredicted(BootReading {
             starts: words.iter().map(|name| UnitName::from(*name)).collect(),
             read_at: story.now,
