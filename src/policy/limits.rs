@@ -38,6 +38,9 @@ pub const SECOND_LOOK: Duration = Duration::from_secs(1);
 /// A directory that was deleted and made anew is still being filled until nothing was made in it for this long.
 pub const REFILL: Duration = Duration::from_secs(10);
 
+/// Whoever writes a unit file reloads the service manager soon: until then nothing is said of a file that is not loaded.
+pub const UNLOADED: Duration = Duration::from_secs(20);
+
 /// Between SIGTERM and SIGKILL for what an earlier run left, where the unit names no `TimeoutStopSec=`.
 pub const SURVIVORS_END: Duration = Duration::from_secs(90);
 

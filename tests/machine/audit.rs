@@ -114,6 +114,9 @@ fn every_seeded_trouble_is_told_and_nothing_else() {
     machine.wait_until("it was restarted often", crate::watched::LIMIT, || {
         machine.sh("systemctl show -P NRestarts looping").parse().is_ok_and(|restarts: u32| restarts >= 3)
     });
+    machine.wait_until("nobody has loaded the edited file", crate::watched::LIMIT, || {
+        findings(&machine, "steadfast audit").iter().any(|found| found.starts_with("edited.service"))
+    });
     let (code, page) = run(&machine, "steadfast audit");
     assert_eq!(code, Some(2));
     let mut expected: Vec<String> = EXPECTED.iter().map(|line| (*line).to_owned()).collect();

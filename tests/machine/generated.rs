@@ -116,9 +116,8 @@ fn reload_again_and_again(name: &str, release: &str) {
         Vec::<&&str>::new(),
         "nothing says anything else"
     );
-    // Between `systemctl enable` and the reload that it orders, what is loaded is outdated indeed: that is said, as long as it is so.
-    assert!(seen.iter().all(|said| !said.contains("boot-")), "{seen:?}");
-    machine.wait_until("nothing is outdated", LIMIT, || said(&machine).is_empty());
+    // Also between `systemctl enable` and the reload that it orders.
+    assert_eq!(seen.iter().filter(|said| !said.is_empty()).collect::<Vec<_>>(), Vec::<&String>::new());
     // What a generator makes of something else is another file.
     machine.sh("echo 1000000 >/etc/rig/length; systemctl daemon-reload");
     let newer = || {

@@ -229,6 +229,12 @@ impl Unit {
         let times = settings.modified_at.zip(reading.active_since);
         let newer = times.is_some_and(|(edited, began)| edited.wall_ms > began.wall_ms);
         let unit = &self.name;
+        let written = settings.changed_at.filter(|at| at.wall_ms <= now.wall_ms);
+        let load_due = written.map(|at| now.at_wall_ms(at.wall_ms).plus(limits::UNLOADED));
+        let told = self.findings().iter().any(|found| found.code == Code::UnitFileOutdated);
+        if let Some(due) = load_due.filter(|due| settings.need_daemon_reload && !told && *due > now) {
+            return judgement.until(due);
+        }
         let (message, repair) = if settings.need_daemon_reload {
             let generated = settings.fragment.contains("/systemd/generator");
             let message = match generated {
