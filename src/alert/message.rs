@@ -2,6 +2,7 @@
 
 use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::moment::Moment;
+use crate::model::span::span;
 
 use super::text;
 
@@ -36,7 +37,7 @@ fn headline(host: &str, alert: &Alert, now: Moment) -> String {
     let word = word(alert);
     let rest = match alert.status {
         AlertStatus::Firing => format!("{} ({})", sentence(alert), alert.code),
-        AlertStatus::Resolved => format!("over after {} ({})", text::length(took(alert, now)), alert.code),
+        AlertStatus::Resolved => format!("over after {} ({})", span(took(alert, now)), alert.code),
         AlertStatus::Test => alert.summary.clone(),
     };
     text::line(&format!("{drill}[{word}] {who}: {rest}"), HEADLINE)
@@ -156,7 +157,7 @@ fn with_end(text: &str, end: &str, room: usize) -> String {
 /// `Firing for 4 min, since 2026-11-20 10:00:00 UTC; critical; release-outdated; web1 horizon.service.`
 fn state(host: &str, alert: &Alert, now: Moment) -> String {
     let since = text::utc(alert.started_at.wall_ms);
-    let took = text::length(took(alert, now));
+    let took = span(took(alert, now));
     let told = match (alert.status, alert.ended_at) {
         (AlertStatus::Test, _) => "A test: nothing is wrong".to_owned(),
         (AlertStatus::Resolved, Some(ended)) => {

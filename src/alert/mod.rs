@@ -31,6 +31,7 @@ use crate::clock;
 use crate::keys::{self, Kind, Wrong};
 use crate::model::alert::{Message, SinkSpec};
 use crate::model::moment::Moment;
+use crate::model::span::span;
 
 pub use environment::environment;
 pub use heartbeat::{HeartbeatKeys, beat};
@@ -124,5 +125,5 @@ pub async fn deliver(sink: &dyn Sink, timeout: Duration, message: &Message) -> R
 }
 
 fn late(timeout: Duration) -> String {
-    format!("no answer within {}", text::length(timeout))
+    format!("no answer within {}", span(timeout))
 }

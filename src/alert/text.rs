@@ -1,7 +1,6 @@
 //! Bounded, harmless text: what is told may quote a service, and a service may be an attacker's.
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -58,17 +57,6 @@ pub fn without(text: &str, secrets: &[String]) -> String {
     secrets.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "***"))
 }
 
-/// A length of time as people say it: `45 s`, `12 min`, `3 h`, `2 days`.
-pub fn length(length: Duration) -> String {
-    match length.as_secs() {
-        0 if !length.is_zero() => format!("{} ms", length.as_millis()),
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// `2026-11-20 10:00:00 UTC`
 pub fn utc(unix_ms: i64) -> String {
     timestamp(unix_ms).strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
@@ -96,7 +84,6 @@ mod tests {
         assert_eq!(bytes("äöü", 6), "äöü");
         assert_eq!(bytes("äöüß", 7), "äö…");
         assert_eq!(bytes("äöüß", 6), "ä…");
-        assert_eq!(length(Duration::from_millis(300)), "300 ms");
         assert_eq!(rfc3339(1_795_168_800_007), "2026-11-20T10:00:00.007Z");
         assert_eq!(utc(i64::MAX), "9999-12-30 22:00:00 UTC");
     }

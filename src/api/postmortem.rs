@@ -1,8 +1,10 @@
 //! The draft of a post-mortem: an incident as Markdown. Facts only; the questions are left to people.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::wire::{Event, Incident, IncidentDetails, Time};
+use crate::model::span::span;
 
 /// Lines of the timeline in a draft; the whole is in `steadfast incident ID`.
 const LINES: usize = 500;
@@ -42,7 +44,11 @@ fn head(text: &mut String, details: &IncidentDetails) {
     let _ = writeln!(text, "| | |\n|---|---|");
     let _ = writeln!(text, "| Window (UTC) | {} to {end} |", exact(from));
     if let Some(end) = incident.resolved_at {
-        let _ = writeln!(text, "| Lasted | {} |", length(end.0.saturating_sub(from.0)));
+        let _ = writeln!(
+            text,
+            "| Lasted | {} |",
+            span(Duration::from_millis(u64::try_from(end.0.saturating_sub(from.0)).unwrap_or(0)))
+        );
     }
     let _ = writeln!(text, "| Cause as found | `{}` |", incident.cause);
     let _ = writeln!(text, "| Severity | {:?} |", incident.severity);
@@ -151,16 +157,6 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
 /// To the second, in UTC.
 fn exact(at: Time) -> String {
     at.timestamp().strftime("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// `1 h 12 min`, `4 min 5 s`.
-fn length(milliseconds: i64) -> String {
-    let seconds = milliseconds / 1000;
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, seconds) => format!("{seconds} s"),
-        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
-        (hours, minutes, _) => format!("{hours} h {minutes} min"),
-    }
 }
 
 /// Text that breaks no table, and whose marks stand for themselves.

@@ -1,17 +1,7 @@
 //! What the importers share: lengths, sizes, addresses, tables of probes.
 
 use crate::model::adopt::{Key, Table};
-
-/// Seconds as people write them in a unit file.
-pub fn length(seconds: u64) -> String {
-    match seconds {
-        0 => "0s".to_owned(),
-        _ if seconds.is_multiple_of(86_400) => format!("{}d", seconds / 86_400),
-        _ if seconds.is_multiple_of(3600) => format!("{}h", seconds / 3600),
-        _ if seconds.is_multiple_of(60) => format!("{}m", seconds / 60),
-        _ => format!("{seconds}s"),
-    }
-}
+use crate::model::span::written;
 
 /// How many seconds such a word is.
 pub fn unit_seconds(word: &str) -> Option<u64> {
@@ -45,6 +35,6 @@ pub fn budget(burst: u64, seconds: u64, seen: &str) -> Table {
     let burst = i64::try_from(burst).unwrap_or(i64::MAX);
     Table {
         name: "recovery".to_owned(),
-        keys: vec![Key::number("burst", burst, seen), Key::text("interval", length(seconds), seen)],
+        keys: vec![Key::number("burst", burst, seen), Key::text("interval", written(seconds), seen)],
     }
 }

@@ -29,6 +29,7 @@ pub mod probe;
 pub mod progress;
 pub mod release;
 pub mod snapshot;
+pub mod span;
 pub mod spec;
 pub mod state;
 pub mod tally;

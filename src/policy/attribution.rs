@@ -2,6 +2,7 @@
 //! seen, on our own orders, and on the state of the manager and of the package manager. What cannot be told is `Unknown`.
 
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
+use crate::model::span::span;
 use crate::model::unit::{JobKind, ManagerState, UnitReading};
 use crate::model::will::{Tried, UnitResult};
 
@@ -116,7 +117,7 @@ impl Evidence {
     /// `3 s after /srv/app/current was switched`.
     fn flip(&self) -> Option<String> {
         let (link, ago) = self.flip.as_ref()?;
-        Some(format!("{} s after {link} was switched", ago.as_secs()))
+        Some(format!("{} after {link} was switched", span(*ago)))
     }
 }
 

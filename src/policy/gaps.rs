@@ -37,6 +37,8 @@ pub struct Gaps {
     findings: Vec<Finding>,
     /// Units that are failed and managed by nobody, as they are told at once; `None`: not told yet.
     failed: Option<Vec<Gap>>,
+    /// Units that are failed and not told of here: a file manages them, or they are left out.
+    away: Vec<Gap>,
     /// Why the last look could not be had.
     failure: Option<String>,
     out: Outbox,
@@ -162,8 +164,26 @@ impl Gaps {
         Settled { ended, new: digest(&new, now).map(|digest| (digest, new)) }
     }
 
-    /// These units are failed now; those that a file manages have findings of their own. `open`: incidents of gaps that are open.
-    pub fn failed(&mut self, units: Vec<Gap>, open: &[&Incident], now: Moment) -> Settled {
+    /// Units that are told to be failed and managed by nobody.
+    pub fn told_failed(&self) -> impl Iterator<Item = &str> {
+        self.failed.iter().flatten().map(|gap| gap.subject.as_str())
+    }
+
+    /// All units that are failed, told of here or not; `None`: not read yet.
+    #[must_use]
+    pub fn all_failed(&self) -> Option<Vec<Gap>> {
+        self.failed.as_ref().map(|told| told.iter().chain(&self.away).cloned().collect())
+    }
+
+    /// These units are failed now; those `away` are not told of here: a file manages them, and they have findings of their own, or
+    /// they are left out. `open`: incidents of gaps that are open.
+    pub fn failed(
+        &mut self,
+        (units, away): (Vec<Gap>, Vec<Gap>),
+        open: &[&Incident],
+        now: Moment,
+    ) -> Settled {
+        self.away = away;
         let told: BTreeSet<&String> = open.iter().flat_map(|incident| &incident.gaps).collect();
         let new: Vec<Gap> = units.iter().filter(|gap| !told.contains(&gap.key)).cloned().collect();
         let there: BTreeSet<&str> = units.iter().map(|gap| gap.key.as_str()).collect();

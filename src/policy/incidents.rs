@@ -10,6 +10,7 @@ use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{Acknowledgement, Change, EventKind, Incident};
 use crate::model::moment::{Moment, Moments};
 use crate::model::operator::Answer;
+use crate::model::span::span;
 use crate::model::unit::UnitName;
 use crate::policy::limits;
 use crate::policy::outbox::Outbox;
@@ -259,7 +260,7 @@ impl Incidents {
         self.end(id, now);
         // While nothing can be saved it is over anew with each turn.
         if saving {
-            let message = format!("incident {id} is resolved after {} s", took.as_secs());
+            let message = format!("incident {id} is resolved after {}", span(took));
             self.out.file(Some(id), EventKind::Notice, message);
         }
     }

@@ -4,6 +4,7 @@
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::unit::UnitName;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
@@ -65,7 +66,7 @@ impl Storm {
             // Not as soon as one unit less counts.
             Some(since) if units < limit / 2 => {
                 self.since = None;
-                let message = format!("the storm of restarts is over after {} s", now.since(since).as_secs());
+                let message = format!("the storm of restarts is over after {}", span(now.since(since)));
                 self.out.file_code(None, (EventKind::Cleared, Some(Code::HostStorm)), message);
                 over = true;
             }
@@ -88,7 +89,7 @@ impl Storm {
 
 fn sentence(units: usize) -> String {
     format!(
-        "{units} units of this host were started or restarted within {} min: more than single faults explain; from now on one at a time",
-        limits::STORM_WINDOW.as_secs() / 60
+        "{units} units of this host were started or restarted within {}: more than single faults explain; from now on one at a time",
+        span(limits::STORM_WINDOW)
     )
 }

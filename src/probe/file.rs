@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{FullPath, Length};
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::model::span::span;
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
@@ -46,14 +47,14 @@ async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
         })?;
         // A time in the future is as fresh as can be.
         let age = SystemTime::now().duration_since(written).unwrap_or_default();
-        let (age, most) = (age, text::length(max_age));
+        let (age, most) = (age, span(max_age));
         if age > max_age {
-            let ago = text::length(age);
+            let ago = span(age);
             return Err(Failure::unhealthy(format!(
                 "it was last written {ago} ago; at most {most} are right"
             )));
         }
-        Ok(format!("it was written {} ago", text::length(age)))
+        Ok(format!("it was written {} ago", span(age)))
     });
     outcome(&asked, judged)
 }
@@ -97,7 +98,7 @@ mod tests {
         file.set_modified(SystemTime::now() - Duration::from_secs(600)).expect("aged");
         let stale = ask().await;
         assert!(
-            stale.message.contains("last written 10 min ago; at most 60 s are right"),
+            stale.message.contains("last written 10 min ago; at most 1 min are right"),
             "{}",
             stale.message
         );

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::keys::Length;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::model::span::span;
 
 use super::http::Http;
 use super::{json, text};
@@ -147,12 +148,12 @@ fn wrong_certificate(probe: &Http, answer: &Answer) -> Result<(), String> {
     let Some(Length(wanted)) = probe.min_validity else {
         return Ok(());
     };
-    let least = text::length(wanted);
+    let least = span(wanted);
     match answer.valid_for {
         None => Err("showed no certificate".to_owned()),
         Some(left) if left < wanted => {
             let day = answer.valid_until.as_ref().map_or(String::new(), |day| format!("on {day}, "));
-            Err(format!("its certificate ends {day}in {}; at least {least} are right", text::length(left)))
+            Err(format!("its certificate ends {day}in {}; at least {least} are right", span(left)))
         }
         Some(_) => Ok(()),
     }

@@ -53,16 +53,6 @@ fn clip(text: &str, limit: usize) -> String {
     clipped
 }
 
-/// A length of time as people say it: `45 s`, `12 min`, `3 h`, `2 days`.
-pub fn length(length: Duration) -> String {
-    match length.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds @ 7200..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 /// A number of bytes as people say it: `512 B`, `1.5 GiB`.
 pub fn bytes(count: u64) -> String {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];

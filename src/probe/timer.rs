@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::keys::{Length, Wrong};
 use crate::model::probe::{ProbeOutcome, ProbeStatus, TimerReading};
+use crate::model::span::span;
 
 use super::failure::Failure;
 use super::{Limit, Needs, Probe, not_here, text};
@@ -67,9 +68,9 @@ pub fn judge(timer: &str, max_age: Duration, read: Result<&TimerReading, &str>, 
 
 fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, Failure> {
     let since = |at: i64| Duration::from_millis(u64::try_from(now_ms.saturating_sub(at)).unwrap_or(0));
-    let (unit, most) = (text::name(&known.unit), text::length(max_age));
+    let (unit, most) = (text::name(&known.unit), span(max_age));
     if let Some(runs) = known.running_since.map(since) {
-        let shown = text::length(runs);
+        let shown = span(runs);
         return if runs > max_age {
             Err(Failure::unhealthy(format!("{unit} runs for {shown}; at most {most} are right")))
         } else {
@@ -77,7 +78,7 @@ fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, F
         };
     }
     if let Some(ago) = known.ended_at.map(since) {
-        let shown = text::length(ago);
+        let shown = span(ago);
         if known.result != "success" {
             let result = text::name(&known.result);
             return Err(Failure::unhealthy(format!(
@@ -93,12 +94,12 @@ fn age(known: &TimerReading, max_age: Duration, now_ms: i64) -> Result<String, F
     // How the run before this boot ended is not told, only when it began.
     match (known.triggered_at.map(since), known.armed_at.map(since)) {
         (Some(ago), _) if ago > max_age => {
-            let shown = text::length(ago);
+            let shown = span(ago);
             Err(Failure::unhealthy(format!("{unit} was last started {shown} ago; at most {most} are right")))
         }
         (Some(_), _) => Err(Failure::unknown(format!("{unit} last ran before this boot"))),
         (None, Some(ago)) if ago > max_age => {
-            let shown = text::length(ago);
+            let shown = span(ago);
             Err(Failure::unhealthy(format!("{unit} has not run since the timer was armed {shown} ago")))
         }
         (None, Some(_)) => Err(Failure::unknown(format!("{unit} has not run yet"))),

@@ -241,16 +241,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         "files-changed" => {
             Observation::UnitFilesChanged { units: words.iter().map(|name| UnitName::from(*name)).collect() }
         }
-        "boot" if name == "failed" => Observation::BootPredicted(BootReading {
-            failure: Some(rest.join(" ")),
-            read_at: story.now,
-            ..BootReading::default()
-        }),
-        "boot" => Observation::BootPredicted(BootReading {
-            starts: words.iter().map(|name| UnitName::from(*name)).collect(),
-            read_at: story.now,
-            ..BootReading::default()
-        }),
+        "boot" => Observation::BootPredicted(boot(words, story.now)),
         "flip" => Observation::ReleaseSwitched { units: vec![unit] },
         "processes" => Observation::ProcessesInspected { unit, reading: processes(name, rest, story)? },
         "probe" => Observation::ProbeFinished {
@@ -726,6 +717,19 @@ fn job_result(words: &[&str]) -> JobResult {
 
 fn probe_named<'a>(words: &[&'a str]) -> Option<&'a str> {
     words.iter().find_map(|word| word.strip_prefix("probe="))
+}
+
+/// What boot would start; `failed WHY`: it could not be computed.
+fn boot(words: &[&str], read_at: Moment) -> BootReading {
+    match words.split_first() {
+        Some((&"failed", why)) => {
+            BootReading { failure: Some(why.join(" ")), read_at, ..BootReading::default() }
+        }
+        Some(_) | None => {
+            let starts = words.iter().map(|name| UnitName::from(*name)).collect();
+            BootReading { starts, read_at, ..BootReading::default() }
+        }
+    }
 }
 
 fn ask(words: &[&str]) -> Result<UnitAsk> {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use crate::model::adopt::{Key, Recipe, Table, Value, Written};
 use crate::model::host::{Listener, Protocol, base};
+use crate::model::span::written;
 use crate::policy::manners::Manner;
 
 use super::addresses::{self, join, rank, reachable, split, url};
 use super::live::Live;
-use super::period::{length, max_age, period};
+use super::period::{max_age, period};
 use super::software::recognised;
 
 /// Addresses of one unit that are asked.
@@ -139,10 +140,10 @@ fn told(live: &Live) -> Vec<Group> {
 fn timer(live: &Live) -> Option<Group> {
     let schedule = live.needs.schedule.as_ref()?;
     let (seconds, setting) = period(schedule)?;
-    let seen = format!("{setting}: at most {} apart, and some room", length(seconds));
+    let seen = format!("{setting}: at most {} apart, and some room", written(seconds));
     let mut keys = vec![
         Key::text("timer", live.unit.as_str(), format!("it starts {}", schedule.unit)),
-        Key::text("max_age", length(max_age(seconds, schedule.spread)), seen),
+        Key::text("max_age", written(max_age(seconds, schedule.spread)), seen),
     ];
     if seconds >= 3600 {
         keys.push(Key::text("period", "5m", "it does not change more often"));

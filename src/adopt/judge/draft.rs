@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::adopt::{Draft, Entry, Key, Table, Value, Written};
 use crate::model::host::Protocol;
+use crate::model::span::written;
 use crate::model::unit::{UnitFileState, UnitName};
 use crate::policy::manners::Manner;
 use crate::policy::words::listed;
@@ -11,7 +12,7 @@ use crate::policy::words::listed;
 use super::addresses::{self, join, reachable, split};
 use super::candidates::{Candidate, greeting, lasting_ports, unix};
 use super::live::Live;
-use super::period::{length, period};
+use super::period::period;
 use super::software::recognised;
 
 /// Answers with these mean that the page itself is in trouble, or is no page.
@@ -302,7 +303,7 @@ pub fn watched(draft: &Draft, live: &Live) -> Vec<String> {
     watched.extend(watched_by_tables(draft));
     if let Some(schedule) = &live.needs.schedule {
         let every = period(schedule)
-            .map_or_else(String::new, |(seconds, _)| format!(" at least every {}", length(seconds)));
+            .map_or_else(String::new, |(seconds, _)| format!(" at least every {}", written(seconds)));
         watched.push(format!("starts {}{every}", schedule.unit));
     }
     watched

@@ -1,12 +1,9 @@
 //! What Steadfast does by a unit file, in words: people read it before they let it happen.
 
-use std::time::Duration;
-
 use crate::model::probe::{OnFailure, ProbeSpec};
+use crate::model::span::span;
 use crate::model::spec::{Mode, Reaction, Spec};
 use crate::policy::words::listed;
-
-use super::period::length;
 
 /// Names that one sentence lists.
 const NAMED: usize = 6;
@@ -76,8 +73,4 @@ fn first(spec: &Spec) -> String {
 fn of(probes: &[ProbeSpec], on_failure: OnFailure) -> Vec<String> {
     let those = probes.iter().filter(|probe| probe.on_failure == on_failure);
     those.map(|probe| format!("[probe.{}]", probe.name)).collect()
-}
-
-fn span(time: Duration) -> String {
-    length(time.as_secs())
 }

@@ -18,7 +18,8 @@ pub fn period(schedule: &Schedule) -> Option<(u64, String)> {
         // OnUnitInactiveSec= counts from the end of a run, whose length nobody knows.
         name == "OnUnitActiveSec" && *seconds > 0
     });
-    let monotonic = monotonic.map(|(name, seconds)| (*seconds, format!("{name}={}", length(*seconds))));
+    let monotonic = monotonic
+        .map(|(name, seconds)| (*seconds, format!("{name}={}", crate::model::span::written(*seconds))));
     calendar.chain(monotonic).min_by_key(|(seconds, _)| *seconds)
 }
 
@@ -28,19 +29,6 @@ pub fn max_age(period: u64, spread: u64) -> u64 {
     let room = (period / 4).max(5 * MINUTE);
     let round = if period >= DAY { 60 * MINUTE } else { 5 * MINUTE };
     (period + room + spread).div_ceil(round) * round
-}
-
-/// As people write it.
-#[must_use]
-pub fn length(seconds: u64) -> String {
-    let (unit, letter) = match seconds {
-        0 => return "0s".to_owned(),
-        _ if seconds.is_multiple_of(DAY) => (DAY, "d"),
-        _ if seconds.is_multiple_of(60 * MINUTE) => (60 * MINUTE, "h"),
-        _ if seconds.is_multiple_of(MINUTE) => (MINUTE, "m"),
-        _ => (1, "s"),
-    };
-    format!("{}{letter}", seconds / unit)
 }
 
 /// The longest gap of one `OnCalendar=`, as systemd writes it anew (`Mon,Fri *-*-* 06,18:00:00`). Where a date is part of
@@ -160,6 +148,9 @@ mod tests {
         assert_eq!(period(&often), Some((900, "OnUnitActiveSec=15m".to_owned())));
         let once = Schedule { monotonic: vec![("OnBootSec".to_owned(), 60)], ..Schedule::default() };
         assert_eq!(period(&once), None);
-        assert_eq!([length(max_age(DAY, 60)), length(max_age(600, 0))], ["31h", "15m"]);
+        assert_eq!(
+            [crate::model::span::written(max_age(DAY, 60)), crate::model::span::written(max_age(600, 0))],
+            ["31h", "15m"]
+        );
     }
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use crate::model::audit::{Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::snapshot::{Snapshot, UnitStatus};
+use crate::model::span::span;
 use crate::model::unit::UnitFileState;
 use crate::policy::coverage::Coverage;
 use crate::policy::gaps::findings;
@@ -182,15 +183,4 @@ fn notes(look: &Look) -> Vec<String> {
         }
     }
     notes
-}
-
-/// `12 s`, `3 min`, `2 h`, `9 days`.
-fn span(length: Duration) -> String {
-    match length.as_secs() {
-        0 => "less than 1 s".to_owned(),
-        seconds @ ..120 => format!("{seconds} s"),
-        seconds @ ..7200 => format!("{} min", seconds / 60),
-        seconds @ ..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
 }

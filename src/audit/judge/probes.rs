@@ -5,13 +5,13 @@ use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Listener, Protocol, base};
 use crate::model::probe::ProbeSpec;
 use crate::model::snapshot::UnitStatus;
+use crate::model::span::span;
 use crate::model::spec::Spec;
 use crate::policy::limits;
 use crate::policy::manners::Manner;
 
 use super::Look;
 use super::listeners::listening;
-use super::span;
 
 /// One gap for each.
 pub fn gaps(look: &Look) -> Vec<Gap> {

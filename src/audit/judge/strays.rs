@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Place};
+use crate::model::span::span;
 use crate::model::unit::UnitName;
 
 use super::Look;
 use super::listeners::{addresses, listening};
-use super::span;
 
 /// Who is younger may be about to end.
 const LONG_LIVED: Duration = Duration::from_secs(10);

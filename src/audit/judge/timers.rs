@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::model::audit::{Gap, TimerFacts};
 use crate::model::finding::Code;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::unit::UnitName;
 
 use super::Look;
-use super::span;
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;

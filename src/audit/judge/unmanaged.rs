@@ -8,12 +8,12 @@ use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Listener, Protocol};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
+use crate::model::span::span;
 use crate::model::unit::UnitName;
 use crate::policy::coverage::Coverage;
 
 use super::Look;
 use super::listeners::{addresses, listening};
-use super::span;
 
 /// Less than this much CPU says nothing.
 const CPU: Duration = Duration::from_secs(1);

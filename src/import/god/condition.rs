@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::adopt::{Entry, Key, Value};
 
-use super::super::words::{address, length, probe};
+use super::super::words::{address, probe};
 use super::ruby::{Said, assigned, literal, seconds, size};
+use crate::model::span::written;
 
 /// Why limits of memory and processor stay behind.
 pub const RESOURCES: &str = "Steadfast restarts what does not work, not what is big: MemoryMax= and CPUQuota= of the unit are the limits";
@@ -84,8 +85,8 @@ impl Asked {
             keys.push(Key::number("failure_threshold", times, seen));
         }
         if let Some(seconds) = self.said("timeout").and_then(seconds) {
-            keys.push(Key::text("timeout", length(seconds), seen));
-            keys.push(Key::text("period", length(seconds.saturating_mul(3).max(10)), "above the timeout"));
+            keys.push(Key::text("timeout", written(seconds), seen));
+            keys.push(Key::text("period", written(seconds.saturating_mul(3).max(10)), "above the timeout"));
         }
         if !matches!(self.leads_to.as_str(), "restart" | "start" | "") {
             keys.push(Key::text("on_failure", "alert", seen));
@@ -151,7 +152,8 @@ impl Asked {
         let seen = self.seen();
         match (self.said("path"), self.said("max_age").and_then(seconds)) {
             (Some(path), Some(age)) => {
-                let mut keys = vec![Key::text("file", path, &seen), Key::text("max_age", length(age), &seen)];
+                let mut keys =
+                    vec![Key::text("file", path, &seen), Key::text("max_age", written(age), &seen)];
                 self.common(&mut keys, &seen);
                 entry.take(self.line, &self.written, probe("heartbeat", keys));
             }

@@ -2,8 +2,9 @@
 
 use crate::model::adopt::{Key, Table, Value};
 
-use super::super::words::{address, length, probe, unit_seconds};
+use super::super::words::{address, probe, unit_seconds};
 use super::tokens::Token;
+use crate::model::span::written;
 
 /// What the check is about.
 #[derive(Clone, Debug)]
@@ -73,8 +74,8 @@ impl Words<'_> {
             keys.push(Key::number("failure_threshold", times, seen));
         }
         if let Some(timeout) = self.seconds("timeout").filter(|seconds| *seconds > 0) {
-            keys.push(Key::text("timeout", length(timeout), seen));
-            keys.push(Key::text("period", length(timeout.saturating_mul(3).max(10)), "above the timeout"));
+            keys.push(Key::text("timeout", written(timeout), seen));
+            keys.push(Key::text("period", written(timeout.saturating_mul(3).max(10)), "above the timeout"));
         }
         if !matches!(self.action(), "restart" | "start") {
             keys.push(Key::text("on_failure", "alert", seen));
@@ -211,7 +212,7 @@ pub fn figure(statement: &[Token], line: usize, path: Option<&str>) -> Result<Ta
             return Err("only a file that is too old is unhealthy".to_owned());
         }
         let age = u64::try_from(number).unwrap_or(0).saturating_mul(unit);
-        let mut keys = vec![Key::text("file", path, &seen), Key::text("max_age", length(age), &seen)];
+        let mut keys = vec![Key::text("file", path, &seen), Key::text("max_age", written(age), &seen)];
         words.common(&mut keys, &seen);
         return Ok(probe("written", keys));
     }

@@ -14,6 +14,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Host;
 use crate::model::operator::Answer;
+use crate::model::span::span;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 use crate::policy::outbox::Outbox;
@@ -197,8 +198,8 @@ impl Alerts {
             Ok(()) => {
                 known.sent.push_back((now, flight.critical));
                 if let Some(was) = before.filter(|was| now.since(was.since) >= limits::UNDELIVERABLE) {
-                    let minutes = now.since(was.since).as_secs().div_ceil(60);
-                    let message = format!("alerts reach {sink} again, after {minutes} min");
+                    let after = span(now.since(was.since));
+                    let message = format!("alerts reach {sink} again, after {after}");
                     self.out.file(None, EventKind::Told, message);
                 }
             }

@@ -157,6 +157,7 @@ impl State {
             self.take_up(unit, spec);
         }
         self.forget_strangers();
+        self.failed_is_managed();
         self.await_leavers();
         self.host.follow_enablement(self.now);
         self.wish_prediction();

@@ -19,6 +19,7 @@ macro_rules! view {
 
 mod alerting;
 mod boot;
+mod failed;
 mod files;
 mod people;
 mod published;

@@ -1,10 +1,9 @@
 //! Takes in what happened: each observation goes to the object that it is for.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::action::Action;
-use crate::model::audit::{Audited, FailedUnit, Gap};
+use crate::model::audit::Audited;
 use crate::model::cause::PackagesReading;
 use crate::model::finding::Code;
 use crate::model::incident::{EventKind, Incident};
@@ -325,32 +324,15 @@ impl State {
 
     /// A look over the whole host ended.
     fn audited(&mut self, result: Result<Audited, String>) {
+        self.judge_failed();
         let open: Vec<&Incident> =
             self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
         let settled = self.gaps.audited(result, &open, self.now);
         self.settle_gaps(settled);
     }
 
-    /// Units that are failed. Those of a file have findings of their own; at a shutdown units fail for no other reason.
-    fn units_failed(&mut self, units: Vec<FailedUnit>) {
-        if self.host.manager() == Some(ManagerState::Stopping) {
-            return;
-        }
-        let managed: BTreeSet<&UnitName> = self.units.values().flat_map(Unit::names).collect();
-        let unmanaged = units.into_iter().filter(|failed| !managed.contains(&failed.unit));
-        let ignored = self.host.settings().ignored.as_ref();
-        let covers =
-            |unit: &UnitName| ignored.is_some_and(|known| known.covers(unit.as_str(), self.now.wall_ms));
-        let heard = unmanaged.filter(|failed| !covers(&failed.unit));
-        let gaps: Vec<Gap> = heard.map(|failed| failed.gap(self.host.is_of_user(), self.now)).collect();
-        let open: Vec<&Incident> =
-            self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
-        let settled = self.gaps.failed(gaps, &open, self.now);
-        self.settle_gaps(settled);
-    }
-
     /// What a look changed of incidents.
-    fn settle_gaps(&mut self, settled: Settled) {
+    pub(super) fn settle_gaps(&mut self, settled: Settled) {
         self.drain_gaps();
         for ended in settled.ended {
             self.end_gaps(ended);
@@ -370,10 +352,14 @@ impl State {
     fn end_gaps(&mut self, ended: Ended) {
         let Ended { incident: id, gone, left } = ended;
         for key in gone.iter().take(limits::GAPS_TOLD) {
-            let failed = key.strip_prefix(Code::HostUnitFailed.as_str());
-            let message = match failed {
-                Some(unit) => format!("{} is not failed any more", unit.trim()),
-                None => format!("no gap any more: {key}"),
+            let failed = key.strip_prefix(Code::HostUnitFailed.as_str()).map(str::trim);
+            let still = failed.and_then(|unit| self.units.get(&UnitName::from(unit)));
+            let message = match (failed, still) {
+                (Some(unit), Some(known)) => {
+                    format!("{unit} is managed by {} now, and has findings of its own", known.spec().file)
+                }
+                (Some(unit), None) => format!("{unit} is not failed any more"),
+                (None, _) => format!("no gap any more: {key}"),
             };
             self.gaps.out().file(Some(id), EventKind::Cleared, message);
         }

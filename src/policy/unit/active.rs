@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::cause::{Cause, What};
 use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::state::HoldKind;
 use crate::model::unit::{ActiveState, Job, JobKind, LoadState, UnitReading, UnitSettings};
 use crate::policy::judgement::{Judgement, finding, proven};
@@ -109,9 +110,8 @@ impl Unit {
         let longest = wait.map_or(limits::LONG_AUTO_RESTART, |wait| wait.saturating_add(limits::STUCK_SLACK));
         let over = since.plus(longest.max(limits::LONG_AUTO_RESTART));
         if over <= now {
-            let minutes = now.since(since).as_secs() / 60;
-            let message =
-                format!("{unit} has waited for systemd's own restart for {minutes} minutes (RestartSec=)");
+            let long = span(now.since(since));
+            let message = format!("{unit} has waited for systemd's own restart for {long} (RestartSec=)");
             return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
         }
         let at = wait.map(|wait| since.plus(wait));
@@ -119,9 +119,9 @@ impl Unit {
         let told = |at: &Moment| *at > long && long <= now && !self.run.ended_well();
         if let Some(at) = at.filter(told) {
             let exit = reading.exit.map_or(String::new(), |exit| format!(": {exit}"));
-            let minutes = at.since(since).as_secs() / 60;
+            let after = span(at.since(since));
             let message = format!(
-                "{unit} failed with result {}{exit}; systemd restarts it by itself {minutes} min after that (RestartSec=)",
+                "{unit} failed with result {}{exit}; systemd restarts it by itself {after} after that (RestartSec=)",
                 reading.result
             );
             return self.bad(Code::UnitFailed, message, None, now).until(over);
@@ -150,9 +150,8 @@ impl Unit {
         };
         let over = since.plus(limit);
         if over <= now {
-            let (unit, seconds) = (&self.name, now.since(since).as_secs());
-            let message =
-                format!("the start of {unit} (job {}) has waited for {what} for {seconds} s", job.id);
+            let (unit, long) = (&self.name, span(now.since(since)));
+            let message = format!("the start of {unit} (job {}) has waited for {what} for {long}", job.id);
             return self.bad(Code::UnitStuck, message, Some("systemctl list-jobs".to_owned()), now);
         }
         let word = reading.active.as_str();
@@ -163,10 +162,10 @@ impl Unit {
     fn crash_loop(&self, reading: &UnitReading, recent: &[Moment], now: Moment) -> Judgement {
         let window = limits::CRASH_LOOP_WINDOW;
         let message = format!(
-            "systemd restarted {} {} times within {} minutes (NRestarts={})",
+            "systemd restarted {} {} times within {} (NRestarts={})",
             self.name,
             recent.len(),
-            window.as_secs() / 60,
+            span(window),
             reading.n_restarts
         );
         let repair = Some(format!("journalctl -u {} -n 50", self.name));
@@ -179,8 +178,8 @@ impl Unit {
         let word = reading.active.as_str();
         let over = limit.map(|limit| self.run.since().plus(limit.saturating_add(limits::STUCK_SLACK)));
         if over.is_some_and(|over| over <= now) {
-            let seconds = now.since(self.run.since()).as_secs();
-            let message = format!("{} is {word} ({}) for {seconds} s", self.name, reading.sub);
+            let long = span(now.since(self.run.since()));
+            let message = format!("{} is {word} ({}) for {long}", self.name, reading.sub);
             return Judgement::bad(finding(Code::UnitStuck, self.spec.severity, message, now));
         }
         let judgement = if reading.active == ActiveState::Reloading {

@@ -7,6 +7,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::operator::StepName;
 use crate::model::release::FileId;
+use crate::model::span::span;
 use crate::model::state::{LastAction, OrderKind, Quarantine};
 use crate::policy::limits;
 use crate::policy::view::View;
@@ -109,8 +110,8 @@ impl Unit {
             return;
         };
         let retry_at = now.plus(limits::QUARANTINE);
-        let minutes = limits::QUARANTINE.as_secs().div_ceil(60);
-        let message = format!("{}: {why}; one more try in {minutes} min", self.name);
+        let pause = span(limits::QUARANTINE);
+        let message = format!("{}: {why}; one more try in {pause}", self.name);
         self.kept.quarantine =
             Some(Quarantine { since: now, retry_at, round: 1, because: want.because, why });
         self.out.note(EventKind::Decided, Some(Code::Quarantined), message);
@@ -125,10 +126,10 @@ impl Unit {
         let (burst, theirs) = (self.burst(), self.restarts_by_systemd(now));
         if self.kept.spent.len().saturating_add(theirs) >= burst {
             let theirs = if theirs > 0 { format!(", {theirs} of them by systemd") } else { String::new() };
-            let minutes = self.spec.recovery.interval.as_secs() / 60;
+            let within = span(self.spec.recovery.interval);
             let restarts = if burst == 1 { "restart" } else { "restarts" };
             return Some(format!(
-                "its budget of {burst} {restarts} in {minutes} min is spent{theirs} ({because})"
+                "its budget of {burst} {restarts} in {within} is spent{theirs} ({because})"
             ));
         }
         None

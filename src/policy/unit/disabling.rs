@@ -12,7 +12,7 @@ use crate::policy::outbox::Out;
 use crate::policy::packages::Packages;
 
 use super::Unit;
-use super::people::minutes;
+use crate::model::span::span;
 
 impl Unit {
     /// Its enablement is another one now. We never disable anything.
@@ -54,7 +54,7 @@ impl Unit {
             Some(length) if length.is_zero() => "it is enabled again at once".to_owned(),
             Some(length) => format!(
                 "it is enabled again {} later; to keep it disabled, write enable = false below [recovery] in {}",
-                minutes(length),
+                span(length),
                 self.spec.file
             ),
             None => "Steadfast leaves it so".to_owned(),

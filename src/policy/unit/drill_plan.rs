@@ -7,6 +7,7 @@ use crate::model::finding::Code;
 use crate::model::incident::Incident;
 use crate::model::probe::OnFailure;
 use crate::model::snapshot::UnitState;
+use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::OrderKind;
 use crate::policy::judgement::finding;
@@ -84,10 +85,10 @@ impl Unit {
     fn too_few_restarts(&self, view: &View<'_>) -> Option<String> {
         let spec = &self.spec.recovery;
         let left = self.restarts_left(view.now);
-        let minutes = spec.interval.as_secs() / 60;
+        let within = span(spec.interval);
         (left < 2).then(|| {
             format!(
-                "only {left} of {} restarts in {minutes} min is left; a drill uses one and one must stay in reserve",
+                "only {left} of {} restarts in {within} is left; a drill uses one and one must stay in reserve",
                 spec.burst
             )
         })
@@ -138,7 +139,7 @@ impl Unit {
             } else if sink.after.is_zero() {
                 told.push(sink.name.clone());
             } else {
-                untold.push((sink.name.clone(), format!("only after {} s", sink.after.as_secs())));
+                untold.push((sink.name.clone(), format!("only after {}", span(sink.after))));
             }
         }
         (told, untold)

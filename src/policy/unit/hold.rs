@@ -11,7 +11,7 @@ use crate::model::unit::{ActiveState, UnitName, UnitReading};
 use crate::policy::outbox::Out;
 
 use super::Unit;
-use super::people::minutes;
+use crate::model::span::span;
 
 impl Unit {
     /// A person stopped it, or it was stopped along with another unit.
@@ -60,7 +60,7 @@ impl Unit {
         Some(match until {
             Some(until) => format!(
                 "it is started again {} after that, unless it is held (steadfast hold {} --for 8h --reason WHY)",
-                minutes(until.since(hold.since)),
+                span(until.since(hold.since)),
                 self.name
             ),
             None => "it stays down until somebody starts it".to_owned(),
@@ -95,7 +95,7 @@ impl Unit {
 
     /// A person wants it to be left alone for so long. Returns the answer.
     pub fn hold(&mut self, who: String, length: Duration, reason: String, now: Moment) -> String {
-        let text = format!("{} is held by {who} for {}: {reason}", self.name, minutes(length));
+        let text = format!("{} is held by {who} for {}: {reason}", self.name, span(length));
         let kind = HoldKind::Operator { who, reason };
         let known = self.kept.hold.take();
         // A lease that is renewed, or given back, is no news.

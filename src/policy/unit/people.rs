@@ -1,7 +1,5 @@
 //! What a person's recovery does: what the remedy of the findings says, or the reason why no order mends them.
 
-use std::time::Duration;
-
 use crate::model::code::Remedy;
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::EventKind;
@@ -154,18 +152,6 @@ impl Unit {
                 self.out.answer(request, answer.clone());
             }
         }
-    }
-}
-
-/// `30 min`, `2 h`, `45 s`.
-#[must_use]
-pub fn minutes(length: Duration) -> String {
-    match length.as_secs() {
-        seconds @ 0..60 => format!("{seconds} s"),
-        seconds => match seconds.div_ceil(60) {
-            minutes if minutes >= 120 && minutes % 60 == 0 => format!("{} h", minutes / 60),
-            minutes => format!("{minutes} min"),
-        },
     }
 }
 

@@ -11,7 +11,7 @@ use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;
-use super::people::minutes;
+use crate::model::span::span;
 
 impl Unit {
     /// Where no order is in flight, weighs whether there is one to give. Says whether that changed anything.
@@ -158,12 +158,12 @@ impl Unit {
         let plan = self.shown_plan();
         match (&plan.next, &plan.blocked) {
             (Some(next), Some(why)) if next.due_at > now => {
-                format!("{} it in {}: {why}", next.action.as_str(), minutes(next.due_at.since(now)))
+                format!("{} it in {}: {why}", next.action.as_str(), span(next.due_at.since(now)))
             }
             (Some(next), Some(why)) => format!("would {} it: {why}", next.action.as_str()),
             (Some(next), None) if next.due_at <= now => format!("{} it now", next.action.as_str()),
             (Some(next), None) => {
-                format!("{} it in {}", next.action.as_str(), minutes(next.due_at.since(now)))
+                format!("{} it in {}", next.action.as_str(), span(next.due_at.since(now)))
             }
             (None, _) => "nothing: Steadfast does not act on it by itself".to_owned(),
         }

@@ -5,6 +5,7 @@ use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::probe::OnFailure;
 use crate::model::progress::{Drain, ProgressSeen, ProgressSpec, Sample};
+use crate::model::span::span;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 
@@ -191,7 +192,7 @@ impl Queue {
         match (code, self.seen.drain) {
             (Code::NoConsumer, _) => format!("it has no consumer; {waiting}"),
             (Code::DrainOverdue, Some(drain)) => {
-                let ago = minutes(now.since(drain.since).as_secs());
+                let ago = span(now.since(drain.since));
                 format!("{waiting}, and it does not drain, {ago} after what it needs came back")
             }
             _ => format!("{waiting}, and none was completed for {}", self.still_for(sample, now)),
@@ -200,7 +201,7 @@ impl Queue {
 
     fn still_for(&self, sample: &Sample, now: Moment) -> String {
         let since = if sample.depth > 0 { self.still_since() } else { self.seen.moved_at };
-        minutes(now.since(since).as_secs())
+        span(now.since(since))
     }
 
     pub fn shown(&self, sample: &Sample, now: Moment) -> String {
@@ -212,7 +213,7 @@ impl Queue {
         }
         let completed = sample.completed.map_or(String::new(), |count| format!(", {count} completed"));
         let drains = if self.seen.drain.is_some() { ", draining" } else { "" };
-        let ago = minutes(now.since(self.seen.moved_at).as_secs());
+        let ago = span(now.since(self.seen.moved_at));
         let still = if self.seen.unmoved > 0 { format!(", none completed for {ago}") } else { String::new() };
         format!("{}{completed}{still}{drains}", sample.waiting())
     }
@@ -316,10 +317,6 @@ impl Sample {
         };
         format!("{items}{in_work}")
     }
-}
-
-fn minutes(seconds: u64) -> String {
-    if seconds < 120 { format!("{seconds} s") } else { format!("{} min", seconds / 60) }
 }
 
 /// A queue gets its time to drain: what it needs is back.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::finding::{Code, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::progress::{ProgressSeen, ProgressSpec, Sample};
+use crate::model::span::span;
 use crate::policy::judgement::Judgement;
 use crate::policy::limits;
 
@@ -182,8 +183,7 @@ impl Queues {
         });
         samples
             .map(|(name, sample)| {
-                let age =
-                    sample.age.map_or(String::new(), |age| format!(", the oldest for {} s", age.as_secs()));
+                let age = sample.age.map_or(String::new(), |age| format!(", the oldest for {}", span(age)));
                 format!("{name}: {} wait{age}", sample.depth)
             })
             .collect()

@@ -16,7 +16,7 @@ use crate::policy::releases::{self, Named};
 use crate::policy::view::View;
 
 use super::Unit;
-use super::people::minutes;
+use crate::model::span::span;
 
 impl Unit {
     pub(super) fn release(&self, view: &View<'_>) -> Judgement {
@@ -82,7 +82,7 @@ impl Unit {
     /// What to do about a release that fails its smoke test.
     pub(super) fn release_advice(&self, now: Moment) -> Option<String> {
         let next = self.plan.next.as_ref().filter(|_| self.fails_its_test())?;
-        let again = minutes(next.due_at.since(now));
+        let again = span(next.due_at.since(now));
         Some(match self.run.is_up() {
             true => format!(
                 "what runs is left alone; mend the release, or point the link back (the test is run again in {again})"
@@ -201,9 +201,9 @@ impl Unit {
             let judgement = judgement.until(due);
             return if good { Judgement { message, ..judgement } } else { judgement };
         }
-        let minutes = limit.as_secs().div_ceil(60);
+        let limit = span(limit);
         let message = format!(
-            "{names} of the old release of {} still run {minutes} min after they handed over to the new main process",
+            "{names} of the old release of {} still run {limit} after they handed over to the new main process",
             self.name
         );
         judgement.and(finding(Code::Survivors, Severity::Warning, message, now))

@@ -1,7 +1,10 @@
 //! `[disabled]`: a file that is switched off until its end, and back in force by itself then.
 
+use std::time::Duration;
+
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::spec::{Spec, SwitchedOff};
 use crate::policy::limits;
 
@@ -31,7 +34,7 @@ impl Unit {
                 false
             }
             (Some(until), known) => {
-                let length = length(now, until);
+                let length = span(off(now, until));
                 let message = format!("{} is switched off for {length}: {reason}", self.name);
                 let since = known.map_or(now, |known| known.since);
                 self.kept.off = Some(SwitchedOff { since, until, reason });
@@ -39,7 +42,7 @@ impl Unit {
                 true
             }
             (None, Some(SwitchedOff { since, reason, .. })) => {
-                let length = length(since, now);
+                let length = span(off(since, now));
                 let message =
                     format!("{} is in force again; it was switched off for {length}: {reason}", self.name);
                 self.out.note(EventKind::Changed, None, message);
@@ -50,13 +53,7 @@ impl Unit {
     }
 }
 
-/// `3 days`, `2 h`, `10 min`, `40 s`.
-fn length(from: Moment, to: Moment) -> String {
-    let seconds = to.wall_ms.saturating_sub(from.wall_ms).max(0) / 1000;
-    match seconds {
-        172_800.. => format!("{} days", seconds / 86_400),
-        7200.. => format!("{} h", seconds / 3600),
-        120.. => format!("{} min", seconds / 60),
-        _ => format!("{seconds} s"),
-    }
+/// By the wall clock, as its end is written.
+fn off(from: Moment, to: Moment) -> Duration {
+    Duration::from_millis(u64::try_from(to.wall_ms.saturating_sub(from.wall_ms)).unwrap_or(0))
 }
