@@ -93,6 +93,13 @@ fuzz-directives: tools-fast ## manages UNITS=500 units composed at random (SEED=
 	tests/machine/rig/root.sh bookworm >/dev/null
 	UNITS=$(UNITS) SEED=$(SEED) NEXTEST_PROFILE=long $(CARGO) nextest run --locked --no-capture --test machine directives_composed_at_random
 
+MINUTES ?= 10
+TARGETS ?=
+
+.PHONY: fuzz
+fuzz: tools-fast ## hostile input for every parser, MINUTES=10 in all (TARGETS="monit mysql", THREADS=2, SEED=…); fuzz/README.md
+	$(CARGO) test --locked --quiet --profile fuzz --test fuzz -- run $(MINUTES) $(TARGETS)
+
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them
 	@$(CARGO) run --locked --quiet --example figures

@@ -8,6 +8,8 @@ mod draft;
 mod file;
 #[cfg(test)]
 mod flood_tests;
+#[doc(hidden)]
+pub mod fuzzed;
 mod kinds;
 mod loader;
 mod new_file;

@@ -52,7 +52,7 @@ pub fn held(addresses: &[SocketAddr]) -> Vec<Held> {
 }
 
 /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`
-fn listener(line: &str) -> Option<(SocketAddr, u32, u64)> {
+pub(super) fn listener(line: &str) -> Option<(SocketAddr, u32, u64)> {
     let words: Vec<&str> = line.split_ascii_whitespace().collect();
     let [_, local, _, LISTENS, _, _, _, uid, _, inode, ..] = words.as_slice() else {
         return None;
@@ -101,7 +101,11 @@ fn holder(inode: u64, uid: u32) -> Option<Holder> {
 }
 
 fn place_of(pid: i32) -> Place {
-    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    place_in(&fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default())
+}
+
+/// The place that the text of `/proc/PID/cgroup` tells.
+pub(super) fn place_in(groups: &str) -> Place {
     let unified = groups.lines().find_map(|line| line.strip_prefix("0::")).filter(|group| *group != "/");
     let named = || groups.lines().find_map(|line| line.split_once(":name=systemd:").map(|(_, group)| group));
     place::of(unified.or_else(named).unwrap_or("/"))

@@ -25,7 +25,7 @@ pub fn managers(root: &Path) -> Vec<UserUnits> {
     lines.filter_map(|line| of_user(root, &line)).collect()
 }
 
-fn of_user(root: &Path, line: &str) -> Option<UserUnits> {
+pub(super) fn of_user(root: &Path, line: &str) -> Option<UserUnits> {
     let fields: Vec<&str> = line.split(':').collect();
     let (user, uid) = (fields.first()?, fields.get(2)?.parse::<u32>().ok()?);
     let home = root.join(fields.get(5)?.trim_start_matches('/'));

@@ -1,5 +1,7 @@
 //! The whole host at one look, bounded: every process and where it belongs, who listens, who is connected to whom.
 
+#[doc(hidden)]
+pub mod fuzzed;
 mod held;
 mod identity;
 mod managers;

@@ -124,7 +124,7 @@ fn table(name: &str) -> Option<String> {
     first_lines(BufReader::new(file), SOCKETS + 2).ok()
 }
 
-fn first_lines(mut from: impl BufRead, lines: usize) -> std::io::Result<String> {
+pub(super) fn first_lines(mut from: impl BufRead, lines: usize) -> std::io::Result<String> {
     let mut text = Vec::new();
     for _ in 0..lines {
         if from.by_ref().take(LINE).read_until(b'\n', &mut text)? == 0 {
@@ -180,7 +180,7 @@ fn is_there(path: &str, holders: &[i32]) -> bool {
 }
 
 /// A line of `/proc/net/unix` (the crate leaves out the flags): `Num RefCount Protocol Flags Type St Inode Path`.
-fn unix(line: &str) -> Option<(u64, (Protocol, String))> {
+pub(super) fn unix(line: &str) -> Option<(u64, (Protocol, String))> {
     let mut words = line.split_ascii_whitespace();
     let flags = u32::from_str_radix(words.nth(3)?, 16).ok()?;
     let inode = words.nth(2)?.parse().ok()?;

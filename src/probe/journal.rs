@@ -84,7 +84,7 @@ pub struct Log {
 
 /// What a piece of log shows.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Piece {
+pub(super) struct Piece {
     /// Of its last line.
     cursor: Option<String>,
     matches: usize,
@@ -228,7 +228,7 @@ fn message(entry: &Value) -> String {
 }
 
 /// `before`: the entry with this cursor was looked at with the last question.
-fn judge(pattern: &str, text: &[u8], before: Option<&str>) -> Result<Piece, Failure> {
+pub(super) fn judge(pattern: &str, text: &[u8], before: Option<&str>) -> Result<Piece, Failure> {
     let pattern =
         regex(pattern).map_err(|error| Failure::unknown(format!("its pattern cannot be used ({error})")))?;
     let mut piece = Piece::default();

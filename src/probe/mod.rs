@@ -11,6 +11,8 @@ mod confides;
 mod expected;
 mod failure;
 mod file;
+#[doc(hidden)]
+pub mod fuzzed;
 mod greeting;
 mod handed;
 mod handing;

@@ -5,6 +5,8 @@ mod broker;
 mod confine;
 mod desk;
 mod door;
+#[doc(hidden)]
+pub mod fuzzed;
 mod line;
 mod stream;
 mod suspects;

@@ -1,6 +1,8 @@
 //! Release links and the processes of a unit: facts read from disk and /proc. `policy::releases` judges them.
 
 pub mod found;
+#[doc(hidden)]
+pub mod fuzzed;
 mod group;
 mod identity;
 pub mod links;

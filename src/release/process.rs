@@ -150,12 +150,22 @@ pub(super) fn open(pid: u32) -> Result<OwnedFd, Errno> {
 }
 
 fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
-    let stat = Stat::from_read(content(process, "stat", CHUNK).ok()?.as_slice()).ok()?;
+    let stat = stat(&content(process, "stat", CHUNK).ok()?)?;
     if matches!(stat.state, 'Z' | 'X' | 'x') {
         return None;
     }
     let parent = u32::try_from(stat.ppid).unwrap_or(0);
     Some(Listed { pid, started_ms: clock::after_boot_ms(stat.starttime), name: stat.comm, parent })
+}
+
+/// What `/proc/PID/stat` says: `12 (name) S …`. The crate takes for granted, on pain of a panic, that it begins like that.
+pub(super) fn stat(text: &[u8]) -> Option<Stat> {
+    let opens = text.iter().position(|byte| *byte == b'(')?;
+    let closes = text.iter().rposition(|byte| *byte == b')').filter(|closes| opens < *closes)?;
+    let number = text.first().is_some_and(u8::is_ascii_digit) && text.get(opens - 1) == Some(&b' ');
+    let state =
+        text.get(closes + 1) == Some(&b' ') && text.get(closes + 2).is_some_and(u8::is_ascii_alphabetic);
+    (number && state).then(|| Stat::from_read(text).ok())?
 }
 
 fn same(known: &Listed, process: BorrowedFd<'_>) -> Option<()> {
@@ -188,7 +198,7 @@ fn names_link(process: BorrowedFd<'_>, around: &Neighbourhood) -> bool {
 }
 
 /// The link's path occurs, and not as the beginning of a longer name.
-fn mentions(line: &[u8], link: &[u8]) -> bool {
+pub(super) fn mentions(line: &[u8], link: &[u8]) -> bool {
     if link.is_empty() {
         return false;
     }
@@ -250,7 +260,7 @@ pub(super) fn is_replaced(path: &Path, root: Option<&OwnedFd>) -> bool {
 }
 
 /// Inode and path of a line of `maps` such as `7f00-7f01 r-xp 00000000 fe:00 1234    /usr/lib/x.so (deleted)`.
-fn gone_executable(line: &[u8]) -> Option<(u64, PathBuf)> {
+pub(super) fn gone_executable(line: &[u8]) -> Option<(u64, PathBuf)> {
     if !line.ends_with(b"(deleted)") {
         return None;
     }

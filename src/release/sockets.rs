@@ -61,7 +61,7 @@ fn inodes(process: BorrowedFd<'_>) -> BTreeSet<u64> {
 }
 
 /// Inode, local port and state of each row of `/proc/PID/net/tcp`.
-fn rows(table: &str) -> BTreeMap<u64, (u16, String)> {
+pub(super) fn rows(table: &str) -> BTreeMap<u64, (u16, String)> {
     let row = |line: &str| {
         let fields: Vec<&str> = line.split_ascii_whitespace().collect();
         let (_, port) = fields.get(1)?.rsplit_once(':')?;

@@ -268,3 +268,22 @@ async fn the_ended_are_left_out_and_a_missing_group_is_empty() {
     assert_eq!(reading.links.len(), 1);
     assert_eq!(reading.links[0].target, None);
 }
+
+#[test]
+fn what_is_no_stat_is_nothing() {
+    let own = std::fs::read("/proc/self/stat").expect("ours");
+    assert!(super::process::stat(&own).is_some());
+    // Found by fuzzing: each of these ended the crate that reads it.
+    for text in [
+        "7f00-7f01 r-xp 1 fe:00 )1234 (deleted)",
+        "(a) S 1",
+        "1 (a)",
+        "1 (a)S",
+        "1 (a) \u{e9}",
+        " (a) S",
+        ")(",
+        "",
+    ] {
+        assert!(super::process::stat(text.as_bytes()).is_none(), "{text}");
+    }
+}

@@ -31,7 +31,7 @@ impl Mounts {
         Self::parse(&table)
     }
 
-    fn parse(table: &str) -> Self {
+    pub(super) fn parse(table: &str) -> Self {
         Self(
             table
                 .lines()
@@ -200,7 +200,7 @@ fn vanishes(path: &Path) -> bool {
     path.starts_with("/run") && !generated
 }
 
-fn late_mount(places: &[PathBuf], mounts: &Mounts) -> Option<String> {
+pub(super) fn late_mount(places: &[PathBuf], mounts: &Mounts) -> Option<String> {
     places
         .iter()
         // What vanishes is told as that; a masked unit is a link to /dev/null.

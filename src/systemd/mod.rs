@@ -2,6 +2,8 @@
 
 mod bus;
 mod fragment;
+#[doc(hidden)]
+pub mod fuzzed;
 mod handed_over;
 mod kin;
 mod listed;

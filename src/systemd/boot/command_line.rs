@@ -15,7 +15,7 @@ pub(super) fn told_target() -> Option<String> {
 }
 
 /// The last word that names a target wins (kernel-command-line(7)).
-fn target(line: &str) -> Option<String> {
+pub(super) fn target(line: &str) -> Option<String> {
     line.split(['\0', ' ', '\n']).filter_map(named).next_back().map(str::to_owned)
 }
 

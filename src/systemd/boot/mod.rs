@@ -6,6 +6,8 @@
 
 mod command_line;
 mod doubts;
+#[doc(hidden)]
+pub mod fuzzed;
 mod links;
 mod transcript;
 
