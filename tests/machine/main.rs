@@ -6,6 +6,7 @@
 
 mod adopt;
 mod alerts;
+mod alerts_apart;
 mod attacks;
 mod attacks_around;
 mod attacks_from_inside;
