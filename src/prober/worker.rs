@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::time::{ClockId, clock_gettime};
 use procfs::process::Process;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
@@ -37,6 +38,10 @@ const THREADS: usize = BLOCKING + 16;
 const DESCRIPTORS: usize = 64;
 const RESIDENT: u64 = 192 << 20;
 const QUESTIONS: u64 = 50_000;
+/// Processor time between two looks at itself that so few questions do not need: a library goes on with what is over. So often in
+/// a row it is no chance.
+const BUSY: Duration = Duration::from_millis(600);
+const BUSY_TURNS: u32 = 2;
 /// What one open question needs of each, at most.
 const THREADS_EACH: usize = 2;
 const DESCRIPTORS_EACH: usize = 6;
@@ -95,6 +100,9 @@ struct Work {
     answers: mpsc::Sender<Said>,
     said: mpsc::Receiver<Said>,
     questions: u64,
+    /// Processor time until the last look, and how many looks in a row found too much.
+    used: Duration,
+    busy: u32,
     leaves: bool,
 }
 
@@ -102,7 +110,18 @@ impl Work {
     fn new(stream: UnixStream, turns: Arc<AtomicU64>) -> Self {
         let (answers, said) = mpsc::channel(QUEUE);
         let reader = Reader::new(QUESTION, true);
-        Self { stream, turns, reader, running: JoinSet::new(), answers, said, questions: 0, leaves: false }
+        Self {
+            stream,
+            turns,
+            reader,
+            running: JoinSet::new(),
+            answers,
+            said,
+            questions: 0,
+            used: Duration::ZERO,
+            busy: 0,
+            leaves: false,
+        }
     }
 
     async fn run(&mut self, apart: bool) -> std::io::Result<()> {
@@ -143,7 +162,10 @@ impl Work {
     async fn turn(&mut self) -> std::io::Result<()> {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.say(&Said::Alive).await?;
-        if !self.leaves && self.is_heavy() {
+        let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(self.used, Duration::from);
+        self.busy = if used.saturating_sub(self.used) > BUSY { self.busy + 1 } else { 0 };
+        self.used = used;
+        if !self.leaves && (self.busy >= BUSY_TURNS || self.is_heavy()) {
             self.leaves = true;
             self.say(&Said::Leaving).await?;
         }

@@ -24,6 +24,7 @@ mod drill;
 mod faults;
 mod fuzz;
 mod generated;
+mod hostile;
 mod hung;
 mod installed;
 mod killed_midway;
