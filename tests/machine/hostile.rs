@@ -285,6 +285,9 @@ fn rows_2_to_4_many_hostile_answers_leave_nothing_behind() {
     assert_eq!(told.len(), ASKS.len());
     println!("{}", status(&machine, ".findings[] | .message"));
     println!("{}", unit(&machine, "worker.service", ".probes[0] | .status + \" \" + .message"));
+    machine.wait_until("the honest server is known to be well", LIMIT, || {
+        unit(&machine, "worker.service", ".probes[0].status") == "healthy"
+    });
     let said = journal(&machine);
     assert!(!said.contains("worker.service: probe-failed") && !said.contains("probe page: GET"), "{said}");
     assert_eq!(
