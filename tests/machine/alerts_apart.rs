@@ -159,7 +159,8 @@ fn an_alert_arrives_while_the_prober_is_killed() {
     machine.sh("systemctl kill -s KILL shop");
     let killed = machine.sh("killed=0; for round in $(seq 200); do \
            pid=$(pgrep -x prober | head -1); \
-           if [ $((RANDOM % 30)) = 0 ]; then kill -KILL $(systemctl show steadfast-prober.service -P MainPID); fi; \
+           if [ $((RANDOM % 30)) = 0 ]; then starts=$(systemctl show steadfast-prober.service -P MainPID); \
+             [ $starts = 0 ] || kill -KILL $starts; fi; \
            if [ -n \"$pid\" ] && kill -KILL $pid; then killed=$((killed + 1)); fi; \
            sleep 0.1; \
          done 2>/dev/null; echo $killed");
