@@ -100,6 +100,14 @@ TARGETS ?=
 fuzz: tools-fast ## hostile input for every parser, MINUTES=10 in all (TARGETS="monit mysql", THREADS=2, SEED=…); fuzz/README.md
 	$(CARGO) test --locked --quiet --profile fuzz --test fuzz -- run $(MINUTES) $(TARGETS)
 
+KILLS ?= 1000
+PROBES ?= 700
+
+.PHONY: kill-prober
+kill-prober: tools-fast ## kills the prober KILLS=1000 times at random during PROBES=700 probes and prints how late the loop was; as root
+	tests/machine/rig/root.sh >/dev/null
+	KILLS=$(KILLS) PROBES=$(PROBES) NEXTEST_PROFILE=long $(CARGO) nextest run --locked --no-capture --test machine the_prober_killed_fifty
+
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them
 	@$(CARGO) run --locked --quiet --example figures

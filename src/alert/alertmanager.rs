@@ -7,14 +7,14 @@ use futures_util::future::{BoxFuture, join_all};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use tokio::time::timeout_at;
 
 use crate::keys::{Credential, FullPath, PostUrl, Wrong, password};
 use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::moment::Moment;
 
-use super::http::{self, Login, Post};
-use super::{Delivery, Sink, blocking, late, message, text};
+use super::http::{Login, Post};
+use super::letter::{self, Letter};
+use super::{Delivery, Sink, blocking, message, text};
 
 /// It fires for so long after we last said so; the policy says it again long before.
 const FIRES: Duration = Duration::from_secs(240);
@@ -97,27 +97,20 @@ pub fn no_password() -> Wrong {
 
 /// Delivers it to all at once.
 async fn deliver(cluster: &Alertmanager, delivery: Delivery<'_>) -> Result<(), String> {
-    let Delivery { message, now, timeout, deadline } = delivery;
+    let Delivery { message, now, limit, carrier } = delivery;
     let password = blocking::secret(&cluster.credential, &cluster.password_file).await?;
-    let body = alerts(message, now).to_string().into_bytes();
+    let bodies = bodies(message, now);
+    // Each within the limit, so that one that hangs hides no other that took it.
     let asked = cluster.url.iter().chain(cluster.urls.iter().flatten()).map(|url| {
-        let login = match (&cluster.user, &password) {
-            (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
-            (None, Some(token)) => Login::Bearer(token.clone()),
-            (_, None) => Login::None,
-        };
-        let post = Post {
-            url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
-            content_type: "application/json",
-            headers: Vec::new(),
-            login,
-            secret: password.clone(),
-            body: body.clone(),
-        };
-        // Each within the limit, so that one that hangs hides no other that took it.
-        async move { timeout_at(deadline, http::post(post)).await.unwrap_or_else(|_| Err(late(timeout))) }
+        let posts = bodies.iter().map(|body| post(cluster, url, password.as_ref(), body)).collect::<Vec<_>>();
+        async move {
+            for post in posts {
+                carrier.carry(Letter::Posts(vec![post]), limit).await?;
+            }
+            Ok(())
+        }
     });
-    let answers = join_all(asked).await;
+    let answers: Vec<Result<(), String>> = join_all(asked).await;
     if answers.iter().any(Result::is_ok) {
         return Ok(());
     }
@@ -125,8 +118,38 @@ async fn deliver(cluster: &Alertmanager, delivery: Delivery<'_>) -> Result<(), S
     Err(if why.is_empty() { "it has no URL".to_owned() } else { why.join("; ") })
 }
 
-fn alerts(message: &Message, now: Moment) -> Value {
-    message.alerts.iter().take(ALERTS).map(|alert| one(message, alert, now)).collect()
+/// One part of what a member is told.
+fn post(cluster: &Alertmanager, url: &str, password: Option<&String>, body: &str) -> Post {
+    let login = match (&cluster.user, password) {
+        (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
+        (None, Some(token)) => Login::Bearer(token.clone()),
+        (_, None) => Login::None,
+    };
+    Post {
+        url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
+        content_type: "application/json".to_owned(),
+        headers: Vec::new(),
+        login,
+        secret: password.cloned(),
+        body: body.to_owned(),
+    }
+}
+
+/// Lists of alerts, each of a length that one letter may have: to Alertmanager two lists are as good as one.
+fn bodies(message: &Message, now: Moment) -> Vec<String> {
+    let mut bodies = Vec::new();
+    let (mut list, mut length) = (Vec::new(), 0);
+    for alert in message.alerts.iter().take(ALERTS) {
+        let told = one(message, alert, now).to_string();
+        if length + told.len() > letter::LENGTH && !list.is_empty() {
+            bodies.push(format!("[{}]", list.join(",")));
+            (list, length) = (Vec::new(), 0);
+        }
+        length += told.len();
+        list.push(told);
+    }
+    bodies.push(format!("[{}]", list.join(",")));
+    bodies
 }
 
 fn one(message: &Message, alert: &Alert, now: Moment) -> Value {
@@ -184,6 +207,19 @@ fn valid(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_long_is_told_in_parts() {
+        let label = |n: usize| (format!("label{n}"), "x".repeat(LABEL));
+        let alert =
+            Alert { labels: (0..50).map(label).collect(), ..crate::alert::tests::alert(AlertStatus::Firing) };
+        let message = crate::alert::tests::message(vec![alert; 100]);
+        let bodies = bodies(&message, Moment { boot_ms: 0, wall_ms: 0 });
+        assert!(bodies.len() > 1 && bodies.iter().all(|body| body.len() < letter::LENGTH + 1000));
+        let alerts =
+            bodies.iter().map(|body| serde_json::from_str::<Vec<Value>>(body).expect("a list").len());
+        assert_eq!(alerts.sum::<usize>(), 100);
+    }
 
     #[test]
     fn names_are_as_prometheus_takes_them() {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::keys::{Credential, FullPath, Length, PostUrl, Wrong, password};
 use crate::model::alert::Heartbeat;
 
-use super::{blocking, http, late};
+use super::letter::{Carrier, Letter, Limit};
+use super::{blocking, http, told};
 
 /// Between two beats.
 const PERIOD: Duration = Duration::from_secs(60);
@@ -52,15 +53,20 @@ impl HeartbeatKeys {
 ///
 /// # Errors
 /// One clause that says why it was not heard, without any secret.
-pub async fn beat(heartbeat: &Heartbeat) -> Result<(), String> {
+pub async fn beat(heartbeat: &Heartbeat, carrier: &dyn Carrier) -> Result<(), String> {
     let keys: HeartbeatKeys = toml::from_str(&heartbeat.keys)
         .map_err(|why| format!("its keys cannot be read ({})", why.message()))?;
-    let told = async {
-        let secret = blocking::secret(&keys.credential, &keys.password_file).await?;
-        let url = secret.clone().or_else(|| keys.url.clone().map(Into::into)).unwrap_or_default();
-        let (content_type, login) = ("text/plain; charset=utf-8", http::Login::None);
-        http::post(http::Post { url, content_type, headers: Vec::new(), login, secret, body: Vec::new() })
-            .await
+    let limit = Limit::new(BEAT);
+    let secret = blocking::secret(&keys.credential, &keys.password_file);
+    let secret = timeout_at(limit.deadline, secret).await.unwrap_or_else(|_| Err(limit.late()))?;
+    let url = secret.clone().or_else(|| keys.url.clone().map(Into::into)).unwrap_or_default();
+    let post = http::Post {
+        url,
+        content_type: "text/plain; charset=utf-8".to_owned(),
+        headers: Vec::new(),
+        login: http::Login::None,
+        secret,
+        body: String::new(),
     };
-    timeout(BEAT, told).await.unwrap_or_else(|_| Err(late(BEAT)))
+    carrier.carry(Letter::Posts(vec![post]), limit).await.map_err(|why| told(&why))
 }

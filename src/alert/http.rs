@@ -1,9 +1,11 @@
 //! One POST, and whether it was accepted.
 
+use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Client, Request, Response, Url, redirect};
+use serde::{Deserialize, Serialize};
 
 use crate::tls;
 
@@ -22,7 +24,7 @@ const PART: usize = 6;
 pub const USER_AGENT: &str = concat!("steadfast/", env!("CARGO_PKG_VERSION"));
 
 /// What proves who we are.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Login {
     None,
     Bearer(String),
@@ -30,15 +32,29 @@ pub enum Login {
 }
 
 /// What is sent.
-#[derive(Debug)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Post {
     pub url: String,
-    pub content_type: &'static str,
-    pub headers: Vec<(&'static str, String)>,
+    pub content_type: String,
+    pub headers: Vec<(String, String)>,
     pub login: Login,
     /// Struck out of answers, besides the login and the URL.
     pub secret: Option<String>,
-    pub body: Vec<u8>,
+    pub body: String,
+}
+
+/// Never with what is secret.
+impl fmt::Debug for Login {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Login")
+    }
+}
+
+/// The same: its URL may be one.
+impl fmt::Debug for Post {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Post").field("content_type", &self.content_type).finish_non_exhaustive()
+    }
 }
 
 /// Sends it; 2xx is delivered, redirects are not followed.
@@ -98,7 +114,8 @@ fn request(client: &Client, url: Url, post: Post) -> Result<Request, String> {
     let mut builder = client.post(url).header(reqwest::header::CONTENT_TYPE, post.content_type);
     for (name, value) in post.headers {
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| format!("{name} is no header"))?;
-        builder = builder.header(HeaderName::from_static(name), value);
+        let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header"))?;
+        builder = builder.header(header, value);
     }
     builder = match post.login {
         Login::None => builder,

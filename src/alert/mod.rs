@@ -10,6 +10,8 @@ mod failure;
 mod heartbeat;
 mod http;
 mod json;
+mod letter;
+mod mail;
 mod message;
 mod sentry;
 mod smtp;
@@ -25,16 +27,19 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
 use crate::clock;
 use crate::keys::{self, Kind, Wrong};
 use crate::model::alert::{Message, SinkSpec};
 use crate::model::moment::Moment;
-use crate::model::span::span;
 
 pub use environment::environment;
 pub use heartbeat::{HeartbeatKeys, beat};
+pub use letter::{Carrier, Letter, Limit, send};
+
+/// What a carrier says of its failure comes so long after the limit, at most.
+const ANSWERS: Duration = Duration::from_secs(2);
 
 /// Every kind of sink, as `type` names it. A new one is a line here and a file.
 pub static SINKS: [Kind<dyn Sink>; 5] = [
@@ -73,17 +78,17 @@ pub trait Sink: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Delivers it, where it is not a command. `Err`: one clause, without any secret.
+    /// Writes it and has it carried, where it is not a command. `Err`: one clause, without any secret.
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// One message, and until when it is delivered.
+/// One message, until when it is delivered, and by whom.
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     pub message: &'a Message,
     pub now: Moment,
-    pub timeout: Duration,
-    pub deadline: Instant,
+    pub limit: Limit,
+    pub carrier: &'a dyn Carrier,
 }
 
 const fn kind<T>(name: &'static str) -> Kind<dyn Sink>
@@ -114,16 +119,23 @@ pub fn of(sink: &SinkSpec) -> Result<Box<dyn Sink>, String> {
 /// # Errors
 /// One clause that says why it was not delivered, without any secret. What a sink answers may be lost: told again is better than
 /// not told. A command is always an error: systemd runs it, so the daemon does, with `environment`.
-pub async fn deliver(sink: &dyn Sink, timeout: Duration, message: &Message) -> Result<(), String> {
+pub async fn deliver(
+    sink: &dyn Sink,
+    timeout: Duration,
+    message: &Message,
+    carrier: &dyn Carrier,
+) -> Result<(), String> {
     if message.alerts.is_empty() {
         return Ok(());
     }
-    let deadline = Instant::now() + timeout;
-    let told = sink.deliver(Delivery { message, now: clock::now(), timeout, deadline });
-    let told = timeout_at(deadline, told).await.unwrap_or_else(|_| Err(late(timeout)));
-    told.map_err(|why| text::line(&why, failure::CLAUSE))
+    let limit = Limit::new(timeout);
+    let delivered = sink.deliver(Delivery { message, now: clock::now(), limit, carrier });
+    // Whoever carries it keeps to the limit, and has a moment to say so; what is done before may hang.
+    let delivered = timeout_at(limit.deadline + ANSWERS, delivered).await;
+    delivered.unwrap_or_else(|_| Err(limit.late())).map_err(|why| told(&why))
 }
 
-fn late(timeout: Duration) -> String {
-    format!("no answer within {}", span(timeout))
+/// The clause of a carrier, as one of ours is.
+fn told(why: &str) -> String {
+    text::line(why, failure::CLAUSE)
 }

@@ -5,7 +5,6 @@ use std::hash::{Hash, Hasher};
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use schemars::JsonSchema;
 use sentry_types::protocol::v7::{Envelope, EnvelopeHeaders, Event, Level, Map, Value};
 use sentry_types::{Dsn, Uuid};
@@ -17,6 +16,7 @@ use crate::model::finding::Severity;
 use crate::model::moment::Moment;
 
 use super::http::{self, Login, Post};
+use super::letter::{self, Letter};
 use super::{Delivery, Sink, blocking, text};
 
 /// Events that are sent at one time.
@@ -68,12 +68,13 @@ impl Sink for Sentry {
     }
 
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(deliver(self, delivery.message, delivery.now))
+        Box::pin(deliver(self, delivery))
     }
 }
 
 /// Delivers it; an event for each alert, named so that it counts once however often it is sent.
-async fn deliver(sentry: &Sentry, message: &Message, now: Moment) -> Result<(), String> {
+async fn deliver(sentry: &Sentry, delivery: Delivery<'_>) -> Result<(), String> {
+    let Delivery { message, now, limit, carrier } = delivery;
     let secret = blocking::secret(&sentry.credential, &sentry.password_file).await?;
     // What the library says is left out: it may quote the DSN.
     let dsn: Dsn = secret
@@ -88,31 +89,37 @@ async fn deliver(sentry: &Sentry, message: &Message, now: Moment) -> Result<(), 
         http::USER_AGENT,
         dsn.public_key()
     );
-    let mut posts = Vec::new();
-    for alert in &message.alerts {
+    // Some at once: one after the other they might never end in time.
+    let (mut posts, mut length) = (Vec::new(), 0);
+    for (number, alert) in message.alerts.iter().enumerate() {
+        let body = envelope(message, alert, now)?;
+        length += body.len();
         posts.push(Post {
             url: dsn.envelope_api_url().to_string(),
-            content_type: "application/x-sentry-envelope",
-            headers: vec![("x-sentry-auth", login.clone())],
+            content_type: "application/x-sentry-envelope".to_owned(),
+            headers: vec![("x-sentry-auth".to_owned(), login.clone())],
             login: Login::None,
             secret: Some(dsn.public_key().to_owned()),
-            body: envelope(message, alert, now)?,
+            body,
         });
+        let last = number + 1 == message.alerts.len();
+        if last || posts.len() == EVENTS_AT_ONCE || length > letter::LENGTH / 2 {
+            carrier.carry(Letter::Posts(std::mem::take(&mut posts)), limit).await?;
+            length = 0;
+        }
     }
-    // Some at once: one after the other they might never end in time.
-    let sent = stream::iter(posts.into_iter().map(http::post)).buffer_unordered(EVENTS_AT_ONCE);
-    sent.try_collect::<Vec<()>>().await.map(|_| ())
+    Ok(())
 }
 
 /// Its three lines.
-fn envelope(message: &Message, alert: &Alert, now: Moment) -> Result<Vec<u8>, String> {
+fn envelope(message: &Message, alert: &Alert, now: Moment) -> Result<String, String> {
     let id = event_id(message, alert);
     let mut envelope =
         Envelope::new().with_headers(EnvelopeHeaders::new().with_event_id(id).with_sent_at(system_time(now)));
     envelope.add_item(event(id, message, alert));
     let mut lines = Vec::new();
     envelope.to_writer(&mut lines).map_err(|why| format!("cannot write the event: {why}"))?;
-    Ok(lines)
+    String::from_utf8(lines).map_err(|why| format!("cannot write the event: {why}"))
 }
 
 fn event(id: Uuid, message: &Message, alert: &Alert) -> Event<'static> {

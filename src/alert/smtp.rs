@@ -3,31 +3,22 @@
 use futures_util::future::BoxFuture;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder};
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpStream;
 
 use crate::keys::{Credential, FullPath, Wrong, password};
 use crate::model::alert::Message;
 use crate::model::moment::Moment;
-use crate::tls;
 
 use super::alertmanager::no_password;
-use super::bounded::Bounded;
-use super::{Delivery, Sink, blocking, failure, message, text};
+use super::letter::Letter;
+use super::mail::{Encryption, HOST, Mail};
+use super::{Delivery, Sink, blocking, message, text};
 
 /// Longest key in the id of a mail, in bytes.
 const KEY: usize = 150;
 /// Threads that one mail belongs to.
 const THREADS: usize = 10;
-/// How long the end of a delivered conversation is waited for.
-const GOOD_BYE: std::time::Duration = std::time::Duration::from_secs(1);
-/// Longest host in a message, in characters.
-const HOST: usize = 120;
-
 /// Recipients of a mail.
 const RECIPIENTS: usize = 50;
 
@@ -58,17 +49,6 @@ pub struct Smtp {
 
 fn localhost() -> String {
     "localhost".to_owned()
-}
-
-/// How a mail server is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum Encryption {
-    /// A relay on this host.
-    None,
-    /// Refused where the server does not offer it.
-    StartTls,
-    Tls,
 }
 
 /// `to = "…"` or `to = ["…", "…"]`
@@ -139,88 +119,28 @@ impl Sink for Smtp {
     }
 
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(deliver(self, delivery.message, delivery.now))
+        Box::pin(deliver(self, delivery))
     }
 }
 
-/// Delivers it: a connection of its own, closed afterwards. All recipients get it, or it has failed.
-async fn deliver(smtp: &Smtp, message: &Message, now: Moment) -> Result<(), String> {
+/// Delivers it. All recipients get it, or it has failed.
+async fn deliver(smtp: &Smtp, delivery: Delivery<'_>) -> Result<(), String> {
+    let Delivery { message, now, limit, carrier } = delivery;
     let password = blocking::secret(&smtp.credential, &smtp.password_file).await?;
     let server = format!("{}:{}", text::line(&smtp.host, HOST), smtp.port());
-    let secrets: Vec<String> = password.iter().cloned().collect();
-    let told = |why: String| text::without(&format!("{server}: {why}"), &secrets);
-    let mail = mail(smtp, message, now).map_err(told)?;
-    let mut connection = connect(smtp, &message.host).await.map_err(told)?;
-    if let (Some(user), Some(password)) = (&smtp.user, &password) {
-        let credentials = Credentials::new(user.clone(), password.clone());
-        let allowed = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
-        if let Err(error) = allowed {
-            connection.abort().await;
-            // Not in the server's words: it may repeat what it was sent.
-            return Err(told(match error.status() {
-                Some(code) => format!("it refuses the user {user} or the password ({code})"),
-                None if error.is_client() => "it offers no login with a password".to_owned(),
-                None => failure::why(&error),
-            }));
-        }
-    }
-    // A refusal closes the connection by itself.
-    let sent = connection.send(mail.envelope(), &mail.formatted()).await;
-    sent.map_err(|error| told(refused(&error)))?;
-    // It is delivered: who is slow to say good-bye changes nothing.
-    tokio::time::timeout(GOOD_BYE, connection.abort()).await.unwrap_or_default();
-    Ok(())
-}
-
-async fn connect(smtp: &Smtp, host: &str) -> Result<AsyncSmtpConnection, String> {
-    let tls = match smtp.encryption() {
-        Encryption::None => None,
-        Encryption::StartTls | Encryption::Tls => {
-            let name = smtp.host.clone();
-            let made = blocking::call(move || {
-                tls::init();
-                TlsParameters::new(name)
-            });
-            Some(made.await?.map_err(|error| failure::why(&error))?)
-        }
+    let mail = mail(smtp, message, now).map_err(|why| format!("{server}: {why}"))?;
+    let address = |address: &lettre::Address| address.to_string();
+    let mail = Mail {
+        host: smtp.host.clone(),
+        port: smtp.port(),
+        encryption: smtp.encryption(),
+        hello: message.host.clone(),
+        login: smtp.user.clone().zip(password),
+        from: mail.envelope().from().map(address).unwrap_or_default(),
+        to: mail.envelope().to().iter().map(address).collect(),
+        text: String::from_utf8(mail.formatted()).map_err(|why| format!("cannot write the mail: {why}"))?,
     };
-    let hello = hello(host);
-    let server = (smtp.host.as_str(), smtp.port());
-    if smtp.encryption() == Encryption::Tls {
-        // The library makes this TLS over a stream of its own alone, which we cannot bound: only who proved its name may
-        // say what it likes, and only until the timeout.
-        let connected = AsyncSmtpConnection::connect_tokio1(server, None, &hello, tls, None).await;
-        return connected.map_err(|error| refused(&error));
-    }
-    let stream = TcpStream::connect(server).await.map_err(|error| failure::why(&error))?;
-    let stream = Box::new(Bounded::new(stream));
-    let mut connection =
-        AsyncSmtpConnection::connect_with_transport(stream, &hello).await.map_err(|error| refused(&error))?;
-    if let Some(tls) = tls {
-        if !connection.can_starttls() {
-            connection.abort().await;
-            return Err("it does not offer STARTTLS, and nothing is sent without".to_owned());
-        }
-        connection.starttls(tls, &hello).await.map_err(|error| refused(&error))?;
-    }
-    Ok(connection)
-}
-
-fn refused(error: &lettre::transport::smtp::Error) -> String {
-    match error.status() {
-        Some(code) => format!("it answered {code}, {}", text::quoted(failure::why(error).as_bytes(), &[])),
-        None => failure::why(error),
-    }
-}
-
-/// Our name, where it can be one.
-fn hello(host: &str) -> ClientId {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == '-';
-    if !host.is_empty() && host.len() <= 255 && host.chars().all(plain) {
-        ClientId::Domain(host.to_owned())
-    } else {
-        ClientId::default()
-    }
+    carrier.carry(Letter::Mail(Box::new(mail)), limit).await
 }
 
 fn mail(smtp: &Smtp, message: &Message, now: Moment) -> Result<lettre::Message, String> {

@@ -10,7 +10,8 @@ use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::finding::Severity;
 use crate::model::moment::Moment;
 
-use super::http::{self, Login, Post};
+use super::http::{Login, Post};
+use super::letter::Letter;
 use super::{Delivery, Sink, blocking, json, message, text};
 
 /// Longest JSON of ours, in bytes.
@@ -65,12 +66,13 @@ impl Sink for Webhook {
     }
 
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
-        Box::pin(deliver(self, delivery.message, delivery.now))
+        Box::pin(deliver(self, delivery))
     }
 }
 
 /// Delivers it.
-async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<(), String> {
+async fn deliver(webhook: &Webhook, delivery: Delivery<'_>) -> Result<(), String> {
+    let Delivery { message, now, limit, carrier } = delivery;
     let secret = blocking::secret(&webhook.credential, &webhook.password_file).await?;
     let (url, login) = match (webhook.url.clone().map(String::from), secret.clone()) {
         (None, secret) => (secret.unwrap_or_default(), Login::None),
@@ -87,7 +89,9 @@ async fn deliver(webhook: &Webhook, message: &Message, now: Moment) -> Result<()
     if webhook.format == Format::Ntfy {
         headers.extend(ntfy_headers(message, now));
     }
-    http::post(Post { url, content_type, headers, login, secret, body: body.into_bytes() }).await
+    let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let post = Post { url, content_type: content_type.to_owned(), headers, login, secret, body };
+    carrier.carry(Letter::Posts(vec![post]), limit).await
 }
 
 /// A text for notifications, and blocks to read.

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::model::finding::Code;
 use crate::model::observation::Observation;
 use crate::model::snapshot::Snapshot;
+use crate::prober::Courier;
 
 /// What the heartbeat is, where it is told that it is not heard.
 const PART: &str = "the heartbeat";
@@ -19,7 +20,7 @@ const STALE: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(10);
 
 /// Beats until the supervisor stops.
-pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Observation>) {
+pub async fn beat(snapshots: watch::Receiver<Snapshot>, courier: Courier, inbox: mpsc::Sender<Observation>) {
     let mut unheard = false;
     loop {
         if snapshots.has_changed().is_err() {
@@ -32,7 +33,7 @@ pub async fn beat(snapshots: watch::Receiver<Snapshot>, inbox: mpsc::Sender<Obse
         };
         let failed = match &wished {
             None => None,
-            Some(heartbeat) if well => alert::beat(heartbeat).await.err(),
+            Some(heartbeat) if well => alert::beat(heartbeat, &courier).await.err(),
             // Nothing is tried, so that nothing new is known.
             Some(heartbeat) => {
                 sleep(heartbeat.period).await;

@@ -22,6 +22,7 @@ use crate::api;
 use crate::config::{self, Directories};
 use crate::host;
 use crate::model::observation::Observation;
+use crate::prober::{Courier, Door};
 use crate::runtime::{INBOX, Loop};
 use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
@@ -58,7 +59,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
     tokio::spawn(operators::tell_history(wanted, store.reader()));
-    let (world, answers) = World::new(instance, store, folder, inbox.clone());
+    let courier = Courier::new(Door::of_daemon(user));
+    let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
     ours.turn(Observation::Started(host::identity(user))).await;
     for (code, why) in news {
@@ -77,7 +79,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
         }
     })
     .context("cannot start the thread of the status socket")?;
-    tokio::spawn(heartbeat::beat(snapshots.clone(), beats));
+    tokio::spawn(heartbeat::beat(snapshots.clone(), courier, beats));
     tokio::spawn(supervision::tell_systemd(snapshots));
 
     let mut terminate = signal(SignalKind::terminate()).context("cannot await SIGTERM")?;

@@ -14,6 +14,7 @@ use crate::model::alert::{Message, SinkSpec};
 use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
+use crate::prober::Courier;
 use crate::redact::redacted;
 use crate::store::Reader;
 use crate::systemd::orders::Orders;
@@ -26,14 +27,14 @@ const SAID: usize = 200;
 impl World {
     /// One delivery through one sink.
     pub(super) fn send_alert(&self, sink: SinkSpec, mut message: Message) {
-        let orders = self.readings.orders().clone();
+        let (orders, courier) = (self.readings.orders().clone(), self.courier.clone());
         self.readings.spawn(async move {
             // Evidence of an incident that an earlier version wrote may hold what nobody outside is to read.
             for alert in &mut message.alerts {
                 let lines = alert.evidence.iter_mut().chain(&mut alert.done).chain([&mut alert.summary]);
                 lines.for_each(|line| *line = redacted(line));
             }
-            let result = deliver(&orders, &sink, &message).await;
+            let result = deliver(&orders, &courier, &sink, &message).await;
             Observation::AlertDelivered { sink: sink.name, message: message.id, result }
         });
     }
@@ -59,12 +60,17 @@ impl World {
     }
 }
 
-/// Through the sink's own shell, or by a command.
-async fn deliver(orders: &Orders, sink: &SinkSpec, message: &Message) -> Result<(), String> {
+/// Over the network by the prober, or by a command.
+async fn deliver(
+    orders: &Orders,
+    courier: &Courier,
+    sink: &SinkSpec,
+    message: &Message,
+) -> Result<(), String> {
     let kind = alert::of(sink)?;
     match kind.command() {
         Some(argv) => told_by(orders, argv, message, sink.timeout).await,
-        None => alert::deliver(&*kind, sink.timeout, message).await,
+        None => alert::deliver(&*kind, sink.timeout, message, courier).await,
     }
 }
 

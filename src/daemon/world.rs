@@ -13,6 +13,7 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::operator::Answer;
+use crate::prober::Courier;
 use crate::redact::redacted;
 use crate::release;
 use crate::runtime::Outside;
@@ -28,6 +29,8 @@ use super::operators::Answers;
 #[derive(Debug)]
 pub struct World {
     pub(super) readings: Readings,
+    /// Takes alerts out.
+    pub(super) courier: Courier,
     pub(super) store: Store,
     /// The state directory: cursors of logs, evidence and post-mortems are kept in it.
     pub(super) kept: PathBuf,
@@ -40,13 +43,14 @@ impl World {
         instance: Instance,
         store: Store,
         kept: PathBuf,
+        courier: Courier,
         inbox: mpsc::Sender<Observation>,
     ) -> (Self, Answers) {
         let (answers, answered) = mpsc::unbounded_channel();
         tokio::spawn(watch_unit_files(instance, inbox.clone()));
         tokio::spawn(watch_failures(instance, inbox.clone()));
         let readings = Readings::new(instance, Some(kept.join("cursors")), inbox);
-        (Self { readings, store, kept, answers }, answered)
+        (Self { readings, courier, store, kept, answers }, answered)
     }
 
     /// The user's own service manager is meant.

@@ -10,7 +10,7 @@ pub fn span(length: Duration) -> String {
     let tenths = length.saturating_add(Duration::from_millis(50)).as_millis() / 100;
     match seconds {
         0 | 1 if length < Duration::from_secs(1) && !length.is_zero() => format!("{} ms", length.as_millis()),
-        0..=10 if tenths < 100 && tenths % 10 != 0 => format!("{}.{} s", tenths / 10, tenths % 10),
+        0..=10 if tenths < 100 && !tenths.is_multiple_of(10) => format!("{}.{} s", tenths / 10, tenths % 10),
         60 => "1 min".to_owned(),
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{minutes} min"),

@@ -254,7 +254,7 @@ impl Desk {
                 self.apart = apart;
                 self.unbegun = None;
             }
-            Said::Alive => {}
+            Said::Alive | Said::Sends => {}
             Said::Answer { id, answer: told } => {
                 // A process answers what it was asked, and nothing else.
                 if self.pending.get(&id).is_some_and(|pending| pending.line == number)

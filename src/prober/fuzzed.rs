@@ -21,7 +21,10 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
                 probe::sentence(&why)
             }
             Said::Answer { answer: Answer::Page(Ok(status)), .. } => status.to_string(),
-            Said::Hello { .. } | Said::Alive | Said::Leaving => String::new(),
+            Said::Answer { answer: Answer::Carried(carried), .. } => {
+                carried.map_or_else(|why| probe::sentence(&why), |()| String::new())
+            }
+            Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving => String::new(),
         });
     });
     heard.extend(ended.err());
@@ -42,6 +45,7 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
             Asked::Page(url) => url,
+            Asked::Letter { letter, .. } => format!("{letter:?}"),
         });
     });
     asked.extend(ended.err());

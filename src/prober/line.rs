@@ -143,7 +143,7 @@ pub async fn alone(door: &Door, (frame, handed): Outgoing, until: Instant) -> Al
         while let Some(said) = reader.next::<Said>(&end.stream).await? {
             match said {
                 Said::Answer { answer, .. } => return Ok(Some(answer)),
-                Said::Hello { .. } | Said::Alive | Said::Leaving => has_begun = true,
+                Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving => has_begun = true,
             }
         }
         Ok::<_, std::io::Error>(None)

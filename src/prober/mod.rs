@@ -3,6 +3,7 @@
 
 mod broker;
 mod confine;
+mod courier;
 mod desk;
 mod door;
 #[doc(hidden)]
@@ -35,6 +36,7 @@ use desk::Ask;
 use suspects::Subject;
 use wire::{Answer, Asked, Question};
 
+pub use courier::Courier;
 pub use door::Door;
 
 /// Questions that are asked at the same time.
@@ -79,7 +81,7 @@ impl Prober {
         };
         match self.ask(order).await {
             Ok(Answer::Probe(outcome)) => outcome.into(),
-            Ok(Answer::Sample(_) | Answer::Page(_)) => probe::unknown(&what, ASTRAY),
+            Ok(_) => probe::unknown(&what, ASTRAY),
             Err(why) => probe::unknown(&what, why),
         }
     }
@@ -99,7 +101,7 @@ impl Prober {
         };
         match self.ask(order).await {
             Ok(Answer::Sample(sample)) => sample.map(Sample::from).map_err(|why| probe::sentence(&why)),
-            Ok(Answer::Probe(_) | Answer::Page(_)) => Err(format!("{what}: {ASTRAY}")),
+            Ok(_) => Err(format!("{what}: {ASTRAY}")),
             Err(why) => Err(format!("{what}: {why}")),
         }
     }
@@ -118,7 +120,7 @@ impl Prober {
         };
         match self.ask(order).await? {
             Answer::Page(status) => status.map_err(|why| probe::sentence(&why)),
-            Answer::Probe(_) | Answer::Sample(_) => Err(ASTRAY.to_owned()),
+            _ => Err(ASTRAY.to_owned()),
         }
     }
 

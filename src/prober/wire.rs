@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Letter;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::progress::Sample;
 use crate::probe::{self, Handed};
@@ -35,6 +36,11 @@ pub enum Asked {
     Sample(String),
     /// With which status this URL answers.
     Page(String),
+    /// This is sent, once. `timeout`: the whole time that it had, as it is told.
+    Letter {
+        letter: Letter,
+        timeout: Duration,
+    },
 }
 
 /// What the prober says.
@@ -46,6 +52,8 @@ pub enum Said {
     },
     /// Its loop turns.
     Alive,
+    /// From here on what it was to send may have arrived.
+    Sends,
     Answer {
         id: u64,
         answer: Answer,
@@ -60,6 +68,7 @@ pub enum Answer {
     Probe(Outcome),
     Sample(Result<Figures, String>),
     Page(Result<u16, String>),
+    Carried(Result<(), String>),
 }
 
 /// An outcome of a probe.

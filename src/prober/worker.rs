@@ -8,12 +8,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
+use nix::time::{ClockId, clock_gettime};
 use procfs::process::Process;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, timeout};
 
+use crate::alert;
 use crate::model::probe::ProbeKind;
 use crate::probe::{self, Limit};
 use crate::tls;
@@ -36,6 +38,10 @@ const THREADS: usize = BLOCKING + 16;
 const DESCRIPTORS: usize = 64;
 const RESIDENT: u64 = 192 << 20;
 const QUESTIONS: u64 = 50_000;
+/// Processor time between two looks at itself that so few questions do not need: a library goes on with what is over. So often in
+/// a row it is no chance.
+const BUSY: Duration = Duration::from_millis(600);
+const BUSY_TURNS: u32 = 2;
 /// What one open question needs of each, at most.
 const THREADS_EACH: usize = 2;
 const DESCRIPTORS_EACH: usize = 6;
@@ -94,6 +100,9 @@ struct Work {
     answers: mpsc::Sender<Said>,
     said: mpsc::Receiver<Said>,
     questions: u64,
+    /// Processor time until the last look, and how many looks in a row found too much.
+    used: Duration,
+    busy: u32,
     leaves: bool,
 }
 
@@ -101,7 +110,18 @@ impl Work {
     fn new(stream: UnixStream, turns: Arc<AtomicU64>) -> Self {
         let (answers, said) = mpsc::channel(QUEUE);
         let reader = Reader::new(QUESTION, true);
-        Self { stream, turns, reader, running: JoinSet::new(), answers, said, questions: 0, leaves: false }
+        Self {
+            stream,
+            turns,
+            reader,
+            running: JoinSet::new(),
+            answers,
+            said,
+            questions: 0,
+            used: Duration::ZERO,
+            busy: 0,
+            leaves: false,
+        }
     }
 
     async fn run(&mut self, apart: bool) -> std::io::Result<()> {
@@ -112,7 +132,7 @@ impl Work {
             tokio::select! {
                 Some(said) = self.said.recv() => self.say(&said).await?,
                 question = self.reader.next(&self.stream), if listens => match question? {
-                    Some(question) => self.begin(question),
+                    Some(question) => self.begin(question).await?,
                     None => listens = false,
                 },
                 Some(_) = self.running.join_next() => {}
@@ -127,17 +147,25 @@ impl Work {
         send(&self.stream, &frame, &[]).await
     }
 
-    fn begin(&mut self, question: Question) {
+    async fn begin(&mut self, question: Question) -> std::io::Result<()> {
+        // Before the first byte goes out: whoever hears of our end knows what that means for it.
+        if matches!(question.asked, Asked::Letter { .. }) {
+            self.say(&Said::Sends).await?;
+        }
         let count = question.handed.connections.min(CONNECTIONS).min(self.reader.handed.len());
         let connections = self.reader.handed.drain(..count).collect();
         self.questions += 1;
         self.running.spawn(answer(question, connections, self.answers.clone()));
+        Ok(())
     }
 
     async fn turn(&mut self) -> std::io::Result<()> {
         self.turns.fetch_add(1, Ordering::Relaxed);
         self.say(&Said::Alive).await?;
-        if !self.leaves && self.is_heavy() {
+        let used = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).map_or(self.used, Duration::from);
+        self.busy = if used.saturating_sub(self.used) > BUSY { self.busy + 1 } else { 0 };
+        self.used = used;
+        if !self.leaves && (self.busy >= BUSY_TURNS || self.is_heavy()) {
             self.leaves = true;
             self.say(&Said::Leaving).await?;
         }
@@ -165,16 +193,17 @@ impl Work {
 async fn answer(question: Question, connections: Vec<OwnedFd>, answers: mpsc::Sender<Said>) {
     let Question { id, asked, timeout: within, period, handed } = question;
     let limit = Limit::within_period(within, period);
-    let asking = probe::with_handed(handed, connections, ask(&asked, limit));
-    let answer = timeout(limit.longest() + MARGIN, asking).await.unwrap_or_else(|_| late(&asked));
+    let late = late(&asked);
+    let asking = probe::with_handed(handed, connections, ask(asked, limit));
+    let answer = timeout(limit.longest() + MARGIN, asking).await.unwrap_or(late);
     // Where nobody waits for it any more, the socket is closed.
     drop(answers.send(Said::Answer { id, answer }).await);
 }
 
-async fn ask(asked: &Asked, limit: Limit) -> Answer {
+async fn ask(asked: Asked, limit: Limit) -> Answer {
     match asked {
         Asked::Probe(keys) => {
-            let kind = ProbeKind { keys: keys.clone(), ..ProbeKind::default() };
+            let kind = ProbeKind { keys, ..ProbeKind::default() };
             let outcome = match probe::of(&kind) {
                 Ok(probe) => probe.run(limit).await,
                 Err(outcome) => outcome,
@@ -182,13 +211,17 @@ async fn ask(asked: &Asked, limit: Limit) -> Answer {
             Answer::Probe(outcome.into())
         }
         Asked::Sample(source) => {
-            let sample = match probe::source(source) {
+            let sample = match probe::source(&source) {
                 Ok(source) => source.sample(limit).await,
                 Err(why) => Err(why),
             };
             Answer::Sample(sample.map(Figures::from))
         }
-        Asked::Page(url) => Answer::Page(probe::status(url, limit.longest()).await),
+        Asked::Page(url) => Answer::Page(probe::status(&url, limit.longest()).await),
+        Asked::Letter { letter, timeout } => {
+            let deadline = Instant::now() + limit.longest();
+            Answer::Carried(alert::send(letter, alert::Limit { timeout, deadline }).await)
+        }
     }
 }
 
@@ -198,5 +231,6 @@ fn late(asked: &Asked) -> Answer {
         Asked::Probe(_) => Answer::Probe(probe::unknown("the question", why).into()),
         Asked::Sample(_) => Answer::Sample(Err(why.to_owned())),
         Asked::Page(_) => Answer::Page(Err(why.to_owned())),
+        Asked::Letter { .. } => Answer::Carried(Err(why.to_owned())),
     }
 }

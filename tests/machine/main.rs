@@ -6,6 +6,7 @@
 
 mod adopt;
 mod alerts;
+mod alerts_apart;
 mod attacks;
 mod attacks_around;
 mod attacks_from_inside;
@@ -23,6 +24,7 @@ mod drill;
 mod faults;
 mod fuzz;
 mod generated;
+mod hostile;
 mod hung;
 mod installed;
 mod killed_midway;
