@@ -229,7 +229,9 @@ mod tests {
     use crate::model::finding::{Code, Severity};
     use crate::model::observation::Observation;
     use crate::model::spec::{Selector, Settings, Spec};
-    use crate::model::state::{LastAction, OrderKind};
+    use crate::model::state::{Hold, HoldKind, LastAction, OrderKind};
+    use crate::model::unit::{ActiveState, LoadState, UnitReading};
+    use crate::model::will::{Tried, UnitResult};
     use crate::policy::judgement::finding;
 
     const AT: Moment = Moment { boot_ms: 100_000, wall_ms: 1_000_100_000 };
@@ -305,5 +307,41 @@ mod tests {
         state.publish(&mut picture, at(1));
         let restarts = picture.units.get(&shop()).map(|unit| unit.tally.restarts.clone());
         assert_eq!(restarts, Some([(Some(Code::UnitFailed), 1)].into()));
+    }
+
+    #[test]
+    fn that_a_stopped_unit_was_started_in_vain_is_not_forgotten_because_a_disk_is_full() {
+        let hold = Hold {
+            kind: HoldKind::ManualStop,
+            since: at(1),
+            stopped_run: Some("a".to_owned()),
+            until: Some(at(1800)),
+        };
+        let kept = UnitDurable { hold: Some(hold), ..UnitDurable::default() };
+        let durable = Durable { units: [(shop(), kept)].into(), ..Durable::default() };
+        let mut state = loaded(durable.clone(), vec![spec()]);
+        let held = |state: &State| state.units.get(&shop()).is_some_and(|unit| unit.kept().hold.is_some());
+        assert!(held(&state), "it is stopped");
+        let reading = UnitReading {
+            load: LoadState::Loaded,
+            active: ActiveState::Failed,
+            sub: "failed".to_owned(),
+            result: UnitResult::ExitCode,
+            tried: Tried::Met,
+            frozen: false,
+            job: None,
+            invocation: "b".to_owned(),
+            main_pid: None,
+            n_restarts: 0,
+            active_since: None,
+            inactive_since: None,
+            changed_us: 0,
+            exit: None,
+            status_text: String::new(),
+        };
+        state.turn(Observation::UnitChanged { unit: shop(), reading }, at(9));
+        assert!(!held(&state), "it was started, in vain");
+        assert!(state.take_back(&durable, Vec::new(), "disk full", at(9)).is_empty());
+        assert!(!held(&state), "what is kept says stopped, and systemd does not");
     }
 }

@@ -4,6 +4,7 @@ use crate::model::finding::Finding;
 use crate::model::moment::{Moment, Moments};
 use crate::model::operator::Answer;
 use crate::model::state::UnitDurable;
+use crate::model::unit::UnitReading;
 
 use super::Unit;
 
@@ -25,6 +26,9 @@ impl Unit {
         // That a person stopped a unit is not forgotten because a disk is full.
         if let Some(stop) = decided.hold.filter(|hold| hold.kind.is_implicit()) {
             self.kept.hold.get_or_insert(stop);
+        }
+        if let Some(reading) = self.run.reading() {
+            self.kept.see_started(reading);
         }
         if let (Some(hold), Some(until)) = (&mut self.kept.hold, self.fate.stop_holds()) {
             hold.until = hold.until.zip(until).map(|(known, until)| known.max(until));
@@ -51,5 +55,16 @@ impl Unit {
         let last = || self.kept.last_action.as_ref().and_then(|last| last.because);
         let because = in_flight.map_or_else(last, |known| known.because);
         self.tally.ordered(because);
+    }
+}
+
+impl UnitDurable {
+    /// Who started what was stopped ends that stop: nobody told us of such a hold.
+    pub(super) fn see_started(&mut self, reading: &UnitReading) {
+        self.hold.take_if(|hold| hold.kind.is_implicit() && hold.was_started(reading));
+        if let Some(hold) = self.hold.as_mut().filter(|hold| hold.was_started(reading)) {
+            // It was started although somebody holds it: it is no stop any more.
+            hold.stopped_run = None;
+        }
     }
 }

@@ -52,12 +52,7 @@ impl Unit {
         if running || reading.active == ActiveState::Deactivating {
             self.kept.last_active = Some(reading.invocation.clone());
         }
-        // Nobody told us of such a hold.
-        self.kept.hold.take_if(|hold| hold.kind.is_implicit() && hold.was_started(&reading));
-        if let Some(hold) = self.kept.hold.as_mut().filter(|hold| hold.was_started(&reading)) {
-            // It was started although somebody holds it: it is no stop any more.
-            hold.stopped_run = None;
-        }
+        self.kept.see_started(&reading);
         true
     }
 
