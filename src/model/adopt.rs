@@ -216,6 +216,8 @@ pub struct Needs {
     pub description: String,
     /// `Requires=`, `Requisite=` and `BindsTo=`.
     pub requires: Vec<UnitName>,
+    /// `Wants=`.
+    pub wants: Vec<UnitName>,
     /// `After=`.
     pub after: Vec<UnitName>,
     /// Of a timer.

@@ -37,7 +37,7 @@ async fn of_unit(
     unit: &UnitName,
 ) -> zbus::Result<Needs> {
     let path = manager.load_unit(unit.as_str()).await?;
-    let names = ["Description", "Requires", "Requisite", "BindsTo", "After"];
+    let names = ["Description", "Requires", "Requisite", "BindsTo", "Wants", "After"];
     let values = bus::properties(connection, &path, UNIT, &names).await?;
     let units = |name: &str| values::texts(&values, name).into_iter().map(UnitName);
     let mut requires: Vec<UnitName> =
@@ -53,6 +53,7 @@ async fn of_unit(
     Ok(Needs {
         description: values::text_or_empty(&values, "Description"),
         requires,
+        wants: units("Wants").collect(),
         after: units("After").collect(),
         schedule,
     })

@@ -54,6 +54,7 @@ pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
             ));
         }
     }
+    remarks.extend(wished(live));
     remarks.extend(passed_on(live));
     remarks.extend(remote(live));
     let mut written = Vec::new();
@@ -102,6 +103,25 @@ fn seen(live: &Live) -> BTreeMap<UnitName, String> {
         }
     }
     seen
+}
+
+/// What it starts with and runs without: whether it is of use then, its unit file does not say.
+fn wished(live: &Live) -> Vec<String> {
+    let needs = &live.needs;
+    let seen = seen(live);
+    let wished = needs.wants.iter().filter(|need| {
+        need.kind() == "service"
+            && needs.after.contains(need)
+            && !seen.contains_key(need)
+            && **need != live.unit
+    });
+    let ours = wished.filter(|need| !need.as_str().starts_with("systemd-"));
+    let line = |need: &UnitName| {
+        format!(
+            "{need} (Wants= and After= of the unit): requires = [\"{need}\"] if it is of no use without that"
+        )
+    };
+    ours.take(REMOTES).map(line).collect()
 }
 
 /// Several programs behind a web server: without one of them it still serves the others.

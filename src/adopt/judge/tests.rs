@@ -190,7 +190,8 @@ fn what_a_unit_needs_is_in_force_only_where_it_is_managed_and_no_circle() {
             UnitName::from("system.slice"),
             UnitName::from("app.service"),
         ],
-        after: vec![UnitName::from("redis-server.service")],
+        wants: vec![UnitName::from("memcached.service"), UnitName::from("systemd-resolved.service")],
+        after: vec![UnitName::from("redis-server.service"), UnitName::from("memcached.service")],
         ..Needs::default()
     };
     let mut neighbours = Neighbours::default();
@@ -205,7 +206,8 @@ fn what_a_unit_needs_is_in_force_only_where_it_is_managed_and_no_circle() {
     assert!(remarks.contains("steadfast adopt postgresql@15-main.service"), "{remarks}");
     assert!(remarks.contains("not front.service") && remarks.contains("circle"), "{remarks}");
     assert!(remarks.contains("broker.dependency.toml") && remarks.contains("10.0.0.9:5672"), "{remarks}");
-    assert_eq!(written[1].remarks.len(), 3, "{remarks}");
+    assert!(remarks.contains("memcached.service (Wants= and After= of the unit)"), "{remarks}");
+    assert_eq!(written[1].remarks.len(), 4, "{remarks}");
     assert_eq!(neighbours.0[&UnitName::from("app.service")], [UnitName::from("redis-server.service")]);
 }
 
