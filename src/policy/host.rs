@@ -44,6 +44,8 @@ pub struct Host {
     enablement: Poll,
     boot: Option<BootReading>,
     prediction: Poll,
+    /// Since when the next boot could not be computed.
+    unpredicted_since: Option<Moment>,
     save_failure: Option<SaveFailure>,
     /// What of our own works only in part, since when and why.
     impaired: BTreeMap<(Code, &'static str), (Moment, String)>,
@@ -205,16 +207,10 @@ impl Host {
     /// What the next boot would start. What failed is asked again soon, and then ever more seldom.
     pub fn predicted(&mut self, reading: BootReading, now: Moment) {
         self.prediction.finish();
-        let failed_before = self.boot.as_ref().filter(|last| last.failure.is_some());
-        let again = match (&reading.failure, failed_before) {
-            (None, _) => limits::BOOT_PERIOD,
-            (Some(_), None) => limits::BOOT_RETRY,
-            (Some(_), Some(last)) => reading
-                .read_at
-                .since(last.read_at)
-                .saturating_mul(2)
-                .clamp(limits::BOOT_RETRY, limits::BOOT_PERIOD),
-        };
+        self.unpredicted_since = reading.failure.as_ref().and(self.unpredicted_since.or(Some(now)));
+        let again = self.unpredicted_since.map_or(limits::BOOT_PERIOD, |since| {
+            (now.since(since) / 4).clamp(limits::BOOT_RETRY, limits::BOOT_PERIOD)
+        });
         self.prediction.wish(now.plus(again));
         self.boot = Some(reading);
     }

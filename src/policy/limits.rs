@@ -50,7 +50,7 @@ pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
 pub const BOOT_SETTLE: Duration = Duration::from_millis(300);
 /// … and is renewed this often without any.
 pub const BOOT_PERIOD: Duration = Duration::from_secs(3600);
-/// A prediction that failed, as on a busy host, is made anew after this long; after twice as long with each further failure.
+/// A prediction that failed, as on a busy host, is made anew after this long, or after a quarter of the time since it failed first.
 pub const BOOT_RETRY: Duration = Duration::from_secs(10);
 pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// A boot that is not finished after this long does not hold back our orders any more.
