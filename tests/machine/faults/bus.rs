@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{PROMPT, healed, healed_in_time, host, main_pid, restarts, row, show};
+use super::{PROMPT, healed, host, main_pid, restarts, row, runs_anew, show};
 use crate::rig::Machine;
 use crate::watched::{LIMIT, journal, state, unit};
 
@@ -104,7 +104,9 @@ fn a_storm_of_real_signals_delays_nobody() {
     machine.sh("python3 /opt/dbus.py count 10 >/tmp/rate2 & (for n in $(seq 60); do systemctl daemon-reload; done; touch /tmp/over) >/dev/null 2>&1 & sleep 0.1");
     // PID 1 works on its jobs only when no message waits: a person's start in the same storm shows how long that is.
     machine.sh("(date +%s; systemctl start yard.service; date +%s) >/tmp/yard 2>&1 &");
-    let took = healed_in_time(&machine);
+    let took = runs_anew(&machine);
+    // What the next boot does cannot be computed while the manager reloads: that is asked again once it is over.
+    state(&machine, "shop.service", "ok");
     machine.wait_until("the reloads are over", LIMIT, || {
         machine.try_sh("test -e /tmp/over && test -s /tmp/rate2").ok()
     });
