@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::wire::{Event, Incident, IncidentDetails, Time};
 use crate::model::span::span;
+
+use super::wire::{Event, Incident, IncidentDetails, Time};
 
 /// Lines of the timeline in a draft; the whole is in `steadfast incident ID`.
 const LINES: usize = 500;

@@ -193,6 +193,28 @@ pub struct UnitReading {
 }
 
 impl UnitReading {
+    /// A unit that does not run and of which nothing else is known.
+    #[must_use]
+    pub fn unloaded(load: LoadState) -> Self {
+        Self {
+            load,
+            active: ActiveState::Inactive,
+            sub: "dead".to_owned(),
+            result: UnitResult::Success,
+            tried: Tried::Met,
+            frozen: false,
+            job: None,
+            invocation: String::new(),
+            main_pid: None,
+            n_restarts: 0,
+            active_since: None,
+            inactive_since: None,
+            changed_us: 0,
+            exit: None,
+            status_text: String::new(),
+        }
+    }
+
     /// The run that it is of, by `InvocationID=`; `None` when it has not run in this boot.
     #[must_use]
     pub fn run(&self) -> Option<String> {

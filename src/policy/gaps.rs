@@ -150,8 +150,10 @@ impl Gaps {
             all.extend(failed.iter().cloned());
         }
         // What is beyond the limit is there all the same.
-        let there: Vec<Gap> = gaps.iter().chain(self.failed.iter().flatten()).cloned().collect();
-        let ended = if whole { ended(&there, open) } else { Vec::new() };
+        let failed = self.failed.iter().flatten();
+        let there: BTreeSet<&str> = gaps.iter().chain(failed).map(|gap| gap.key.as_str()).collect();
+        let over = |key: &String| !there.contains(key.as_str());
+        let ended = if whole { ended(open, over) } else { Vec::new() };
         let is_over = |id: u64| ended.iter().any(|known| known.incident == id && known.left.is_empty());
         let known: BTreeSet<&String> = open
             .iter()
@@ -189,12 +191,7 @@ impl Gaps {
         let there: BTreeSet<&str> = units.iter().map(|gap| gap.key.as_str()).collect();
         let over =
             |key: &String| key.starts_with(Code::HostUnitFailed.as_str()) && !there.contains(key.as_str());
-        let ended = open.iter().map(|incident| {
-            let keys = incident.gaps.iter().cloned();
-            let (gone, left): (Vec<String>, Vec<String>) = keys.partition(over);
-            Ended { incident: incident.id, gone, left }
-        });
-        let ended = ended.filter(|ended| !ended.gone.is_empty()).collect();
+        let ended = ended(open, over);
         if let Some(known) = &mut self.known {
             known.retain(|gap| gap.finding.code != Code::HostUnitFailed);
             known.extend(units.iter().cloned());
@@ -219,15 +216,13 @@ impl Gaps {
     }
 }
 
-/// What is not found any more, by incident.
-fn ended(gaps: &[Gap], open: &[&Incident]) -> Vec<Ended> {
-    let found: BTreeSet<&str> = gaps.iter().map(|gap| gap.key.as_str()).collect();
+/// What is over, by incident.
+fn ended(open: &[&Incident], over: impl Fn(&String) -> bool) -> Vec<Ended> {
     let of = |incident: &&Incident| {
-        let keys = incident.gaps.iter().cloned();
-        let (left, gone): (Vec<String>, Vec<String>) = keys.partition(|key| found.contains(key.as_str()));
+        let (gone, left) = incident.gaps.iter().cloned().partition(&over);
         Ended { incident: incident.id, gone, left }
     };
-    open.iter().map(of).filter(|ended| !ended.gone.is_empty()).collect()
+    open.iter().map(of).filter(|ended: &Ended| !ended.gone.is_empty()).collect()
 }
 
 /// All that is new in one sentence, a line for each.

@@ -97,6 +97,12 @@ impl Incidents {
         self.open.iter().filter_map(|id| self.all.get(id))
     }
 
+    /// Those of gaps of the host that are open, oldest first.
+    #[must_use]
+    pub fn of_gaps(&self) -> Vec<&Incident> {
+        self.open().filter(|incident| !incident.gaps.is_empty()).collect()
+    }
+
     /// The open incident of this unit itself.
     #[must_use]
     pub fn own(&self, unit: &UnitName) -> Option<u64> {

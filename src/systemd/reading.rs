@@ -37,26 +37,7 @@ pub(super) struct Record {
 impl Record {
     /// A unit that is not loaded, and of which nothing but that is known.
     pub(super) fn unloaded(load: LoadState) -> Self {
-        Self {
-            reading: UnitReading {
-                load,
-                active: ActiveState::Inactive,
-                sub: "dead".to_owned(),
-                result: UnitResult::Success,
-                tried: Tried::Met,
-                frozen: false,
-                job: None,
-                invocation: String::new(),
-                main_pid: None,
-                n_restarts: 0,
-                active_since: None,
-                inactive_since: None,
-                changed_us: 0,
-                exit: None,
-                status_text: String::new(),
-            },
-            tried_us: 0,
-        }
+        Self { reading: UnitReading::unloaded(load), tried_us: 0 }
     }
 
     /// Takes the whole state of the `Unit` interface, as a read or a signal gives it. Only a read tells the load state.

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::hostile::COMMON;
 use crate::receiver;
 use crate::rig::Machine;
 use crate::watched::{LIMIT, manage, status, unit};
 
 /// Servers that answer what no server should.
 const HOSTILE: &str = r#"
-import os, socket, sys, threading, time
+from answers import *
 
 def headers(c):
     c.recv(4096)
@@ -40,16 +41,6 @@ def mail(c):
 def closes(c): c.recv(10)
 
 def silent(c): time.sleep(600)
-
-def serve(port, how):
-    s = socket.create_server(("127.0.0.1", port))
-    while True:
-        c, _ = s.accept()
-        def talk(c=c):
-            try: how(c)
-            except OSError: pass
-            finally: c.close()
-        threading.Thread(target=talk, daemon=True).start()
 
 ways = [headers, body, nonsense, drip, closes, silent]
 for number, how in enumerate(ways):
@@ -88,6 +79,7 @@ fn costs(machine: &Machine) -> [u64; 3] {
 fn what_a_sinks_server_answers_ends_no_supervision() {
     let machine = Machine::boot("sinks");
     place(&machine);
+    machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/hostile.py", HOSTILE);
     machine.sh("systemd-run -q --unit hostile python3 /opt/hostile.py");
     let mut settings = "[alert.good]\ntype = \"webhook\"\nurl = \"http://127.0.0.1:8099/hook\"\n".to_owned();

@@ -6,39 +6,31 @@ use std::time::{Duration, Instant};
 use crate::rig::Machine;
 use crate::watched::{LIMIT, journal, manage, status, unit};
 
+/// What such servers have in common, as `/opt/answers.py`.
+pub const COMMON: &str = include_str!("answers.py");
+
 /// Hostile answers until the costs are compared; `ANSWERS=10000` for the long run.
 const ANSWERS: usize = 200;
 
 /// One way to answer per port, from 7000 on. Each connection is counted.
 const SERVERS: &str = r#"
-import itertools, os, socket, struct, threading, time
+from answers import *
 
 count = itertools.count(1)
 
-def longstr(b): return struct.pack(">I", len(b)) + b
-def frame(body, channel=0): return b"\x01" + struct.pack(">HI", channel, len(body)) + body + b"\xce"
-
-def amqp_start(c, table=b""):
-    c.recv(8)
-    c.sendall(frame(struct.pack(">HHBB", 10, 10, 0, 9) + longstr(table) + longstr(b"PLAIN") + longstr(b"en_US")))
-
-def amqp_nested(c):
-    table = b""
-    for _ in range(5000): table = b"\x01aF" + longstr(table)
-    amqp_start(c, table)
+def held(c):
+    amqp_nested(c)
     time.sleep(1)
 
-def amqp_tune(c, most):
-    amqp_start(c)
-    c.recv(4096)
-    c.sendall(frame(struct.pack(">HHHIH", 10, 30, 2047, most, 60)))
+def tuned(c, most):
+    amqp_tune(c, most)
     c.recv(4096)
 
-def amqp_no_frames(c): amqp_tune(c, 0)
-def amqp_huge_frames(c): amqp_tune(c, 0xFFFFFFFF)
+def amqp_no_frames(c): tuned(c, 0)
+def amqp_huge_frames(c): tuned(c, 0xFFFFFFFF)
 
 def amqp_open(c):
-    amqp_tune(c, 131072)
+    tuned(c, 131072)
     c.sendall(frame(struct.pack(">HHB", 10, 41, 0)))
 
 def amqp_blocked(c):
@@ -48,28 +40,6 @@ def amqp_blocked(c):
 def amqp_hangs(c):
     amqp_open(c)
     time.sleep(30)
-
-def packet(number, body): return struct.pack("<I", len(body))[:3] + bytes([number]) + body
-
-def mysql_greets(c, plugin):
-    flags = 0x0000A201 | 0x00080000
-    greeting = b"\x0a8.0.36\x00" + struct.pack("<I", 7) + b"12345678\x00" + struct.pack("<H", flags & 0xffff)
-    greeting += b"\x2d" + struct.pack("<HH", 2, flags >> 16) + b"\x15" + b"\x00" * 10 + b"123456789012\x00" + plugin + b"\x00"
-    c.sendall(packet(0, greeting))
-    c.recv(4096)
-
-OK = b"\x00\x00\x00\x02\x00\x00\x00"
-
-def mysql_queries(c, answer):
-    mysql_greets(c, b"mysql_native_password")
-    c.sendall(packet(2, OK))
-    while True:
-        asked = c.recv(4096)
-        if not asked: return
-        if asked[5:8].upper() == b"SET": c.sendall(packet(1, OK))
-        else: answer(c)
-
-def mysql_columns(c): mysql_queries(c, lambda c: c.sendall(packet(1, b"\xfe" + b"\xff" * 8)))
 
 def mysql_rows(c):
     def rows(c):
@@ -141,24 +111,15 @@ def http_json(c):
 def greeting(c):
     while True: c.sendall(b"220-" + b"z" * 9000 + b"\r\n")
 
-WAYS = [amqp_nested, amqp_no_frames, amqp_huge_frames, amqp_blocked, amqp_hangs, mysql_columns, mysql_rows, mysql_key,
+WAYS = [held, amqp_no_frames, amqp_huge_frames, amqp_blocked, amqp_hangs, mysql_columns, mysql_rows, mysql_key,
         mysql_garbage, pg_latin, pg_rows, pg_huge, pg_columns, redis_nested, redis_huge, cached, http_headers, http_json, greeting]
 
-def serve(port, how):
-    s = socket.create_server(("127.0.0.1", port), backlog=256)
-    while True:
-        c, _ = s.accept()
-        number = next(count)
-        if number % 20 == 0: open("/run/answers", "w").write(str(number))
-        def talk(c=c):
-            c.settimeout(30)
-            try: how(c)
-            except OSError: pass
-            finally: c.close()
-        threading.Thread(target=talk, daemon=True).start()
+def seen():
+    number = next(count)
+    if number % 20 == 0: open("/run/answers", "w").write(str(number))
 
 for number, how in enumerate(WAYS):
-    threading.Thread(target=serve, args=(7000 + number, how)).start()
+    threading.Thread(target=serve, args=(7000 + number, how, seen, 30)).start()
 "#;
 
 /// What asks at 7000, 7001, …
@@ -202,6 +163,7 @@ fn answers(machine: &Machine) -> usize {
 
 /// The servers, and an honest one beside all of them.
 fn place(machine: &Machine) {
+    machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/servers.py", SERVERS);
     machine.write("/etc/password", "x\n");
     machine.sh("chmod 600 /etc/password");

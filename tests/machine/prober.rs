@@ -4,60 +4,26 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::hostile::COMMON;
 use crate::rig::Machine;
 use crate::watched::{LIMIT, journal, manage, state, status, unit};
 
 /// Servers whose answers end a client library: AMQP with nested tables, AMQP with frames of 4 GiB, and MySQL with 2^64 - 1
 /// columns; and one that accepts and says nothing.
 const HOSTILE: &str = r#"
-import socket, struct, sys, threading, time
-
-def longstr(b): return struct.pack(">I", len(b)) + b
-def frame(body): return b"\x01\x00\x00" + struct.pack(">I", len(body)) + body + b"\xce"
-
-def start(c, table):
-    c.recv(8)
-    c.sendall(frame(struct.pack(">HHBB", 10, 10, 0, 9) + longstr(table) + longstr(b"PLAIN") + longstr(b"en_US")))
+from answers import *
 
 def nested(c):
-    table = b""
-    for _ in range(5000): table = b"\x01aF" + longstr(table)
-    start(c, table)
+    amqp_nested(c)
     time.sleep(5)
 
 def tune(c):
-    start(c, b"")
-    c.recv(4096)
-    c.sendall(frame(struct.pack(">HHHIH", 10, 30, 2047, 0xFFFFFFFF, 60)))
+    amqp_tune(c, 0xFFFFFFFF)
     time.sleep(5)
 
-def packet(number, body): return struct.pack("<I", len(body))[:3] + bytes([number]) + body
-
-def columns(c):
-    flags = 0x0000A201 | 0x00080000
-    greeting = b"\x0a8.0.36\x00" + struct.pack("<I", 7) + b"12345678\x00" + struct.pack("<H", flags & 0xffff)
-    greeting += b"\x2d" + struct.pack("<HH", 2, flags >> 16) + b"\x15" + b"\x00" * 10 + b"123456789012\x00"
-    greeting += b"mysql_native_password\x00"
-    c.sendall(packet(0, greeting))
-    c.recv(4096)
-    c.sendall(packet(2, b"\x00\x00\x00\x02\x00\x00\x00"))
-    while True:
-        asked = c.recv(4096)
-        if not asked: return
-        ok = b"\x00\x00\x00\x02\x00\x00\x00"
-        c.sendall(packet(1, ok if asked[5:8].upper() == b"SET" else b"\xfe" + b"\xff" * 8))
+columns = mysql_columns
 
 def silent(c): time.sleep(60)
-
-def serve(port, how):
-    s = socket.create_server(("127.0.0.1", port))
-    while True:
-        c, _ = s.accept()
-        def talk(c=c):
-            try: how(c)
-            except OSError: pass
-            finally: c.close()
-        threading.Thread(target=talk, daemon=True).start()
 
 serve(int(sys.argv[2]), globals()[sys.argv[1]])
 "#;
@@ -106,6 +72,7 @@ fn host_finding(machine: &Machine, code: &str) -> String {
 #[test]
 fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
     let machine = Machine::boot("hostile");
+    machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/hostile.py", HOSTILE);
     machine.write("/opt/answer.py", SERVER);
     hostile(&machine, "nested", "nested", 5672);
@@ -160,6 +127,7 @@ fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
 #[test]
 fn what_a_silent_broker_leaves_behind_ends_with_the_process_that_asked() {
     let machine = Machine::boot("silent");
+    machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/hostile.py", HOSTILE);
     hostile(&machine, "silent", "silent", 5674);
     machine.sh("systemctl daemon-reload && systemctl enable -q --now silent");
@@ -329,6 +297,7 @@ fn watched_behind_doors(machine: &Machine) {
 #[test]
 fn the_prober_is_nobody_and_is_given_what_it_needs() {
     let machine = Machine::boot("apart");
+    machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/hostile.py", HOSTILE);
     hostile(&machine, "silent", "silent", 5674);
     watched_behind_doors(&machine);

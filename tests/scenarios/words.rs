@@ -319,7 +319,6 @@ fn job(value: &str) -> Result<Job> {
 fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
     let (active, sub) = words.first().and_then(|word| word.split_once('/')).ok_or("active/sub is missing")?;
     let mut reading = UnitReading {
-        load: LoadState::Loaded,
         active: match active {
             "active" => ActiveState::Active,
             "reloading" => ActiveState::Reloading,
@@ -330,18 +329,7 @@ fn reading(words: &[&str], story: &Story) -> Result<UnitReading> {
             other => return Err(format!("{other} is no ActiveState")),
         },
         sub: sub.to_owned(),
-        result: UnitResult::Success,
-        tried: Tried::Met,
-        frozen: false,
-        job: None,
-        invocation: String::new(),
-        main_pid: None,
-        n_restarts: 0,
-        active_since: None,
-        inactive_since: None,
-        changed_us: 0,
-        exit: None,
-        status_text: String::new(),
+        ..UnitReading::unloaded(LoadState::Loaded)
     };
     for word in words.get(1..).unwrap_or_default() {
         let (key, value) = pair(word);

@@ -1,6 +1,7 @@
 //! How long a timer may be silent: the longest gap of its schedule, and some room.
 
 use crate::model::adopt::Schedule;
+use crate::model::span::written;
 
 const MINUTE: u64 = 60;
 const DAY: u64 = 86_400;
@@ -18,8 +19,7 @@ pub fn period(schedule: &Schedule) -> Option<(u64, String)> {
         // OnUnitInactiveSec= counts from the end of a run, whose length nobody knows.
         name == "OnUnitActiveSec" && *seconds > 0
     });
-    let monotonic = monotonic
-        .map(|(name, seconds)| (*seconds, format!("{name}={}", crate::model::span::written(*seconds))));
+    let monotonic = monotonic.map(|(name, seconds)| (*seconds, format!("{name}={}", written(*seconds))));
     calendar.chain(monotonic).min_by_key(|(seconds, _)| *seconds)
 }
 
@@ -148,9 +148,6 @@ mod tests {
         assert_eq!(period(&often), Some((900, "OnUnitActiveSec=15m".to_owned())));
         let once = Schedule { monotonic: vec![("OnBootSec".to_owned(), 60)], ..Schedule::default() };
         assert_eq!(period(&once), None);
-        assert_eq!(
-            [crate::model::span::written(max_age(DAY, 60)), crate::model::span::written(max_age(600, 0))],
-            ["31h", "15m"]
-        );
+        assert_eq!([written(max_age(DAY, 60)), written(max_age(600, 0))], ["31h", "15m"]);
     }
 }

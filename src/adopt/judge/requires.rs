@@ -41,7 +41,9 @@ pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
     let unit = &live.unit;
     let mut needed: Vec<(UnitName, String)> = Vec::new();
     let mut remarks = Vec::new();
-    for (need, why) in seen(live) {
+    let seen = seen(live);
+    remarks.extend(wished(live, &seen));
+    for (need, why) in seen {
         if neighbours.leads(&need, unit) {
             remarks.push(format!(
                 "not {need} ({why}): it requires {unit} already, and a circle explains nothing"
@@ -54,7 +56,6 @@ pub fn requires(live: &Live, neighbours: &mut Neighbours) -> Vec<Written> {
             ));
         }
     }
-    remarks.extend(wished(live));
     remarks.extend(passed_on(live));
     remarks.extend(remote(live));
     let mut written = Vec::new();
@@ -106,9 +107,8 @@ fn seen(live: &Live) -> BTreeMap<UnitName, String> {
 }
 
 /// What it starts with and runs without: whether it is of use then, its unit file does not say.
-fn wished(live: &Live) -> Vec<String> {
+fn wished(live: &Live, seen: &BTreeMap<UnitName, String>) -> Vec<String> {
     let needs = &live.needs;
-    let seen = seen(live);
     let wished = needs.wants.iter().filter(|need| {
         need.kind() == "service"
             && needs.after.contains(need)

@@ -15,7 +15,7 @@ use crate::model::spec::{Ignored, Mode, Selector, Spec};
 use crate::model::state::{OrderKind, Plan};
 use crate::model::tally::UnitTally;
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading, UnitSettings};
-use crate::model::will::{Exit, ServiceType, Tried, UnitResult};
+use crate::model::will::{Exit, ServiceType};
 
 const AT: Moment = Moment { boot_ms: 900_000_000, wall_ms: 1_800_000_000_000 };
 
@@ -89,21 +89,10 @@ impl Look {
 
 fn status(unit: &UnitName, fragment: &str, active: ActiveState, state: UnitFileState) -> UnitStatus {
     let reading = UnitReading {
-        load: LoadState::Loaded,
         active,
         sub: "running".to_owned(),
-        result: UnitResult::Success,
-        tried: Tried::Met,
-        frozen: false,
-        job: None,
         invocation: "a".to_owned(),
-        main_pid: None,
-        n_restarts: 0,
-        active_since: None,
-        inactive_since: None,
-        changed_us: 0,
-        exit: None,
-        status_text: String::new(),
+        ..UnitReading::unloaded(LoadState::Loaded)
     };
     let settings = UnitSettings {
         names: vec![unit.clone()],

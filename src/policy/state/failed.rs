@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use crate::model::audit::{FailedUnit, Gap};
-use crate::model::incident::Incident;
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy::unit::Unit;
 
@@ -41,9 +40,7 @@ impl State {
         let covers = |unit: &str| ignored.is_some_and(|known| known.covers(unit, self.now.wall_ms));
         let failed =
             all.into_iter().partition(|gap| !managed.contains(gap.subject.as_str()) && !covers(&gap.subject));
-        let open: Vec<&Incident> =
-            self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
-        let settled = self.gaps.failed(failed, &open, self.now);
+        let settled = self.gaps.failed(failed, &self.incidents.of_gaps(), self.now);
         self.settle_gaps(settled);
     }
 }

@@ -231,7 +231,7 @@ mod tests {
     use crate::model::spec::{Selector, Settings, Spec};
     use crate::model::state::{Hold, HoldKind, LastAction, OrderKind};
     use crate::model::unit::{ActiveState, LoadState, UnitReading};
-    use crate::model::will::{Tried, UnitResult};
+    use crate::model::will::UnitResult;
     use crate::policy::judgement::finding;
 
     const AT: Moment = Moment { boot_ms: 100_000, wall_ms: 1_000_100_000 };
@@ -323,21 +323,10 @@ mod tests {
         let held = |state: &State| state.units.get(&shop()).is_some_and(|unit| unit.kept().hold.is_some());
         assert!(held(&state), "it is stopped");
         let reading = UnitReading {
-            load: LoadState::Loaded,
             active: ActiveState::Failed,
-            sub: "failed".to_owned(),
             result: UnitResult::ExitCode,
-            tried: Tried::Met,
-            frozen: false,
-            job: None,
             invocation: "b".to_owned(),
-            main_pid: None,
-            n_restarts: 0,
-            active_since: None,
-            inactive_since: None,
-            changed_us: 0,
-            exit: None,
-            status_text: String::new(),
+            ..UnitReading::unloaded(LoadState::Loaded)
         };
         state.turn(Observation::UnitChanged { unit: shop(), reading }, at(9));
         assert!(!held(&state), "it was started, in vain");

@@ -6,7 +6,7 @@ use crate::model::action::Action;
 use crate::model::audit::Audited;
 use crate::model::cause::PackagesReading;
 use crate::model::finding::Code;
-use crate::model::incident::{EventKind, Incident};
+use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::release::ProcessesReading;
@@ -325,9 +325,7 @@ impl State {
     /// A look over the whole host ended.
     fn audited(&mut self, result: Result<Audited, String>) {
         self.judge_failed();
-        let open: Vec<&Incident> =
-            self.incidents.open().filter(|incident| !incident.gaps.is_empty()).collect();
-        let settled = self.gaps.audited(result, &open, self.now);
+        let settled = self.gaps.audited(result, &self.incidents.of_gaps(), self.now);
         self.settle_gaps(settled);
     }
 

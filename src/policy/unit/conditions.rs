@@ -167,7 +167,7 @@ impl Unit {
     pub fn gone_sentence(&self, gone: &Finding) -> String {
         let (unit, code) = (&self.name, gone.code);
         let word = code.as_str();
-        if self.findings.iter().any(|found| found.code == code) {
+        if self.has(code) {
             // Another probe or queue has the same trouble.
             return format!("{unit}: {word} ({}) is over", gone.subject);
         }

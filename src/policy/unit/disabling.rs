@@ -4,6 +4,7 @@
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::state::{Disabling, OrderKind, Recovery};
 use crate::model::unit::UnitFileState;
 use crate::policy::enablement;
@@ -12,7 +13,6 @@ use crate::policy::outbox::Out;
 use crate::policy::packages::Packages;
 
 use super::Unit;
-use crate::model::span::span;
 
 impl Unit {
     /// Its enablement is another one now. We never disable anything.

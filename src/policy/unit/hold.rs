@@ -5,13 +5,13 @@ use std::time::Duration;
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
 use crate::model::unit::{ActiveState, UnitName, UnitReading};
 use crate::policy::outbox::Out;
 
 use super::Unit;
-use crate::model::span::span;
 
 impl Unit {
     /// A person stopped it, or it was stopped along with another unit.

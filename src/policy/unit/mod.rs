@@ -43,7 +43,7 @@ mod will;
 use std::collections::BTreeMap;
 
 use crate::model::action::Action;
-use crate::model::finding::{Condition, ConditionKind, Finding};
+use crate::model::finding::{Code, Condition, ConditionKind, Finding};
 use crate::model::moment::Moment;
 use crate::model::spec::Spec;
 use crate::model::state::{Plan, UnitDurable};
@@ -162,6 +162,11 @@ impl Unit {
     #[must_use]
     pub fn findings(&self) -> &[Finding] {
         &self.findings
+    }
+
+    /// It has a finding with this code.
+    fn has(&self, code: Code) -> bool {
+        self.findings.iter().any(|found| found.code == code)
     }
 
     #[must_use]

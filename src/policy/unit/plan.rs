@@ -3,6 +3,7 @@
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::span::span;
 use crate::model::state::{NextAction, OrderKind, Plan};
 use crate::model::unit::UnitName;
 use crate::policy::incidents::Look;
@@ -11,7 +12,6 @@ use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;
-use crate::model::span::span;
 
 impl Unit {
     /// Where no order is in flight, weighs whether there is one to give. Says whether that changed anything.

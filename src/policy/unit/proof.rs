@@ -154,7 +154,7 @@ impl Unit {
     }
 
     fn steady_at(&self, order: &Recovery) -> Moment {
-        let looped = self.findings.iter().any(|found| found.code == Code::UnitCrashLooping);
+        let looped = self.has(Code::UnitCrashLooping);
         if order.kind == OrderKind::Check && !looped {
             return order.phase_at;
         }

@@ -7,6 +7,7 @@ use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::release::{FileId, LinkReading, ProcessesReading, Residence, Resident};
+use crate::model::span::span;
 use crate::model::spec::Reaction;
 use crate::model::state::Phase;
 use crate::model::unit::{UnitReading, UnitSettings};
@@ -16,7 +17,6 @@ use crate::policy::releases::{self, Named};
 use crate::policy::view::View;
 
 use super::Unit;
-use crate::model::span::span;
 
 impl Unit {
     pub(super) fn release(&self, view: &View<'_>) -> Judgement {
@@ -231,7 +231,7 @@ impl Unit {
         let unit = &self.name;
         let written = settings.changed_at.filter(|at| at.wall_ms <= now.wall_ms);
         let load_due = written.map(|at| now.at_wall_ms(at.wall_ms).plus(limits::UNLOADED));
-        let told = self.findings().iter().any(|found| found.code == Code::UnitFileOutdated);
+        let told = self.has(Code::UnitFileOutdated);
         if let Some(due) = load_due.filter(|due| settings.need_daemon_reload && !told && *due > now) {
             return judgement.until(due);
         }
