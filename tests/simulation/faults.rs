@@ -142,7 +142,9 @@ fn waits(host: &mut Host, at: usize, length: Duration) -> String {
 fn handed_over(host: &mut Host, at: usize, length: Duration) -> String {
     let known = &host.units[at];
     let sound = !host.broken.contains(&host.current) && host.link_away_since.is_none();
-    if !sound || known.runs == host.current || known.handed > 3 || known.frozen_since.is_some() {
+    // What was begun in the same hundredth of a second cannot be told apart by age, and nothing hands over that soon.
+    let begun = host.now.since(known.main_started) > Duration::from_secs(1);
+    if !sound || !begun || known.runs == host.current || known.handed > 3 || known.frozen_since.is_some() {
         return format!("{} has nothing to hand over", UNITS[at]);
     }
     let until = host.now.plus(length.min(Duration::from_secs(500)));

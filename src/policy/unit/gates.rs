@@ -8,6 +8,7 @@ use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::operator::StepName;
+use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind, Phase};
 use crate::policy::gate::Gate;
@@ -39,6 +40,7 @@ impl Unit {
             .or_else(|| (want.kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
             .or_else(|| disturbs.then(|| self.conflict(view)).flatten())
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
+            .or_else(|| self.starting(want, now))
             .or_else(|| self.staggered(want, view))
             .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(view)).flatten())
     }
@@ -123,6 +125,21 @@ impl Unit {
         let queues = because.row().concern == Concern::Progressing && self.queues.are_still(because, now);
         let why = "the last restart brought no progress, and another one would lose what is in work";
         (without && queues).then(|| Gate::because(why))
+    }
+
+    /// It became active a moment ago and its probes have not answered well yet: it may be a slow starter, as a JVM is. It gets
+    /// the time that a restart of ours would get.
+    fn starting(&self, want: &Want, now: Moment) -> Option<Gate> {
+        let probes = matches!(want.because, Code::ProbeFailed | Code::ProbeSlow);
+        let begun = self.run.active_since().filter(|_| probes && want.kind == OrderKind::Restart)?;
+        let patience = self.spec.recovery.verify_within;
+        let why = format!(
+            "it has not answered well yet since it became active, and has {} for that (verify_within)",
+            span(patience)
+        );
+        let until = begun.plus(patience);
+        let open = until <= now || self.probes.were_well(want.because, begun);
+        (!open).then(|| Gate::because(why).until(until))
     }
 
     /// systemd works on the unit itself, or cannot do what is wished.

@@ -18,6 +18,8 @@ pub struct Probe {
     pub failed: u32,
     /// It was asked sooner than its period says, as its unit has just become active.
     warming: bool,
+    /// Its last good answer.
+    well_at: Option<Moment>,
 }
 
 /// In what state the unit was when an answer came.
@@ -48,7 +50,7 @@ pub struct Counted {
 
 impl Probe {
     pub fn new(spec: ProbeSpec, now: Moment) -> Self {
-        Self { spec, seen: ProbeSeen::unasked(now), failed: 0, warming: false }
+        Self { spec, seen: ProbeSeen::unasked(now), failed: 0, warming: false, well_at: None }
     }
 
     pub fn last(&self) -> Option<&ProbeOutcome> {
@@ -75,6 +77,9 @@ impl Probe {
         }
         if std::mem::take(&mut self.warming) && self.seen.settled == ProbeStatus::Healthy {
             self.seen.poll.put_off(now.plus(self.spec.period));
+        }
+        if up && outcome.status == ProbeStatus::Healthy {
+            self.well_at = Some(now);
         }
         let took = outcome.latency.filter(|_| counts);
         if let Some(took) = took.filter(|_| outcome.status == ProbeStatus::Healthy) {
@@ -144,6 +149,11 @@ impl Probe {
     /// It has not answered since then.
     fn is_unasked(&self, since: Moment) -> bool {
         self.seen.last.as_ref().is_none_or(|(at, _)| *at < since)
+    }
+
+    /// It has answered well since then.
+    pub fn was_well(&self, since: Moment) -> bool {
+        self.well_at.is_some_and(|at| at >= since)
     }
 
     /// Its last answer was bad, and not yet often enough to count.

@@ -143,11 +143,20 @@ impl Probes {
     /// A probe that asks for a restart has this trouble.
     #[must_use]
     pub fn ask_for_restart(&self, code: Code) -> bool {
-        let asks = |probe: &Probe| {
-            // No restart makes a name resolve.
+        self.asking_for_restart(code).next().is_some()
+    }
+
+    /// One that asks for a restart answered well since then.
+    #[must_use]
+    pub fn were_well(&self, code: Code, since: Moment) -> bool {
+        self.asking_for_restart(code).any(|probe| probe.was_well(since))
+    }
+
+    fn asking_for_restart(&self, code: Code) -> impl Iterator<Item = &Probe> {
+        // No restart makes a name resolve.
+        self.in_trouble(code).filter(|probe| {
             probe.spec.on_failure == OnFailure::Restart && probe.seen.settled != ProbeStatus::Unresolved
-        };
-        self.in_trouble(code).any(asks)
+        })
     }
 
     /// A restart may put this trouble right.
