@@ -14,6 +14,7 @@ PREFIX ?= /usr
 CARGO ?= cargo
 NEXTEST_VERSION := 0.9.143
 DENY_VERSION := 0.20.2
+AUDITABLE_VERSION := 0.7.7
 
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
@@ -66,6 +67,19 @@ build: ## builds the program, target/release/steadfast
 .PHONY: $(BINARY)
 $(BINARY): # cargo knows best what is up to date
 	$(CARGO) build --release --locked
+
+# Where it was built is no part of the program.
+RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=steadfast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
+
+.PHONY: release
+release: tools-fast ## builds the program as it is handed out: the same bytes from the same commit, its crates listed inside (cargo audit bin)
+	@cargo auditable --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-auditable@$(AUDITABLE_VERSION)
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) auditable build --release --locked
+	sha256sum $(BINARY)
+
+.PHONY: reproducible
+reproducible: ## makes the release twice, in two folders, and compares the bytes; 10 minutes
+	packaging/reproducible.sh
 
 .PHONY: check
 check: tools-fast ## the fast tier: format, lints, and every test that needs no machine
