@@ -18,7 +18,7 @@ use crate::model::spec::{Settings, Spec};
 use crate::model::unit::{ActiveState, LoadState, UnitName};
 use crate::policy::coverage::Coverage;
 use crate::release;
-use crate::systemd::{Instance, needs};
+use crate::systemd::{Instance, dependencies};
 
 use super::configs;
 use super::judge::Live;
@@ -88,7 +88,7 @@ async fn facts(user: bool, snapshot: &Snapshot) -> anyhow::Result<Facts> {
         facts.missing.insert(unit.clone(), why);
     }
     let names: Vec<UnitName> = usable.iter().map(|(unit, _)| unit.clone()).collect();
-    let mut told = needs::read(instance, &names).await?;
+    let mut told = dependencies::read(instance, &names).await?;
     for (unit, status) in usable {
         let needs = told.remove(&unit).unwrap_or_default();
         let live = live(&unit, &status, needs, &facts.host, user);

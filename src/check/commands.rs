@@ -12,7 +12,7 @@ use crate::model::unit::UnitName;
 use crate::redact::redacted;
 use crate::systemd::Instance;
 use crate::systemd::command;
-use crate::systemd::likeness::like_unit;
+use crate::systemd::execution::like_unit;
 use crate::systemd::orders::Orders;
 
 /// Looking who may write a program, and every directory above it.

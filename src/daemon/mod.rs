@@ -1,13 +1,13 @@
 //! Wiring: builds the shells, spawns their tasks, runs the loop, tells systemd how we are.
 
+mod effects;
 mod heartbeat;
 mod journal;
 mod native;
-mod operators;
 mod patterns;
+mod reports;
+mod requests;
 mod supervision;
-mod telling;
-mod world;
 mod writer;
 
 use std::os::unix::fs::PermissionsExt;
@@ -30,7 +30,7 @@ use crate::tls;
 
 pub use patterns::matches;
 
-use world::World;
+use effects::World;
 
 /// Questions of people that may wait.
 const QUESTIONS: usize = 64;
@@ -58,7 +58,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (reload, reloads) = mpsc::channel(1);
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
-    tokio::spawn(operators::tell_history(wanted, store.reader()));
+    tokio::spawn(requests::tell_history(wanted, store.reader()));
     let courier = Courier::new(Door::of_daemon(user));
     let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
@@ -67,7 +67,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
         ours.turn(Observation::Impaired { code, part: DURABLE, why }).await;
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
-    tokio::spawn(operators::pass_on(asked, answers, inbox));
+    tokio::spawn(requests::pass_on(asked, answers, inbox));
     let reading = api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket);
     let served = snapshots.clone();
     serve_apart(async move {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{held, managers, place, sockets};
+use super::{control_group, held, managers, sockets};
 
 /// Lines that are read.
 const LINES: usize = 64;
@@ -25,5 +25,5 @@ pub fn tables(bytes: &[u8]) -> String {
 /// What this control group tells of a process in it.
 #[must_use]
 pub fn group(path: &str) -> String {
-    format!("{:?}", place::of(path))
+    format!("{:?}", control_group::of(path))
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::place;
+use super::control_group;
 use crate::model::host::Place;
 
 /// Listeners, processes, and open files of each that are looked at.
@@ -108,7 +108,7 @@ fn place_of(pid: i32) -> Place {
 pub(super) fn place_in(groups: &str) -> Place {
     let unified = groups.lines().find_map(|line| line.strip_prefix("0::")).filter(|group| *group != "/");
     let named = || groups.lines().find_map(|line| line.split_once(":name=systemd:").map(|(_, group)| group));
-    place::of(unified.or_else(named).unwrap_or("/"))
+    control_group::of(unified.or_else(named).unwrap_or("/"))
 }
 
 #[cfg(test)]

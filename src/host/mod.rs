@@ -1,5 +1,6 @@
 //! The whole host at one look, bounded: every process and where it belongs, who listens, who is connected to whom.
 
+mod control_group;
 #[doc(hidden)]
 pub mod fuzzed;
 mod held;
@@ -7,7 +8,6 @@ mod identity;
 mod managers;
 mod outside;
 mod owner;
-mod place;
 mod processes;
 mod sockets;
 mod users;

@@ -9,7 +9,7 @@ use std::path::Path;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
-use super::place;
+use super::control_group;
 use super::processes::{command_line, group, path};
 use crate::clock;
 use crate::model::host::{Place, base};
@@ -122,7 +122,7 @@ impl Look<'_> {
 
     /// Where it is, if that is not in the unit.
     fn outside(&self, process: &Process) -> Option<Place> {
-        let place = place::of(&group(process));
+        let place = control_group::of(&group(process));
         let own = place.unit(self.user_instance).is_some_and(|unit| self.sought.names.contains(unit));
         let never = matches!(place, Place::Kernel) || process.pid() == 1;
         (!own && !never).then_some(place)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use procfs::ProcResult;
 use procfs::process::{FDTarget, Process, Stat};
 
-use super::place;
+use super::control_group;
 use super::sockets::Sockets;
 use crate::clock;
 use crate::model::host::{HostProcess, HostReading, Place};
@@ -130,7 +130,7 @@ fn process(found: &Process) -> Option<HostProcess> {
         arguments: arguments(stat.pid),
         directory: path(found.cwd()),
         terminal: stat.tty_nr != 0,
-        place: if kernel { Place::Kernel } else { place::of(&control_group) },
+        place: if kernel { Place::Kernel } else { control_group::of(&control_group) },
         control_group,
         started_at: clock::since_boot_ticks(stat.starttime),
         cpu: cpu(&stat),

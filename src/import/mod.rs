@@ -7,7 +7,7 @@ mod monit;
 mod supervisord;
 #[cfg(test)]
 mod tests;
-mod words;
+mod values;
 
 use crate::model::adopt::{Foreign, Format};
 

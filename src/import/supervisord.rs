@@ -6,7 +6,7 @@ use configparser::ini::Ini;
 
 use crate::model::adopt::{Entry, Foreign, Left};
 
-use super::words::budget;
+use super::values::budget;
 
 /// Within which supervisord's own retries of a start count here: it has no such length.
 const RETRIES_WITHIN: u64 = 900;

@@ -4,7 +4,7 @@ use crate::model::drill::Verdict;
 use crate::model::spec::Mode;
 use crate::model::state::Durable;
 use crate::model::unit::UnitName;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 /// Units that one sentence names.
 const NAMED: usize = 12;

@@ -11,9 +11,9 @@ use crate::model::incident::{EventKind, Incident};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Outbox;
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 /// Names that one sentence lists.
 const NAMED: usize = 12;

@@ -11,10 +11,10 @@ use crate::model::observation;
 use crate::model::poll::Poll;
 use crate::model::spec::{Problem, Settings};
 use crate::model::unit::ManagerState;
+use crate::policy::effects::Outbox;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
 
 /// The durable state cannot be saved.
 #[derive(Clone, Debug, PartialEq, Eq)]

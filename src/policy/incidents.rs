@@ -12,8 +12,8 @@ use crate::model::moment::{Moment, Moments};
 use crate::model::operator::Answer;
 use crate::model::span::span;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Outbox;
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
 
 pub use looks::Look;
 

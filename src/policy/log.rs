@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::model::incident::{Event, EventKind};
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Note;
 use crate::policy::limits;
-use crate::policy::outbox::Note;
 
 /// The last lines, and which of them are to be saved.
 #[derive(Clone, Debug, Default, PartialEq)]

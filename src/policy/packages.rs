@@ -8,9 +8,9 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Outbox;
 use crate::policy::gate::Gate;
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
 
 /// What is known of the package manager.
 #[derive(Clone, Debug, Default, PartialEq)]

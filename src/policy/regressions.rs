@@ -6,9 +6,9 @@ use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName, UnitReading};
+use crate::policy::effects::{Out, Outbox};
 use crate::policy::judgement::{finding, proven};
-use crate::policy::outbox::{Out, Outbox};
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 /// Lines that are kept.
 const LINES: usize = 100;

@@ -6,10 +6,10 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::span::span;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Outbox;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
 use crate::policy::peers::Peers;
 
 /// Whether too much is being restarted on this host.

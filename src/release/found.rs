@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::model::release::HOLDERS;
 
-use super::place;
+use super::location;
 use super::process::{self, COMMAND_LINE};
 use super::trail;
 
@@ -39,8 +39,8 @@ pub(super) fn of_process(pid: u32) -> Vec<String> {
 /// The directory of a process, and the words of its command line that look like paths in it.
 fn at_work(pid: u32) -> Option<(PathBuf, Vec<String>)> {
     let process = process::open(pid).ok()?;
-    let directory = place::text(process.as_fd(), Path::new("cwd")).ok()?;
-    let directory = if place::looks_gone(&directory) { place::bare(&directory) } else { directory };
+    let directory = location::text(process.as_fd(), Path::new("cwd")).ok()?;
+    let directory = if location::looks_gone(&directory) { location::bare(&directory) } else { directory };
     let line = process::content(process.as_fd(), "cmdline", COMMAND_LINE).ok()?;
     let words = line.split(|byte| *byte == 0).take(WORDS).filter_map(|word| std::str::from_utf8(word).ok());
     let relative = |word: &&str| word.contains('/') && !word.starts_with(['/', '-']) && !word.contains(':');

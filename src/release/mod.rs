@@ -6,7 +6,7 @@ pub mod fuzzed;
 mod group;
 mod identity;
 pub mod links;
-mod place;
+mod location;
 mod process;
 pub mod processes;
 mod sight;

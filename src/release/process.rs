@@ -14,7 +14,7 @@ use crate::model::outside::command_of;
 use crate::model::release::{FileId, LinkReading, Place, ProcessReading, Search, Sockets};
 
 use super::identity;
-use super::place::{self, Chains};
+use super::location::{self, Chains};
 use super::sockets;
 
 /// Bytes of a command line that are searched for a link.
@@ -101,9 +101,9 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
     // Everything goes through this one descriptor: it stays with this process, whoever gets its number next.
     let process = open(known.pid).ok()?;
     let process = process.as_fd();
-    let below = place::below(process, around.root.as_ref());
-    let cwd = place::read(process, Path::new("cwd"), &below, chains);
-    let exe = place::read(process, Path::new("exe"), &below, chains);
+    let below = location::below(process, around.root.as_ref());
+    let cwd = location::read(process, Path::new("cwd"), &below, chains);
+    let exe = location::read(process, Path::new("exe"), &below, chains);
     let reading = ProcessReading {
         pid: known.pid,
         started_ms: known.started_ms,
@@ -125,7 +125,7 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
 pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
     let process = open(known.pid).ok()?;
     same(known, process.as_fd())?;
-    let told = |name: &str| match place::by_text(process.as_fd(), Path::new(name)) {
+    let told = |name: &str| match location::by_text(process.as_fd(), Path::new(name)) {
         Some(place) => format!("{why} ({})", place.path),
         None => why.to_owned(),
     };
@@ -224,9 +224,9 @@ fn files(process: BorrowedFd<'_>, around: &Neighbourhood, below: &Path, chains: 
         .take(OPEN_FILES)
         .filter_map(|entry| {
             let name = std::ffi::OsStr::from_bytes(entry.file_name().to_bytes());
-            let text = place::text(directory.as_fd(), Path::new(name)).ok()?;
-            let near = around.has(&place::on_host(text, below));
-            near.then(|| place::read(process, &Path::new("fd").join(name), below, chains).ok())?
+            let text = location::text(directory.as_fd(), Path::new(name)).ok()?;
+            let near = around.has(&location::on_host(text, below));
+            near.then(|| location::read(process, &Path::new("fd").join(name), below, chains).ok())?
         })
         .take(FILES)
         .collect()
@@ -238,15 +238,15 @@ fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
         return Vec::new();
     };
     let root = identity::handle(process, Path::new("root")).ok();
-    let exe = place::text(process, Path::new("exe"));
+    let exe = location::text(process, Path::new("exe"));
     let mut found: Vec<String> = Vec::new();
     for (ino, text) in maps.split(|byte| *byte == b'\n').filter_map(gone_executable) {
-        let bare = place::bare(&text);
+        let bare = location::bare(&text);
         let own = exe.as_ref().is_ok_and(|exe| *exe == text);
         let replaced = own || is_replaced(&bare, root.as_ref());
         let path = bare.to_string_lossy().into_owned();
         let new = found.len() < REPLACED && !found.contains(&path);
-        if new && replaced && !place::is_literal(&text, ino, root.as_ref()) {
+        if new && replaced && !location::is_literal(&text, ino, root.as_ref()) {
             found.push(path);
         }
     }
@@ -256,7 +256,7 @@ fn replaced(process: BorrowedFd<'_>) -> Vec<String> {
 /// A mapped file of that name is gone: it was replaced, or removed with an upgrade, and not just thrown away after mapping.
 pub(super) fn is_replaced(path: &Path, root: Option<&OwnedFd>) -> bool {
     let bytes = path.as_os_str().as_bytes();
-    OF_PACKAGES.iter().any(|place| bytes.starts_with(place.as_bytes())) || place::exists(path, root)
+    OF_PACKAGES.iter().any(|place| bytes.starts_with(place.as_bytes())) || location::exists(path, root)
 }
 
 /// Inode and path of a line of `maps` such as `7f00-7f01 r-xp 00000000 fe:00 1234    /usr/lib/x.so (deleted)`.

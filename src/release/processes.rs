@@ -17,7 +17,7 @@ use crate::model::unit::UnitName;
 use super::found;
 use super::group::{self, PROCESSES};
 use super::links::read_links;
-use super::place::Chains;
+use super::location::Chains;
 use super::process::{self, Listed, Neighbourhood};
 use super::stuck::{self, Avoid, Where};
 

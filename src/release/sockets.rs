@@ -9,7 +9,7 @@ use rustix::fs::Dir;
 
 use crate::model::release::Sockets;
 
-use super::place;
+use super::location;
 use super::process;
 
 /// Open files of a process that are looked at.
@@ -53,7 +53,7 @@ fn inodes(process: BorrowedFd<'_>) -> BTreeSet<u64> {
         return BTreeSet::new();
     };
     let inode = |name: &[u8]| {
-        let text = place::text(directory.as_fd(), Path::new(std::ffi::OsStr::from_bytes(name))).ok()?;
+        let text = location::text(directory.as_fd(), Path::new(std::ffi::OsStr::from_bytes(name))).ok()?;
         text.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
     };
     let entries = entries.filter_map(Result::ok).take(OPEN_FILES);

@@ -66,7 +66,7 @@ pub struct Command {
     pub output: OutputLimit,
     /// Once a line of the output contains this, the command has said all that is wanted and is killed.
     pub until: Option<String>,
-    /// Further settings, as `likeness::like_unit` read them of another unit.
+    /// Further settings, as `execution::like_unit` read them of another unit.
     pub(super) like: Vec<(&'static str, OwnedVariant)>,
 }
 

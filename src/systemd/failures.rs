@@ -12,8 +12,8 @@ use zbus::{Connection, MatchRule};
 
 use super::bus::{self, BusError, Instance, PROPERTIES, SYSTEMD, Signals, UNIT, UNITS};
 use super::command::PREFIX;
-use super::listen;
 use super::proxies::ManagerProxy;
+use super::subscriptions;
 use super::values::{self, Values};
 use crate::model::audit::FailedUnit;
 use crate::model::observation::Observation;
@@ -58,7 +58,7 @@ async fn follow(instance: Instance, out: &mpsc::Sender<Observation>) -> Result<(
         .path_namespace(UNITS);
     let rule = rule.build().map_err(BusError::from)?;
     let mut signals = Signals::open(&listener, vec![rule], QUEUE).await?;
-    listen::subscribe(&listener).await?;
+    subscriptions::subscribe(&listener).await?;
     let user = instance == Instance::User;
     let mut failed: BTreeMap<String, FailedUnit> = BTreeMap::new();
     let mut due: BTreeMap<String, Instant> = BTreeMap::new();

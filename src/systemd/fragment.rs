@@ -5,8 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::activators::{self, Starters};
 use super::bus::Instance;
-use super::starters::{self, Starters};
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitName, UnitSettings};
@@ -75,7 +75,7 @@ impl Disk {
 
     /// Adds who starts the unit besides jobs and the boot.
     pub(super) fn add_starters(&self, settings: &mut UnitSettings, bus_name: &str) {
-        starters::complete(settings, bus_name, self.instance, &self.starters);
+        activators::complete(settings, bus_name, self.instance, &self.starters);
     }
 
     /// The mount units below which the program and the directory of a unit lie, each with that path.

@@ -1,6 +1,6 @@
 //! The state of the manager as a whole: what it says itself, and what logind announces before.
 
-use super::outbox::Outbox;
+use super::pending::Outbox;
 use crate::model::observation::Observation;
 use crate::model::unit::ManagerState;
 

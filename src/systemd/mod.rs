@@ -1,36 +1,36 @@
 //! The service manager over D-Bus: readings, jobs, enablement, boot, transient units.
 
+mod activators;
+mod bulk_read;
 mod bus;
 mod fragment;
 #[doc(hidden)]
 pub mod fuzzed;
 mod handed_over;
-mod kin;
-mod listed;
-mod listen;
+mod job_causes;
 mod manager;
-mod outbox;
 mod output;
 mod patterns;
+mod pending;
 mod proxies;
 mod reading;
 mod session;
 mod setting;
 mod settings;
-mod starters;
-mod survey;
+mod subscriptions;
+mod unit_list;
 mod unit_paths;
+mod unit_table;
 mod values;
-mod watched;
 
 pub mod boot;
 pub mod command;
+pub mod dependencies;
+pub mod execution;
 pub mod failures;
 pub mod follow;
 pub mod identity;
 pub mod inventory;
-pub mod likeness;
-pub mod needs;
 pub mod orders;
 pub mod timer;
 pub mod unit_files;

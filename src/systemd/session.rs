@@ -10,15 +10,15 @@ use tokio::time::{Instant, sleep_until};
 use zbus::message::Message;
 use zbus::{Connection, ObjectPath};
 
+use super::bulk_read::{self, Ask, Survey, Told};
 use super::bus::{self, BusError, Instance, SYSTEMD, Signals, words};
 use super::follow::Wish;
-use super::listen::{self, KindAnswer, Unanswered};
 use super::manager::{self, Manager};
-use super::outbox::Outbox;
 use super::patterns::Patterns;
-use super::survey::{self, Ask, Survey, Told};
+use super::pending::Outbox;
+use super::subscriptions::{self, KindAnswer, Unanswered};
+use super::unit_table::Watched;
 use super::values::Values;
-use super::watched::Watched;
 use crate::clock;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
@@ -90,9 +90,9 @@ impl Session {
     pub(super) async fn open(instance: Instance) -> Result<Self, BusError> {
         let calls = bus::connect(instance).await?;
         let listener = bus::connect(instance).await?;
-        let signals = Signals::open(&listener, listen::rules()?, QUEUE).await?;
+        let signals = Signals::open(&listener, subscriptions::rules()?, QUEUE).await?;
         // From the connection that listens: it lasts as long as its subscriber. Not subscribing fails what follows.
-        listen::subscribe(&listener).await?;
+        subscriptions::subscribe(&listener).await?;
         let (tell, told) = mpsc::channel(TOLD);
         Ok(Self {
             instance,
@@ -114,7 +114,7 @@ impl Session {
             proven: false,
             last_survey: Instant::now(),
             reloading_until: None,
-            kinds: Arc::new(Semaphore::new(survey::KINDS)),
+            kinds: Arc::new(Semaphore::new(bulk_read::KINDS)),
             unanswered: Unanswered::default(),
             manager: Manager::default(),
         })
@@ -379,18 +379,18 @@ impl Session {
         }
         self.reloading_until = None;
         let listener = self.listener.clone();
-        self.work.spawn(async move { Done::Subscribed(listen::subscribe(&listener).await) });
+        self.work.spawn(async move { Done::Subscribed(subscriptions::subscribe(&listener).await) });
     }
 
     /// Asks for the kind of a job at once: a short job is gone before a later question.
     fn ask_kind(&mut self, job: Option<u32>) {
         let Some(id) = job else { return };
         let (calls, turns) = (self.calls.clone(), Arc::clone(&self.kinds));
-        self.work.spawn(async move { Done::Kind(id, listen::kind_in_turn(calls, turns, id).await) });
+        self.work.spawn(async move { Done::Kind(id, subscriptions::kind_in_turn(calls, turns, id).await) });
     }
 
     fn ask_state(&mut self) {
         let calls = self.calls.clone();
-        self.work.spawn(async move { Done::State(survey::manager_state(&calls).await) });
+        self.work.spawn(async move { Done::State(bulk_read::manager_state(&calls).await) });
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::adopt::{Key, Recipe, Table, Value, Written};
 use crate::model::host::{Listener, Protocol, base};
 use crate::model::span::written;
-use crate::policy::manners::Manner;
+use crate::policy::probe_manner::Manner;
 
 use super::addresses::{self, join, rank, reachable, split, url};
 use super::live::Live;

@@ -6,8 +6,8 @@ use crate::model::adopt::{Draft, Entry, Key, Table, Value, Written};
 use crate::model::host::Protocol;
 use crate::model::span::written;
 use crate::model::unit::{UnitFileState, UnitName};
-use crate::policy::manners::Manner;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
+use crate::policy::probe_manner::Manner;
 
 use super::addresses::{self, join, reachable, split};
 use super::candidates::{Candidate, greeting, lasting_ports, unix};

@@ -3,7 +3,7 @@
 use crate::model::probe::{OnFailure, ProbeSpec};
 use crate::model::span::span;
 use crate::model::spec::{Mode, Reaction, Spec};
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 /// Names that one sentence lists.
 const NAMED: usize = 6;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::adopt::{Entry, Needs};
 use crate::model::host::{HostProcess, Listener, base};
 use crate::model::unit::{UnitFileState, UnitName};
-use crate::policy::manners::Manner;
+use crate::policy::probe_manner::Manner;
 
 use super::addresses::passing;
 use super::proxied::{PROXIES, PassedOn};

@@ -2,7 +2,7 @@
 
 mod http;
 mod mail;
-mod told;
+mod message;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

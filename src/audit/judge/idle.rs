@@ -5,7 +5,7 @@ use crate::model::host::base;
 use crate::model::snapshot::UnitStatus;
 use crate::model::unit::UnitName;
 use crate::model::will::ServiceType;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 use super::{Look, NAMED};
 

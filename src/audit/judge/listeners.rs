@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::host::{HostReading, Listener, Protocol};
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 /// Addresses that one line lists.
 const ADDRESSES: usize = 3;

@@ -31,7 +31,7 @@ use crate::model::span::span;
 use crate::model::unit::UnitFileState;
 use crate::policy::coverage::Coverage;
 use crate::policy::gaps::findings;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 pub use look::{Claim, Look, Surroundings};
 

@@ -8,7 +8,7 @@ use crate::model::snapshot::UnitStatus;
 use crate::model::span::span;
 use crate::model::spec::Spec;
 use crate::policy::limits;
-use crate::policy::manners::Manner;
+use crate::policy::probe_manner::Manner;
 
 use super::Look;
 use super::listeners::listening;

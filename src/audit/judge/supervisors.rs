@@ -6,7 +6,7 @@ use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Place};
 use crate::model::unit::UnitName;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 use super::strays::program;
 use super::{Claim, Look, NAMED};

@@ -11,7 +11,7 @@ use crate::model::will::ServiceType;
 use crate::policy::coverage::ANONYMOUS;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 use super::{Look, NAMED};
 

@@ -7,7 +7,7 @@ use crate::model::audit::Gap;
 use crate::model::finding::Code;
 use crate::model::host::{HostProcess, Place, UserUnits};
 use crate::model::unit::UnitName;
-use crate::policy::words::listed;
+use crate::policy::lists::listed;
 
 use super::listeners::{addresses, listening};
 use super::{Look, NAMED};

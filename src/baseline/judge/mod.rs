@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use crate::model::baseline::{Baseline, Comparison, Difference, Gravity, Lost, Stray};
 use crate::model::unit::UnitName;
-use crate::policy::words;
+use crate::policy::lists;
 
 /// Names in one line.
 const NAMED: usize = 6;
@@ -92,5 +92,5 @@ fn of_unit(difference: Difference, unit: &str, lost: Lost) -> Difference {
 
 /// The first of these names, and how many more.
 fn listed(names: &[String]) -> String {
-    words::listed(names, NAMED)
+    lists::listed(names, NAMED)
 }

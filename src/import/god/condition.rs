@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::adopt::{Entry, Key, Value};
 
-use super::super::words::{address, probe};
+use super::super::values::{address, probe};
 use super::ruby::{Said, assigned, literal, seconds, size};
 use crate::model::span::written;
 

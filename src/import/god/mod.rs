@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::model::adopt::{Entry, Foreign, Left};
 
-use super::words::budget;
+use super::values::budget;
 use ruby::{Said, assigned, call, literal, seconds, symbol};
 
 pub use ruby::{closes, opens};

@@ -102,7 +102,7 @@ pub fn seconds(value: &str) -> Option<u64> {
     let value = value.trim();
     let (number, unit) = value.split_once('.').unwrap_or((value, "second"));
     let number: u64 = number.parse().ok()?;
-    super::super::words::unit_seconds(unit).map(|unit| unit.saturating_mul(number))
+    super::super::values::unit_seconds(unit).map(|unit| unit.saturating_mul(number))
 }
 
 /// `150.megabytes` as systemd writes it: `150M`.

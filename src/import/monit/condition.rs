@@ -2,7 +2,7 @@
 
 use crate::model::adopt::{Key, Table, Value};
 
-use super::super::words::{address, probe, unit_seconds};
+use super::super::values::{address, probe, unit_seconds};
 use super::tokens::Token;
 use crate::model::span::written;
 

@@ -5,7 +5,7 @@ mod tokens;
 
 use crate::model::adopt::{About, Entry, Foreign, Left};
 
-use super::words::{budget, unit_seconds};
+use super::values::{budget, unit_seconds};
 use condition::Place;
 use tokens::{Token, statements};
 

@@ -15,9 +15,9 @@ use crate::model::moment::Moment;
 use crate::model::observation::Host;
 use crate::model::operator::Answer;
 use crate::model::span::span;
+use crate::policy::effects::Outbox;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::outbox::Outbox;
 
 pub use due::{Agenda, Due, matches};
 

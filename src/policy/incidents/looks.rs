@@ -3,8 +3,8 @@
 use crate::model::incident::{Change, EventKind, Incident, Looked};
 use crate::model::moment::Moment;
 use crate::model::unit::UnitName;
+use crate::policy::effects::Out;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 
 use super::Incidents;
 

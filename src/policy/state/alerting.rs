@@ -7,9 +7,9 @@ use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{EventKind, Incident, Told};
 use crate::model::unit::UnitName;
 use crate::policy::alerts::{Agenda, Due, Parcel};
+use crate::policy::effects::{File, Note};
 use crate::policy::host::Host;
 use crate::policy::limits;
-use crate::policy::outbox::{File, Note};
 use crate::policy::unit::Unit;
 
 use super::State;

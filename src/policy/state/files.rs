@@ -9,8 +9,8 @@ use crate::model::release::Search;
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::UnitDurable;
 use crate::model::unit::UnitName;
+use crate::policy::effects::{File, Note};
 use crate::policy::limits;
-use crate::policy::outbox::{File, Note};
 use crate::policy::peers::Peer;
 use crate::policy::unit::Unit;
 

@@ -6,12 +6,12 @@ use crate::model::incident::{Change, EventKind, Incident};
 use crate::model::moment::millis;
 use crate::model::unit::UnitName;
 use crate::policy::changes::Suspects;
+use crate::policy::effects::{File, Note};
 use crate::policy::incidents::Opening;
 use crate::policy::judgement::for_instance;
 use crate::policy::limits;
-use crate::policy::outbox::{File, Note};
+use crate::policy::lists::listed;
 use crate::policy::unit::{News, Unit};
-use crate::policy::words::listed;
 
 use super::State;
 

@@ -7,9 +7,9 @@ use crate::model::moment::Moment;
 use crate::model::span::span;
 use crate::model::state::{Disabling, OrderKind, Recovery};
 use crate::model::unit::UnitFileState;
+use crate::policy::effects::Out;
 use crate::policy::enablement;
 use crate::policy::judgement::Judgement;
-use crate::policy::outbox::Out;
 use crate::policy::packages::Packages;
 
 use super::Unit;

@@ -10,8 +10,8 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::operator::Answer;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::policy::effects::Out;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;

@@ -9,7 +9,7 @@ use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
 use crate::model::unit::{ActiveState, UnitName, UnitReading};
-use crate::policy::outbox::Out;
+use crate::policy::effects::Out;
 
 use super::Unit;
 

@@ -3,7 +3,7 @@
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::Incident;
 use crate::model::unit::{LoadState, UnitReading};
-use crate::policy::outbox::Out;
+use crate::policy::effects::Out;
 
 use super::Unit;
 

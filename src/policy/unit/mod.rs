@@ -49,7 +49,7 @@ use crate::model::spec::Spec;
 use crate::model::state::{Plan, UnitDurable};
 use crate::model::tally::UnitTally;
 use crate::model::unit::{UnitFileState, UnitName};
-use crate::policy::outbox::{Out, Outbox};
+use crate::policy::effects::{Out, Outbox};
 use crate::policy::view::View;
 
 use fate::Fate;

@@ -12,9 +12,9 @@ use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery};
 use crate::model::unit::{ActiveState, JobKind, JobResult};
+use crate::policy::effects::Out;
 use crate::policy::enablement;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;

@@ -6,9 +6,9 @@ use crate::model::moment::Moment;
 use crate::model::span::span;
 use crate::model::state::{NextAction, OrderKind, Plan};
 use crate::model::unit::UnitName;
+use crate::policy::effects::Out;
 use crate::policy::incidents::Look;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 use crate::policy::view::View;
 
 use super::Unit;

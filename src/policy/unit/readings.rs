@@ -12,8 +12,8 @@ use crate::model::release::ProcessesReading;
 use crate::model::spec::Spec;
 use crate::model::state::Phase;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading, UnitSettings};
+use crate::policy::effects::Out;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 use crate::policy::releases::Known;
 use crate::policy::view::View;
 

@@ -7,8 +7,8 @@ use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Hold, HoldKind, Phase};
 use crate::model::unit::{JobKind, ManagerState, UnitName, UnitReading, UnitSettings};
+use crate::policy::effects::Out;
 use crate::policy::limits;
-use crate::policy::outbox::Out;
 use crate::policy::packages::Packages;
 use crate::policy::view::View;
 

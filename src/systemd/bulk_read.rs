@@ -11,11 +11,11 @@ use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, Instance, UNIT, words};
 use super::fragment::{self, Disk};
-use super::listed::{self, Loaded};
 use super::patterns::Patterns;
 use super::proxies::ManagerProxy;
 use super::reading::{self, Record};
 use super::settings;
+use super::unit_list::{self, Loaded};
 use super::values::{self, Values};
 use crate::model::moment::Moment;
 use crate::model::unit::{JobKind, LoadState, ManagerState, UnitName, UnitSettings};
@@ -133,8 +133,8 @@ impl Survey {
         let manager = ManagerProxy::new(&calls).await?;
         say(&tell, Told::Manager(manager_state(&calls).await?)).await;
         let listed = manager.list_units().await?;
-        say(&tell, listed::jobs_and_matches(&listed, &self.patterns)).await;
-        for waits in listed::waits(&calls, &listed, &self.asks).await {
+        say(&tell, unit_list::jobs_and_matches(&listed, &self.patterns)).await;
+        for waits in unit_list::waits(&calls, &listed, &self.asks).await {
             say(&tell, waits).await;
         }
         let loaded = Loaded::of(&listed);

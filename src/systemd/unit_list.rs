@@ -4,11 +4,11 @@ use std::collections::HashSet;
 
 use zbus::Connection;
 
+use super::bulk_read::{Ask, Known, Told};
 use super::bus;
 use super::patterns::Patterns;
 use super::proxies::Listed;
 use super::reading;
-use super::survey::{Ask, Known, Told};
 use crate::model::unit::{JobKind, UnitName};
 
 /// A job that another one waits for: id, unit, kind, state, and two objects.

@@ -23,7 +23,7 @@ use crate::systemd::failures::watch_failures;
 use crate::systemd::unit_files::watch_unit_files;
 
 use super::journal;
-use super::operators::Answers;
+use super::requests::Answers;
 
 /// The shells and what leads to them.
 #[derive(Debug)]

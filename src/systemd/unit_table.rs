@@ -4,11 +4,11 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
+use super::bulk_read::{Ask, Known};
 use super::bus;
-use super::kin::Kin;
-use super::outbox::Outbox;
+use super::job_causes::Kin;
+use super::pending::Outbox;
 use super::reading::Record;
-use super::survey::{Ask, Known};
 use super::values::{self, Values};
 use crate::model::observation::Observation;
 use crate::model::unit::{ActiveState, JobKind, LoadState, UnitName, UnitSettings};

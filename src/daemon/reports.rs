@@ -19,7 +19,7 @@ use crate::redact::redacted;
 use crate::store::Reader;
 use crate::systemd::orders::Orders;
 
-use super::world::World;
+use super::effects::World;
 
 /// Characters of a command's last line that are told.
 const SAID: usize = 200;
