@@ -17,6 +17,7 @@ pub mod files;
 pub mod host;
 pub mod import;
 pub mod keys;
+pub mod ownership;
 pub mod probe;
 pub mod redact;
 pub mod release;

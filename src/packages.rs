@@ -4,7 +4,7 @@
 mod installed;
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -58,13 +58,17 @@ fn holder(path: &Path) -> Option<(String, Option<i64>)> {
     let file: File = OpenOptions::new().read(true).custom_flags(nonblocking).open(path).ok()?;
     // Asks whether we could lock it, and locks nothing.
     let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok()??;
+    // Whoever can open a file can hold a lock of it. Where all can, it must be seen that it is root who does.
+    let closed = file.metadata().is_ok_and(|seen| seen.uid() == 0 && seen.mode() & 0o077 & !0o020 == 0);
     let Some(pid) = held.pid else {
-        return Some((format!("the holder of {}", path.display()), None));
+        return closed.then(|| (format!("the holder of {}", path.display()), None));
     };
     let pid = pid.as_raw_nonzero().get();
-    let Ok(stat) = Process::new(pid).and_then(|process| process.stat()) else {
-        return Some((format!("a package manager (pid {pid})"), None));
+    let process = Process::new(pid).and_then(|process| Ok((process.stat()?, process.uid()?)));
+    let Ok((stat, uid)) = process else {
+        return closed.then(|| (format!("a package manager (pid {pid})"), None));
     };
+    (uid == 0 || uid == rustix::process::geteuid().as_raw()).then_some(())?;
     Some((format!("{} (pid {pid})", stat.comm), Some(clock::after_boot_ms(stat.starttime))))
 }
 

@@ -1,7 +1,13 @@
 //! Passwords and tokens: read each time they are needed, from a systemd credential or a file of root's, and never shown.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+
+use crate::ownership;
 
 /// Longest secret that is read, in bytes.
 const LENGTH: u64 = 4096;
@@ -11,7 +17,7 @@ const LENGTH: u64 = 4096;
 pub enum Secret {
     /// A systemd credential of our own unit.
     Credential(String),
-    /// A file of root's that nobody else may read.
+    /// A file of root's (or ours) that nobody else may read, put into the place of, or turn the way to.
     File(String),
 }
 
@@ -34,27 +40,38 @@ pub fn path(secret: &Secret) -> Result<PathBuf, String> {
 /// Reads it, without the newline at its end. Blocks as long as its file system does.
 ///
 /// # Errors
-/// It is not there, too long, or others may read it; one clause without the path.
+/// It is not there or too long, others may read it, or somebody else than root or we decides what stands there; one clause.
 pub fn read(secret: &Secret) -> Result<String, String> {
-    let private = matches!(secret, Secret::File(_));
-    read_at(&path(secret)?, private)
+    let path = path(secret)?;
+    if let Secret::Credential(_) = secret {
+        return text(File::open(&path).map_err(|error| error.to_string())?, false);
+    }
+    ownership::check_content(&path, nix::unistd::geteuid().as_raw())?;
+    // A pipe that somebody put there must not hang us.
+    let file = File::options().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(&path);
+    text(file.map_err(|error| error.to_string())?, true)
 }
 
-fn read_at(path: &Path, private: bool) -> Result<String, String> {
-    let told = std::fs::metadata(path).map_err(|error| error.to_string())?;
-    if !told.is_file() || told.len() > LENGTH {
-        return Err(format!("it is no file of at most {LENGTH} bytes"));
+/// What this very file holds: nobody can turn the way to it any more.
+fn text(file: File, private: bool) -> Result<String, String> {
+    let seen = file.metadata().map_err(|error| error.to_string())?;
+    if !seen.is_file() || seen.len() > LENGTH {
+        return Err(format!("it is not a file of at most {LENGTH} bytes"));
     }
-    if private && told.mode() & 0o077 != 0 {
+    if private && seen.mode() & 0o077 != 0 {
         return Err("others may read it (chmod 600)".to_owned());
     }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    if private && seen.nlink() != 1 {
+        return Err("it has another name as well: whoever made that chose what is read".to_owned());
+    }
+    let mut text = String::new();
+    file.take(LENGTH).read_to_string(&mut text).map_err(|error| error.to_string())?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
     use super::*;
 
@@ -62,11 +79,35 @@ mod tests {
     fn a_password_is_private_and_without_its_last_newline() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("password");
+        let read = || read(&Secret::File(path.display().to_string()));
         std::fs::write(&path, "s3cret \n").expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("private");
-        assert_eq!(read_at(&path, true), Ok("s3cret ".to_owned()));
+        assert_eq!(read(), Ok("s3cret ".to_owned()));
+        std::fs::hard_link(&path, directory.path().join("another")).expect("a second name");
+        assert!(read().is_err_and(|why| why.contains("another name")));
+        std::fs::remove_file(directory.path().join("another")).expect("removed");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("public");
-        assert_eq!(read_at(&path, true), Err("others may read it (chmod 600)".to_owned()));
-        assert!(read_at(directory.path(), true).is_err());
+        assert_eq!(read(), Err("others may read it (chmod 600)".to_owned()));
+        std::fs::remove_file(&path).expect("removed");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::from_bits_truncate(0o600)).expect("a pipe");
+        assert!(read().is_err_and(|why| why.contains("not a file")));
+    }
+
+    /// The user of a service, in whose directory the password stands, would choose which file of root's is sent to his server.
+    #[test]
+    fn what_a_stranger_may_turn_is_not_read() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let (key, app) = (directory.path().join("key"), directory.path().join("app"));
+        std::fs::write(&key, "root's").expect("written");
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("private");
+        std::fs::create_dir(&app).expect("a directory");
+        symlink(&key, app.join("password")).expect("a link");
+        let read = || read(&Secret::File(app.join("password").display().to_string()));
+        assert_eq!(read(), Ok("root's".to_owned()));
+        chown(&app, Some(1234), None).expect("another's");
+        assert!(read().is_err_and(|why| why.contains("belongs to user 1234")));
     }
 }

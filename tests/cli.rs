@@ -491,6 +491,7 @@ fn look(width: u16, height: u16) -> Look {
         unicode: true,
         size: Some((width, height)),
         user: false,
+        root: false,
     }
 }
 

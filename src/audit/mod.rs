@@ -49,8 +49,7 @@ pub async fn page(user: bool) -> anyhow::Result<Audit> {
 pub async fn gaps(user: bool, records: Records) -> Result<Audited, String> {
     let look = gather(user, records, false).await.map_err(|why| format!("{why:#}"))?;
     // A host with ten thousand processes is not weighed on the loop's thread.
-    let weighed =
-        spawn_blocking(move || Audited { gaps: judge::gaps(&look), whole: judge::untold(&look).is_empty() });
+    let weighed = spawn_blocking(move || judge::audited(&look));
     weighed.await.map_err(|why| why.to_string())
 }
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::config;
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::unit::UnitName;
+use crate::ownership;
 use crate::redact::redacted;
 use crate::systemd::Instance;
 use crate::systemd::command;
@@ -69,7 +69,7 @@ async fn trusted(program: String, instance: Instance) -> Result<(), String> {
     let looked = timeout(LOOK, async move {
         let turn = LOOKS.acquire().await.ok()?;
         let look = tokio::task::spawn_blocking(move || {
-            let seen = config::check_ownership(Path::new(&program), owner);
+            let seen = ownership::check(Path::new(&program), owner);
             drop(turn);
             seen
         });

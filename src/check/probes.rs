@@ -40,7 +40,8 @@ async fn asked(
     let (instance, timeout) = (orders.instance(), spec.timeout);
     let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
     if let Some(Refused { stranger, why }) = refused(&spec.kind.keys, timeout, asks).await {
-        let status = if stranger { ProbeStatus::Unhealthy } else { ProbeStatus::Unknown };
+        // No restart takes the port from him.
+        let status = if stranger { ProbeStatus::Unresolved } else { ProbeStatus::Unknown };
         return ProbeOutcome { status, message: why, latency: None };
     }
     let probe = match probe::of(&spec.kind) {

@@ -109,6 +109,7 @@ impl Terminal {
             unicode: self.unicode,
             size: self.size,
             user: self.user,
+            root: nix::unistd::geteuid().is_root(),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::model::finding::Severity;
 use super::diagnose::Mistake;
 use super::file;
 use super::kinds::{Places, Read, Table, tables};
-use super::ownership;
+use super::trusted;
 
 /// Tables `[alert.NAME]`, labels, and conditions of one `match`.
 const SINK_TABLES: usize = 50;
@@ -80,7 +80,7 @@ fn sink(table: Table<'_>, owner: u32) -> Result<SinkSpec, Mistake> {
     let Read { name, common, kind: sink, text, places } = table.read::<Common, _>(kind, &SINKS)?;
     sink.check().map_err(|wrong| places.mistake(wrong))?;
     if let Some(argv) = sink.command() {
-        ownership::trusted(argv, places.of("command"), owner)?;
+        trusted::command(argv, places.of("command"), owner)?;
     }
     let usual = SinkSpec::usual(name, SinkKind { keys: text, all: sink.takes_all() });
     let severity = common.min_severity.map(|written| match written {

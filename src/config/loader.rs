@@ -10,7 +10,9 @@ use crate::model::spec::{Problem, Selector, Settings, Spec};
 
 use super::diagnose::{Mistake, PROBLEMS, problem};
 use super::directories::Directories;
-use super::{ownership, parse, requires};
+use crate::ownership;
+
+use super::{parse, requires};
 
 /// The largest file that is read.
 const FILE_BYTES: u64 = 64 * 1024;

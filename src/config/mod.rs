@@ -14,7 +14,6 @@ mod kinds;
 mod loader;
 mod new_file;
 pub mod notes;
-mod ownership;
 mod parse;
 mod probe;
 mod progress;
@@ -26,6 +25,7 @@ mod sink_tests;
 mod switched_off;
 #[cfg(test)]
 mod tests;
+mod trusted;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -38,7 +38,6 @@ pub use directories::Directories;
 pub use draft::{alone, render};
 pub use loader::{Loaded, Loader, spec_of_text};
 pub use new_file::{place, put, read_foreign};
-pub use ownership::check as check_ownership;
 pub use recipes::recipes;
 pub use switched_off::switched_off;
 pub use watch::watch;

@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::Directories;
-use super::ownership;
+use crate::ownership;
 
 /// Where the unit file of this unit is, or would be: the one that is in force, or one in the first directory.
 #[must_use]

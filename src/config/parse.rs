@@ -19,7 +19,7 @@ use super::file::{
     self, Binaries, Coverage, DependencyFile, Disabled, OnStale, Recovery, Release, SettingsFile, Smoke,
     UnitFile,
 };
-use super::{alert, ownership, probe, progress};
+use super::{alert, probe, progress, trusted};
 
 /// The shortest slow reading; more often costs the service manager more than it tells.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
@@ -213,7 +213,7 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
 
 fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {
     let command = keys.command.get_ref();
-    ownership::trusted(command, keys.command.span(), owner)?;
+    trusted::command(command, keys.command.span(), owner)?;
     let directory = match keys.directory.as_deref() {
         None | Some("release") => SmokeDirectory::Release,
         Some("unit") => SmokeDirectory::Unit,

@@ -14,7 +14,7 @@ use crate::probe::{Needs, PROBES, Probe};
 use super::diagnose::Mistake;
 use super::file::OnStale;
 use super::kinds::{Places, Read, Table, tables};
-use super::{ownership, schema};
+use super::{schema, trusted};
 
 /// The keys that every kind of probe has.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -122,7 +122,7 @@ fn of_unit(probe: &dyn Probe, span: Range<usize>, dependency: bool, owner: u32) 
             let message = "cannot read the log of a dependency: there is no unit that writes one";
             Err(Mistake::at(span, message).help("put it into the file of a unit"))
         }
-        Needs::Command(argv) => ownership::trusted(argv, span, owner),
+        Needs::Command(argv) => trusted::command(argv, span, owner),
         Needs::Nothing | Needs::Looking | Needs::Log(_) | Needs::Timer { .. } => Ok(()),
     }
 }

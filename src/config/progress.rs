@@ -14,7 +14,7 @@ use crate::probe::SOURCES;
 use super::diagnose::Mistake;
 use super::file::OnStale;
 use super::kinds::{Places, Read, Table, tables};
-use super::{ownership, schema};
+use super::{schema, trusted};
 
 /// The keys that every kind of source has.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -63,7 +63,7 @@ fn source(table: Table<'_>, owner: u32) -> Result<ProgressSpec, Mistake> {
     let (period, timeout, stalled_after) = times(&name, &common, &places)?;
     source.check().map_err(|wrong| places.mistake(wrong))?;
     if let Some(argv) = source.command() {
-        ownership::trusted(argv, places.of(kind.name), owner)?;
+        trusted::command(argv, places.of(kind.name), owner)?;
     }
     Ok(ProgressSpec {
         name,

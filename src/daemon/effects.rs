@@ -120,9 +120,9 @@ impl Outside for World {
                 self.readings.spawn(look);
             }
             Action::SendAlert { sink, message } => self.send_alert(sink, message),
-            Action::CaptureEvidence { incident, unit, control_group, known, changed_since } => {
+            Action::CaptureEvidence { incident, unit, control_group, run, known, changed_since } => {
                 let user = self.is_user();
-                self.capture(Look { incident, unit, control_group, known, changed_since, user });
+                self.capture(Look { incident, unit, control_group, run, known, changed_since, user });
             }
             Action::DraftPostmortem { incident } => self.draft(incident),
             Action::AnswerOperator { request, answer } => drop(self.answers.send((request, answer))),

@@ -48,6 +48,8 @@ pub struct Look {
     /// `None`: the host alone.
     pub unit: Option<UnitName>,
     pub control_group: String,
+    /// `InvocationID=` of the run that is up; empty: none is.
+    pub run: String,
     /// What the supervisor knows, a line each.
     pub known: Vec<String>,
     /// Packages and files of the unit that were changed since then are told.
@@ -146,8 +148,11 @@ async fn said(look: &Look) -> Vec<String> {
     };
     let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=cat", "--boot", OWN_SINCE, OWN_LINES]);
     command.arg(format!("{field}={unit}"));
+    if !look.run.is_empty() {
+        command.arg(format!("_SYSTEMD_INVOCATION_ID={}", look.run));
+    }
     output(command).await.lines().map(str::to_owned).collect()
 }
 

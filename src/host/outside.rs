@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Read;
+use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use super::processes::{command_line, group, path};
 use crate::clock;
 use crate::model::host::{Place, base};
 use crate::model::outside::{Outsider, Sought, command_of};
+use crate::ownership;
 
 /// Processes that are looked at.
 const PROCESSES: usize = 20_000;
@@ -27,13 +29,16 @@ const COARSE_MS: i64 = 2000;
 /// Run something else each time: their file says nothing of what they do.
 const INTERPRETERS: [&str; 12] =
     ["python", "ruby", "node", "php", "perl", "java", "bash", "dash", "sh", "busybox", "tclsh", "lua"];
+/// Users of people begin here.
+const PEOPLE: u32 = 1000;
 /// Wait, and do nothing that only one may do.
 const IDLE: [&str; 4] = ["sleep", "tail", "cat", "true"];
 
 /// Looks for it: `ports` are those at which its probes ask on this host. Blocks, for a few milliseconds per thousand processes.
 #[must_use]
 pub fn look(sought: &Sought, ports: &BTreeSet<u16>, user_instance: bool) -> Vec<Outsider> {
-    let look = Look { sought, sockets: listening(ports), uid: uid(&sought.user), user_instance };
+    let sockets = listening(ports).into_iter().chain(named_sockets(&sought.probes)).collect();
+    let look = Look { sought, sockets, uid: uid(&sought.user), user_instance };
     let mut found: Vec<(Process, Outsider)> = look.named().into_iter().collect();
     let wanted: BTreeSet<&str> = sought.programs.iter().map(|program| program.path.as_str()).collect();
     if !wanted.is_empty() {
@@ -74,7 +79,11 @@ impl Look<'_> {
         let written_ms =
             written.mtime().saturating_mul(1000).saturating_add(written.mtime_nsec() / 1_000_000);
         let younger = clock::since_boot_ticks(stat.starttime).wall_ms > written_ms.saturating_add(COARSE_MS);
-        let place = self.outside(&process).filter(|_| !younger)?;
+        // Only root's file may name what is another user's: whoever writes it could name any process of this host.
+        let trusted =
+            ownership::check(path, 0).is_ok() || process.uid().is_ok_and(|uid| uid == written.uid());
+        let is_it = !younger && trusted && self.may_run_it(&process);
+        let place = self.outside(&process).filter(|_| is_it)?;
         let line = command_line(process.pid(), COMMAND_LINE).unwrap_or_default();
         let outsider = outsider(&process, &place, &line, format!("{} names it", path.display()))?;
         Some((process, outsider))
@@ -89,7 +98,8 @@ impl Look<'_> {
             let words: Vec<&[u8]> = line.split(|byte| *byte == 0).skip(1).collect();
             self.sought.words.iter().any(|word| word != path && words.contains(&word.as_bytes()))
         };
-        if (interprets && !runs_it()) || IDLE.contains(&base(path)) || !is_of_host(process) {
+        let stranger = !self.may_run_it(process) || !is_of_host(process);
+        if (interprets && !runs_it()) || IDLE.contains(&base(path)) || stranger {
             return None;
         }
         let of_other = matches!(place, Place::Unit(_) | Place::User { unit: Some(_), .. });
@@ -104,6 +114,13 @@ impl Look<'_> {
         let sure = same && user && !of_other && self.sought.pid_file.is_empty();
         sure.then(|| outsider(process, &place, &line, "it runs with the same command line".to_owned()))
             .flatten()
+    }
+
+    /// A person's own process keeps nobody's service down: it is root's, of the unit's user, or of the user of a service where
+    /// the unit itself begins as root.
+    fn may_run_it(&self, process: &Process) -> bool {
+        let of_service = |uid: u32| self.sought.user.is_empty() && uid < PEOPLE;
+        process.uid().is_ok_and(|uid| uid == 0 || self.uid == Some(uid) || of_service(uid))
     }
 
     fn listens(&self, process: &Process) -> Option<&str> {
@@ -136,9 +153,28 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
     }
     let all = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
     let here = all.filter(|entry| {
-        entry.state == TcpState::Listen && ports.contains(&entry.local_address.port()) && entry.inode != 0
+        let reached = is_asked(entry.local_address.ip()) && ports.contains(&entry.local_address.port());
+        entry.state == TcpState::Listen && reached && entry.inode != 0
     });
     here.map(|entry| (entry.inode, entry.local_address.to_string())).collect()
+}
+
+/// Sockets in the file system that the keys of a probe name; PostgreSQL's by the directory that they are in.
+fn named_sockets(probes: &[String]) -> Vec<(u64, String)> {
+    let named = |path: &str| probes.iter().any(|keys| keys.contains(path));
+    let all = procfs::net::unix().into_iter().flatten();
+    let bound = all.filter_map(|entry| Some((entry.inode, entry.path?.to_str()?.to_owned())));
+    let asked = bound.filter(|(_, path)| {
+        let folder = path.split_once("/.s.PGSQL.").map(|(folder, _)| folder);
+        path.starts_with('/') && (named(path) || folder.is_some_and(named))
+    });
+    asked.collect()
+}
+
+/// A question at the usual address of this host arrives there. All others of 127.0.0.0/8 are anybody's.
+fn is_asked(address: IpAddr) -> bool {
+    let usual = address.is_unspecified() || address.to_canonical() == IpAddr::from([127, 0, 0, 1]);
+    usual || (address.is_ipv6() && address.is_loopback())
 }
 
 /// It lives in the files of this host, and in no container, which may have a file of the same name.
@@ -246,6 +282,9 @@ mod tests {
         assert_eq!(found.first().map(|one| one.command.clone()), Some(format!("{path} 1000")));
         assert_eq!(seek("serviced 1001", ""), []);
         assert_eq!(seek("serviced 1000", "4711"), [], "of another user");
+        let asked = |text: &str| is_asked(text.parse().expect("an address"));
+        assert!(["127.0.0.1", "0.0.0.0", "::", "::1", "::ffff:127.0.0.1"].into_iter().all(asked));
+        assert!(!["127.0.0.5", "192.0.2.1", "fe80::1"].into_iter().any(asked));
         end(child);
     }
 }

@@ -100,6 +100,8 @@ pub enum Action {
         incident: u64,
         unit: Option<UnitName>,
         control_group: String,
+        /// `InvocationID=` of the run that is up: what an earlier run wrote is not to be taken for its words. Empty: it is down.
+        run: String,
         /// What we know, a line each.
         known: Vec<String>,
         /// Packages that were changed since then are told, too.

@@ -1,5 +1,6 @@
 //! What nobody watches: the gaps that a look over the whole host finds, and what it finds them by.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::finding::{Code, Finding, Severity};
@@ -132,4 +133,6 @@ pub struct Audited {
     pub gaps: Vec<Gap>,
     /// Nothing was left out: what is not among the gaps is none.
     pub whole: bool,
+    /// Units of which the processes could not be read: their gaps may be there still.
+    pub unread: BTreeSet<UnitName>,
 }

@@ -114,8 +114,10 @@ pub struct Evidence {
     pub after: UnitReading,
     /// The last job that was seen on the unit meanwhile.
     pub job: Option<Job>,
-    /// A stop job that was not ours went to its end and left the unit down.
+    /// A stop job that was not ours went to its end and left the unit down; or, without any job, it was unmounted.
     pub by_stop_job: bool,
+    /// systemd itself stops it when no unit needs it.
+    pub unneeded: bool,
     /// It was found stopped when we came back.
     pub missed: bool,
     /// An order of ours whose job this is.

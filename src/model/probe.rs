@@ -80,7 +80,7 @@ pub enum ProbeStatus {
     /// It answers, and says something else than wished: a certificate that ends soon, a list that is too long. Whoever needs it
     /// can work all the same.
     Unmet,
-    /// Its name does not resolve: nobody who needs it reaches it, and no restart helps.
+    /// Whoever needs it does not reach it, and no restart helps: its name does not resolve, or somebody else holds its port.
     Unresolved,
     Unknown,
 }

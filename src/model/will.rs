@@ -258,6 +258,8 @@ pub struct Will {
     pub upheld_by: Vec<UnitName>,
     /// Of its triggers and of what upholds it: those that were active when it was read.
     pub awake: Vec<UnitName>,
+    /// `StopWhenUnneeded=`: systemd stops it when no unit that is up needs it.
+    pub stop_when_unneeded: bool,
     /// What starts it when a device appears: `.device` units that want it, or rules of udev.
     pub devices: Vec<String>,
     /// What it needs, cannot be started by a start of it, and was not there when it was read: devices, `Requisite=` units.

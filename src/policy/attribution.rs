@@ -32,6 +32,10 @@ impl Evidence {
         if self.manager == Some(ManagerState::Stopping) && !self.crashed() {
             return (Cause::Shutdown, "the host shuts down".to_owned());
         }
+        if self.by_stop_job && self.job.is_none() && packages.is_none() {
+            let why = "it was unmounted without a job of systemd: by a person or a script (umount, swapoff)";
+            return (Cause::Unknown, why.to_owned());
+        }
         if self.by_stop_job {
             return self.by_job(packages, "stop");
         }
@@ -104,6 +108,10 @@ impl Evidence {
             let why =
                 format!("{word} job{job} was not ours; it cannot be distinguished from one of {triggers}");
             return (Cause::Unknown, why);
+        }
+        if self.what == What::Stopped && self.unneeded {
+            let why = "of systemd, as no unit needs it any more (StopWhenUnneeded=), or of a person";
+            return (Cause::Unknown, format!("{word} job{job} was not ours: {why}"));
         }
         (Cause::Operator, format!("{word} job{job} was not ours: a person or a script"))
     }

@@ -2,9 +2,10 @@
 
 mod verdict;
 
+use verdict::NOT_COMPUTED;
 pub use verdict::boot_verdict;
 
-use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction, ROOT_ONLY};
+use crate::model::boot::{BootReading, BootVerdict, Hindrance, Lingering, Prediction};
 use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
 use crate::model::unit::{UnitFileState, UnitName, UnitSettings};
@@ -128,10 +129,9 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
         Some(BootVerdict::Armed { by }) => {
             Some(Opinion::Good("armed", format!("{unit} is {state}; boot starts {by}, which starts it")))
         }
-        // Whoever may not ask what boot starts cannot tell that nothing else does.
-        Some(BootVerdict::Unknown { why }) if why.contains(ROOT_ONLY) => {
-            let message =
-                format!("{unit} is {state}; whether boot starts it all the same is unknown: {ROOT_ONLY}");
+        // Who could not learn what boot starts cannot tell that nothing else does.
+        Some(BootVerdict::Unknown { why }) if why.starts_with(NOT_COMPUTED) => {
+            let message = format!("{unit} is {state}; whether boot starts it all the same is unknown: {why}");
             Some(Opinion::Unknown(Why::CannotTell, "unread", message))
         }
         Some(BootVerdict::Unreachable { .. } | BootVerdict::Unknown { .. }) => None,

@@ -128,7 +128,7 @@ impl Gaps {
         let Some(every) = self.every else {
             return Settled::default();
         };
-        let Audited { gaps, whole } = match result {
+        let Audited { gaps, whole, unread } = match result {
             Ok(audited) => audited,
             Err(why) => {
                 self.poll.wish(now.plus(limits::AUDIT_RETRY.min(every)));
@@ -142,7 +142,12 @@ impl Gaps {
         self.poll.wish(now.plus(every));
         let before = self.known.take().unwrap_or_default();
         let is_found = |known: &Gap| gaps.iter().any(|gap| gap.key == known.key);
-        let kept: Vec<Gap> = before.into_iter().filter(|known| !whole && !is_found(known)).collect();
+        // The key of what is wrong with a unit ends with its name.
+        let hidden = |key: &str| {
+            key.rsplit(' ').next().is_some_and(|name| unread.iter().any(|unit| unit.as_str() == name))
+        };
+        let open_still = |known: &Gap| (!whole || hidden(&known.key)) && !is_found(known);
+        let kept: Vec<Gap> = before.into_iter().filter(open_still).collect();
         let mut all: Vec<Gap> = gaps.iter().cloned().chain(kept).take(limits::GAPS).collect();
         // What is failed is told at once, and no look knows it better.
         if let Some(failed) = &self.failed {
@@ -152,7 +157,7 @@ impl Gaps {
         // What is beyond the limit is there all the same.
         let failed = self.failed.iter().flatten();
         let there: BTreeSet<&str> = gaps.iter().chain(failed).map(|gap| gap.key.as_str()).collect();
-        let over = |key: &String| !there.contains(key.as_str());
+        let over = |key: &String| !there.contains(key.as_str()) && !hidden(key);
         let ended = if whole { ended(open, over) } else { Vec::new() };
         let is_over = |id: u64| ended.iter().any(|known| known.incident == id && known.left.is_empty());
         let known: BTreeSet<&String> = open

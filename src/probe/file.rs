@@ -1,5 +1,6 @@
 //! `file`: a file was written lately. Its file system may hang.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::keys::{FullPath, Length};
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::span::span;
+use crate::ownership;
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
@@ -39,7 +41,11 @@ impl Probe for File {
 async fn age(path: &str, max_age: Duration, limit: Limit) -> ProbeOutcome {
     let asked = text::name(path);
     let at = path.to_owned();
-    let read = blocking::call(limit, move || std::fs::metadata(at).and_then(|told| told.modified())).await;
+    let look = move || {
+        let found = ownership::open_asked(Path::new(&at))?;
+        std::fs::File::from(found.file).metadata()?.modified()
+    };
+    let read = blocking::call(limit, look).await;
     let judged = done(read, limit).and_then(|written| {
         let written = written.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::unhealthy("there is no such file"),

@@ -2,16 +2,19 @@
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::sys::stat::fstat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::keys::FullPath;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
+use crate::ownership;
 
 use super::blocking::{self, Stuck};
 use super::failure::Failure;
@@ -75,14 +78,33 @@ pub fn to_socket(path: &str) -> Result<OwnedFd, Failure> {
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
     let end = socket(AddressFamily::Unix, SockType::Stream, flags, None)
         .map_err(|errno| Failure::connection(&errno.into()))?;
-    match connect(end.as_raw_fd(), &address) {
+    // The very socket that was looked at: nobody can turn the way to it meanwhile.
+    let found = ownership::open_asked(Path::new(path)).map_err(|error| unopened(path, &error))?;
+    if found.turned && is_roots_alone(&found.file) {
+        let why = "it leads to a socket of root's that those who may turn the way may not open";
+        return Err(Failure::unknown(why));
+    }
+    let way = UnixAddr::new(format!("/proc/self/fd/{}", found.file.as_raw_fd()).as_str()).unwrap_or(address);
+    match connect(end.as_raw_fd(), &way) {
         Ok(()) => Ok(end),
         Err(errno) => Err(judge(path, errno)),
     }
 }
 
+fn is_roots_alone(socket: &OwnedFd) -> bool {
+    fstat(socket).map_or(true, |seen| seen.st_uid == 0 && seen.st_mode & 0o002 == 0)
+}
+
+/// Why the way to it was not gone.
+fn unopened(path: &str, error: &std::io::Error) -> Failure {
+    match error.raw_os_error() {
+        Some(errno) => judge(path, Errno::from_raw(errno)),
+        None => Failure::unknown(error.to_string()),
+    }
+}
+
 /// Why nobody answers at a socket.
-pub fn refused(path: &std::path::Path, error: &std::io::Error) -> Failure {
+pub fn refused(path: &Path, error: &std::io::Error) -> Failure {
     match (path.to_str(), error.raw_os_error()) {
         (Some(path), Some(errno)) => judge(path, Errno::from_raw(errno)),
         _ => Failure::connection(error),
@@ -111,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    async fn probe(path: &std::path::Path) -> (ProbeStatus, String) {
+    async fn probe(path: &Path) -> (ProbeStatus, String) {
         let path = path.to_str().expect("a path in UTF-8");
         let outcome = run(path, Limit::new(Duration::from_secs(5))).await;
         let clause = outcome.message.replace(path, "PATH");

@@ -222,14 +222,14 @@ impl Round {
         if !self.goes_on() {
             return self.reading(None);
         }
-        let group = self.group.clone();
+        let (group, main) = (self.group.clone(), self.main_pid);
         let before = self.listed.clone();
         let done: BTreeSet<usize> = self.read.keys().copied().collect();
         // Only /proc and the control group are read here; they always answer.
         let read = tokio::task::spawn_blocking(move || {
             let (listed, truncated) = match before {
                 Some(listed) => (listed, false),
-                None => group::list(group.as_deref()),
+                None => group::list(group.as_deref(), main),
             };
             let rest: Vec<(usize, Option<ProcessReading>)> = listed
                 .iter()
@@ -288,7 +288,7 @@ impl Job {
         let listed = match self.listed.take() {
             Some(listed) => listed,
             None => {
-                let (listed, truncated) = group::list(self.group.as_deref());
+                let (listed, truncated) = group::list(self.group.as_deref(), self.main_pid);
                 if !heard(Told::Listed(Arc::clone(&listed), truncated)) {
                     return;
                 }

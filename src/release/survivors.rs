@@ -35,7 +35,7 @@ fn end_one(group: Option<&PathBuf>, pid: u32, started_ms: i64, signal: Signal) -
         other => other?,
     };
     // From here on the number stays with whom the descriptor holds.
-    let (members, _) = group::list(group.map(PathBuf::as_path));
+    let (members, _) = group::list(group.map(PathBuf::as_path), None);
     let same = members.iter().any(|known| known.pid == pid && known.started_ms == started_ms);
     if !same {
         return Ok(());

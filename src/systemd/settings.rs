@@ -23,7 +23,7 @@ pub(super) const PROPERTIES: [&str; 12] = [
     "StartLimitIntervalUSec",
 ];
 /// … and afterwards, since only so many answers may be outstanding. An older systemd does not know each of them.
-pub(super) const LATER: [&str; 17] = [
+pub(super) const LATER: [&str; 18] = [
     "ConsistsOf",
     "RequiredBy",
     "BoundBy",
@@ -36,6 +36,7 @@ pub(super) const LATER: [&str; 17] = [
     "ConflictedBy",
     "StopPropagatedFrom",
     "UpheldBy",
+    "StopWhenUnneeded",
     "WantedBy",
     "StartLimitAction",
     "FailureAction",
@@ -98,6 +99,7 @@ fn will(told: &Values<'_>) -> Will {
         start_limit_action: action("StartLimitAction"),
         job_timeout_action: action("JobTimeoutAction"),
         upheld_by: named(told, &["UpheldBy"]),
+        stop_when_unneeded: values::flag(told, "StopWhenUnneeded"),
         devices: wanted_by.map(|unit| unit.0).collect(),
         lacks,
         ..Will::default()

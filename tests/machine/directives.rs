@@ -245,6 +245,25 @@ const ROWS: &[Row] = &[
         "Active true running",
     ),
     row(
+        "unneeded.service",
+        "[Unit]\nStopWhenUnneeded=yes\n[Service]\nExecStart=/bin/sleep infinity\n",
+        "systemctl start needs-it\nsystemctl stop needs-it",
+        "Active true unneeded",
+    ),
+    row(
+        "srv-unmounted.mount",
+        "[Mount]\nWhat=tmpfs\nWhere=/srv/unmounted\nType=tmpfs\n",
+        "systemctl start $unit\numount /srv/unmounted",
+        "unit-stopped-by-operator srv-unmounted.mount is down: it was unmounted without a job",
+    ),
+    row(
+        "failed-run.service",
+        "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'sleep 1; exit 3'\n",
+        "printf '[Timer]\\nOnActiveSec=9h\\n' >/etc/systemd/system/failed-run.timer; systemctl daemon-reload; \
+         systemctl start failed-run.timer\nsystemctl start --no-block $unit",
+        "its unit file leaves its runs to failed-run.timer",
+    ),
+    row(
         "conflicts.service",
         "[Unit]\nConflicts=rival.service\n[Service]\nExecStart=/bin/sleep infinity\n",
         "systemctl start $unit\nsystemctl start rival",
@@ -305,6 +324,7 @@ const BESIDE: &str = "
 for unit in partner bound whole sender rival absent; do
   printf '[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/$unit.service
 done
+printf '[Unit]\\nRequires=unneeded.service\\nAfter=unneeded.service\\n[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/needs-it.service
 printf '[Unit]\\nUpholds=upheld.service\\n[Service]\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/keeper.service
 printf '[Service]\\nType=oneshot\\nTimeoutStartSec=infinity\\nExecStart=/bin/sleep infinity\\n' >/etc/systemd/system/slow.service
 printf '#!/bin/sh\\nuntil [ -e /run/go ]; do sleep 0.1; done\\nexit $1\\n' >/usr/local/bin/until-go

@@ -1,6 +1,6 @@
 //! Plays one scenario: lines of observations in, the same lines with the policy's answers out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use steadfast::model::action::Action;
@@ -72,7 +72,7 @@ impl Story {
             packages: Some(PackagesReading::default()),
             sinks: BTreeMap::new(),
             settings: Settings::default(),
-            audited: Audited { gaps: Vec::new(), whole: true },
+            audited: Audited { gaps: Vec::new(), whole: true, unread: BTreeSet::new() },
             problems: Vec::new(),
             upgrades: Vec::new(),
             said: Vec::new(),

@@ -1,5 +1,6 @@
 //! The language of the scenarios: a line of words to an observation or a spec.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use steadfast::model::audit::{Audited, FailedUnit, Gap};
@@ -73,7 +74,7 @@ pub fn duration(text: &str) -> Result<Duration> {
 
 /// `audited unmanaged=a.service stray-process=web partly`: the gaps that a look over the host found.
 pub fn audited(words: &[&str], story: &Story) -> Result<Audited> {
-    let mut audited = Audited { gaps: Vec::new(), whole: true };
+    let mut audited = Audited { gaps: Vec::new(), whole: true, unread: BTreeSet::new() };
     for word in words {
         let (code, subject) = pair(word);
         if code == "partly" {
@@ -434,6 +435,7 @@ fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
                 settings.will.start_limit_action = Some(format!("StartLimitAction={value}"));
             }
             "accepted-by" => settings.will.accepted_by = Some(UnitName::from(value)),
+            "unneeded" => settings.will.stop_when_unneeded = true,
             "bus-activated" => settings.will.bus_activated = true,
             "upheld-by" => settings.will.upheld_by.push(UnitName::from(value)),
             "awake" => settings.will.awake.push(UnitName::from(value)),

@@ -1,6 +1,6 @@
 //! The made-up host: units, releases, jobs, and what each reading of them shows.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use steadfast::model::action::Action;
@@ -516,7 +516,7 @@ impl Host {
             }
             Action::AuditHost { .. } => {
                 // Somebody starts something by hand now and then, and ends it.
-                let audited = Audited { gaps: self.gaps(), whole: true };
+                let audited = Audited { gaps: self.gaps(), whole: true, unread: BTreeSet::new() };
                 self.perhaps(500, Observation::HostAudited(Ok(audited)));
             }
             _ => {}

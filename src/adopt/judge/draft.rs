@@ -97,7 +97,7 @@ pub fn drafted(live: &Live, requires: Vec<Written>, asked: Vec<Written>) -> Draf
     keys.extend(requires);
     let mut tables: Vec<Written> = release(live).into_iter().collect();
     tables.extend(recovery(live));
-    tables.extend(asked.into_iter().map(|written| of_proxy(live, written)));
+    tables.extend(asked.into_iter().map(|written| of_sockets(live, of_proxy(live, written))));
     tables.extend(unasked_ports(live));
     tables.extend(unasked(live, &tables));
     name_apart(&mut tables);
@@ -158,12 +158,17 @@ fn recovery(live: &Live) -> Vec<Written> {
     if !off {
         return tables;
     }
-    let why = "it runs and is disabled: something else starts it (a person, a script, another manager); without this line Steadfast enables it";
-    let key = Key { name: "enable".to_owned(), value: Value::Boolean(false), seen: why.to_owned() };
+    let key = |name: &str, seen: &str| Key {
+        name: name.to_owned(),
+        value: Value::Boolean(false),
+        seen: seen.to_owned(),
+    };
+    let why = "it runs and is disabled: something else starts it (a person, a script, another manager); without this line Steadfast starts it";
+    let keys = [key("start", why), key("enable", "without this line Steadfast enables it")];
     match tables.iter_mut().find(|written| written.table.name == "recovery") {
-        Some(written) => written.table.keys.push(key),
+        Some(written) => written.table.keys.extend(keys),
         None => {
-            let table = Table { name: "recovery".to_owned(), keys: vec![key] };
+            let table = Table { name: "recovery".to_owned(), keys: keys.into() };
             tables.insert(0, Written { table, remarks: Vec::new(), in_force: true });
         }
     }
@@ -181,6 +186,17 @@ fn of_proxy(live: &Live, mut written: Written) -> Written {
         let why = format!(
             "it passes pages on to {to}: what fails may be that, which no restart of this unit mends"
         );
+        written.table.keys.push(Key::text("on_failure", "alert", why));
+    }
+    written
+}
+
+/// One of several sockets, as of the pools of PHP-FPM: its own configuration may give it up at the next reload.
+fn of_sockets(live: &Live, mut written: Written) -> Written {
+    let sockets = unix(live).count();
+    let socket = written.table.text("unix").is_some() && written.table.text("on_failure").is_none();
+    if socket && sockets > 1 {
+        let why = format!("it listens on {sockets} sockets: that one is gone may be its own configuration");
         written.table.keys.push(Key::text("on_failure", "alert", why));
     }
     written

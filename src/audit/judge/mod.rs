@@ -24,7 +24,7 @@ mod users;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::audit::{Gap, ProbeRecord};
+use crate::model::audit::{Audited, Gap, ProbeRecord};
 use crate::model::finding::{Code, Finding};
 use crate::model::snapshot::{Snapshot, UnitStatus};
 use crate::model::span::span;
@@ -113,12 +113,24 @@ fn trouble(look: &Look, status: &UnitStatus) -> Vec<Finding> {
     found
 }
 
-/// What could not be told; a sentence each.
+/// The gaps, and of what they are not all.
 #[must_use]
-pub fn untold(look: &Look) -> Vec<String> {
+pub fn audited(look: &Look) -> Audited {
+    let whole = troubles::untold(look).is_empty() && missing(look).is_empty();
+    Audited { gaps: gaps(look), whole, unread: troubles::unread(look) }
+}
+
+/// What could not be told; a sentence each.
+fn untold(look: &Look) -> Vec<String> {
     let mut untold = troubles::untold(look);
-    untold.extend(look.around.host.missing(look.snapshot.host.user_instance));
+    untold.extend(troubles::hidden(look));
+    untold.extend(missing(look));
     untold
+}
+
+/// What the look over processes and sockets left out.
+fn missing(look: &Look) -> Vec<String> {
+    look.around.host.missing(look.snapshot.host.user_instance)
 }
 
 fn of_host(look: &Look) -> Vec<Gap> {

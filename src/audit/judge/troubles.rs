@@ -1,12 +1,13 @@
 //! Units without a file of ours that do not do what they were written for. No noise about those that do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::model::audit::Gap;
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
-use crate::model::unit::{ActiveState, UnitFileState};
+use crate::model::unit::{ActiveState, UnitFileState, UnitName};
 use crate::model::will::ServiceType;
 use crate::policy::coverage::ANONYMOUS;
 use crate::policy::judgement::{finding, proven};
@@ -33,19 +34,28 @@ pub fn untold(look: &Look) -> Vec<String> {
     if let Some(why) = look.boot.as_ref().and_then(|reading| reading.failure.as_ref()) {
         untold.push(format!("what the next boot will start: {why}"));
     }
-    let hidden = snapshot.units.values().filter(|status| {
-        let release = condition(status, ConditionKind::Release);
-        status.is_running() && release.is_some_and(|known| known.reason == "unreadable")
-    });
-    match hidden.count() {
-        0 => {}
-        1 => untold.push("where one service lives: its processes are not ours to read".to_owned()),
-        many => untold.push(format!("where {many} services live: their processes are not ours to read")),
-    }
     if !snapshot.ready {
         untold.push("the state of every unit: some did not answer in time".to_owned());
     }
     untold
+}
+
+/// The same of processes that could not be read.
+pub fn hidden(look: &Look) -> Option<String> {
+    match unread(look).len() {
+        0 => None,
+        1 => Some("where one service lives: its processes are not ours to read".to_owned()),
+        many => Some(format!("where {many} services live: their processes are not ours to read")),
+    }
+}
+
+/// The units of which the processes could not be read.
+pub fn unread(look: &Look) -> BTreeSet<UnitName> {
+    let hidden = look.snapshot.units.values().filter(|status| {
+        let release = condition(status, ConditionKind::Release);
+        status.is_running() && release.is_some_and(|known| known.reason == "unreadable")
+    });
+    hidden.map(|status| status.unit.clone()).collect()
 }
 
 /// The finding as a newcomer reads it, without a daemon that would act on it.

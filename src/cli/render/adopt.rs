@@ -240,7 +240,7 @@ pub fn adopted(look: &Look, adopted: &[Adopted], untold: &[String]) -> String {
         page.line("no file was written: nothing of it is a unit of this host, or could be asked");
     }
     if !untold.is_empty() {
-        page.heading("NOT KNOWN (root may know more)");
+        page.heading(look.not_known());
         let sign = look.sign(look.of_truth(Truth::Unknown));
         for sentence in untold {
             page.labelled(&format!("  {sign} "), 4, &clean(sentence));

@@ -38,7 +38,7 @@ pub fn audit(look: &Look, status: &Status, untold: &[String], (notes, looked): (
         }
     }
     if !untold.is_empty() {
-        page.heading("NOT KNOWN (root may know more)");
+        page.heading(look.not_known());
         let sign = look.sign(look.of_truth(Truth::Unknown));
         for sentence in untold {
             page.labelled(&format!("  {sign} "), 4, sentence);

@@ -34,7 +34,7 @@ pub fn compared(look: &Look, found: &BaselineDiff, told: Option<&str>) -> String
         }
     }
     if !found.untold.is_empty() {
-        page.heading("NOT KNOWN (root may know more)");
+        page.heading(look.not_known());
         for sentence in &found.untold {
             page.labelled(&format!("  {} ", look.sign(look.of_truth(Truth::Unknown))), 4, sentence);
         }

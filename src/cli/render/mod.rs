@@ -37,9 +37,17 @@ pub struct Look {
     pub size: Option<(u16, u16)>,
     /// Advice is for the user instance.
     pub user: bool,
+    /// Nobody may see more than we do.
+    pub root: bool,
 }
 
 impl Look {
+    /// The heading of what could not be told.
+    #[must_use]
+    pub fn not_known(&self) -> &'static str {
+        if self.root { "NOT KNOWN" } else { "NOT KNOWN (root may know more)" }
+    }
+
     /// Characters of a line; `None` without a limit.
     #[must_use]
     pub fn width(&self) -> Option<usize> {

@@ -4,6 +4,9 @@ use crate::model::boot::{BootReading, BootVerdict, Hindrance};
 use crate::model::unit::{UnitFileState, UnitName, UnitSettings};
 use crate::model::will::ServiceType;
 
+/// Begins the reason where no prediction could be had.
+pub(super) const NOT_COMPUTED: &str = "the next boot could not be computed";
+
 /// What the next boot does with the unit. `state` is its enablement where it was told.
 #[must_use]
 pub fn boot_verdict(
@@ -13,7 +16,7 @@ pub fn boot_verdict(
     reading: &BootReading,
 ) -> BootVerdict {
     if let Some(failure) = &reading.failure {
-        return unknown(format!("the next boot could not be computed: {failure}"));
+        return unknown(format!("{NOT_COMPUTED}: {failure}"));
     }
     if let Some(doubt) = reading.doubts.get(unit) {
         return unknown(format!("boot may start it or not: {doubt}"));

@@ -200,6 +200,7 @@ impl State {
         self.actions.push(Action::CaptureEvidence {
             incident,
             control_group: seen.map(Unit::control_group).unwrap_or_default(),
+            run: seen.map(Unit::run_that_is_up).unwrap_or_default(),
             known: seen.map(|unit| self.known_lines(unit)).unwrap_or_default(),
             changed_since: self.now.at_boot_ms(self.now.boot_ms.saturating_sub(within)),
             unit,

@@ -7,7 +7,7 @@ use crate::model::moment::Moment;
 use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
 use crate::model::state::Phase;
-use crate::model::unit::UnitName;
+use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
 use crate::policy::view::View;
@@ -209,6 +209,13 @@ impl Unit {
     #[must_use]
     pub fn control_group(&self) -> String {
         self.run.settings().map(|settings| settings.control_group.clone()).unwrap_or_default()
+    }
+
+    /// `InvocationID=` of the run that is up; empty while it is down.
+    #[must_use]
+    pub fn run_that_is_up(&self) -> String {
+        let up = self.run.reading().filter(|reading| reading.active == ActiveState::Active);
+        up.map(|reading| reading.invocation.clone()).unwrap_or_default()
     }
 
     /// Its main process, paths and other facts by which links are told to be its own.

@@ -6,7 +6,7 @@ use crate::model::cause::{Cause, Evidence, Pull, Tie, Transition, What};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::state::{Hold, HoldKind, Phase};
-use crate::model::unit::{JobKind, ManagerState, UnitName, UnitReading, UnitSettings};
+use crate::model::unit::{ActiveState, JobKind, ManagerState, UnitName, UnitReading, UnitSettings};
 use crate::policy::effects::Out;
 use crate::policy::limits;
 use crate::policy::packages::Packages;
@@ -43,11 +43,12 @@ impl Unit {
             ordered_at: step.job.map_or(view.now, |(_, since)| since),
             after: reading.clone(),
             job,
-            by_stop_job: step.by_stop_job && !ours,
+            by_stop_job: (step.by_stop_job || self.unmounted(what, reading)) && !ours,
+            unneeded: self.will().is_some_and(|will| will.stop_when_unneeded),
             missed: step.missed && !ours && !stopping,
             ours: if what == What::Stopped { ours } else { self.is_started_by_us(reading) },
             ran_out: reading.result.is_failure() && reading.ended_well(self.run.settings()),
-            given_up: step.waited && !step.by_stop_job && !up,
+            given_up: step.waited && !step.by_stop_job && !up && !reading.is_passing(),
             restarted_itself: step.restarted_itself,
             pull_is_ours: order.is_some_and(|order| order.phase == Phase::Job),
             pull,
@@ -121,7 +122,7 @@ impl Unit {
     fn hold_after(&mut self, evidence: &Evidence, cause: &Cause, now: Moment) {
         let wanted = (evidence.by_stop_job || evidence.missed) && !evidence.ours;
         let down = self.run.reading().is_some_and(|reading| !reading.active.is_up());
-        if !down || !(wanted || self.holds_clean_exit()) {
+        if !down || evidence.unneeded || !(wanted || self.holds_clean_exit()) {
             return;
         }
         let kind = match (cause, &evidence.pull) {
@@ -162,6 +163,15 @@ impl Unit {
         if follow_other {
             self.out.push(Out::Follow);
         }
+    }
+
+    /// A mount or swap that went down well and without a job: systemd has only read that it is gone. What an automount made
+    /// goes by itself.
+    fn unmounted(&self, what: What, reading: &UnitReading) -> bool {
+        let mount = matches!(self.name.kind(), "mount" | "swap") && what == What::Stopped;
+        let automatic = self.run.settings().is_some_and(|known| !known.triggered_by.is_empty());
+        let gone = reading.active == ActiveState::Inactive && reading.result.is_success();
+        mount && gone && !automatic && reading.job.is_none()
     }
 
     /// Units that may start it by themselves.

@@ -10,6 +10,7 @@ use crate::model::spec::{CleanExit, Mode};
 use crate::model::state::OrderKind;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading, UnitSettings};
 use crate::model::will::{Exit, Restart, ServiceType, Tried, UnitResult, Will};
+use crate::policy::enablement;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::Judgement;
 use crate::policy::limits;
@@ -19,7 +20,7 @@ use super::Unit;
 use super::wants::Want;
 
 impl Unit {
-    fn will(&self) -> Option<&Will> {
+    pub(super) fn will(&self) -> Option<&Will> {
         self.run.settings().map(|known| known.will.as_ref())
     }
 
@@ -67,6 +68,10 @@ impl Unit {
         if reading.active != ActiveState::Inactive || !reading.result.is_success() {
             return None;
         }
+        if settings.will.stop_when_unneeded {
+            let message = "not running: systemd runs it while a unit that is up needs it (StopWhenUnneeded=)";
+            return Some(Judgement::good("unneeded", message));
+        }
         if self.is_of_device(view) {
             let devices = settings.will.devices.join(", ");
             let message = format!("not running: started when its device appears ({devices})");
@@ -74,6 +79,11 @@ impl Unit {
         }
         let never = reading.invocation.is_empty();
         let enabled = matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
+        if never && self.is_left_to_others() {
+            let why =
+                "not started in this boot: it is disabled, and its file says start = false, enable = false";
+            return Some(Judgement::unknown(Why::ByWill, "left-to-others", why));
+        }
         // What boot starts by itself is meant to run until it ends by itself.
         if (never && enabled) || reading.exit.is_some_and(Exit::is_signal) {
             return None;
@@ -147,6 +157,9 @@ impl Unit {
     /// Its file wants no restart after such an end: the setting.
     pub(super) fn forbidden(&self) -> Option<String> {
         let (reading, will) = (self.run.reading().filter(|reading| reading.active.is_down())?, self.will()?);
+        if let Some(trigger) = self.left_to_trigger().filter(|_| reading.active == ActiveState::Failed) {
+            return Some(format!("leaves its runs to {trigger}"));
+        }
         if let Some(exit) = reading.exit.filter(|exit| will.prevents.contains(*exit)) {
             return Some(format!("wants no restart after {exit} (RestartPreventExitStatus=)"));
         }
@@ -154,6 +167,21 @@ impl Unit {
             reading.exit.map_or_else(|| format!("result {}", reading.result), |exit| exit.to_string());
         let (restart, excluded) = (will.restart, will.restart.excludes(&reading.result));
         excluded.then(|| format!("wants no restart after {ended} (Restart={})", restart.as_str()))
+    }
+
+    /// It is disabled, and Steadfast is neither to enable nor to start it: another manager does, on this host or on another.
+    fn is_left_to_others(&self) -> bool {
+        let recovery = &self.spec.recovery;
+        let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
+        off && !recovery.start && !recovery.enable
+    }
+
+    /// What it does, it does when its trigger says so: a backup that failed at night is not made at noon.
+    fn left_to_trigger(&self) -> Option<&UnitName> {
+        let settings = self.run.settings()?;
+        let ends = settings.service_type == ServiceType::Oneshot && !settings.remain_after_exit;
+        let enabled = matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
+        settings.triggered_by.iter().find(|trigger| ends || (trigger.kind() == "timer" && !enabled))
     }
 
     /// systemd leaves it down after such an end, and so do we.

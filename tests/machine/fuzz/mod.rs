@@ -95,9 +95,14 @@ fn seen(machine: &Machine) -> BTreeMap<String, Seen> {
 /// Orders by Steadfast, by unit.
 fn orders(machine: &Machine) -> BTreeMap<String, Vec<String>> {
     let text = machine
-        .try_sh("journalctl -t steadfast -o cat --no-pager | grep -E '^(start|restart) .* because of'");
+        .try_sh("journalctl -t steadfast -o cat --no-pager | grep -E '^(start|restart) .* because of|result dependency'");
     let mut orders: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in text.stdout.lines() {
+        // `start of UNIT failed: … result dependency`: systemd did not try it, and its file could say nothing.
+        if let Some(unit) = line.strip_prefix("start of ").and_then(|rest| rest.split(' ').next()) {
+            orders.entry(unit.to_owned()).or_default().pop();
+            continue;
+        }
         let unit = line.split(' ').nth(1).unwrap_or_default().to_owned();
         orders.entry(unit).or_default().push(line.to_owned());
     }

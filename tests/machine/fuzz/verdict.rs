@@ -111,7 +111,9 @@ fn of_state(shown: &Shown, seen: &Seen) -> Vec<String> {
     let is = format!("{active}, and Active is {status} {reason}");
     let wrong = match active {
         "active" | "reloading" if frozen => status != "unknown" || reason != "unit-frozen",
-        "active" | "reloading" => status != "true" && !seen.has("unit-crash-looping"),
+        "active" | "reloading" => {
+            status != "true" && !seen.has("unit-crash-looping") && reason != "unit-crash-looping"
+        }
         "failed" => {
             let by_will = matches!(reason, "unit-skipped" | "per-connection");
             let codes = ["unit-failed", "unit-crash-looping", "unit-stopped-by-operator", "unit-inactive"];
