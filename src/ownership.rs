@@ -3,13 +3,16 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
+/// Programs that run the file that they are given.
+const INTERPRETERS: [&str; 11] =
+    ["sh", "bash", "dash", "zsh", "python", "perl", "ruby", "php", "node", "lua", "tclsh"];
 /// Links on the way to a file.
 const LINKS: usize = 16;
 
@@ -142,6 +145,37 @@ fn stranger(path: &Path) -> io::Result<Option<(Stranger, PathBuf)>> {
     Ok(before.map(|before| (found, before)))
 }
 
+/// The program of a command that root runs, what interprets it, and the script that it is given: as `check`.
+///
+/// # Errors
+/// As `check`.
+pub fn check_command(argv: &[String], owner: u32) -> Result<(), String> {
+    let Some(program) = argv.first().map(Path::new) else {
+        return Ok(());
+    };
+    check(program, owner)?;
+    if let Some(interpreter) = interpreter(program) {
+        check(&interpreter, owner)?;
+    }
+    let name = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !INTERPRETERS.iter().any(|known| name.starts_with(known)) {
+        return Ok(());
+    }
+    match argv.iter().skip(1).find(|word| !word.starts_with('-')) {
+        Some(script) if script.starts_with('/') => check(Path::new(script), owner),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What the first line of a script names.
+fn interpreter(program: &Path) -> Option<PathBuf> {
+    let mut begin = [0; 256];
+    let read = fs::File::open(program).ok()?.read(&mut begin).ok()?;
+    let line = begin.get(..read)?.split(|byte| *byte == b'\n').next()?.strip_prefix(b"#!")?;
+    let path = String::from_utf8_lossy(line).split_whitespace().next()?.to_owned();
+    path.starts_with('/').then(|| PathBuf::from(path))
+}
+
 /// The root is a part like the others: where it stands, the way begins anew.
 fn parts(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     path.components().filter(|part| *part != Component::CurDir).map(|part| part.as_os_str().to_owned())
@@ -236,5 +270,30 @@ mod tests {
         chown(&closed, Some(JOE), None).unwrap();
         assert!(asked().is_ok(), "it is his");
         assert_eq!(open_asked(&place.join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn the_script_and_what_interprets_it_count_as_well() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let place = place("scripts");
+        let wrong = |argv: &[&str]| {
+            let argv: Vec<String> =
+                argv.iter().map(|word| word.replace("PLACE", &place.to_string_lossy())).collect();
+            check_command(&argv, 0).err().filter(|why| why.contains("belongs to user 1234"))
+        };
+        for (file, text) in
+            [("joe/check.sh", ""), ("app/mine", "#!/bin/sh -e\n"), ("app/his", "#! PLACE/joe/check.sh\n")]
+        {
+            fs::write(place.join(file), text.replace("PLACE", &place.to_string_lossy())).unwrap();
+        }
+        chown(place.join("joe/check.sh"), Some(JOE), None).unwrap();
+        assert!(wrong(&["/bin/sh", "PLACE/joe/check.sh"]).is_some());
+        assert!(wrong(&["/usr/bin/python3", "-u", "PLACE/joe/check.sh"]).is_some());
+        assert!(wrong(&["/bin/cat", "PLACE/joe/check.sh"]).is_none(), "it is read, and not run");
+        assert!(wrong(&["PLACE/app/his"]).is_some());
+        assert!(wrong(&["PLACE/app/mine"]).is_none());
+        assert!(wrong(&["/bin/sh", "-c", "true"]).is_none());
     }
 }

@@ -1,6 +1,5 @@
 //! Smoke tests and command probes: run as the unit's own processes are, if their program can be trusted right now.
 
-use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -29,8 +28,14 @@ pub async fn run_as(
     limit: Duration,
 ) -> CommandOutcome {
     let like = async {
-        trusted(argv.first().cloned().unwrap_or_default(), orders.instance()).await?;
-        like_unit(orders, unit, argv, limit).await
+        let (program, whole) = (argv.iter().take(1).cloned().collect(), argv.clone());
+        trusted(program, orders.instance()).await?;
+        let command = like_unit(orders, unit, argv, limit).await?;
+        // A service's user may well be given a script of its own.
+        if !command.has_user() {
+            trusted(whole, orders.instance()).await?;
+        }
+        Ok::<_, String>(command)
     };
     match like.await {
         Ok(mut command) => {
@@ -50,7 +55,7 @@ pub async fn run_ours(
     secrets: Vec<String>,
     limit: Duration,
 ) -> CommandOutcome {
-    if let Err(why) = trusted(argv.first().cloned().unwrap_or_default(), orders.instance()).await {
+    if let Err(why) = trusted(argv.clone(), orders.instance()).await {
         return CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO };
     }
     let mut command = command::Command::new(argv, limit);
@@ -61,7 +66,7 @@ pub async fn run_ours(
 }
 
 /// The configuration was loaded with a program that could be trusted; it may have been replaced since.
-async fn trusted(program: String, instance: Instance) -> Result<(), String> {
+async fn trusted(argv: Vec<String>, instance: Instance) -> Result<(), String> {
     let owner = match instance {
         Instance::System => 0,
         Instance::User => nix::unistd::getuid().as_raw(),
@@ -69,7 +74,7 @@ async fn trusted(program: String, instance: Instance) -> Result<(), String> {
     let looked = timeout(LOOK, async move {
         let turn = LOOKS.acquire().await.ok()?;
         let look = tokio::task::spawn_blocking(move || {
-            let seen = ownership::check(Path::new(&program), owner);
+            let seen = ownership::check_command(&argv, owner);
             drop(turn);
             seen
         });
@@ -84,8 +89,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_others_may_replace_is_not_run() {
-        assert_eq!(trusted("/bin/sh".to_owned(), Instance::System).await, Ok(()));
-        let why = trusted("/tmp/x".to_owned(), Instance::System).await;
+        assert_eq!(trusted(vec!["/bin/sh".to_owned()], Instance::System).await, Ok(()));
+        let why = trusted(vec!["/tmp/x".to_owned()], Instance::System).await;
         assert!(why.is_err_and(|why| why.contains("/tmp")), "everybody may write there");
     }
 }

@@ -41,7 +41,7 @@ async fn asked(
     let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
     if let Some(Refused { stranger, why }) = refused(&spec.kind.keys, timeout, asks).await {
         // No restart takes the port from him.
-        let status = if stranger { ProbeStatus::Unresolved } else { ProbeStatus::Unknown };
+        let status = if stranger { ProbeStatus::Squatted } else { ProbeStatus::Unknown };
         return ProbeOutcome { status, message: why, latency: None };
     }
     let probe = match probe::of(&spec.kind) {

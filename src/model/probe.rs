@@ -80,16 +80,30 @@ pub enum ProbeStatus {
     /// It answers, and says something else than wished: a certificate that ends soon, a list that is too long. Whoever needs it
     /// can work all the same.
     Unmet,
-    /// Whoever needs it does not reach it, and no restart helps: its name does not resolve, or somebody else holds its port.
+    /// Its name does not resolve: nobody who needs it reaches it, and no restart helps.
     Unresolved,
+    /// Somebody else holds its port, and was not asked: no restart takes it from him, and others may reach the service all the same.
+    Squatted,
     Unknown,
 }
 
 impl ProbeStatus {
+    /// A restart may put it right.
+    #[must_use]
+    pub fn is_curable(self) -> bool {
+        !matches!(self, Self::Unresolved | Self::Squatted)
+    }
+
+    /// Nobody who needs the service can work.
+    #[must_use]
+    pub fn keeps_others(self) -> bool {
+        self.is_bad() && !matches!(self, Self::Unmet | Self::Squatted)
+    }
+
     /// The answer was wrong, or too late.
     #[must_use]
     pub fn is_bad(self) -> bool {
-        matches!(self, Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved)
+        matches!(self, Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved | Self::Squatted)
     }
 
     /// The word of the status JSON (a slow answer is unhealthy there).
@@ -97,7 +111,7 @@ impl ProbeStatus {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
-            Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved => "unhealthy",
+            Self::Unhealthy | Self::Slow | Self::Unmet | Self::Unresolved | Self::Squatted => "unhealthy",
             Self::Unknown => "unknown",
         }
     }

@@ -299,6 +299,8 @@ pub enum UnitFileState {
     Disabled,
     Indirect,
     Generated,
+    /// An init script without a start link in `/etc/rc?.d`: systemd's D-Bus says `generated`, `systemctl is-enabled` says `disabled`.
+    InitScriptOff,
     Transient,
     Bad,
     NotFound,
@@ -322,6 +324,7 @@ impl UnitFileState {
             Self::Disabled => "disabled",
             Self::Indirect => "indirect",
             Self::Generated => "generated",
+            Self::InitScriptOff => "disabled",
             Self::Transient => "transient",
             Self::Bad => "bad",
             Self::NotFound => "not-found",

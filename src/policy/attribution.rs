@@ -4,7 +4,7 @@
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
 use crate::model::span::span;
 use crate::model::unit::{JobKind, ManagerState, UnitReading};
-use crate::model::will::{Tried, UnitResult};
+use crate::model::will::{Exit, Tried, UnitResult};
 
 impl Evidence {
     /// Whether the answer depends on whether a package manager is at work.
@@ -46,6 +46,10 @@ impl Evidence {
         }
         if self.ran_out {
             return (Cause::Exit, "it has run as long as its file lets it (RuntimeMaxSec=)".to_owned());
+        }
+        if self.tool_ended_it() {
+            let why = "its main process ended by itself with exit code 0, and a command of its file failed after that (ExecStop=, ExecStopPost=)";
+            return (Cause::Exit, why.to_owned());
         }
         if after.result.is_failure() {
             let flip = self.flip().map_or(String::new(), |flip| format!(", {flip}"));
@@ -120,6 +124,12 @@ impl Evidence {
     fn crashed(&self) -> bool {
         let failed = self.after.result.is_failure() && !self.ran_out;
         self.what == What::Stopped && !self.by_stop_job && !self.missed && failed
+    }
+
+    /// Its own tool ended it (`pg_ctl stop`), and nothing was left for its `ExecStop=` to stop. No job: it was up before.
+    fn tool_ended_it(&self) -> bool {
+        let after = &self.after;
+        after.result == UnitResult::ExitCode && after.exit == Some(Exit::Code(0)) && self.job.is_none()
     }
 
     /// `3 s after /srv/app/current was switched`.

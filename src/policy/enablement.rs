@@ -69,6 +69,11 @@ pub fn enabled(
         UnitFileState::Generated => {
             Opinion::Good("generated", format!("{unit} is made by a generator at each boot"))
         }
+        UnitFileState::InitScriptOff => by_others(unit, state, verdict).unwrap_or_else(|| {
+            let message =
+                format!("{unit} is disabled: its init script has no start link in /etc/rc2.d to rc5.d");
+            Opinion::bad(Code::NotEnabled, message, enable())
+        }),
         UnitFileState::Masked | UnitFileState::MaskedRuntime => Opinion::bad(
             Code::UnitMasked,
             format!("{unit} is {}", masked(state)),
@@ -150,7 +155,10 @@ pub fn explains_boot(
     let dropped = matches!(boot.hindrances.get(unit), Some(Hindrance::Dropped(_)));
     let other = dropped || facts.late_mount.is_some() || facts.vanishes.is_some();
     match state {
-        UnitFileState::Disabled | UnitFileState::Linked | UnitFileState::Alias => !other,
+        UnitFileState::Disabled
+        | UnitFileState::Linked
+        | UnitFileState::Alias
+        | UnitFileState::InitScriptOff => !other,
         // An instance that nothing enables.
         UnitFileState::Indirect => unit.template().is_some() && !other,
         // What is gone after the reboot is the link, the mask, or the unit itself.
@@ -172,7 +180,10 @@ pub fn explains_boot(
 #[must_use]
 pub fn lacks_links(state: &UnitFileState) -> bool {
     match state {
-        UnitFileState::Disabled | UnitFileState::EnabledRuntime | UnitFileState::Linked => true,
+        UnitFileState::Disabled
+        | UnitFileState::EnabledRuntime
+        | UnitFileState::Linked
+        | UnitFileState::InitScriptOff => true,
         UnitFileState::Enabled
         | UnitFileState::LinkedRuntime
         | UnitFileState::Alias
@@ -234,9 +245,12 @@ fn unreachable(
     let systemctl = systemctl(user_instance);
     let target = if user_instance { "default.target" } else { "multi-user.target" };
     let repair = match state {
-        Some(UnitFileState::Disabled | UnitFileState::EnabledRuntime | UnitFileState::Linked) => {
-            Some(format!("{systemctl} enable {unit}"))
-        }
+        Some(
+            UnitFileState::Disabled
+            | UnitFileState::EnabledRuntime
+            | UnitFileState::Linked
+            | UnitFileState::InitScriptOff,
+        ) => Some(format!("{systemctl} enable {unit}")),
         Some(UnitFileState::Indirect) if unit.template().is_some() => {
             Some(format!("{systemctl} enable {unit}"))
         }

@@ -234,8 +234,15 @@ impl Host {
     #[must_use]
     pub fn due(&self) -> Option<Moment> {
         let retry = self.save_failure.as_ref().map(SaveFailure::retry_at);
-        let polls = [self.resync.due(), self.enablement.due(), self.prediction.due(), retry];
+        let polls =
+            [self.resync.due(), self.enablement.due(), self.prediction.due(), retry, self.unreachable_at()];
         polls.into_iter().flatten().min()
+    }
+
+    /// From when on it is told that the manager cannot be reached: a restart of the bus is over in a second.
+    fn unreachable_at(&self) -> Option<Moment> {
+        let lost = self.manager == Some(ManagerState::Unreachable);
+        lost.then(|| self.manager_since.plus(limits::UNREACHABLE))
     }
 
     /// The durable state could not be saved. Says whether that is new.
@@ -292,7 +299,7 @@ impl Host {
     pub fn findings(&self, now: Moment) -> (Vec<Finding>, Vec<Finding>) {
         let problems = self.problems.iter().chain(&self.doubles);
         let mut first: Vec<Finding> = problems.map(|problem| problem.finding(now)).collect();
-        if self.manager == Some(ManagerState::Unreachable) {
+        if self.unreachable_at().is_some_and(|at| at <= now) {
             let message = "the service manager cannot be reached over D-Bus";
             let found =
                 finding(Code::HostManagerUnreachable, Severity::Critical, message, self.manager_since);

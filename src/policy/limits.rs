@@ -20,6 +20,9 @@ pub const CRASH_LOOP_WINDOW: Duration = Duration::from_secs(300);
 /// Restarts of a unit that are remembered.
 pub const RESTARTS_REMEMBERED: usize = 16;
 
+/// The service manager is away for longer than this: worth telling. Nothing is ordered from the first moment on.
+pub const UNREACHABLE: Duration = Duration::from_secs(5);
+
 /// A unit without a release link is inspected this often (replaced binaries, leftovers).
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
 /// While a process lives in an old release, what becomes of it (and of its workers) is looked at this often.

@@ -206,13 +206,14 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
         None => None,
     };
     let client = client(Page { socket: leads, ..page }, addresses, limit).await?;
-    let began = Instant::now();
+    let (began, asked_origin) = (Instant::now(), url.origin());
     let response = limit
         .within(client.get(url).send())
         .await
         .ok_or_else(|| Failure::late("no answer", limit))?
         .map_err(|error| unanswered(&error, socket.as_deref()))?;
     let status = response.status().as_u16();
+    let elsewhere = response.url().origin() != asked_origin;
     let shown = response.extensions().get::<TlsInfo>();
     let valid_for = shown.and_then(validity);
     let valid_until = shown.and_then(|shown| tls::ends(shown.peer_certificate()?));
@@ -227,7 +228,7 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
     let body = body.map_err(|error| {
         Failure::unhealthy(format!("answered {status}, but its body broke off ({})", root_cause(&error)))
     })?;
-    Ok(Answer { status, content_type, body, latency: began.elapsed(), valid_for, valid_until })
+    Ok(Answer { status, content_type, elsewhere, body, latency: began.elapsed(), valid_for, valid_until })
 }
 
 /// How long the certificate that the server showed is valid yet.

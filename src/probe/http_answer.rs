@@ -72,6 +72,8 @@ impl JsonSchema for Statuses {
 pub struct Answer {
     pub status: u16,
     pub content_type: Option<String>,
+    /// Another server than the one that was asked gave it: a redirect led there.
+    pub elsewhere: bool,
     pub body: Body,
     /// From the first attempt to connect to the last byte of the body.
     pub latency: Duration,
@@ -114,14 +116,23 @@ pub fn judge(probe: &Http, asked: &str, answer: &Answer) -> ProbeOutcome {
         message: text::sentence(&format!("{asked} {sentence}")),
         latency: Some(answer.latency),
     };
+    // Whoever is asked may lead us to what only this host reaches: whether that is right is said, and not what it says.
+    let fault = |sentence: String| {
+        if !answer.elsewhere {
+            return sentence;
+        }
+        format!(
+            "led to another server, and its answer ({status}) is not as it must be; what it says is not shown"
+        )
+    };
     if let Err(sentence) = wrong_status(probe, answer) {
-        return outcome(ProbeStatus::Unhealthy, sentence);
+        return outcome(ProbeStatus::Unhealthy, fault(sentence));
     }
     if let Err(sentence) = wrong_certificate(probe, answer) {
         return outcome(ProbeStatus::Unmet, format!("answered {status}, but {sentence}"));
     }
     if let Err(sentence) = wrong_content(probe, answer) {
-        return outcome(ProbeStatus::Unhealthy, sentence);
+        return outcome(ProbeStatus::Unhealthy, fault(sentence));
     }
     let took = text::figure(answer.latency);
     match probe.max_latency.map(|most| most.0) {

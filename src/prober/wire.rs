@@ -89,6 +89,7 @@ enum Status {
     Slow,
     Unmet,
     Unresolved,
+    Squatted,
     Unknown,
 }
 

@@ -71,6 +71,17 @@ pub struct Command {
 }
 
 impl Command {
+    /// It runs as another user than root.
+    #[must_use]
+    pub fn has_user(&self) -> bool {
+        let named = |name: &str, value: &OwnedVariant| match name {
+            "User" => values::as_text(value).is_some_and(|user| !matches!(user, "" | "root" | "0")),
+            "DynamicUser" => true,
+            _ => false,
+        };
+        self.user.is_some() || self.like.iter().any(|(name, value)| named(name, value))
+    }
+
     /// A command with nothing but its arguments and its limit.
     #[must_use]
     pub fn new(argv: Vec<String>, timeout: Duration) -> Self {

@@ -21,6 +21,8 @@ use crate::model::unit::UnitName;
 
 /// A unit that systemd restarts is failed for a moment only.
 const SETTLE: Duration = Duration::from_millis(300);
+/// What failed and runs again is well when it has run so long.
+const CALM: Duration = Duration::from_secs(10);
 /// Our own units: whether we can do our work is told by ourselves.
 const OWN: [&str; 4] =
     ["steadfast.service", "steadfast.socket", "steadfast-prober.service", "steadfast-prober.socket"];
@@ -97,6 +99,11 @@ async fn follow(instance: Instance, out: &mpsc::Sender<Observation>) -> Result<(
                 let Ok((_, changed, _)) = body.deserialize::<(&str, Values<'_>, Vec<&str>)>() else { continue };
                 match values::text(&changed, "ActiveState") {
                     Some("failed") => drop(due.insert(path, Instant::now() + SETTLE)),
+                    // A job that fails at each run is not well because the next run begins.
+                    Some("activating" | "deactivating") => drop(due.remove(&path)),
+                    Some("active") if failed.contains_key(&path) => {
+                        due.insert(path, Instant::now() + CALM);
+                    }
                     Some(_) => {
                         due.remove(&path);
                         failed.remove(&path);

@@ -1,6 +1,7 @@
 //! Orders to the service manager: start, restart, enable. Each is tried once, within a limit, and tells how it ended.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -302,6 +303,9 @@ async fn enablement(connection: &Connection, unit: UnitName) -> UnitFileState {
         manager.get_unit_file_state(unit.as_str()).await
     };
     match asked.await {
+        Ok(state) if state == "generated" && init_script_is_off(Path::new("/"), unit.as_str()) => {
+            UnitFileState::InitScriptOff
+        }
         Ok(state) => file_state(&state),
         Err(zbus::Error::FDO(error)) if matches!(*error, zbus::fdo::Error::FileNotFound(_)) => {
             UnitFileState::NotFound
@@ -309,6 +313,24 @@ async fn enablement(connection: &Connection, unit: UnitName) -> UnitFileState {
         Err(zbus::Error::MethodError(name, _, _)) if name.ends_with(".NoSuchUnit") => UnitFileState::NotFound,
         Err(error) => UnitFileState::Unknown(words(&error)),
     }
+}
+
+/// An init script that no run level starts: its generator makes a unit all the same.
+fn init_script_is_off(root: &Path, unit: &str) -> bool {
+    let Some(name) = unit.strip_suffix(".service") else {
+        return false;
+    };
+    let made = root.join("run/systemd/generator.late").join(unit).exists();
+    let script = root.join("etc/init.d").join(name).exists();
+    let starts = |level: u8| {
+        let links = std::fs::read_dir(root.join(format!("etc/rc{level}.d"))).into_iter().flatten().flatten();
+        links.filter_map(|link| link.file_name().into_string().ok()).any(|link| {
+            let (number, rest) =
+                link.strip_prefix('S').and_then(|rest| rest.split_at_checked(2)).unwrap_or(("", ""));
+            rest == name && number.bytes().all(|byte| byte.is_ascii_digit())
+        })
+    };
+    made && script && !(2..=5).any(starts)
 }
 
 /// systemd's word as a state.
@@ -334,6 +356,23 @@ fn file_state(word: &str) -> UnitFileState {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_init_script_is_off_where_no_run_level_starts_it() {
+        let root = tempfile::tempdir().expect("a folder");
+        for folder in ["run/systemd/generator.late", "etc/init.d", "etc/rc2.d", "etc/rc0.d"] {
+            std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
+        }
+        let is_off = || init_script_is_off(root.path(), "monit.service");
+        for file in ["run/systemd/generator.late/monit.service", "etc/init.d/monit", "etc/rc0.d/K01monit"] {
+            assert!(!is_off());
+            std::fs::write(root.path().join(file), "").expect("a file");
+        }
+        std::fs::write(root.path().join("etc/rc2.d/S01monitor"), "").expect("a file");
+        assert!(is_off());
+        std::fs::write(root.path().join("etc/rc2.d/S02monit"), "").expect("a file");
+        assert!(!is_off());
+    }
 
     #[test]
     fn every_word_of_systemd_is_understood() {

@@ -465,6 +465,7 @@ fn file_state(word: &str) -> Result<UnitFileState> {
         "indirect" => UnitFileState::Indirect,
         "transient" => UnitFileState::Transient,
         "generated" => UnitFileState::Generated,
+        "init-script-off" => UnitFileState::InitScriptOff,
         "missing" => UnitFileState::NotFound,
         other => return Err(format!("{other} is no UnitFileState here")),
     })
@@ -644,6 +645,7 @@ fn outcome(words: &[&str]) -> Result<ProbeOutcome> {
         "slow" => ProbeStatus::Slow,
         "unmet" => ProbeStatus::Unmet,
         "unresolved" => ProbeStatus::Unresolved,
+        "squatted" => ProbeStatus::Squatted,
         "unknown" => ProbeStatus::Unknown,
         other => return Err(format!("{other} is no status of a probe")),
     };

@@ -140,6 +140,7 @@ fn status(status: ProbeStatus) -> &'static str {
         ProbeStatus::Slow => "slow",
         ProbeStatus::Unmet => "unmet",
         ProbeStatus::Unresolved => "unresolved",
+        ProbeStatus::Squatted => "squatted",
         ProbeStatus::Unknown => "unknown",
     }
 }

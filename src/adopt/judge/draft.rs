@@ -153,8 +153,9 @@ fn head(live: &Live) -> Vec<String> {
 /// What the foreign file says of it; and that what is disabled stays so.
 fn recovery(live: &Live) -> Vec<Written> {
     let mut tables = told(live);
-    let off =
-        live.active && live.enablement == Some(UnitFileState::Disabled) && live.managed_elsewhere().is_none();
+    let off = live.active
+        && matches!(live.enablement, Some(UnitFileState::Disabled | UnitFileState::InitScriptOff))
+        && live.managed_elsewhere().is_none();
     if !off {
         return tables;
     }

@@ -264,7 +264,11 @@ fn truth(truth: Truth) -> f64 {
 fn health(status: ProbeStatus) -> f64 {
     match status {
         ProbeStatus::Healthy => 1.0,
-        ProbeStatus::Unhealthy | ProbeStatus::Slow | ProbeStatus::Unmet | ProbeStatus::Unresolved => 0.0,
+        ProbeStatus::Unhealthy
+        | ProbeStatus::Slow
+        | ProbeStatus::Unmet
+        | ProbeStatus::Unresolved
+        | ProbeStatus::Squatted => 0.0,
         ProbeStatus::Unknown => f64::NAN,
     }
 }

@@ -173,6 +173,14 @@ fn probes(status: &UnitStatus) -> Vec<Probe> {
     status.probes.iter().map(told).collect()
 }
 
+/// Its last answer; one that does not count yet is called so.
+fn said(seen: &ProbeSeen, last: &probe::ProbeOutcome) -> String {
+    if seen.settled == probe::ProbeStatus::Healthy && last.status.is_bad() {
+        return format!("the last answer was wrong, and does not count yet: {}", last.message);
+    }
+    last.message.clone()
+}
+
 fn probe(name: &str, seen: &ProbeSeen) -> Probe {
     let last = seen.last.as_ref();
     let latency = last.and_then(|(_, outcome)| outcome.latency);
@@ -181,7 +189,7 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
         status: seen.settled.into(),
         // Microseconds are finer than what was measured.
         latency_ms: latency.map(|l| (l.as_secs_f64() * 1e6).round() / 1e3),
-        message: last.map(|(_, outcome)| outcome.message.clone()),
+        message: last.map(|(_, outcome)| said(seen, outcome)),
         last_at: last.map(|(at, _)| (*at).into()),
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
@@ -309,7 +317,8 @@ impl From<probe::ProbeStatus> for ProbeStatus {
             probe::ProbeStatus::Unhealthy
             | probe::ProbeStatus::Slow
             | probe::ProbeStatus::Unmet
-            | probe::ProbeStatus::Unresolved => Self::Unhealthy,
+            | probe::ProbeStatus::Unresolved
+            | probe::ProbeStatus::Squatted => Self::Unhealthy,
             probe::ProbeStatus::Unknown => Self::Unknown,
         }
     }

@@ -191,7 +191,8 @@ impl<'a> Family<'a> {
         if young || process.pid == 1 || process.place == Place::Kernel || !is_program(process) {
             return None;
         }
-        if let Some(multiplexer) = self.multiplexer(process) {
+        let of_unit = matches!(process.place, Place::Unit(_) | Place::User { unit: Some(_), .. });
+        if let Some(multiplexer) = self.multiplexer(process).filter(|_| !of_unit) {
             return (!self.attached.contains(&process.uid))
                 .then(|| format!("runs in a detached {multiplexer}"));
         }

@@ -181,7 +181,9 @@ fn not_wanted(
             format!("it is masked only until the next reboot, but {wanted}")
         }
         Some(UnitFileState::Static) => format!("it has no [Install] section, and {wanted}"),
-        Some(UnitFileState::Disabled) => format!("it is disabled, and {wanted}"),
+        Some(UnitFileState::Disabled | UnitFileState::InitScriptOff) => {
+            format!("it is disabled, and {wanted}")
+        }
         Some(UnitFileState::Indirect) => format!("it is not enabled itself, and {wanted}"),
         Some(UnitFileState::Generated) => format!("its generator made it, but {wanted}"),
         Some(UnitFileState::Bad) => "its unit file cannot be used".to_owned(),

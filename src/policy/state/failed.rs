@@ -38,8 +38,10 @@ impl State {
             self.units.values().flat_map(Unit::names).map(UnitName::as_str).collect();
         let ignored = self.host.settings().ignored.as_ref();
         let covers = |unit: &str| ignored.is_some_and(|known| known.covers(unit, self.now.wall_ms));
-        let failed =
-            all.into_iter().partition(|gap| !managed.contains(gap.subject.as_str()) && !covers(&gap.subject));
+        // Before the unit files are read, nobody knows which of them are managed.
+        let known = self.host.is_configured();
+        let of_nobody = |gap: &Gap| known && !managed.contains(gap.subject.as_str()) && !covers(&gap.subject);
+        let failed = all.into_iter().partition(of_nobody);
         let settled = self.gaps.failed(failed, &self.incidents.of_gaps(), self.now);
         self.settle_gaps(settled);
     }

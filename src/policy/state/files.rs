@@ -20,6 +20,7 @@ impl State {
     /// The configuration was read; it replaces what was known.
     pub(super) fn loaded(&mut self, settings: Settings, specs: Vec<Spec>, problems: Vec<Problem>) {
         let every = settings.audit_every;
+        let first = !self.host.is_configured();
         self.host.configure(settings, problems, self.now);
         self.drain_host();
         self.alerts.wake();
@@ -29,6 +30,9 @@ impl State {
         self.matches.retain(|pattern, _| patterns.contains(pattern));
         self.assign();
         self.follow();
+        if first {
+            self.judge_failed();
+        }
     }
 
     /// The units that match a pattern changed.

@@ -173,8 +173,9 @@ impl State {
         let with_it =
             |unit: &&UnitName| self.units.get(*unit).is_some_and(|unit| unit.stopped_with() == Some(other));
         let held: Vec<UnitName> = self.stopped.iter().filter(with_it).cloned().collect();
+        let now = self.now;
         for unit in held {
-            if self.with(&unit, |unit, _| unit.release_from(other, reading)) == Some(true) {
+            if self.with(&unit, |unit, _| unit.release_from(other, reading, now)) == Some(true) {
                 self.touch(&unit);
             }
         }

@@ -219,7 +219,9 @@ impl Unit {
         if let Some(passing) = self.at_rest(reading, view).or_else(|| self.upheld(now)) {
             return passing;
         }
+        let freed = self.freed_at.map(|at| at.plus(limits::SECOND_LOOK));
         let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
+        let settled = freed.map_or(settled, |freed| freed.max(settled));
         if settled > now {
             let word = reading.active.as_str();
             return Judgement::passing(word, format!("{word} ({})", reading.sub)).until(settled);

@@ -8,7 +8,7 @@ use crate::model::moment::Moment;
 use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
-use crate::model::unit::{ActiveState, UnitName, UnitReading};
+use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading};
 use crate::policy::effects::Out;
 
 use super::Unit;
@@ -38,6 +38,7 @@ impl Unit {
             HoldKind::StoppedWith { unit, conflicts: true } => {
                 format!("it is free when {unit} is down again")
             }
+            _ if hold.is_stop() && self.is_masked() => "it is masked: nothing starts it".to_owned(),
             _ if hold.is_stop() && !self.spec.recovery.start => {
                 "then it stays down: its file says start = false".to_owned()
             }
@@ -56,6 +57,9 @@ impl Unit {
     pub(super) fn stop_ends_in(&self) -> Option<String> {
         let hold = self.kept.hold.as_ref()?;
         let recovery = &self.spec.recovery;
+        if self.is_masked() {
+            return Some("it is masked, and stays down until it is unmasked and started".to_owned());
+        }
         let until = hold.until.filter(|_| recovery.start && self.spec.mode == Mode::Act);
         Some(match until {
             Some(until) => format!(
@@ -69,7 +73,7 @@ impl Unit {
 
     /// What comes next, as people are shown it: also what follows a stop.
     pub(super) fn shown_plan(&self) -> Plan {
-        let starts = self.spec.recovery.start && self.spec.mode == Mode::Act;
+        let starts = self.spec.recovery.start && self.spec.mode == Mode::Act && !self.is_masked();
         let until = self.kept.hold.as_ref().filter(|hold| hold.is_stop()).and_then(|hold| hold.until);
         let start = until.filter(|_| starts && self.is_stopped_by_people() && self.plan.next.is_none());
         let next = start.map(|due_at| NextAction {
@@ -78,6 +82,10 @@ impl Unit {
             because: Code::UnitStoppedByOperator,
         });
         Plan { next: self.plan.next.clone().or(next), ..self.plan.clone() }
+    }
+
+    fn is_masked(&self) -> bool {
+        matches!(self.enablement, Some(UnitFileState::Masked | UnitFileState::MaskedRuntime))
     }
 
     /// Ends a hold whose time has come.
@@ -132,7 +140,7 @@ impl Unit {
     }
 
     /// Another unit was read: where this one was stopped along with it, or for it, that may be over. Says whether it is.
-    pub fn release_from(&mut self, other: &UnitName, reading: &UnitReading) -> bool {
+    pub fn release_from(&mut self, other: &UnitName, reading: &UnitReading, now: Moment) -> bool {
         let (up, down) = (reading.active.is_up(), reading.active.is_down());
         let over = |hold: &mut Hold| match &hold.kind {
             HoldKind::StoppedWith { unit, conflicts } => unit == other && if *conflicts { down } else { up },
@@ -143,6 +151,7 @@ impl Unit {
             let fate = if down { "down" } else { "up again" };
             let message = format!("the hold of {} has ended: {other} is {fate}", self.name);
             self.out.note(EventKind::Decided, None, message);
+            self.freed_at = Some(now);
             self.out.push(Out::Follow);
         }
         released

@@ -78,6 +78,8 @@ pub struct Unit {
     fate: Fate,
     /// It was just disabled, and whether a package manager did that is being looked up.
     disabling_doubted: bool,
+    /// When the unit along with which it was stopped came back: systemd may have started it, too, and that is read in a moment.
+    freed_at: Option<Moment>,
     /// What it requires is down.
     outage: bool,
     conditions: BTreeMap<ConditionKind, Condition>,
@@ -121,6 +123,7 @@ impl Unit {
             spec,
             fate: Fate::default(),
             disabling_doubted: false,
+            freed_at: None,
             outage: false,
             conditions: BTreeMap::new(),
             findings: Vec::new(),

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::model::action::Action;
 use crate::model::code::Concern;
-use crate::model::finding::{Code, ConditionKind, Truth};
+use crate::model::finding::{Code, ConditionKind, Truth, Why};
 use crate::model::incident::EventKind;
 use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery};
-use crate::model::unit::{ActiveState, JobKind, JobResult};
+use crate::model::unit::{ActiveState, JobKind, JobResult, UnitFileState};
 use crate::policy::effects::Out;
 use crate::policy::enablement;
 use crate::policy::limits;
@@ -269,14 +269,21 @@ impl Unit {
         limit.saturating_add(limits::JOB_SLACK).min(limits::LONGEST_JOB)
     }
 
+    /// Links enable it: it is no init script, which a tool of its own enables.
+    fn has_links(&self) -> bool {
+        self.enablement != Some(UnitFileState::InitScriptOff)
+    }
+
     fn enter_enabling(&mut self, order: &Recovery, view: &View<'_>) {
         let lacking = match self.truth(ConditionKind::Enabled) {
             Some(Truth::False) => true,
             // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
-            Some(Truth::Unknown(_)) => self.enablement.as_ref().is_some_and(enablement::lacks_links),
-            Some(Truth::True) | None => false,
+            Some(Truth::Unknown(Why::NotRead)) => {
+                self.enablement.as_ref().is_some_and(enablement::lacks_links)
+            }
+            Some(Truth::True | Truth::Unknown(_)) | None => false,
         };
-        if lacking && self.enables(order) {
+        if lacking && self.has_links() && self.enables(order) {
             let limit = limits::ENABLE_LIMIT.saturating_add(limits::LOST_OUTCOME);
             self.enter_stage(Phase::Enable, limit, view);
             let (unit, order) = (self.name.clone(), order.order);

@@ -163,7 +163,7 @@ impl Probe {
 
     /// The same where it may turn out to keep others from working.
     pub fn may_keep_others(&self) -> bool {
-        self.is_unsettled() && self.last().is_some_and(|last| last.status != ProbeStatus::Unmet)
+        self.is_unsettled() && self.last().is_some_and(|last| last.status.keeps_others())
     }
 
     /// It is asked at once, unless it has answered well since then.
@@ -185,14 +185,16 @@ impl Probe {
     }
 
     pub fn can_be_cured(&self) -> bool {
-        let answers = self.last().is_none_or(|last| last.status != ProbeStatus::Unresolved);
+        let answers = self.last().is_none_or(|last| last.status.is_curable());
         answers && (self.spec.kind.is_curable() || self.spec.on_failure == OnFailure::Restart)
     }
 
     /// What it fails with, as a code.
     pub fn trouble(&self) -> Option<Code> {
         match self.seen.settled {
-            ProbeStatus::Unhealthy | ProbeStatus::Unmet | ProbeStatus::Unresolved => Some(Code::ProbeFailed),
+            ProbeStatus::Unhealthy | ProbeStatus::Unmet | ProbeStatus::Unresolved | ProbeStatus::Squatted => {
+                Some(Code::ProbeFailed)
+            }
             ProbeStatus::Slow => Some(Code::ProbeSlow),
             ProbeStatus::Healthy if self.seen.flaky => Some(Code::ProbeFailed),
             ProbeStatus::Healthy | ProbeStatus::Unknown => None,
@@ -202,7 +204,7 @@ impl Probe {
     /// Nobody who needs the unit can work: why.
     pub fn keeps_others(&self) -> Option<String> {
         let settled = self.seen.settled;
-        (self.spec.vital && settled.is_bad() && settled != ProbeStatus::Unmet)
+        (self.spec.vital && settled.keeps_others())
             .then(|| format!("probe {}: {}", self.spec.name, self.message()))
     }
 

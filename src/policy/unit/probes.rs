@@ -153,10 +153,8 @@ impl Probes {
     }
 
     fn asking_for_restart(&self, code: Code) -> impl Iterator<Item = &Probe> {
-        // No restart makes a name resolve.
-        self.in_trouble(code).filter(|probe| {
-            probe.spec.on_failure == OnFailure::Restart && probe.seen.settled != ProbeStatus::Unresolved
-        })
+        self.in_trouble(code)
+            .filter(|probe| probe.spec.on_failure == OnFailure::Restart && probe.seen.settled.is_curable())
     }
 
     /// A restart may put this trouble right.

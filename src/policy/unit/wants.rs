@@ -98,8 +98,15 @@ impl Unit {
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
             (_, Remedy::Start) => spec.recovery.start.then(|| self.start_due(now)),
-            // There is no unit file that links could lead to.
-            (_, Remedy::Enable) if self.enablement == Some(UnitFileState::Transient) => None,
+            // There is no unit file that links could lead to; an init script is enabled by a tool of its own.
+            (_, Remedy::Enable)
+                if matches!(
+                    self.enablement,
+                    Some(UnitFileState::Transient | UnitFileState::InitScriptOff)
+                ) =>
+            {
+                None
+            }
             (_, Remedy::Enable) => self.enabled_from(now).filter(|_| spec.recovery.enable),
             (_, Remedy::Nothing) => None,
         }

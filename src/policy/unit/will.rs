@@ -124,6 +124,7 @@ impl Unit {
         let cause = &self.fate.last()?.cause;
         let alone = *cause == Cause::Exit || (*cause == Cause::Unknown && exit.is_signal());
         let clean = reading.active == ActiveState::Inactive && reading.result.is_success();
+        let clean = clean || (*cause == Cause::Exit && exit == Exit::Code(0));
         (alone && clean).then(|| format!("ended by itself with {exit}"))
     }
 
