@@ -59,7 +59,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
     tokio::spawn(operators::tell_history(wanted, store.reader()));
-    let courier = Courier::new(Door::of_daemon(user));
+    let door = Door::of_daemon(user);
+    let courier = Courier::new(door.clone());
     let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
     ours.turn(Observation::Started(host::identity(user))).await;
@@ -68,7 +69,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(operators::pass_on(asked, answers, inbox));
-    let reading = api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket);
+    let read = (snapshots.clone(), questions.clone(), history.clone());
+    let reading = api::server::serve_reading_by(door, read.0, read.1, read.2, socket);
     let served = snapshots.clone();
     serve_apart(async move {
         match UnixListener::from_std(listener) {

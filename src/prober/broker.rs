@@ -14,9 +14,9 @@ use tokio::time::sleep;
 
 use super::door;
 
-/// Processes at once: one that asks, some that end what they have, those that ask one question on its own, and one for each
-/// alert that is under way.
-const PROCESSES: usize = 32;
+/// Processes at once: one that asks, one that listens, some that end what they have, those that ask one question on its own, and
+/// one for each alert that is under way.
+const PROCESSES: usize = 33;
 /// After an error that is not the caller's.
 const AGAIN: Duration = Duration::from_millis(100);
 

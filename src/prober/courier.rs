@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alert::{Carrier, Letter, Limit};
+use crate::frames::{Reader, frame, send};
 use crate::probe::Handed;
 
 use super::door::{Door, End};
-use super::stream::{Reader, send};
-use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said, frame};
+use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said};
 
 /// Letters that are under way at the same time.
 const AT_ONCE: usize = 16;

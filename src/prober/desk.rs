@@ -8,13 +8,14 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
+use crate::frames::frame;
 use crate::model::finding::Code;
 use crate::model::observation::Observation;
 
 use super::door::Door;
 use super::line::{Alone, Heard, Line, Outgoing, alone};
 use super::suspects::{Subject, Suspects, Way};
-use super::wire::{Answer, QUESTION, Question, Said, frame};
+use super::wire::{Answer, QUESTION, Question, Said};
 
 /// What the prober is, where it is told that it does not work.
 const PART: &str = "the prober";

@@ -1,10 +1,11 @@
 //! The door for `fuzz/`: frames in both directions, for any bytes.
 
+use crate::frames::Frames;
 use crate::model::probe::ProbeOutcome;
 use crate::model::progress::Sample;
 use crate::probe;
 
-use super::wire::{ANSWER, Answer, Asked, Frames, QUESTION, Question, Said};
+use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said};
 
 /// What the daemon hears in these bytes of a prober that was taken over: each message that would reach it, and the error that
 /// ends the connection.
@@ -45,6 +46,7 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
             Asked::Page(url) => url,
+            Asked::Listen => String::new(),
             Asked::Letter { letter, .. } => format!("{letter:?}"),
         });
     });
@@ -61,7 +63,7 @@ fn each<T: serde::de::DeserializeOwned>(
     let mut frames = Frames::new(longest);
     for part in bytes.chunks(1000) {
         frames.push(part);
-        while let Some(said) = frames.next()? {
+        while let Some(said) = frames.word()? {
             take(said);
         }
     }

@@ -7,8 +7,9 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::frames::{Reader, send};
+
 use super::door::{Door, End};
-use super::stream::{Reader, send};
 use super::wire::{ANSWER, Answer, Said};
 
 /// Frames that wait to be sent: more than questions are asked at once.

@@ -9,7 +9,7 @@ mod door;
 #[doc(hidden)]
 pub mod fuzzed;
 mod line;
-mod stream;
+mod listener;
 mod suspects;
 mod wire;
 mod worker;
