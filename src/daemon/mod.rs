@@ -19,10 +19,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::api;
+use crate::check;
 use crate::config::{self, Directories};
 use crate::host;
 use crate::model::observation::Observation;
-use crate::prober::{Courier, Door};
+use crate::prober::Courier;
 use crate::runtime::{INBOX, Loop};
 use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
@@ -59,7 +60,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
     tokio::spawn(operators::tell_history(wanted, store.reader()));
-    let door = Door::of_daemon(user);
+    let door = check::door(instance);
     let courier = Courier::new(door.clone());
     let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);

@@ -9,8 +9,8 @@ use std::path::Path;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
-use super::place;
 use super::processes::{command_line, group, path};
+use super::{network, place};
 use crate::clock;
 use crate::model::host::{Place, base};
 use crate::model::outside::{Outsider, Sought, command_of};
@@ -134,7 +134,7 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
     if ports.is_empty() {
         return Vec::new();
     }
-    let all = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    let all = [network::tcp("tcp"), network::tcp("tcp6")].into_iter().flatten().flatten();
     let here = all.filter(|entry| {
         entry.state == TcpState::Listen && ports.contains(&entry.local_address.port()) && entry.inode != 0
     });

@@ -91,6 +91,8 @@ struct Desk {
     unbegun: Option<(String, u32, Instant)>,
     /// It runs as another user than root.
     apart: bool,
+    /// It is no unit that is installed.
+    stands_in: bool,
     heard: mpsc::Sender<Heard>,
     tried: mpsc::Sender<Tried>,
     alone: Arc<Semaphore>,
@@ -114,6 +116,7 @@ pub async fn serve(door: Door, mut asks: mpsc::Receiver<Ask>, inbox: Option<mpsc
         ended_at: None,
         unbegun: None,
         apart: true,
+        stands_in: false,
         heard,
         tried,
         alone: Arc::new(Semaphore::new(ALONE)),
@@ -178,6 +181,7 @@ impl Desk {
         match self.door.open().await {
             Ok(end) => {
                 self.next += 1;
+                self.stands_in = end.stands_in;
                 self.line = Some(Line::new(self.next, end, self.heard.clone()));
                 Ok(())
             }
@@ -370,10 +374,14 @@ impl Desk {
                 "the prober ended again and again within a minute: what it was asking is unknown".to_owned(),
             );
         }
-        (!self.apart).then(|| {
-            "the prober runs as root, as steadfast-prober.socket is not there: start it, and restart steadfast.service"
-                .to_owned()
-        })
+        let how = match (self.apart, self.stands_in) {
+            (false, _) => "runs as root",
+            (true, true) => "runs in a unit of the moment",
+            (true, false) => return None,
+        };
+        Some(format!(
+            "the prober {how}, as steadfast-prober.socket is not there: start it, and restart steadfast.service"
+        ))
     }
 }
 

@@ -22,6 +22,7 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
                 probe::sentence(&why)
             }
             Said::Answer { answer: Answer::Page(Ok(status)), .. } => status.to_string(),
+            Said::Answer { answer: Answer::Confides(addresses), .. } => format!("{addresses:?}"),
             Said::Answer { answer: Answer::Carried(carried), .. } => {
                 carried.map_or_else(|why| probe::sentence(&why), |()| String::new())
             }
@@ -45,7 +46,7 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
             Asked::Sample(keys) => {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
-            Asked::Page(url) => url,
+            Asked::Page(url) | Asked::Confides(url) => url,
             Asked::Listen => String::new(),
             Asked::Letter { letter, .. } => format!("{letter:?}"),
         });

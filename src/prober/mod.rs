@@ -15,6 +15,7 @@ mod wire;
 mod worker;
 
 use std::io::stdin;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ use suspects::Subject;
 use wire::{Answer, Asked, Question};
 
 pub use courier::Courier;
-pub use door::Door;
+pub use door::{Door, StandIn};
 
 /// Questions that are asked at the same time.
 const AT_ONCE: usize = 512;
@@ -120,6 +121,29 @@ impl Prober {
         };
         match self.ask(order).await? {
             Answer::Page(status) => status.map_err(|why| probe::sentence(&why)),
+            _ => Err(ASTRAY.to_owned()),
+        }
+    }
+
+    /// The addresses of this host to which a question with these keys sends a password.
+    ///
+    /// # Errors
+    /// Why it is not known, one clause.
+    pub async fn confides(
+        &self,
+        unit: &UnitName,
+        keys: &str,
+        timeout: Duration,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let order = Order {
+            subject: Subject { unit: unit.to_string(), what: "address of a server".to_owned() },
+            asked: Asked::Confides(keys.to_owned()),
+            timeout,
+            period: timeout,
+            wants: Wants::default(),
+        };
+        match self.ask(order).await? {
+            Answer::Confides(addresses) => Ok(addresses),
             _ => Err(ASTRAY.to_owned()),
         }
     }

@@ -1,6 +1,7 @@
 //! What daemon and prober say to each other, in frames of JSON. Neither believes the other: what is too long, or is not what was
 //! agreed, ends the connection.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub enum Asked {
     Sample(String),
     /// With which status this URL answers.
     Page(String),
+    /// To which addresses of this host a question with these keys sends a password.
+    Confides(String),
     /// Nothing more: from here on it serves the status for reading, as `api::server` says.
     Listen,
     /// This is sent, once. `timeout`: the whole time that it had, as it is told.
@@ -68,6 +71,7 @@ pub enum Answer {
     Sample(Result<Figures, String>),
     Page(Result<u16, String>),
     Carried(Result<(), String>),
+    Confides(Vec<SocketAddr>),
 }
 
 /// An outcome of a probe.

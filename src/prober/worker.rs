@@ -236,6 +236,7 @@ async fn ask(asked: Asked, limit: Limit) -> Answer {
             Answer::Sample(sample.map(Figures::from))
         }
         Asked::Listen => Answer::Carried(Ok(())),
+        Asked::Confides(keys) => Answer::Confides(probe::confides(&keys, limit.longest()).await),
         Asked::Page(url) => Answer::Page(probe::status(&url, limit.longest()).await),
         Asked::Letter { letter, timeout } => {
             let deadline = Instant::now() + limit.longest();
@@ -249,6 +250,7 @@ fn late(asked: &Asked) -> Answer {
     match asked {
         Asked::Probe(_) => Answer::Probe(probe::unknown("the question", why).into()),
         Asked::Sample(_) => Answer::Sample(Err(why.to_owned())),
+        Asked::Confides(_) => Answer::Confides(Vec::new()),
         Asked::Page(_) => Answer::Page(Err(why.to_owned())),
         Asked::Letter { .. } | Asked::Listen => Answer::Carried(Err(why.to_owned())),
     }

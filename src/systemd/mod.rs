@@ -32,6 +32,7 @@ pub mod inventory;
 pub mod likeness;
 pub mod needs;
 pub mod orders;
+pub mod stand_in;
 pub mod timer;
 pub mod unit_files;
 

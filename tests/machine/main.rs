@@ -28,6 +28,7 @@ mod hostile;
 mod hung;
 mod installed;
 mod killed_midway;
+mod listen_apart;
 mod outage_five;
 mod outage_one;
 mod outage_three;

@@ -353,7 +353,7 @@ fn the_prober_is_nobody_and_is_given_what_it_needs() {
 }
 
 /// Neither root nor with any right of root's. `filtered`: by a filter of system calls, too.
-fn is_nobody(status: &str, filtered: bool) {
+pub fn is_nobody(status: &str, filtered: bool) {
     for line in status.lines() {
         let (name, value) = line.split_once(':').expect("a line of status");
         let value = value.trim();
