@@ -129,7 +129,7 @@ async fn hand_over(
             Said::Sends => *sends = true,
             Said::Answer { answer: Answer::Carried(told), .. } => return Some(told),
             Said::Answer { .. } => return Some(Err(super::ASTRAY.to_owned())),
-            Said::Hello { .. } | Said::Alive | Said::Leaving => {}
+            Said::Hello { .. } | Said::Alive | Said::Leaving | Said::Ended(_) => {}
         }
     }
     None

@@ -7,10 +7,14 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::fate::{How, Losses};
 
 /// Where systemd listens for the daemon.
 const SOCKET: &str = "/run/steadfast/prober.sock";
@@ -22,6 +26,9 @@ const NAME: &str = "steadfast";
 const COMMAND: &str = "prober";
 /// What a process that asks may know of our environment: whom it trusts, and how names are resolved.
 const KEPT: [&str; 3] = ["SSL_CERT_FILE", "RES_OPTIONS", "LOCALDOMAIN"];
+
+/// A child that closed its socket has ended so soon.
+const ENDS: Duration = Duration::from_secs(1);
 
 /// The way to a process that asks.
 #[derive(Clone, Debug)]
@@ -71,7 +78,7 @@ pub struct End {
     pub stream: UnixStream,
     /// It is a unit of the moment, as there is no other.
     pub stands_in: bool,
-    child: Option<Child>,
+    child: Option<(Child, Losses)>,
 }
 
 impl Door {
@@ -114,8 +121,9 @@ fn absent(error: &io::Error) -> bool {
 fn child() -> io::Result<End> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
+    let losses = Losses::begin();
     let child = command(OwnedFd::from(theirs)).spawn()?;
-    Ok(End { stream: UnixStream::from_std(ours)?, stands_in: false, child: Some(child) })
+    Ok(End { stream: UnixStream::from_std(ours)?, stands_in: false, child: Some((child, losses)) })
 }
 
 /// A process that asks, at the other end of this socket.
@@ -137,9 +145,18 @@ pub fn command(socket: OwnedFd) -> Command {
     command
 }
 
+impl End {
+    /// How a child of ours ended, where it did; who else began it says so itself.
+    pub async fn how(&mut self) -> Option<How> {
+        let (child, losses) = self.child.as_mut()?;
+        let ended = timeout(ENDS, child.wait()).await;
+        ended.ok()?.ok().map(|status| losses.how(status))
+    }
+}
+
 impl Drop for End {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
+        if let Some((child, _)) = &mut self.child {
             // It has ended, or it hangs.
             drop(child.start_kill());
         }

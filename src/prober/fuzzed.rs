@@ -1,5 +1,6 @@
 //! The door for `fuzz/`: frames in both directions, for any bytes.
 
+use crate::api;
 use crate::frames::Frames;
 use crate::model::probe::ProbeOutcome;
 use crate::model::progress::Sample;
@@ -11,7 +12,8 @@ use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said};
 /// ends the connection.
 #[must_use]
 pub fn heard(bytes: &[u8]) -> Vec<String> {
-    let mut heard = Vec::new();
+    // The same bytes, of the one that listens.
+    let mut heard = vec![format!("{} words of the one that listens", api::server::heard(bytes))];
     let ended = each(bytes, ANSWER, |said: Said| {
         heard.push(match said {
             Said::Answer { answer: Answer::Probe(outcome), .. } => ProbeOutcome::from(outcome).message,
@@ -26,7 +28,7 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
             Said::Answer { answer: Answer::Carried(carried), .. } => {
                 carried.map_or_else(|why| probe::sentence(&why), |()| String::new())
             }
-            Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving => String::new(),
+            Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving | Said::Ended(_) => String::new(),
         });
     });
     heard.extend(ended.err());

@@ -6,8 +6,11 @@ mod confine;
 mod courier;
 mod desk;
 mod door;
+mod ends;
+mod fate;
 #[doc(hidden)]
 pub mod fuzzed;
+mod keeper;
 mod line;
 mod listener;
 mod suspects;
@@ -168,6 +171,8 @@ impl Prober {
     }
 }
 
+/// What systemd tells each unit, and nobody tells a process that asks: this one is the unit itself, in the place of another.
+const UNIT: &str = "INVOCATION_ID";
 /// It answered something else than was asked.
 const ASTRAY: &str = "the prober answered something else";
 const OVER: &str = "nobody asks any more";
@@ -185,6 +190,9 @@ pub fn run() -> anyhow::Result<()> {
     let input = stdin().as_fd().try_clone_to_owned().context("cannot use standard input")?;
     if socket_domain(&input).ok() != Some(AddressFamily::UNIX) {
         bail!("cannot serve: Steadfast starts this by itself, with a socket");
+    }
+    if std::env::var_os(UNIT).is_some() {
+        return keeper::keep_one(UnixStream::from(input));
     }
     let apart = confine::confine().context("cannot give up the rights that are not needed")?;
     worker::run(UnixStream::from(input), apart)

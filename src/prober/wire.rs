@@ -11,6 +11,8 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::progress::Sample;
 use crate::probe::{self, Handed};
 
+use super::fate::How;
+
 /// Longest question, in bytes: the certificates of a file are in it.
 pub const QUESTION: usize = 1 << 20;
 /// Longest answer, in bytes.
@@ -62,6 +64,8 @@ pub enum Said {
     },
     /// It takes no question any more, answers those that it has, and ends.
     Leaving,
+    /// It has ended so, says who started it; nothing comes after this.
+    Ended(How),
 }
 
 /// One answer, to the same variant of `Asked`.

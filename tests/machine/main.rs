@@ -43,6 +43,7 @@ mod probes;
 mod progress;
 mod prometheus;
 mod radius;
+mod readers;
 mod receiver;
 mod resilience;
 mod rig;

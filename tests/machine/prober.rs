@@ -258,8 +258,10 @@ fn the_prober_killed_fifty_times_makes_no_verdict_wrong() {
     }
     assert_eq!(supervisor(&machine), before, "the supervisor never ended");
     let said = journal(&machine);
+    // Who kills it is somebody outside: no answer is blamed, and no probe is asked on its own for it.
+    let blames = ["unhealthy", "probe-failed", "ends the prober", "ended the prober"];
     let wrong: Vec<&str> =
-        said.lines().filter(|line| line.contains("unhealthy") || line.contains("probe-failed")).collect();
+        said.lines().filter(|line| blames.iter().any(|word| line.contains(word))).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 

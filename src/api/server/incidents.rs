@@ -22,9 +22,9 @@ const NAME: usize = 256;
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    unit: Option<String>,
-    since: Option<Time>,
-    open: Option<bool>,
+    pub unit: Option<String>,
+    pub since: Option<Time>,
+    pub open: Option<bool>,
 }
 
 impl Filter {

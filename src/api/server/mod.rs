@@ -37,6 +37,8 @@ use crate::model::snapshot::Snapshot;
 use pictures::{Pictures, Readers};
 
 pub use guests::PER_ORIGIN;
+#[doc(hidden)]
+pub use reading::heard;
 pub use reading::{Fronts, HEARD, Opened, listen, serve_reading, serve_reading_by};
 pub(super) use route::Route;
 pub(super) use routes::routes;

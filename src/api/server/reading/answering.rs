@@ -23,6 +23,10 @@ const QUEUE: usize = 8;
 /// A process that says nothing for so long hangs: one that turns says so every two seconds.
 const SILENT: Duration = Duration::from_secs(8);
 
+const ENDED: &str = "the process that listens ended";
+/// So it ended, where it was somebody's doing.
+const OUTSIDE: &str = "Outside";
+
 /// Why the connection is over.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -49,8 +53,8 @@ pub async fn talk<E: AsRef<UnixStream> + Send>(
         loop {
             let heard = match timeout(SILENT, reader.next::<Heard>(stream)).await {
                 Ok(Ok(Some(heard))) => heard,
-                Ok(Ok(None)) => return "the process that listens ended".to_owned(),
-                Ok(Err(why)) => return format!("the process that listens cannot be understood: {why}"),
+                Ok(Ok(None)) => return ENDED.to_owned(),
+                Ok(Err(_)) => return "the process that listens cannot be understood".to_owned(),
                 Err(_) => return "the process that listens hangs".to_owned(),
             };
             let wanted = shared.snapshots.borrow().listen;
@@ -65,6 +69,10 @@ pub async fn talk<E: AsRef<UnixStream> + Send>(
                 }
                 Heard::More { id } => answers.more(id),
                 Heard::Leaves { id } => drop(answers.open.remove(&id)),
+                Heard::Ended(how) if how == OUTSIDE => {
+                    return "somebody killed the process that listens".to_owned();
+                }
+                Heard::Ended(_) => return ENDED.to_owned(),
             }
         }
     };

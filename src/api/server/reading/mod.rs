@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pictures::Readers;
 use super::{HistoryQuestion, Question, Shared};
-use crate::frames::Reader;
+use crate::frames::{Frames, Reader};
 use crate::model::snapshot::Snapshot;
 
 use answering::{Ended, talk};
@@ -105,6 +105,21 @@ async fn address(snapshots: &mut watch::Receiver<Snapshot>) -> Result<SocketAddr
             return Ok(address);
         }
     }
+}
+
+/// For `fuzz/`: how many words the daemon hears in these bytes of a process that listens and was taken over.
+#[doc(hidden)]
+#[must_use]
+pub fn heard(bytes: &[u8]) -> usize {
+    let mut frames = Frames::new(HEARD);
+    let mut words = 0;
+    for part in bytes.chunks(1000) {
+        frames.push(part);
+        while let Ok(Some(_)) = frames.word::<words::Heard>() {
+            words += 1;
+        }
+    }
+    words
 }
 
 /// The same by a task of this process: for those who have nothing to lose.

@@ -75,4 +75,32 @@ pub enum Heard {
     Leaves {
         id: u64,
     },
+    /// It has ended so, says who started it; nothing comes after this.
+    Ended(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::Name;
+    use super::*;
+    use crate::api::server::incidents::Filter;
+    use crate::api::wire::Time;
+    use crate::frames::frame;
+
+    #[test]
+    fn the_longest_page_that_can_be_asked_for_fits_into_a_frame() {
+        // Each letter is six in JSON.
+        let name = "\u{1}".repeat(256);
+        assert!(Name::of(&"x".repeat(257)).is_none());
+        let known = Name::of(&name).expect("a name");
+        let filter =
+            Filter { unit: Some("\u{1}".repeat(100_000)), since: Some(Time(i64::MIN)), open: Some(false) };
+        for page in [
+            Page::Unit(known.clone()),
+            Page::Events { unit: Some(known), after: Some(u64::MAX) },
+            Page::Incidents(filter.bounded()),
+        ] {
+            assert!(frame(&Heard::Asks { id: u64::MAX, page }, HEARD).is_ok());
+        }
+    }
 }
