@@ -1,5 +1,6 @@
 //! The address of `listen` is served by a process that has nothing to lose; the supervisor itself has no network.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::prober::is_nobody;
@@ -124,4 +125,43 @@ fn listen_is_served_by_who_has_nothing_to_lose_and_the_supervisor_has_no_network
     state(&machine, "shop.service", "ok");
     has_no_network(&machine);
     assert_eq!(main_pid(&machine, "steadfast.service"), supervisor, "the supervisor never ended");
+
+    // Whoever is stopped with his prober misses nobody.
+    machine.sh("systemctl unmask -q --runtime steadfast-prober.socket steadfast-prober.service; systemctl restart steadfast.service");
+    served(&machine, 9631);
+    let group = machine.sh(&format!("cat /proc/{}/cgroup", listener(&machine, 9631)));
+    assert!(group.contains("steadfast-prober.service"), "{group}");
+    let lines = journal(&machine).lines().count();
+    machine.sh("systemctl stop steadfast.service");
+    let said = journal(&machine);
+    let said: Vec<&str> = said.lines().skip(lines).collect();
+    assert!(!said.concat().contains("cannot"), "{said:?}");
+    assert!(!answers(&machine, 9631));
+    assert_eq!(machine.try_sh("systemctl is-active steadfast-prober.service").stdout, "inactive");
+}
+
+#[test]
+fn a_users_listen_is_served_by_a_child() {
+    let machine = Machine::boot("users-listen");
+    machine.place_steadfast(
+        Path::new(env!("CARGO_BIN_EXE_steadfast")),
+        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/units")),
+    );
+    machine.add_user("joe");
+    machine.enable_linger("joe");
+    machine.write("/home/joe/.config/steadfast/steadfast.toml", "listen = \"127.0.0.1:9700\"\n");
+    machine.sh("chown -R joe: /home/joe/.config");
+    machine.sh_as("joe", "systemctl --user start steadfast.service");
+    served(&machine, 9700);
+    let parent = |pid: &str| machine.sh(&format!("ps -o ppid= -p {pid} | tr -d ' '"));
+    let pid = machine.sh_as("joe", "systemctl --user show -P MainPID steadfast.service");
+    let first = listener(&machine, 9700);
+    assert_eq!(parent(&first), pid);
+    is_nobody(&machine.sh(&format!("grep -E '^(Uid|NoNewPrivs|CapEff|CapPrm)' /proc/{first}/status")), false);
+    // Killed, it is there again; it ends with its supervisor.
+    machine.sh(&format!("kill -KILL {first}"));
+    machine.wait_until("another one serves", LIMIT, || answers(&machine, 9700));
+    assert_eq!(parent(&listener(&machine, 9700)), pid);
+    machine.sh_as("joe", "systemctl --user stop steadfast.service");
+    assert!(!answers(&machine, 9700));
 }
