@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::rig::Machine;
 use crate::thousand::{cpu_seconds, main_pid};
-use crate::watched::LIMIT;
+use crate::watched::{LIMIT, status};
 
 const LONG: Duration = Duration::from_secs(600);
 const VICTIM: &str = "dummy-5.service";
@@ -117,13 +117,16 @@ fn busy_and_slow_readers_of_a_crowd_delay_no_recovery() {
     machine.write("/etc/steadfast/steadfast.toml", "listen = \"10.7.0.100:9631\"\naudit_every = \"never\"\n");
     machine.write("/opt/readers.py", READERS);
     machine.write("/opt/scrapes.py", SCRAPES);
+    machine.install_steadfast();
+    machine.sh("systemctl stop steadfast.service steadfast.socket");
     let made = machine.run(&["bash", "-ec", MAKE, "make", &units.to_string()]);
     assert!(made.ok(), "{made:?}");
     machine.write(&format!("/etc/steadfast/units.d/{VICTIM}.toml"), QUICK);
-    machine.install_steadfast();
+    machine.sh("systemctl start --no-block steadfast.service");
     machine.wait_until("it is served", LONG, || {
         machine.try_sh("curl -sf -o /dev/null http://10.7.0.100:9631/healthz").ok()
     });
+    machine.wait_until("all are well", LONG, || status(&machine, ".summary.ok") == units.to_string());
     let size = machine.sh("curl -s http://10.7.0.100:9631/v1/status | wc -c");
     let peace = kills(&machine, times);
 
