@@ -122,6 +122,13 @@ kill-prober: tools-fast ## kills the prober KILLS=1000 times at random during PR
 	tests/machine/rig/root.sh >/dev/null
 	KILLS=$(KILLS) PROBES=$(PROBES) NEXTEST_PROFILE=long $(CARGO) nextest run --locked --no-capture --test machine the_prober_killed_fifty
 
+CROWD ?= 1500
+
+.PHONY: readers
+readers: tools-fast ## CROWD=1500 units, 48 busy and 48 slow readers at `listen`: how soon a killed unit runs anew, beside the same in peace; as root
+	tests/machine/rig/root.sh >/dev/null
+	CROWD=$(CROWD) KILLS=20 NEXTEST_PROFILE=long $(CARGO) nextest run --locked --no-capture --test machine busy_and_slow_readers
+
 .PHONY: figures
 figures: ## prints how src is built: methods, parameters, circles of files, what the state holds; tests/tidy.rs holds them
 	@$(CARGO) run --locked --quiet --example figures

@@ -14,6 +14,7 @@ pub mod config;
 pub mod escape;
 pub mod evidence;
 pub mod files;
+pub mod frames;
 pub mod host;
 pub mod import;
 pub mod keys;

@@ -12,7 +12,8 @@ use tokio::time::timeout;
 use crate::host::{self, Held};
 use crate::model::host::Place;
 use crate::model::unit::UnitName;
-use crate::probe::confides;
+use crate::probe::confides_surely;
+use crate::prober::Prober;
 use crate::systemd::Instance;
 use crate::systemd::identity::{Identity, identity};
 
@@ -41,8 +42,20 @@ pub struct Refused {
 }
 
 /// Looks who listens where this question would send a password.
-pub async fn refused(keys: &str, limit: Duration, asks: Asks<'_>) -> Option<Refused> {
-    let addresses = confides(keys, limit).await;
+pub async fn refused(prober: &Prober, keys: &str, limit: Duration, asks: Asks<'_>) -> Option<Refused> {
+    // Whose address it is, the network says: that is the prober's to ask.
+    let addresses = match confides_surely(keys) {
+        Some(addresses) => addresses,
+        None => match prober.confides(asks.unit, keys, limit).await {
+            Ok(addresses) => addresses,
+            Err(cause) => {
+                let why = format!(
+                    "it was not found out whose address that is, so the password was not sent: {cause}"
+                );
+                return Some(Refused { stranger: false, why });
+            }
+        },
+    };
     if addresses.is_empty() {
         return None;
     }

@@ -32,7 +32,7 @@ use crate::tls;
 
 pub use commands::{run_as, run_ours};
 pub use probes::{ask, sample};
-pub use readings::Readings;
+pub use readings::{Readings, door};
 
 /// Stands for the file of a unit that no file manages.
 const NO_FILE: &str = "";

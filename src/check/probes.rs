@@ -39,7 +39,7 @@ async fn asked(
 ) -> ProbeOutcome {
     let (instance, timeout) = (orders.instance(), spec.timeout);
     let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
-    if let Some(Refused { stranger, why }) = refused(&spec.kind.keys, timeout, asks).await {
+    if let Some(Refused { stranger, why }) = refused(prober, &spec.kind.keys, timeout, asks).await {
         // No restart takes the port from him.
         let status = if stranger { ProbeStatus::Squatted } else { ProbeStatus::Unknown };
         return ProbeOutcome { status, message: why, latency: None };
@@ -88,7 +88,7 @@ async fn sampled(
 ) -> Result<Sample, String> {
     let source = probe::source(&spec.source)?;
     let asks = Asks { instance: orders.instance(), unit, requires: &[], of_others: true };
-    if let Some(Refused { why, .. }) = refused(&spec.source, spec.timeout, asks).await {
+    if let Some(Refused { why, .. }) = refused(prober, &spec.source, spec.timeout, asks).await {
         return Err(why);
     }
     match source.command() {

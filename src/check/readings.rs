@@ -19,13 +19,13 @@ use crate::model::progress::ProgressSpec;
 use crate::model::release::{ProcessesReading, Search};
 use crate::model::unit::UnitName;
 use crate::packages;
-use crate::prober::{Door, Prober};
+use crate::prober::{Door, Prober, StandIn};
 use crate::release;
 use crate::release::processes::Subject;
 use crate::runtime::Outside;
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
-use crate::systemd::{Instance, boot};
+use crate::systemd::{Instance, boot, stand_in};
 
 use super::probes;
 
@@ -50,6 +50,15 @@ pub struct Readings {
     enablements: mpsc::Sender<UnitName>,
 }
 
+/// How the daemon comes to a process that asks.
+#[must_use]
+pub fn door(instance: Instance) -> Door {
+    match instance {
+        Instance::System => Door::of_daemon(StandIn::new(stand_in::begin)),
+        Instance::User => Door::Child,
+    }
+}
+
 impl Readings {
     /// Starts the shells of this instance. Their observations go to the inbox.
     #[must_use]
@@ -57,7 +66,7 @@ impl Readings {
         let orders = Orders::new(instance);
         // Whoever keeps nothing is no daemon.
         let prober = match &cursors {
-            Some(_) => Prober::new(Door::of_daemon(instance == Instance::User), Some(inbox.clone())),
+            Some(_) => Prober::new(door(instance), Some(inbox.clone())),
             None => Prober::new(Door::Child, None),
         };
         let (wishes, wished) = watch::channel(Wish::default());

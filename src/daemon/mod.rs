@@ -19,10 +19,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use crate::api;
+use crate::check;
 use crate::config::{self, Directories};
 use crate::host;
 use crate::model::observation::Observation;
-use crate::prober::{Courier, Door};
+use crate::prober::Courier;
 use crate::runtime::{INBOX, Loop};
 use crate::store::{self, DATABASE, DURABLE, Store};
 use crate::systemd::Instance;
@@ -59,7 +60,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
     tokio::spawn(requests::tell_history(wanted, store.reader()));
-    let courier = Courier::new(Door::of_daemon(user));
+    let door = check::door(instance);
+    let courier = Courier::new(door.clone());
     let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());
     let (mut ours, snapshots) = Loop::new(durable, world);
     ours.turn(Observation::Started(host::identity(user))).await;
@@ -68,7 +70,8 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
     tokio::spawn(requests::pass_on(asked, answers, inbox));
-    let reading = api::server::serve_reading(snapshots.clone(), questions.clone(), history.clone(), socket);
+    let read = (snapshots.clone(), questions.clone(), history.clone());
+    let reading = api::server::serve_reading_by(door, read.0, read.1, read.2, socket);
     let served = snapshots.clone();
     serve_apart(async move {
         match UnixListener::from_std(listener) {

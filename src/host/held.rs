@@ -1,12 +1,12 @@
 //! Who listens at an address of this host, looked up for one question.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::control_group;
+use super::{control_group, network};
 use crate::model::host::Place;
 
 /// Listeners, processes, and open files of each that are looked at.
@@ -38,7 +38,7 @@ pub struct Holder {
 pub fn held(addresses: &[SocketAddr]) -> Vec<Held> {
     let mut sockets: Vec<(u64, u32)> = Vec::new();
     for name in ["tcp", "tcp6"] {
-        let Ok(file) = File::open(format!("/proc/net/{name}")) else {
+        let Ok(file) = network::table(name) else {
             continue;
         };
         // Those that listen come first.

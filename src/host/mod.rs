@@ -6,6 +6,7 @@ pub mod fuzzed;
 mod held;
 mod identity;
 mod managers;
+mod network;
 mod outside;
 mod owner;
 mod processes;

@@ -10,8 +10,8 @@ use std::path::Path;
 use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
 
-use super::control_group;
 use super::processes::{command_line, group, path};
+use super::{control_group, network};
 use crate::clock;
 use crate::model::host::{Place, base};
 use crate::model::outside::{Outsider, Sought, command_of};
@@ -151,7 +151,7 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
     if ports.is_empty() {
         return Vec::new();
     }
-    let all = [procfs::net::tcp(), procfs::net::tcp6()].into_iter().flatten().flatten();
+    let all = [network::tcp("tcp"), network::tcp("tcp6")].into_iter().flatten().flatten();
     let here = all.filter(|entry| {
         let reached = is_asked(entry.local_address.ip()) && ports.contains(&entry.local_address.port());
         entry.state == TcpState::Listen && reached && entry.inode != 0
@@ -162,8 +162,12 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
 /// Sockets in the file system that the keys of a probe name; PostgreSQL's by the directory that they are in.
 fn named_sockets(probes: &[String]) -> Vec<(u64, String)> {
     let named = |path: &str| probes.iter().any(|keys| keys.contains(path));
-    let all = procfs::net::unix().into_iter().flatten();
-    let bound = all.filter_map(|entry| Some((entry.inode, entry.path?.to_str()?.to_owned())));
+    let text = network::text("unix").unwrap_or_default();
+    // `Num RefCount Protocol Flags Type St Inode Path`
+    let bound = text.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(6);
+        Some((words.next()?.parse::<u64>().ok()?, words.next()?.to_owned()))
+    });
     let asked = bound.filter(|(_, path)| {
         let folder = path.split_once("/.s.PGSQL.").map(|(folder, _)| folder);
         path.starts_with('/') && (named(path) || folder.is_some_and(named))

@@ -1,19 +1,20 @@
-//! Sockets of this network namespace: those that listen, and the connections that were made to others.
+//! Sockets of the host's network: those that listen, and the connections that were made to others.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileTypeExt;
 
-use procfs::net::{TcpNetEntries, TcpNetEntry, TcpState, UdpNetEntries, UdpNetEntry, UdpState};
+use procfs::net::{TcpNetEntry, TcpState, UdpNetEntries, UdpNetEntry, UdpState};
 use procfs::{FromBufReadSI, current_system_info};
 
+use super::network;
 use super::processes::Holders;
 use crate::model::host::{Connection, Listener, Protocol};
 
 /// Sockets of each kind that are looked at.
-const SOCKETS: usize = 40_000;
+pub(super) const SOCKETS: usize = 40_000;
 /// Shorter names of a socket that are tried, and processes whose view of the disk is asked for each.
 const NAMES: usize = 4;
 const VIEWS: usize = 4;
@@ -33,11 +34,7 @@ impl Sockets {
     pub(super) fn read(untold: &mut Vec<String>) -> Self {
         let mut all = Self::default();
         let listens = |entry: &&TcpNetEntry| entry.state == TcpState::Listen;
-        let tcp = ["tcp", "tcp6"].map(|name| {
-            // Those that listen come first there.
-            let text = table(name)?;
-            Some(TcpNetEntries::from_buf_read(text.as_bytes(), current_system_info()).ok()?.0)
-        });
+        let tcp = ["tcp", "tcp6"].map(network::tcp);
         let tcp = taken(tcp, "TCP", |entry| listens(&entry), untold);
         let ports: BTreeSet<u16> =
             tcp.iter().filter(listens).map(|entry| entry.local_address.port()).collect();
@@ -53,7 +50,7 @@ impl Sockets {
         }
         let waits = |entry: &UdpNetEntry| entry.state == UdpState::Close;
         let udp = ["udp", "udp6"].map(|name| {
-            let text = table(name)?;
+            let text = network::text(name)?;
             Some(UdpNetEntries::from_buf_read(text.as_bytes(), current_system_info()).ok()?.0)
         });
         let udp = taken(udp, "UDP", waits, untold);
@@ -63,7 +60,7 @@ impl Sockets {
                 all.listening.insert(entry.inode, told);
             }
         }
-        match table("unix") {
+        match network::text("unix") {
             Some(text) => all.add_unix(&text, untold),
             None => untold.push("the unix sockets of this host: /proc/net cannot be read".to_owned()),
         }
@@ -115,13 +112,6 @@ impl Sockets {
         }
         (listeners.into_iter().map(listener).collect(), connections.into_iter().collect())
     }
-}
-
-/// A table of the kernel, as far as it is looked at: whoever opens sockets makes it as long as they like.
-fn table(name: &str) -> Option<String> {
-    let file = fs::File::open(format!("/proc/net/{name}")).ok()?;
-    // One more than is told of, so that it can be said that there are more.
-    first_lines(BufReader::new(file), SOCKETS + 2).ok()
 }
 
 pub(super) fn first_lines(mut from: impl BufRead, lines: usize) -> std::io::Result<String> {
@@ -192,6 +182,7 @@ pub(super) fn unix(line: &str) -> Option<(u64, (Protocol, String))> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::BufReader;
     use std::net::{TcpListener, TcpStream};
 
     use super::*;

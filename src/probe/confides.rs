@@ -14,19 +14,35 @@ const PORTS: [(&str, u16); 5] =
     [("redis", 6379), ("amqp", 5672), ("postgres", 5432), ("postgresql", 5432), ("mysql", 3306)];
 
 /// The addresses of this host to which this kind of question (its keys as text) sends a password. None where it sends none,
-/// or only to other hosts, or where the name cannot be resolved: then it is not sent either.
+/// or only to other hosts, or where the name cannot be resolved: then it is not sent either. Asks the network.
 pub async fn confides(keys: &str, timeout: Duration) -> Vec<SocketAddr> {
-    let Some(url) = server(keys) else {
+    let Some((host, port)) = asked(keys) else {
         return Vec::new();
     };
+    let addresses = names::resolve(&host, port, Limit::new(timeout)).await.unwrap_or_default();
+    addresses.into_iter().filter(|address| is_local(address.ip())).collect()
+}
+
+/// The same as far as it is known without the network; `None`: that has to be asked.
+#[must_use]
+pub fn confides_surely(keys: &str) -> Option<Vec<SocketAddr>> {
+    let Some((host, port)) = asked(keys) else {
+        return Some(Vec::new());
+    };
+    if let Some(both) = names::loopback(&host, port) {
+        return Some(both);
+    }
+    let address = host.parse::<IpAddr>().ok().filter(|ip| ip.is_loopback() || ip.is_unspecified());
+    address.map(|ip| vec![SocketAddr::new(ip, port)])
+}
+
+/// The host and port that are told a password.
+fn asked(keys: &str) -> Option<(String, u16)> {
+    let url = server(keys)?;
     let host = url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost");
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let known = PORTS.iter().find(|(scheme, _)| *scheme == url.scheme()).map(|(_, port)| *port);
-    let Some(port) = url.port_or_known_default().or(known) else {
-        return Vec::new();
-    };
-    let addresses = names::resolve(bare, port, Limit::new(timeout)).await.unwrap_or_default();
-    addresses.into_iter().filter(|address| is_local(address.ip())).collect()
+    Some((bare.to_owned(), url.port_or_known_default().or(known)?))
 }
 
 /// The server that is told a password.
@@ -65,6 +81,15 @@ mod tests {
         assert!(told(&redis("redis://192.0.2.1", secret)).await.is_empty(), "another host");
         let rabbitmq = format!("[rabbitmq]\nrabbitmq = \"http://mon@127.0.0.1:15672\"\n{secret}\n");
         assert_eq!(told(&rabbitmq).await, ["127.0.0.1:15672"]);
+        let surely =
+            |keys: &str| confides_surely(keys).map(|all| all.iter().map(ToString::to_string).collect());
+        let none: Option<Vec<String>> = Some(Vec::new());
+        assert_eq!(surely(&redis("redis://127.0.0.1", "")), none, "no password");
+        assert_eq!(surely(&redis("redis://[::1]", secret)), Some(vec!["[::1]:6379".to_owned()]));
+        assert_eq!(surely(&redis("redis://LocalHost", secret)).map(|all| all.len()), Some(2));
+        for asked in ["redis://192.0.2.1", "redis://cache.example.org"] {
+            assert_eq!(surely(&redis(asked, secret)), None, "who has it is asked for");
+        }
         let postgres = format!("[postgres]\npostgres = \"postgres://a@[::1]/x\"\n{secret}\n");
         assert_eq!(told(&postgres).await, ["[::1]:5432"]);
     }

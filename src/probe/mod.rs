@@ -51,7 +51,7 @@ use crate::model::probe::{ProbeKind, ProbeOutcome};
 use failure::Failure;
 
 pub use command::judge as judge_command;
-pub use confides::confides;
+pub use confides::{confides, confides_surely};
 pub use handed::{Handed, with as with_handed};
 pub use handing::{Wants, open as hand_over};
 pub use http::{status, wants as wants_of_page};

@@ -15,10 +15,8 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
     if let Ok(ip) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, port)]);
     }
-    // RFC 6761: always loopback. A dead name server must not hide a local service.
-    if host.eq_ignore_ascii_case("localhost") {
-        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
-        return Ok(both.map(|ip| SocketAddr::new(ip, port)).to_vec());
+    if let Some(both) = loopback(host, port) {
+        return Ok(both);
     }
     let asked = host.to_owned();
     let found = blocking::call(limit, move || {
@@ -38,6 +36,12 @@ pub async fn resolve(host: &str, port: u16, limit: Limit) -> Result<Vec<SocketAd
             Err(Failure::unknown(format!("the name {shown} was not looked up, earlier lookups still hang")))
         }
     }
+}
+
+/// RFC 6761: this name is always loopback. A dead name server must not hide a local service.
+pub fn loopback(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
+    let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    host.eq_ignore_ascii_case("localhost").then(|| both.map(|ip| SocketAddr::new(ip, port)).to_vec())
 }
 
 fn unresolved(host: &str, error: &io::Error) -> Failure {

@@ -9,11 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 
 use crate::alert::{Carrier, Letter, Limit};
+use crate::frames::{Reader, frame, send};
 use crate::probe::Handed;
 
 use super::door::{Door, End};
-use super::stream::{Reader, send};
-use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said, frame};
+use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said};
 
 /// Letters that are under way at the same time.
 const AT_ONCE: usize = 16;
@@ -46,7 +46,7 @@ enum Became {
 }
 
 impl Courier {
-    /// By this door; where nobody opens it, by a child.
+    /// By this door; where nobody opens it, by what stands in for it.
     #[must_use]
     pub fn new(door: Door) -> Self {
         Self { door, free: Arc::new(Semaphore::new(AT_ONCE)) }
@@ -58,7 +58,8 @@ impl Courier {
         let mut why = UNBEGUN.to_owned();
         for tried in 0..TRIES {
             // The unit may be broken: an alert that says so must not depend on it.
-            let door = if tried + 1 < TRIES { &self.door } else { &Door::Child };
+            let last = self.door.last_resort();
+            let door = if tried + 1 < TRIES { &self.door } else { &last };
             let left = limit.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
@@ -128,7 +129,7 @@ async fn hand_over(
             Said::Sends => *sends = true,
             Said::Answer { answer: Answer::Carried(told), .. } => return Some(told),
             Said::Answer { .. } => return Some(Err(super::ASTRAY.to_owned())),
-            Said::Hello { .. } | Said::Alive | Said::Leaving => {}
+            Said::Hello { .. } | Said::Alive | Said::Leaving | Said::Ended(_) => {}
         }
     }
     None
@@ -139,6 +140,7 @@ mod tests {
     use tokio::net::{UnixListener, UnixStream};
     use tokio::task::JoinHandle;
 
+    use super::super::door::StandIn;
     use super::*;
 
     /// What one process of a made-up prober does with what it is handed.
@@ -165,7 +167,8 @@ mod tests {
             }
             letters
         });
-        (folder, Courier::new(Door::Unit(path)), served)
+        let none = StandIn::new(async |_| Err("there is none".to_owned()));
+        (folder, Courier::new(Door::Unit(path, none)), served)
     }
 
     /// Whether it was handed a letter.

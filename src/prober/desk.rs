@@ -1,6 +1,6 @@
 //! The daemon's end: who waits for which answer, from which process; and what is thought of questions during which one ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +8,16 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
+use crate::frames::frame;
 use crate::model::finding::Code;
 use crate::model::observation::Observation;
 
 use super::door::Door;
+use super::ends::Ends;
+use super::fate::How;
 use super::line::{Alone, Heard, Line, Outgoing, alone};
-use super::suspects::{Subject, Suspects, Way};
-use super::wire::{Answer, QUESTION, Question, Said, frame};
+use super::suspects::{Subject, Suspects, Way, paused};
+use super::wire::{Answer, QUESTION, Question, Said};
 
 /// What the prober is, where it is told that it does not work.
 const PART: &str = "the prober";
@@ -26,20 +29,14 @@ const HANGS: Duration = Duration::from_secs(15);
 const QUEUE: usize = 1024;
 /// How often it is looked for answers that do not come.
 const LOOK: Duration = Duration::from_millis(250);
-/// So many ends within such a time are a finding, whatever they come from.
-const OFTEN: usize = 5;
-const WINDOW: Duration = Duration::from_secs(60);
-/// Processes that end within such a time end together.
-const TOGETHER: Duration = Duration::from_millis(100);
 /// After a process that could not begin; doubled with each further one.
 const AGAIN: Duration = Duration::from_millis(250);
 const LONGEST_AGAIN: Duration = Duration::from_secs(30);
-/// Questions that are named in one sentence.
-const NAMED: usize = 3;
 
 /// Nothing came.
 pub const LATE: &str = "the prober did not answer in time";
 const ENDED: &str = "the prober ended while this was asked; it is asked on its own next time";
+const KILLED: &str = "somebody killed the prober while this was asked";
 
 /// A question, and who waits for the answer.
 #[derive(Debug)]
@@ -67,7 +64,10 @@ struct Pending {
 
 /// What became of a question that was asked on its own, and who waits for it.
 struct Tried {
+    /// To ask it again; `None`: what was handed over with it is used up.
+    question: Option<Question>,
     subject: Subject,
+    due: Instant,
     reply: Reply,
     became: Alone,
 }
@@ -82,14 +82,15 @@ struct Desk {
     suspects: Suspects,
     /// Numbers processes and questions.
     next: u64,
-    /// When processes ended, of late.
-    ends: VecDeque<Instant>,
-    /// When the last one ended, one that was asked a single question included.
-    ended_at: Option<Instant>,
+    ends: Ends,
+    /// Questions that nobody answered, through no fault of theirs.
+    again: Vec<Ask>,
     /// Why none begins, how often in a row, and when it is tried again.
     unbegun: Option<(String, u32, Instant)>,
     /// It runs as another user than root.
     apart: bool,
+    /// It is no unit that is installed.
+    stands_in: bool,
     heard: mpsc::Sender<Heard>,
     tried: mpsc::Sender<Tried>,
     alone: Arc<Semaphore>,
@@ -109,10 +110,11 @@ pub async fn serve(door: Door, mut asks: mpsc::Receiver<Ask>, inbox: Option<mpsc
         pending: BTreeMap::new(),
         suspects: Suspects::default(),
         next: 0,
-        ends: VecDeque::new(),
-        ended_at: None,
+        ends: Ends::default(),
+        again: Vec::new(),
         unbegun: None,
         apart: true,
+        stands_in: false,
         heard,
         tried,
         alone: Arc::new(Semaphore::new(ALONE)),
@@ -129,6 +131,9 @@ pub async fn serve(door: Door, mut asks: mpsc::Receiver<Ask>, inbox: Option<mpsc
                 None => return,
             },
             () = sleep(LOOK), if desk.waits() => desk.look(),
+        }
+        for ask in std::mem::take(&mut desk.again) {
+            desk.ask(ask).await;
         }
         desk.tell().await;
     }
@@ -177,6 +182,7 @@ impl Desk {
         match self.door.open().await {
             Ok(end) => {
                 self.next += 1;
+                self.stands_in = end.stands_in;
                 self.line = Some(Line::new(self.next, end, self.heard.clone()));
                 Ok(())
             }
@@ -196,6 +202,7 @@ impl Desk {
     fn ask_alone(&mut self, ask: Ask) {
         let Ask { subject, question, connections, due, reply } = ask;
         self.suspects.begun(&subject, (due + HANGS).into_std());
+        let kept = connections.is_empty().then(|| question.clone());
         let (door, tried, free) = (self.door.clone(), self.tried.clone(), Arc::clone(&self.alone));
         tokio::spawn(async move {
             let turn = tokio::time::timeout_at(due, free.acquire()).await;
@@ -207,12 +214,12 @@ impl Desk {
                     alone(&door, outgoing, due + HANGS).await
                 }
             };
-            drop(tried.send(Tried { subject, reply, became }).await);
+            drop(tried.send(Tried { question: kept, subject, due, reply, became }).await);
         });
     }
 
     /// What became of a question that was asked on its own.
-    fn tried(&mut self, Tried { subject, reply, became }: Tried) {
+    fn tried(&mut self, Tried { question, subject, due, reply, became }: Tried) {
         let now = Instant::now().into_std();
         match became {
             Alone::Answered(told) => {
@@ -220,14 +227,19 @@ impl Desk {
                 answer(reply, Ok(told));
             }
             // Several at once have a cause outside of all of them.
-            Alone::Ended if self.has_just_ended() => {
+            Alone::Ended if self.ends.is_one_of_several() => {
                 self.suspects.not_begun(&subject, now);
                 answer(reply, Err(ENDED.to_owned()));
             }
             Alone::Ended => {
-                self.ended_at = Some(Instant::now());
+                self.ends.add_alone(Instant::now());
                 let (ended, pause) = self.suspects.ended(&subject, now);
                 answer(reply, Err(paused(ended, pause)));
+            }
+            Alone::Killed => {
+                self.suspects.not_begun(&subject, now);
+                self.ends.add(Instant::now(), false);
+                self.ask_again(question, subject, (due, reply));
             }
             Alone::NotBegun(why) => {
                 self.suspects.not_begun(&subject, now);
@@ -236,8 +248,14 @@ impl Desk {
         }
     }
 
-    fn has_just_ended(&self) -> bool {
-        self.ended_at.is_some_and(|at| at.elapsed() < TOGETHER)
+    /// Its process ended, and not by it.
+    fn ask_again(&mut self, question: Option<Question>, subject: Subject, (due, reply): (Instant, Reply)) {
+        match question.filter(|_| due > Instant::now()) {
+            Some(question) => {
+                self.again.push(Ask { subject, question, connections: Vec::new(), due, reply });
+            }
+            None => answer(reply, Err(KILLED.to_owned())),
+        }
     }
 
     fn hear(&mut self, number: u64, said: Option<Said>) {
@@ -254,7 +272,7 @@ impl Desk {
                 self.apart = apart;
                 self.unbegun = None;
             }
-            Said::Alive | Said::Sends => {}
+            Said::Alive | Said::Sends | Said::Ended(_) => {}
             Said::Answer { id, answer: told } => {
                 // A process answers what it was asked, and nothing else.
                 if self.pending.get(&id).is_some_and(|pending| pending.line == number)
@@ -272,7 +290,7 @@ impl Desk {
         }
     }
 
-    /// A process is gone: what it was asking is unknown, and may be why.
+    /// A process is gone. What it was asking may be why, unless somebody killed it, or nobody knows: then it is asked again.
     fn gone(&mut self, number: u64) {
         let line = self.line.take_if(|line| line.number == number);
         let left = self.leaving.iter().position(|line| line.number == number);
@@ -288,11 +306,15 @@ impl Desk {
             self.not_begun("it ended before it began".to_owned());
         }
         let now = Instant::now();
-        self.ends.push_back(now);
-        self.ended_at = Some(now);
+        let by_an_answer = line.ended.is_some_and(How::is_by_an_answer);
+        self.ends.add(now, by_an_answer);
         let lost: Vec<Pending> = lost.into_iter().filter_map(|id| self.pending.remove(&id)).collect();
         for lost in lost {
             let Pending { subject, question, due, reply, .. } = lost;
+            if line.has_begun && !by_an_answer {
+                self.ask_again(question, subject, (due, reply));
+                continue;
+            }
             if line.has_begun {
                 self.suspects.was_there(subject.clone(), now.into_std());
             }
@@ -314,7 +336,7 @@ impl Desk {
     /// What did not come in time does not come any more.
     fn look(&mut self) {
         let now = Instant::now();
-        self.ends.retain(|at| now.saturating_duration_since(*at) < WINDOW);
+        self.ends.forget(now);
         let asked: Vec<u64> = self.pending.values().map(|pending| pending.line).collect();
         let lines = self.line.iter().chain(&self.leaving);
         let silent: Vec<u64> = lines
@@ -322,6 +344,10 @@ impl Desk {
             .map(|line| line.number)
             .collect();
         for number in silent {
+            let mut lines = self.line.iter_mut().chain(&mut self.leaving);
+            if let Some(line) = lines.find(|line| line.number == number) {
+                line.ended = Some(How::Itself);
+            }
             self.gone(number);
         }
         let late: Vec<u64> =
@@ -348,31 +374,22 @@ impl Desk {
     }
 
     fn trouble(&self) -> Option<String> {
-        let proven = self.suspects.proven();
         if let Some((why, times, _)) = &self.unbegun
             && *times > 1
         {
             return Some(format!("the prober cannot be started, and nothing is asked over a network: {why}"));
         }
-        if !proven.is_empty() {
-            let mut names: Vec<String> = proven.iter().take(NAMED).map(ToString::to_string).collect();
-            if proven.len() > NAMED {
-                names.push(format!("{} more", proven.len() - NAMED));
-            }
-            let names = names.join(", ");
-            return Some(format!(
-                "the answer to {names} ends the prober: it is asked on its own, less and less often, and stays unknown"
-            ));
+        if let Some(told) = self.suspects.trouble().or_else(|| self.ends.trouble().map(str::to_owned)) {
+            return Some(told);
         }
-        if self.ends.len() >= OFTEN {
-            return Some(
-                "the prober ended again and again within a minute: what it was asking is unknown".to_owned(),
-            );
-        }
-        (!self.apart).then(|| {
-            "the prober runs as root, as steadfast-prober.socket is not there: start it, and restart steadfast.service"
-                .to_owned()
-        })
+        let how = match (self.apart, self.stands_in) {
+            (false, _) => "runs as root",
+            (true, true) => "runs in a unit of the moment",
+            (true, false) => return None,
+        };
+        Some(format!(
+            "the prober {how}, as steadfast-prober.socket is not there: start it, and restart steadfast.service"
+        ))
     }
 }
 
@@ -381,11 +398,130 @@ fn answer(reply: Reply, answer: Result<Answer, String>) {
     drop(reply.send(answer));
 }
 
-fn paused(ended: u32, pause: Duration) -> String {
-    if ended == 0 {
-        return "it is still being asked on its own, since the prober ended while it was asked".to_owned();
+#[cfg(test)]
+mod tests {
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::task::JoinHandle;
+
+    use super::super::door::StandIn;
+    use super::super::wire::ANSWER;
+    use super::super::{Answer, Prober};
+    use super::*;
+    use crate::frames::{Reader, send};
+    use crate::model::unit::UnitName;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// A made-up prober.
+    struct Made {
+        _folder: tempfile::TempDir,
+        listener: UnixListener,
+        prober: Prober,
     }
-    let times = if ended == 1 { "once".to_owned() } else { format!("{ended} times in a row") };
-    let seconds = pause.as_secs().max(1);
-    format!("the answer ended the prober {times}; it is asked again in {seconds} s")
+
+    /// One process of it.
+    struct Process(UnixStream, Reader);
+
+    impl Made {
+        fn up(inbox: Option<mpsc::Sender<Observation>>) -> Self {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("s");
+            let listener = UnixListener::bind(&path).expect("a socket");
+            let none = StandIn::new(async |_| Err("there is none".to_owned()));
+            Self { _folder: folder, listener, prober: Prober::new(Door::Unit(path, none), inbox) }
+        }
+
+        fn page(&self, url: &'static str) -> JoinHandle<Result<u16, String>> {
+            let prober = self.prober.clone();
+            tokio::spawn(async move { prober.page(&UnitName::from("shop.service"), url, LONG).await })
+        }
+
+        async fn next(&self) -> Process {
+            let (stream, _) = self.listener.accept().await.expect("a caller");
+            let process = Process(stream, Reader::new(QUESTION, true));
+            process.say(&Said::Hello { apart: true }).await;
+            process
+        }
+    }
+
+    impl Process {
+        async fn say(&self, said: &Said) {
+            send(&self.0, &frame(said, ANSWER).expect("a short one"), &[]).await.expect("a listener");
+        }
+
+        async fn asked(&mut self) -> Question {
+            self.1.next(&self.0).await.expect("agreed").expect("a question")
+        }
+
+        async fn answer(&self, question: Question, status: u16) {
+            self.say(&Said::Answer { id: question.id, answer: Answer::Page(Ok(status)) }).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_somebody_killed_is_asked_again_at_once_and_nobody_is_suspected() {
+        // Killed; and the one who could have told as well.
+        for how in [Some(How::Outside), None] {
+            let made = Made::up(None);
+            let first = made.page("http://a/");
+            let mut process = made.next().await;
+            process.asked().await;
+            if let Some(how) = how {
+                process.say(&Said::Ended(how)).await;
+            }
+            drop(process);
+            let mut another = made.next().await;
+            let question = another.asked().await;
+            // Who is suspected is asked in a process where nothing else is.
+            let second = made.page("http://b/");
+            let beside = another.asked().await;
+            another.answer(question, 201).await;
+            another.answer(beside, 202).await;
+            assert_eq!(first.await.expect("an end"), Ok(201), "{how:?}");
+            assert_eq!(second.await.expect("an end"), Ok(202), "{how:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_may_have_ended_it_is_asked_on_its_own() {
+        for how in [How::Itself, How::Memory] {
+            let made = Made::up(None);
+            let first = made.page("http://a/");
+            let mut process = made.next().await;
+            process.asked().await;
+            process.say(&Said::Ended(how)).await;
+            drop(process);
+            let mut alone = made.next().await;
+            let question = alone.asked().await;
+            let second = made.page("http://b/");
+            let mut others = made.next().await;
+            let beside = others.asked().await;
+            others.answer(beside, 202).await;
+            alone.answer(question, 201).await;
+            assert_eq!(first.await.expect("an end"), Ok(201), "{how:?}");
+            assert_eq!(second.await.expect("an end"), Ok(202), "{how:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_kills_it_again_and_again_is_told_of_and_no_probe_is_named() {
+        let (inbox, mut told) = mpsc::channel(16);
+        let made = Made::up(Some(inbox));
+        let page = made.page("http://a/");
+        for _ in 0..8 {
+            let mut process = made.next().await;
+            process.asked().await;
+            process.say(&Said::Ended(How::Outside)).await;
+        }
+        let mut last = made.next().await;
+        let question = last.asked().await;
+        last.answer(question, 200).await;
+        assert_eq!(page.await.expect("an end"), Ok(200));
+        let mut whys = Vec::new();
+        while let Ok(Observation::Impaired { why, .. }) = told.try_recv() {
+            whys.extend(why);
+        }
+        assert_eq!(whys.len(), 1, "{whys:?}");
+        assert!(whys.concat().starts_with("somebody kills the prober again and again"), "{whys:?}");
+    }
 }

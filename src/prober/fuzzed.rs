@@ -1,16 +1,19 @@
 //! The door for `fuzz/`: frames in both directions, for any bytes.
 
+use crate::api;
+use crate::frames::Frames;
 use crate::model::probe::ProbeOutcome;
 use crate::model::progress::Sample;
 use crate::probe;
 
-use super::wire::{ANSWER, Answer, Asked, Frames, QUESTION, Question, Said};
+use super::wire::{ANSWER, Answer, Asked, QUESTION, Question, Said};
 
 /// What the daemon hears in these bytes of a prober that was taken over: each message that would reach it, and the error that
 /// ends the connection.
 #[must_use]
 pub fn heard(bytes: &[u8]) -> Vec<String> {
-    let mut heard = Vec::new();
+    // The same bytes, of the one that listens.
+    let mut heard = vec![format!("{} words of the one that listens", api::server::heard(bytes))];
     let ended = each(bytes, ANSWER, |said: Said| {
         heard.push(match said {
             Said::Answer { answer: Answer::Probe(outcome), .. } => ProbeOutcome::from(outcome).message,
@@ -21,10 +24,11 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
                 probe::sentence(&why)
             }
             Said::Answer { answer: Answer::Page(Ok(status)), .. } => status.to_string(),
+            Said::Answer { answer: Answer::Confides(addresses), .. } => format!("{addresses:?}"),
             Said::Answer { answer: Answer::Carried(carried), .. } => {
                 carried.map_or_else(|why| probe::sentence(&why), |()| String::new())
             }
-            Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving => String::new(),
+            Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving | Said::Ended(_) => String::new(),
         });
     });
     heard.extend(ended.err());
@@ -44,7 +48,8 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
             Asked::Sample(keys) => {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
-            Asked::Page(url) => url,
+            Asked::Page(url) | Asked::Confides(url) => url,
+            Asked::Listen => String::new(),
             Asked::Letter { letter, .. } => format!("{letter:?}"),
         });
     });
@@ -61,7 +66,7 @@ fn each<T: serde::de::DeserializeOwned>(
     let mut frames = Frames::new(longest);
     for part in bytes.chunks(1000) {
         frames.push(part);
-        while let Some(said) = frames.next()? {
+        while let Some(said) = frames.word()? {
             take(said);
         }
     }

@@ -7,8 +7,10 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
+use crate::frames::{Reader, send};
+
 use super::door::{Door, End};
-use super::stream::{Reader, send};
+use super::fate::How;
 use super::wire::{ANSWER, Answer, Said};
 
 /// Frames that wait to be sent: more than questions are asked at once.
@@ -32,16 +34,20 @@ pub struct Line {
     task: AbortHandle,
     heard: Instant,
     pub has_begun: bool,
+    /// Whose doing its end was; `None`: it has not ended, or nobody knows.
+    pub ended: Option<How>,
 }
 
 impl Line {
     /// What it says goes to `heard`.
     #[must_use]
-    pub fn new(number: u64, end: End, heard: mpsc::Sender<Heard>) -> Self {
+    pub fn new(number: u64, mut end: End, heard: mpsc::Sender<Heard>) -> Self {
         let (outgoing, frames) = mpsc::channel(QUEUE);
         let task = tokio::spawn(async move {
-            // Why it is gone is known to nobody but its own unit.
             drop(talk(number, &end, frames, &heard).await);
+            if let Some(how) = end.how().await {
+                drop(heard.send((number, Some(Said::Ended(how)))).await);
+            }
             drop(end);
             drop(heard.send((number, None)).await);
         });
@@ -51,6 +57,7 @@ impl Line {
             task: task.abort_handle(),
             heard: Instant::now(),
             has_begun: false,
+            ended: None,
         }
     }
 
@@ -62,7 +69,11 @@ impl Line {
     /// It said something.
     pub fn said(&mut self, said: &Said) {
         self.heard = Instant::now();
-        self.has_begun |= matches!(said, Said::Hello { .. });
+        match said {
+            Said::Hello { .. } => self.has_begun = true,
+            Said::Ended(how) => self.ended = Some(*how),
+            Said::Alive | Said::Sends | Said::Answer { .. } | Said::Leaving => {}
+        }
     }
 
     /// It is asked nothing more.
@@ -124,32 +135,40 @@ async fn talk(
 #[derive(Debug)]
 pub enum Alone {
     Answered(Answer),
-    /// The process ended, or hung.
+    /// The process ended by its own doing, or hung.
     Ended,
+    /// Somebody ended it, or nobody knows who did.
+    Killed,
     /// There was none.
     NotBegun(String),
 }
 
 /// Asks one question in a process of its own. Nobody may wait for the answer until then: what hangs is seen by that.
 pub async fn alone(door: &Door, (frame, handed): Outgoing, until: Instant) -> Alone {
-    let end = match door.open().await {
+    let mut end = match door.open().await {
         Ok(end) => end,
         Err(why) => return Alone::NotBegun(why),
     };
-    let mut has_begun = false;
+    let (mut has_begun, mut ended) = (false, None);
     let talk = async {
         send(&end.stream, &frame, &handed).await?;
         let mut reader = Reader::new(ANSWER, false);
         while let Some(said) = reader.next::<Said>(&end.stream).await? {
             match said {
                 Said::Answer { answer, .. } => return Ok(Some(answer)),
+                Said::Ended(how) => ended = Some(how),
                 Said::Hello { .. } | Said::Alive | Said::Sends | Said::Leaving => has_begun = true,
             }
         }
         Ok::<_, std::io::Error>(None)
     };
-    match timeout_at(until, talk).await {
+    let talked = timeout_at(until, talk).await;
+    if ended.is_none() && talked.is_ok() {
+        ended = end.how().await;
+    }
+    match talked {
         Ok(Ok(Some(answer))) => Alone::Answered(answer),
+        Ok(_) if has_begun && !ended.is_some_and(How::is_by_an_answer) => Alone::Killed,
         // One that hangs, too.
         _ if has_begun => Alone::Ended,
         Ok(_) => Alone::NotBegun("it ended before it began".to_owned()),

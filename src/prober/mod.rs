@@ -6,15 +6,19 @@ mod confine;
 mod courier;
 mod desk;
 mod door;
+mod ends;
+mod fate;
 #[doc(hidden)]
 pub mod fuzzed;
+mod keeper;
 mod line;
-mod stream;
+mod listener;
 mod suspects;
 mod wire;
 mod worker;
 
 use std::io::stdin;
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -37,7 +41,7 @@ use suspects::Subject;
 use wire::{Answer, Asked, Question};
 
 pub use courier::Courier;
-pub use door::Door;
+pub use door::{Door, StandIn};
 
 /// Questions that are asked at the same time.
 const AT_ONCE: usize = 512;
@@ -124,6 +128,29 @@ impl Prober {
         }
     }
 
+    /// The addresses of this host to which a question with these keys sends a password.
+    ///
+    /// # Errors
+    /// Why it is not known, one clause.
+    pub async fn confides(
+        &self,
+        unit: &UnitName,
+        keys: &str,
+        timeout: Duration,
+    ) -> Result<Vec<SocketAddr>, String> {
+        let order = Order {
+            subject: Subject { unit: unit.to_string(), what: "address of a server".to_owned() },
+            asked: Asked::Confides(keys.to_owned()),
+            timeout,
+            period: timeout,
+            wants: Wants::default(),
+        };
+        match self.ask(order).await? {
+            Answer::Confides(addresses) => Ok(addresses),
+            _ => Err(ASTRAY.to_owned()),
+        }
+    }
+
     /// `Err`: why nothing is known, one clause.
     async fn ask(&self, order: Order) -> Result<Answer, String> {
         let Order { subject, asked, timeout, period, wants } = order;
@@ -144,6 +171,8 @@ impl Prober {
     }
 }
 
+/// What systemd tells each unit, and nobody tells a process that asks: this one is the unit itself, in the place of another.
+const UNIT: &str = "INVOCATION_ID";
 /// It answered something else than was asked.
 const ASTRAY: &str = "the prober answered something else";
 const OVER: &str = "nobody asks any more";
@@ -161,6 +190,9 @@ pub fn run() -> anyhow::Result<()> {
     let input = stdin().as_fd().try_clone_to_owned().context("cannot use standard input")?;
     if socket_domain(&input).ok() != Some(AddressFamily::UNIX) {
         bail!("cannot serve: Steadfast starts this by itself, with a socket");
+    }
+    if std::env::var_os(UNIT).is_some() {
+        return keeper::keep_one(UnixStream::from(input));
     }
     let apart = confine::confine().context("cannot give up the rights that are not needed")?;
     worker::run(UnixStream::from(input), apart)

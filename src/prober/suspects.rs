@@ -10,6 +10,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 const PROVEN: u32 = 3;
 /// Answers in a row after which a question that ended the prober on its own is like any other.
 const TRUSTED: u32 = 10;
+/// Questions that are named in one sentence.
+const NAMED: usize = 3;
 /// Who was not asked for so long is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
 
@@ -114,6 +116,32 @@ impl Suspects {
         let proven = |suspect: &Suspect| suspect.ended >= PROVEN && suspect.well < TRUSTED / 3;
         self.known.iter().filter(|(_, suspect)| proven(suspect)).map(|(subject, _)| subject).collect()
     }
+
+    /// What is to be told of those.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let proven = self.proven();
+        let mut names: Vec<String> = proven.iter().take(NAMED).map(ToString::to_string).collect();
+        if proven.len() > NAMED {
+            names.push(format!("{} more", proven.len() - NAMED));
+        }
+        (!names.is_empty()).then(|| {
+            format!(
+                "the answer to {} ends the prober: it is asked on its own, less and less often, and stays unknown",
+                names.join(", ")
+            )
+        })
+    }
+}
+
+/// Why it is not asked now.
+pub fn paused(ended: u32, pause: Duration) -> String {
+    if ended == 0 {
+        return "it is still being asked on its own, since the prober ended while it was asked".to_owned();
+    }
+    let times = if ended == 1 { "once".to_owned() } else { format!("{ended} times in a row") };
+    let seconds = pause.as_secs().max(1);
+    format!("the answer ended the prober {times}; it is asked again in {seconds} s")
 }
 
 #[cfg(test)]

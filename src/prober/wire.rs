@@ -1,9 +1,9 @@
-//! What daemon and prober say to each other: a length of four bytes, and as many bytes of JSON. Neither believes the other: what
-//! is too long, or is not what was agreed, ends the connection.
+//! What daemon and prober say to each other, in frames of JSON. Neither believes the other: what is too long, or is not what was
+//! agreed, ends the connection.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::Letter;
@@ -11,12 +11,12 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::progress::Sample;
 use crate::probe::{self, Handed};
 
+use super::fate::How;
+
 /// Longest question, in bytes: the certificates of a file are in it.
 pub const QUESTION: usize = 1 << 20;
 /// Longest answer, in bytes.
 pub const ANSWER: usize = 64 * 1024;
-/// The length in front of each.
-const HEAD: usize = 4;
 
 /// One question.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,10 @@ pub enum Asked {
     Sample(String),
     /// With which status this URL answers.
     Page(String),
+    /// To which addresses of this host a question with these keys sends a password.
+    Confides(String),
+    /// Nothing more: from here on it serves the status for reading, as `api::server` says.
+    Listen,
     /// This is sent, once. `timeout`: the whole time that it had, as it is told.
     Letter {
         letter: Letter,
@@ -60,6 +64,8 @@ pub enum Said {
     },
     /// It takes no question any more, answers those that it has, and ends.
     Leaving,
+    /// It has ended so, says who started it; nothing comes after this.
+    Ended(How),
 }
 
 /// One answer, to the same variant of `Asked`.
@@ -69,6 +75,7 @@ pub enum Answer {
     Sample(Result<Figures, String>),
     Page(Result<u16, String>),
     Carried(Result<(), String>),
+    Confides(Vec<SocketAddr>),
 }
 
 /// An outcome of a probe.
@@ -134,63 +141,12 @@ impl From<Figures> for Sample {
     }
 }
 
-/// A frame with this in it.
-///
-/// # Errors
-/// It is longer than that: one clause.
-pub fn frame<T: Serialize>(said: &T, longest: usize) -> Result<Vec<u8>, String> {
-    let body = serde_json::to_vec(said).map_err(|error| error.to_string())?;
-    let length = u32::try_from(body.len()).ok().filter(|_| body.len() <= longest);
-    let length = length.ok_or_else(|| format!("{} bytes are more than {longest}", body.len()))?;
-    Ok([&length.to_be_bytes()[..], &body].concat())
-}
-
-/// The frames in what was read so far.
-#[derive(Debug)]
-pub struct Frames {
-    read: Vec<u8>,
-    longest: usize,
-}
-
-impl Frames {
-    /// None may be longer than this.
-    #[must_use]
-    pub fn new(longest: usize) -> Self {
-        Self { read: Vec::new(), longest }
-    }
-
-    /// More was read.
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.read.extend_from_slice(bytes);
-    }
-
-    /// What the next whole frame says; `None`: it is not there yet.
-    ///
-    /// # Errors
-    /// It is too long, or not what was agreed: one clause. Nothing that follows makes sense then.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, String> {
-        let Some(head) = self.read.first_chunk::<HEAD>() else {
-            return Ok(None);
-        };
-        let length = usize::try_from(u32::from_be_bytes(*head)).unwrap_or(usize::MAX);
-        if length > self.longest {
-            return Err(format!("a frame of {length} bytes, at most {} were agreed", self.longest));
-        }
-        let Some(body) = self.read.get(HEAD..HEAD + length) else {
-            return Ok(None);
-        };
-        let said =
-            serde_json::from_slice(body).map_err(|error| format!("a frame that makes no sense, {error}"))?;
-        self.read.drain(..HEAD + length);
-        Ok(Some(said))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop_assert, proptest};
 
     use super::*;
+    use crate::frames::{Frames, frame};
 
     fn answer(id: u64) -> Said {
         let outcome =
@@ -207,7 +163,7 @@ mod tests {
             let mut heard = Vec::new();
             for part in bytes.chunks(size) {
                 frames.push(part);
-                while let Some(next) = frames.next::<Said>().expect("what was agreed") {
+                while let Some(next) = frames.word::<Said>().expect("what was agreed") {
                     heard.push(next);
                 }
             }
@@ -219,25 +175,25 @@ mod tests {
     fn what_is_too_long_truncated_or_senseless_is_an_error_or_nothing() {
         let mut frames = Frames::new(ANSWER);
         frames.push(&u32::MAX.to_be_bytes());
-        assert!(frames.next::<Said>().is_err_and(|why| why.contains("4294967295 bytes")));
+        assert!(frames.word::<Said>().is_err_and(|why| why.contains("4294967295 bytes")));
 
         let whole = frame(&answer(7), ANSWER).expect("a short one");
         let mut frames = Frames::new(ANSWER);
         frames.push(whole.get(..whole.len() - 1).expect("a part"));
-        assert_eq!(frames.next::<Said>(), Ok(None));
+        assert_eq!(frames.word::<Said>(), Ok(None));
 
         for body in [&b""[..], b"{}", b"null", b"\"Goodbye\"", b"{\"Answer\":{\"id\":-1}}", b"\xff\xfe"] {
             let mut frames = Frames::new(ANSWER);
             frames.push(&u32::try_from(body.len()).expect("short").to_be_bytes());
             frames.push(body);
-            assert!(frames.next::<Said>().is_err(), "{body:?}");
+            assert!(frames.word::<Said>().is_err(), "{body:?}");
         }
         // Nested without end: no stack is used up.
         let deep = vec![b'['; ANSWER];
         let mut frames = Frames::new(ANSWER);
         frames.push(&u32::try_from(deep.len()).expect("short").to_be_bytes());
         frames.push(&deep);
-        assert!(frames.next::<Said>().is_err());
+        assert!(frames.word::<Said>().is_err());
         assert!(frame(&"x".repeat(ANSWER), ANSWER).is_err());
     }
 
@@ -255,12 +211,12 @@ mod tests {
             let mut frames = Frames::new(100);
             frames.push(&bytes);
             for _ in 0..bytes.len() {
-                match frames.next::<Said>() {
+                match frames.word::<Said>() {
                     Ok(Some(_)) => {}
                     Ok(None) | Err(_) => break,
                 }
             }
-            prop_assert!(frames.read.len() <= bytes.len());
+            prop_assert!(frames.unread() <= bytes.len());
         }
     }
 }

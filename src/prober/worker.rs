@@ -16,12 +16,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
 use crate::alert;
+use crate::api::server::listen;
+use crate::frames::{CONNECTIONS, Reader, frame, send};
 use crate::model::probe::ProbeKind;
 use crate::probe::{self, Limit};
 use crate::tls;
 
-use super::stream::{CONNECTIONS, Reader, send};
-use super::wire::{ANSWER, Answer, Asked, Figures, QUESTION, Question, Said, frame};
+use super::wire::{ANSWER, Answer, Asked, Figures, QUESTION, Question, Said};
 
 /// Threads for calls that may hang.
 const BLOCKING: usize = 32;
@@ -69,7 +70,15 @@ pub fn run(socket: Stream, apart: bool) -> anyhow::Result<()> {
     socket.set_nonblocking(true)?;
     let ended = runtime.block_on(async {
         let stream = UnixStream::from_std(socket)?;
-        Work::new(stream, turns).run(apart).await
+        let mut work = Work::new(stream, turns);
+        if work.run(apart).await? == Then::Listens {
+            let turns = work.turns;
+            let turned = || {
+                turns.fetch_add(1, Ordering::Relaxed);
+            };
+            return listen(work.stream, work.reader, turned).await;
+        }
+        Ok(())
     });
     // Threads that hang are left behind.
     runtime.shutdown_background();
@@ -89,6 +98,14 @@ fn watch(turns: &AtomicU64) {
             std::process::abort();
         }
     }
+}
+
+/// What the process does once nothing more is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Then {
+    Ends,
+    /// It serves whoever comes to the address of `listen`.
+    Listens,
 }
 
 /// What is being asked.
@@ -124,7 +141,7 @@ impl Work {
         }
     }
 
-    async fn run(&mut self, apart: bool) -> std::io::Result<()> {
+    async fn run(&mut self, apart: bool) -> std::io::Result<Then> {
         let mut turn = interval(TURN);
         let mut listens = true;
         self.say(&Said::Hello { apart }).await?;
@@ -132,6 +149,7 @@ impl Work {
             tokio::select! {
                 Some(said) = self.said.recv() => self.say(&said).await?,
                 question = self.reader.next(&self.stream), if listens => match question? {
+                    Some(Question { asked: Asked::Listen, .. }) => return Ok(Then::Listens),
                     Some(question) => self.begin(question).await?,
                     None => listens = false,
                 },
@@ -139,7 +157,7 @@ impl Work {
                 _ = turn.tick() => self.turn().await?,
             }
         }
-        Ok(())
+        Ok(Then::Ends)
     }
 
     async fn say(&self, said: &Said) -> std::io::Result<()> {
@@ -217,6 +235,8 @@ async fn ask(asked: Asked, limit: Limit) -> Answer {
             };
             Answer::Sample(sample.map(Figures::from))
         }
+        Asked::Listen => Answer::Carried(Ok(())),
+        Asked::Confides(keys) => Answer::Confides(probe::confides(&keys, limit.longest()).await),
         Asked::Page(url) => Answer::Page(probe::status(&url, limit.longest()).await),
         Asked::Letter { letter, timeout } => {
             let deadline = Instant::now() + limit.longest();
@@ -230,7 +250,8 @@ fn late(asked: &Asked) -> Answer {
     match asked {
         Asked::Probe(_) => Answer::Probe(probe::unknown("the question", why).into()),
         Asked::Sample(_) => Answer::Sample(Err(why.to_owned())),
+        Asked::Confides(_) => Answer::Confides(Vec::new()),
         Asked::Page(_) => Answer::Page(Err(why.to_owned())),
-        Asked::Letter { .. } => Answer::Carried(Err(why.to_owned())),
+        Asked::Letter { .. } | Asked::Listen => Answer::Carried(Err(why.to_owned())),
     }
 }

@@ -207,7 +207,7 @@ async fn stop(connection: &Connection, unit: &str) -> zbus::Result<()> {
 }
 
 /// Unique among all runs of all daemons on the machine.
-fn unit_name() -> String {
+pub(super) fn unit_name() -> String {
     static RUNS: AtomicU64 = AtomicU64::new(1);
     let run = RUNS.fetch_add(1, Ordering::Relaxed);
     // Keyed at random by the standard library for every new state.

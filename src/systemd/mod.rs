@@ -32,6 +32,7 @@ pub mod follow;
 pub mod identity;
 pub mod inventory;
 pub mod orders;
+pub mod stand_in;
 pub mod timer;
 pub mod unit_files;
 

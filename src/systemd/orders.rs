@@ -364,7 +364,7 @@ mod tests {
             std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
         }
         let is_off = || init_script_is_off(root.path(), "monit.service");
-        for file in ["run/systemd/generator.late/monit.service", "etc/init.d/monit", "etc/rc0.d/K01monit"] {
+        for file in ["etc/rc0.d/K01monit", "run/systemd/generator.late/monit.service", "etc/init.d/monit"] {
             assert!(!is_off());
             std::fs::write(root.path().join(file), "").expect("a file");
         }

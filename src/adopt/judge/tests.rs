@@ -393,7 +393,7 @@ fn what_is_found_is_kept() {
         ..Entry::default()
     };
     let draft = drafted(&Live { told: vec![entry], ..keepalived.clone() }, Vec::new(), Vec::new());
-    assert_eq!(draft.tables[0].table.keys.len(), 2, "one table has both");
+    assert_eq!(draft.tables[0].table.keys.len(), 3, "one table has all");
     let needs = Needs { description: "Cluster Controlled a".to_owned(), ..Needs::default() };
     let cluster = drafted(&Live { needs, ..keepalived.clone() }, Vec::new(), Vec::new());
     assert_eq!(cluster.keys[0].table.text("mode"), Some("observe"));

@@ -7,13 +7,14 @@ use std::fmt;
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
 
 use crate::model::snapshot::Snapshot;
 
 use families::Picture;
 
 /// The format of the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Form {
     OpenMetrics,
     /// Version 0.0.4: `promtool check metrics` and Prometheus before 2.5.

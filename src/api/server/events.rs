@@ -9,7 +9,7 @@ use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Sse;
 use axum::response::sse::{self, KeepAlive};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{Stream, unfold};
 use serde::Deserialize;
 use tokio::sync::watch;
 
@@ -27,7 +27,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `?unit=` keeps the events of one unit.
 #[derive(Debug, Deserialize)]
 pub struct Filter {
-    unit: Option<String>,
+    pub unit: Option<String>,
 }
 
 /// Without `Last-Event-ID` from now on, else all that is kept since.
@@ -38,9 +38,18 @@ pub async fn events(
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Fail> {
     let filter = queried(filter)?;
     let after = last_event_id(&headers)?;
+    stream(shared, filter.unit, after)
+}
+
+/// The events of this unit, or of all.
+pub fn stream(
+    shared: Shared,
+    unit: Option<String>,
+    after: Option<u64>,
+) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Fail> {
     let (unit, newest) = {
         let snapshot = shared.snapshots.borrow();
-        let unit = match filter.unit {
+        let unit = match unit {
             Some(name) => {
                 let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
                 Some(status.unit.to_string())
@@ -59,14 +68,15 @@ pub async fn events(
     if after.is_some() {
         follower.resume();
     }
-    let stream = stream::unfold(follower, async |mut follower| {
+    let events = unfold(follower, async |mut follower| {
         let event = follower.next().await?;
         Some((Ok(event), follower))
     });
-    Ok(Sse::new(stream).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
-fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Fail> {
+/// What the header asks for.
+pub fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Fail> {
     let Some(value) = headers.get("last-event-id") else {
         return Ok(None);
     };

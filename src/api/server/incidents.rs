@@ -3,7 +3,7 @@
 use axum::Extension;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -15,13 +15,24 @@ use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Ti
 use crate::model::history::{History, Question, Wanted};
 use crate::model::unit::UnitName;
 
+/// Characters of a name; systemd has none that is longer than 255.
+const NAME: usize = 256;
+
 /// `?unit=&since=&open=`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
-    unit: Option<String>,
-    since: Option<Time>,
-    open: Option<bool>,
+    pub unit: Option<String>,
+    pub since: Option<Time>,
+    pub open: Option<bool>,
+}
+
+impl Filter {
+    /// The same with a name of bounded length; no unit has one that is longer.
+    pub fn bounded(self) -> Self {
+        let unit = self.unit.map(|name| name.chars().take(NAME).collect());
+        Self { unit, ..self }
+    }
 }
 
 /// Newest first.

@@ -18,9 +18,18 @@ use crate::api::metrics::{Form, text};
 
 /// The picture as it stands, in the form that the caller knows.
 pub async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Result<Response, Fail> {
-    let failed = |status, cause: &dyn Display| Fail(status, format!("cannot write the metrics: {cause}"));
+    written(&shared, wished(&headers)).await
+}
+
+/// The form that the caller knows.
+pub fn wished(headers: &HeaderMap) -> Form {
     let wishes = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let form = Form::wanted(&wishes.collect::<Vec<_>>().join(","));
+    Form::wanted(&wishes.collect::<Vec<_>>().join(","))
+}
+
+/// The text of it.
+pub async fn written(shared: &Shared, form: Form) -> Result<Response, Fail> {
+    let failed = |status, cause: &dyn Display| Fail(status, format!("cannot write the metrics: {cause}"));
     let place = Arc::clone(&shared.metrics).try_acquire_owned();
     let busy = |_| failed(StatusCode::SERVICE_UNAVAILABLE, &"too many others read them just now");
     let place = place.map_err(busy)?;

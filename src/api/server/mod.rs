@@ -1,4 +1,4 @@
-//! The server of the status socket, and of `listen`: accepts, identifies and limits its callers.
+//! The server of the status socket, and of `listen` (which another process meets): accepts, identifies and limits its callers.
 //!
 //! It reads the published snapshot and passes requests on; it decides nothing. A hostile or slow
 //! caller costs at most one of `CONNECTIONS_MAX` connections for a bounded time, of each address or
@@ -13,14 +13,15 @@ mod fail;
 mod guests;
 mod incidents;
 mod json;
-mod listen;
 mod lookup;
 mod metrics;
 mod patience;
 mod peer;
 mod pictures;
+mod reading;
 mod route;
 mod routes;
+mod texts;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -36,7 +37,9 @@ use crate::model::snapshot::Snapshot;
 use pictures::{Pictures, Readers};
 
 pub use guests::PER_ORIGIN;
-pub use listen::serve_reading;
+#[doc(hidden)]
+pub use reading::heard;
+pub use reading::{Fronts, HEARD, Opened, listen, serve_reading, serve_reading_by};
 pub(super) use route::Route;
 pub(super) use routes::routes;
 

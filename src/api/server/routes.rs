@@ -93,14 +93,16 @@ pub fn router(shared: Shared) -> Router {
         .with_state(shared)
 }
 
-async fn status(State(shared): State<Shared>, peer: Option<Extension<Peer>>) -> Result<Response, Fail> {
+/// The whole picture.
+pub async fn status(State(shared): State<Shared>, peer: Option<Extension<Peer>>) -> Result<Response, Fail> {
     let owner = peer.is_some_and(|Extension(peer)| peer.owns_daemon());
     let text = shared.pictures.text(owner).await;
     let text = text.map_err(|cause| Fail::unavailable(format!("cannot write the status: {cause}")))?;
     Ok(([(CONTENT_TYPE, json::TYPE)], [(CONTENT_LENGTH, text.len())], in_pieces(text)).into_response())
 }
 
-async fn unit(
+/// One unit.
+pub async fn unit(
     State(shared): State<Shared>,
     peer: Option<Extension<Peer>>,
     path: Result<Path<String>, PathRejection>,
@@ -128,7 +130,7 @@ pub fn concerns(event: &crate::model::incident::Event, unit: &str) -> bool {
 }
 
 /// How Steadfast itself is; 503 where it cannot do its work.
-async fn health(State(shared): State<Shared>) -> Response {
+pub async fn health(State(shared): State<Shared>) -> Response {
     let snapshot = shared.snapshots.borrow();
     let mut reasons = snapshot.unfit.clone();
     if shared.snapshots.has_changed().is_err() {
@@ -143,12 +145,14 @@ async fn health(State(shared): State<Shared>) -> Response {
     (code, Json(health)).into_response()
 }
 
-async fn no_such_path(uri: Uri) -> Fail {
+/// 404.
+pub async fn no_such_path(uri: Uri) -> Fail {
     let sentence = format!("cannot find {}: no such path, see /v1/openapi.json", uri.path());
     Fail(StatusCode::NOT_FOUND, sentence)
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Fail {
+/// 405.
+pub async fn no_such_method(method: Method, uri: Uri) -> Fail {
     let sentence = format!("cannot {method} {}: see /v1/openapi.json", uri.path());
     Fail(StatusCode::METHOD_NOT_ALLOWED, sentence)
 }
