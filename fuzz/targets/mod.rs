@@ -77,8 +77,7 @@ pub static TARGETS: [Target; 30] = [
     Target { seeds: &["fuzz/corpus/mysql"], ..asked("mysql-tcp", protocols::MYSQL, protocols::mysql_tcp) },
     asked("http", protocols::HTTP, protocols::http),
     asked("rabbitmq", protocols::RABBITMQ, protocols::rabbitmq),
-    // Its library ends the process for what a broker may say (docs/attacks.md, row 2): the usual run leaves it out.
-    Target { short: 0, ..asked("amqp", protocols::AMQP, protocols::amqp) },
+    asked("amqp", protocols::AMQP, protocols::amqp),
     Target { short: 100, ..asked("amqp-greeting", protocols::AMQP, protocols::amqp_greeting) },
     asked("smtp", protocols::SMTP, protocols::smtp),
     asked("imap", protocols::IMAP, protocols::imap),
