@@ -1,5 +1,7 @@
 //! PostgreSQL: a read-only session over TCP or its local socket.
 
+mod rounds;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +22,7 @@ use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
 use super::{Limit, Probe, Wants, handed, names, secret, text};
+use rounds::{Rounds, TooMany};
 
 /// `postgres = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -120,7 +123,8 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let user = config.get_user().unwrap_or_default();
-    let (stream, first) = server::bounded(stream);
+    let mut rounds = Rounds::default();
+    let (stream, first) = server::watched(stream, move |read| rounds.hear(read));
     let work = async {
         let (client, connection) =
             config.connect_raw(stream, NoTls).await.map_err(|error| told(&error, user))?;
@@ -159,6 +163,10 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
     let Some(known) = error.as_db_error() else {
         let io = causes::of(error).into_iter().find_map(|cause| cause.downcast_ref());
         let io: Option<&std::io::Error> = io;
+        let inner = io.and_then(std::io::Error::get_ref);
+        if let Some(many) = inner.and_then(|inner| inner.downcast_ref::<TooMany>()) {
+            return Failure::unknown(many.to_string());
+        }
         return match io {
             Some(io) if io.raw_os_error().is_some() => Failure::connection(io),
             Some(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
