@@ -1,7 +1,5 @@
 //! PostgreSQL: a read-only session over TCP or its local socket.
 
-mod rounds;
-
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +20,6 @@ use super::failure::Failure;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
 use super::{Limit, Probe, Wants, handed, names, secret, text};
-use rounds::{Rounds, TooMany};
 
 /// `postgres = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -123,8 +120,7 @@ where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
     let user = config.get_user().unwrap_or_default();
-    let mut rounds = Rounds::default();
-    let (stream, first) = server::watched(stream, move |read| rounds.hear(read));
+    let (stream, first) = server::bounded(stream);
     let work = async {
         let (client, connection) =
             config.connect_raw(stream, NoTls).await.map_err(|error| told(&error, user))?;
@@ -163,17 +159,18 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
     let Some(known) = error.as_db_error() else {
         let io = causes::of(error).into_iter().find_map(|cause| cause.downcast_ref());
         let io: Option<&std::io::Error> = io;
-        let inner = io.and_then(std::io::Error::get_ref);
-        if let Some(many) = inner.and_then(|inner| inner.downcast_ref::<TooMany>()) {
-            return Failure::unknown(many.to_string());
-        }
         return match io {
             Some(io) if io.raw_os_error().is_some() => Failure::connection(io),
             Some(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {
                 Failure::unhealthy("the connection was closed too early")
             }
             _ if error.is_closed() => Failure::unhealthy("the connection was closed too early"),
-            Some(_) | None => Failure::unhealthy(text::name(&error.to_string())),
+            // The library's own limit: 100,000.
+            Some(io) if io.to_string().starts_with("SCRAM iteration count") => {
+                Failure::unknown("it has a password hashed more often than steadfast does")
+            }
+            Some(io) => Failure::unhealthy(text::name(&format!("{error} ({io})"))),
+            None => Failure::unhealthy(text::name(&error.to_string())),
         };
     };
     let (user, message) = (text::name(user), text::name(known.message()));

@@ -83,33 +83,19 @@ pub fn bounded<S>(stream: S) -> (impl AsyncRead + AsyncWrite + Unpin + Send + 's
 where
     S: AsyncRead + AsyncWrite + Send + 'static,
 {
-    watched(stream, |_| Ok(()))
-}
-
-/// The same; `watch` sees all that is read before the library does, and may end it there.
-pub fn watched<S, W>(stream: S, watch: W) -> (impl AsyncRead + AsyncWrite + Unpin + Send + 'static, First)
-where
-    S: AsyncRead + AsyncWrite + Send + 'static,
-    W: FnMut(&[u8]) -> std::io::Result<()> + Unpin + Send + 'static,
-{
     let first = First::default();
     let (reads, writes) = tokio::io::split(stream);
-    let reads = Overheard { reads: reads.take(ANSWER), first: Arc::clone(&first), watch };
+    let reads = Overheard { reads: reads.take(ANSWER), first: Arc::clone(&first) };
     (tokio::io::join(reads, writes), first)
 }
 
 /// Keeps the first bytes that are read.
-struct Overheard<R, W> {
+struct Overheard<R> {
     reads: R,
     first: First,
-    watch: W,
 }
 
-impl<R, W> AsyncRead for Overheard<R, W>
-where
-    R: AsyncRead + Unpin,
-    W: FnMut(&[u8]) -> std::io::Result<()> + Unpin,
-{
+impl<R: AsyncRead + Unpin> AsyncRead for Overheard<R> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -120,7 +106,6 @@ where
         let read = buffer.filled().get(before..).unwrap_or_default();
         if !read.is_empty() {
             self.first.get_or_init(|| read.iter().copied().take(FIRST).collect());
-            (self.watch)(read)?;
         }
         polled
     }

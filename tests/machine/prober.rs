@@ -40,7 +40,7 @@ def hashes(c):
     c.recv(4096)
     c.sendall(said(b"R", struct.pack(">I", 10) + b"SCRAM-SHA-256\0\0"))
     nonce = c.recv(4096).split(b"r=")[1]
-    c.sendall(said(b"R", struct.pack(">I", 11) + b"r=" + nonce + b"x,s=c2FsdHNhbHRzYWx0,i=900000"))
+    c.sendall(said(b"R", struct.pack(">I", 11) + b"r=" + nonce + b"x,s=c2FsdHNhbHRzYWx0,i=100000"))
     c.recv(4096)
 
 serve(int(sys.argv[2]), globals()[sys.argv[1]])
@@ -206,12 +206,16 @@ fn a_silent_broker_leaves_nothing_behind_and_a_process_that_works_too_much_is_re
 
     // A library that is kept busy is left behind with its process.
     let login = "postgres = \"postgres://mon@127.0.0.1/d\"\npassword_file = \"/opt/password\"\n";
-    let busy: String = (0..3)
+    let busy: String = (0..12)
         .map(|n| {
-            format!("[probe.p{n}]\n{login}period = \"1s\"\ntimeout = \"900ms\"\non_failure = \"alert\"\n")
+            format!("[probe.p{n}]\n{login}period = \"500ms\"\ntimeout = \"400ms\"\non_failure = \"alert\"\n")
         })
         .collect();
     watch(&machine, "hashes", &busy);
+    machine.wait_until("it hashes", LIMIT, || {
+        unit(&machine, "hashes.service", ".probes[0].status") == "unhealthy"
+    });
+    println!("{}", unit(&machine, "hashes.service", ".probes[].message"));
     let mut seen = before;
     let took = machine.wait_until("it was renewed twice", LIMIT, || {
         for pid in pids(&machine) {
