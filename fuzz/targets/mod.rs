@@ -102,13 +102,13 @@ pub static TARGETS: [Target; 45] = [
     Target { seeds: &["fuzz/corpus/mysql"], ..asked("depth-mysql", protocols::MYSQL, sources::mysql) },
     target("depth-command", sources::SAMPLE, sources::sample),
     asked("mail", sinks::MAIL, sinks::mail),
-    Target { seeds: &["fuzz/corpus/tls"], ..asked("mail-tls", sinks::MAIL, sinks::mail_tls) },
+    Target { short: 20, seeds: &["fuzz/corpus/tls"], ..asked("mail-tls", sinks::MAIL, sinks::mail_tls) },
     asked("webhook", sinks::POST, sinks::webhook),
     Target { seeds: &["fuzz/corpus/webhook"], ..asked("alertmanager", sinks::POST, sinks::alertmanager) },
     Target { seeds: &["fuzz/corpus/webhook"], ..asked("sentry", sinks::POST, sinks::sentry) },
     Target { seeds: &["fuzz/corpus/webhook"], ..asked("heartbeat", sinks::POST, sinks::heartbeat) },
     asked("tls", tls::HELLO, tls::hello),
-    Target { in_prober: true, ..target("certificate", tls::CERTIFICATE, tls::certificate) },
+    Target { short: 100, in_prober: true, ..target("certificate", tls::CERTIFICATE, tls::certificate) },
     Target { seeds: &["fuzz/corpus/http"], ..asked("page", protocols::HTTP, protocols::page) },
 ];
 

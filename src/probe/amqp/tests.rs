@@ -1,3 +1,5 @@
+//! The handshake with brokers that say what brokers say, and what none should.
+
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;

@@ -1,3 +1,5 @@
+//! Sessions with servers that say what servers say, and what none should.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
