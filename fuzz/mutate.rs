@@ -7,6 +7,8 @@ use crate::targets::Target;
 /// An input is longer than this only once in a while: what is short is tried more often.
 const USUAL: usize = 512;
 const LONGER: usize = 2048;
+/// Bytes by which a longer one may grow.
+const MORE: usize = 64;
 /// Of a hundred inputs, so many may be longer, and so many as long as the target takes.
 const LONG: u64 = 40;
 const LONGEST: u64 = 2;
@@ -63,12 +65,14 @@ const ODD: [&[u8]; 20] = [
 
 /// The next input.
 pub fn next(target: &Target, corpus: &Corpus, chance: &mut Chance) -> Vec<u8> {
+    let mut input = corpus.pick(chance).to_vec();
+    let longer = target.longest.min(LONGER);
     let longest = match chance.below(100) {
         0..LONGEST => target.longest,
-        LONGEST..LONG => target.longest.min(LONGER),
-        _ => target.longest.min(USUAL),
+        LONGEST..LONG => longer,
+        // What it is made of stays whole.
+        _ => longer.min(USUAL.max(input.len() + MORE)),
     };
-    let mut input = corpus.pick(chance).to_vec();
     let mut steps = 1;
     while steps < 64 && chance.percent(60) {
         steps += 1;

@@ -51,31 +51,23 @@ pub enum Question {
 }
 
 impl Question {
-    /// What is told of the answer.
-    async fn ask(&self) -> Result<u64, String> {
+    /// What is told of the answer, and a number that stands for its kind.
+    async fn ask(&self) -> (String, u64) {
         match self {
             Self::Probe(probe) => {
                 let outcome = probe.run(Limit::new(TIMEOUT)).await;
-                Ok(message(&outcome.message)? ^ outcome.status as u64)
+                (outcome.message, outcome.status as u64)
             }
             Self::Sample(source) => match source.sample(Limit::new(TIMEOUT)).await {
-                Ok(sample) => message(&format!("{sample:?}")),
-                Err(why) => message(&why),
+                Ok(sample) => (format!("{sample:?}"), 0),
+                Err(why) => (why, 1),
             },
             Self::Letter(send) => match send().await {
-                Ok(()) => Ok(0),
-                Err(why) => told(&why),
+                Ok(()) => (String::new(), 0),
+                Err(why) => (why, 1),
             },
         }
     }
-}
-
-/// What is said of a letter that was not taken has no secret.
-fn told(why: &str) -> Result<u64, String> {
-    if why.contains(SECRET) {
-        return Err(format!("a secret is told: {why:?}"));
-    }
-    message(why)
 }
 
 /// The secret of whoever asks.
@@ -124,8 +116,8 @@ async fn one(server: &Server, question: &Question, input: &[u8]) -> Result<u64, 
             says.spawn(say(stream, Arc::clone(&parts), server.begins));
         }
     };
-    let outcome = tokio::select! {
-        outcome = with_handed(handed, connections, question.ask()) => outcome,
+    let (told, kind) = tokio::select! {
+        told = with_handed(handed, connections, question.ask()) => told,
         () = serves => return Err("the listener ended".to_owned()),
     };
     for _ in 0..TIDIES {
@@ -133,9 +125,12 @@ async fn one(server: &Server, question: &Question, input: &[u8]) -> Result<u64, 
     }
     says.abort_all();
     if server.shows {
-        println!("{outcome:?}");
+        println!("{kind} {told}");
     }
-    outcome
+    if told.contains(SECRET) {
+        return Err(format!("a secret is told: {told:?}"));
+    }
+    Ok(message(&told)? ^ kind)
 }
 
 pub fn parts(input: &[u8]) -> VecDeque<Vec<u8>> {
