@@ -27,6 +27,8 @@ pub const WORN: i32 = 98;
 /// Threads, and open files, of a process that is worn.
 const THREADS: usize = 200;
 const FILES: usize = 400;
+/// Between two looks at what is left behind, where inputs are played fast.
+const LOOK: Duration = Duration::from_millis(5);
 /// Memory of one process; allocating more ends it.
 const MEMORY: u64 = 1 << 30;
 /// Panics at one place that are kept.
@@ -144,6 +146,7 @@ fn fuzz(target: &'static Target, time: Duration, seed: u64, note: &File) -> Repo
     let mut places: BTreeMap<u64, u64> = BTreeMap::new();
     let watch = Watch::begin();
     let began = Instant::now();
+    let mut looked = began;
     let mut noted = Vec::new();
     while began.elapsed() < time {
         let index = usize::try_from(report.inputs).unwrap_or(usize::MAX);
@@ -175,7 +178,11 @@ fn fuzz(target: &'static Target, time: Duration, seed: u64, note: &File) -> Repo
                 player = (target.make)();
             }
         }
-        if report.inputs % 64 == 0 && worn() {
+        let looks = report.inputs % 64 == 0 && looked.elapsed() > LOOK;
+        if looks {
+            looked = Instant::now();
+        }
+        if looks && worn() {
             report.outcomes = corpus.outcomes();
             println!("{}", report.line());
             std::io::stdout().flush().expect("somebody who listens");

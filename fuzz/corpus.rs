@@ -9,6 +9,8 @@ use crate::targets::Target;
 
 /// Inputs that are kept.
 const MOST: usize = 4096;
+/// Of a hundred times, so often the shorter one of two is mutated.
+const SHORTER: u64 = 80;
 /// Of those that are mutated, so many in a hundred are among the last that were found.
 const RECENT: u64 = 30;
 
@@ -38,8 +40,13 @@ impl Corpus {
         Self { given: inputs.len(), inputs, seen: HashSet::new() }
     }
 
-    /// One to be mutated.
+    /// One to be mutated: of two, most of the time, the shorter one, which is played sooner.
     pub fn pick(&self, chance: &mut Chance) -> &[u8] {
+        let (one, other) = (self.any(chance), self.any(chance));
+        if other.len() < one.len() && chance.percent(SHORTER) { other } else { one }
+    }
+
+    fn any(&self, chance: &mut Chance) -> &[u8] {
         let all = self.inputs.len();
         let recent = if chance.percent(RECENT) { 64.min(all) } else { all };
         self.inputs.get(all - 1 - below(chance, recent)).map(Vec::as_slice).unwrap_or_default()

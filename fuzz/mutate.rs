@@ -5,9 +5,13 @@ use crate::corpus::{Corpus, below};
 use crate::targets::Target;
 
 /// An input is longer than this only once in a while: what is short is tried more often.
-const USUAL: usize = 2048;
-/// Of a hundred inputs, so many may be as long as the target takes.
-const LONG: u64 = 2;
+const USUAL: usize = 512;
+const LONGER: usize = 2048;
+/// Bytes by which a longer one may grow.
+const MORE: usize = 64;
+/// Of a hundred inputs, so many may be longer, and so many as long as the target takes.
+const LONG: u64 = 40;
+const LONGEST: u64 = 2;
 /// Figures that stand at an edge.
 const FIGURES: [&str; 24] = [
     "0",
@@ -61,8 +65,14 @@ const ODD: [&[u8]; 20] = [
 
 /// The next input.
 pub fn next(target: &Target, corpus: &Corpus, chance: &mut Chance) -> Vec<u8> {
-    let longest = if chance.percent(LONG) { target.longest } else { target.longest.min(USUAL) };
     let mut input = corpus.pick(chance).to_vec();
+    let longer = target.longest.min(LONGER);
+    let longest = match chance.below(100) {
+        0..LONGEST => target.longest,
+        LONGEST..LONG => longer,
+        // What it is made of stays whole.
+        _ => longer.min(USUAL.max(input.len() + MORE)),
+    };
     let mut steps = 1;
     while steps < 64 && chance.percent(60) {
         steps += 1;

@@ -1,8 +1,14 @@
 //! What is fuzzed: a row for each target, and what all of them need.
 
+use std::fmt::{self, Debug, Write as _};
+
 mod api;
 mod protocols;
+mod server;
+mod sinks;
+mod sources;
 mod text;
+mod tls;
 mod tree;
 
 /// Plays inputs, one after the other.
@@ -47,7 +53,7 @@ const fn asked(name: &'static str, words: &'static [&'static str], make: fn() ->
 }
 
 /// All targets.
-pub static TARGETS: [Target; 30] = [
+pub static TARGETS: [Target; 45] = [
     Target {
         longest: 65_536,
         short: 500,
@@ -77,13 +83,33 @@ pub static TARGETS: [Target; 30] = [
     Target { seeds: &["fuzz/corpus/mysql"], ..asked("mysql-tcp", protocols::MYSQL, protocols::mysql_tcp) },
     asked("http", protocols::HTTP, protocols::http),
     asked("rabbitmq", protocols::RABBITMQ, protocols::rabbitmq),
-    // Its library ends the process for what a broker may say (docs/attacks.md, row 2): the usual run leaves it out.
-    Target { short: 0, ..asked("amqp", protocols::AMQP, protocols::amqp) },
+    asked("amqp", protocols::AMQP, protocols::amqp),
     Target { short: 100, ..asked("amqp-greeting", protocols::AMQP, protocols::amqp_greeting) },
     asked("smtp", protocols::SMTP, protocols::smtp),
     asked("imap", protocols::IMAP, protocols::imap),
     asked("pop3", protocols::POP3, protocols::pop3),
     asked("ssh", protocols::SSH, protocols::ssh),
+    Target { seeds: &["fuzz/corpus/http"], ..asked("depth-http", protocols::HTTP, sources::http) },
+    Target { seeds: &["fuzz/corpus/redis"], ..asked("depth-redis", protocols::REDIS, sources::redis) },
+    Target {
+        seeds: &["fuzz/corpus/rabbitmq"],
+        ..asked("depth-rabbitmq", protocols::RABBITMQ, sources::rabbitmq)
+    },
+    Target {
+        seeds: &["fuzz/corpus/postgres"],
+        ..asked("depth-postgres", protocols::POSTGRES, sources::postgres)
+    },
+    Target { seeds: &["fuzz/corpus/mysql"], ..asked("depth-mysql", protocols::MYSQL, sources::mysql) },
+    target("depth-command", sources::SAMPLE, sources::sample),
+    asked("mail", sinks::MAIL, sinks::mail),
+    Target { short: 20, seeds: &["fuzz/corpus/tls"], ..asked("mail-tls", sinks::MAIL, sinks::mail_tls) },
+    asked("webhook", sinks::POST, sinks::webhook),
+    Target { seeds: &["fuzz/corpus/webhook"], ..asked("alertmanager", sinks::POST, sinks::alertmanager) },
+    Target { seeds: &["fuzz/corpus/webhook"], ..asked("sentry", sinks::POST, sinks::sentry) },
+    Target { seeds: &["fuzz/corpus/webhook"], ..asked("heartbeat", sinks::POST, sinks::heartbeat) },
+    asked("tls", tls::HELLO, tls::hello),
+    Target { short: 100, in_prober: true, ..target("certificate", tls::CERTIFICATE, tls::certificate) },
+    Target { seeds: &["fuzz/corpus/http"], ..asked("page", protocols::HTTP, protocols::page) },
 ];
 
 pub fn named(name: &str) -> Option<&'static Target> {
@@ -111,6 +137,24 @@ pub fn shape(told: &str) -> u64 {
         }
     }
     hash(&kind)
+}
+
+/// The kind of what `{:?}` shows, of which no more is written than tells it.
+pub fn shape_of(shown: &impl Debug) -> u64 {
+    let mut beginning = Beginning(String::with_capacity(2 * TELLING));
+    // It ends with an error where it is longer.
+    let _whole = write!(beginning, "{shown:?}");
+    shape(&beginning.0)
+}
+
+/// Takes the beginning of a text.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.0.push_str(part);
+        if self.0.len() < TELLING { Ok(()) } else { Err(fmt::Error) }
+    }
 }
 
 /// What people are shown has no character that steers a terminal.

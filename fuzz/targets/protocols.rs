@@ -1,139 +1,17 @@
-//! Answers of servers: the real client of each protocol is asked as the prober asks it, and hears the input. Where `<next>` stands
-//! in it the server waits until it hears something more; after the last part it says nothing more, and listens to the end.
-
-use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+//! Probes of servers: the real client of each protocol is asked as the prober asks it.
 
 use steadfast::model::probe::ProbeKind;
-use steadfast::probe::{self, Handed, Limit, Probe, with_handed};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixStream};
-use tokio::task::{JoinSet, yield_now};
+use steadfast::probe;
 
-use super::{Play, message};
-
-/// The timeout of the probe.
-const TIMEOUT: Duration = Duration::from_millis(250);
-/// Turns of the loop that a library has to tidy up.
-const TIDIES: usize = 8;
-
-/// Stands between what is said now and what is said later.
-const NEXT: &[u8] = b"<next>";
-
-/// How the client comes to the server.
-#[derive(Clone, Copy)]
-enum Way {
-    /// To a port of this host.
-    Port,
-    /// Over a connection that is handed over.
-    Handed,
-}
-
-/// Who says something first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Begins {
-    Client,
-    Server,
-}
-
-struct Server {
-    listener: TcpListener,
-    way: Way,
-    begins: Begins,
-    /// Whoever looks for what an input does sees it: `SHOW=1`.
-    shows: bool,
-}
-
-/// What is left to say.
-type Parts = Arc<Mutex<VecDeque<Vec<u8>>>>;
+use super::Play;
+use super::server::{Begins, Question, TIMEOUT, Way, asks as asked};
 
 /// Asks this probe; `PORT` in its keys is the server's.
 fn asks(keys: &'static str, way: Way, begins: Begins) -> Box<dyn Play> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a listener");
-    let port = listener.local_addr().expect("an address").port();
-    let kind = ProbeKind { keys: keys.replace("PORT", &port.to_string()), ..ProbeKind::default() };
-    let probe = probe::of(&kind).map_err(|outcome| outcome.message).expect("a probe");
-    let server = Server { listener, way, begins, shows: std::env::var_os("SHOW").is_some() };
-    Box::new(move |input: &[u8]| runtime.block_on(one(&server, probe.as_ref(), input)))
-}
-
-async fn one(server: &Server, probe: &dyn Probe, input: &[u8]) -> Result<u64, String> {
-    let parts: Parts = Arc::new(Mutex::new(parts(input)));
-    let mut says = JoinSet::new();
-    let mut connections: Vec<OwnedFd> = Vec::new();
-    if let Way::Handed = server.way {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(|why| why.to_string())?;
-        ours.set_nonblocking(true).map_err(|why| why.to_string())?;
-        let ours = UnixStream::from_std(ours).map_err(|why| why.to_string())?;
-        says.spawn(say(ours, Arc::clone(&parts), server.begins));
-        connections.push(theirs.into());
-    }
-    let handed = format!(
-        r#"{{"password":{{"Ok":"secret"}},"authorities":null,"refused":null,"connections":{}}}"#,
-        connections.len()
-    );
-    let handed: Handed = serde_json::from_str(&handed).map_err(|why| why.to_string())?;
-    let serves = async {
-        while let Ok((stream, _)) = server.listener.accept().await {
-            says.spawn(say(stream, Arc::clone(&parts), server.begins));
-        }
-    };
-    let outcome = tokio::select! {
-        outcome = with_handed(handed, connections, probe.run(Limit::new(TIMEOUT))) => outcome,
-        () = serves => return Err("the listener ended".to_owned()),
-    };
-    for _ in 0..TIDIES {
-        yield_now().await;
-    }
-    says.abort_all();
-    if server.shows {
-        println!("{outcome:?}");
-    }
-    Ok(message(&outcome.message)? ^ outcome.status as u64)
-}
-
-fn parts(input: &[u8]) -> VecDeque<Vec<u8>> {
-    let mut parts = VecDeque::new();
-    let (mut rest, mut from) = (input, 0);
-    while let Some(at) = rest.get(from..).and_then(|rest| rest.iter().position(|byte| *byte == NEXT[0])) {
-        from += at;
-        if rest.get(from..).is_some_and(|rest| rest.starts_with(NEXT)) {
-            parts.push_back(rest.get(..from).unwrap_or_default().to_vec());
-            rest = rest.get(from + NEXT.len()..).unwrap_or_default();
-            from = 0;
-        } else {
-            from += 1;
-        }
-    }
-    parts.push_back(rest.to_vec());
-    parts
-}
-
-async fn say(mut stream: impl AsyncRead + AsyncWrite + Unpin, parts: Parts, begins: Begins) {
-    let mut heard = vec![0; 4096];
-    let mut says_now = begins == Begins::Server;
-    loop {
-        // Whoever asks may hang up whenever they like.
-        if !says_now && !stream.read(&mut heard).await.is_ok_and(|read| read > 0) {
-            return;
-        }
-        says_now = false;
-        let (part, last) = {
-            let mut parts = parts.lock().unwrap_or_else(PoisonError::into_inner);
-            (parts.pop_front(), parts.is_empty())
-        };
-        if let Some(part) = part
-            && stream.write_all(&part).await.is_err()
-        {
-            return;
-        }
-        if last && stream.shutdown().await.is_err() {
-            return;
-        }
-    }
+    asked(way, begins, |port| {
+        let kind = ProbeKind { keys: keys.replace("PORT", &port.to_string()), ..ProbeKind::default() };
+        Question::Probe(probe::of(&kind).map_err(|outcome| outcome.message).expect("a probe"))
+    })
 }
 
 pub const REDIS: &[&str] = &[
@@ -315,6 +193,16 @@ pub fn http() -> Box<dyn Play> {
         Way::Handed,
         Begins::Client,
     )
+}
+
+/// The status of a page that depends on the service.
+pub fn page() -> Box<dyn Play> {
+    asked(Way::Port, Begins::Client, |port| {
+        let url = &*format!("http://127.0.0.1:{port}/health").leak();
+        Question::Letter(Box::new(move || {
+            Box::pin(async move { probe::status(url, TIMEOUT).await.map(drop) })
+        }))
+    })
 }
 
 pub const RABBITMQ: &[&str] = &[

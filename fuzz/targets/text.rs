@@ -7,7 +7,7 @@ use steadfast::model::adopt::Format;
 use steadfast::model::spec::Problem;
 use steadfast::{config, escape, host, import, probe, prober, redact, release, systemd};
 
-use super::{Play, harmless, hash, message, shape};
+use super::{Play, harmless, hash, message, shape, shape_of};
 
 /// Problems of one file, at most, and characters of one sentence.
 const PROBLEMS: usize = 10;
@@ -99,7 +99,7 @@ pub fn unit_file() -> Box<dyn Play> {
         let text = of(input);
         let file = files.get(input.len() % files.len()).unwrap_or(&files[0]);
         match config::spec_of_text(file, &text, &directories) {
-            Ok(spec) => Ok(shape(&format!("{spec:?}"))),
+            Ok(spec) => Ok(shape_of(&spec)),
             Err(problems) => bounded(&problems),
         }
     })
@@ -359,7 +359,7 @@ fn foreign(format: Format, input: &[u8]) -> Result<u64, String> {
             if let Some(line) = all.clone().find(|line| *line > lines) {
                 return Err(format!("line {line} of {lines}"));
             }
-            Ok(shape(&format!("{foreign:?}")) ^ included.len().min(3) as u64)
+            Ok(shape_of(&foreign) ^ included.len().min(3) as u64)
         }
         Err(why) => Ok(shape(&why)),
     }
@@ -428,7 +428,7 @@ pub fn mounts() -> Box<dyn Play> {
     Box::new(|input: &[u8]| {
         let text = of(input);
         let (late, asked) = (systemd::fuzzed::mounts(&text), systemd::fuzzed::target(&text));
-        Ok(hash(late.unwrap_or_default().as_bytes()) ^ hash(asked.unwrap_or_default().as_bytes()))
+        Ok(shape(&late.unwrap_or_default()) ^ shape(&asked.unwrap_or_default()).rotate_left(1))
     })
 }
 

@@ -37,8 +37,17 @@ pub struct Asks<'a> {
 /// Why the password is not sent; and whether it is a stranger who would have got it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    pub stranger: bool,
+    pub who: Who,
     pub why: String,
+}
+
+/// Who listens where the password would go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    Stranger,
+    /// Whoever begins to listen between this look and the question would be sent it.
+    Nobody,
+    Unknown,
 }
 
 /// Looks who listens where this question would send a password.
@@ -52,7 +61,7 @@ pub async fn refused(prober: &Prober, keys: &str, limit: Duration, asks: Asks<'_
                 let why = format!(
                     "it was not found out whose address that is, so the password was not sent: {cause}"
                 );
-                return Some(Refused { stranger: false, why });
+                return Some(Refused { who: Who::Unknown, why });
             }
         },
     };
@@ -61,10 +70,15 @@ pub async fn refused(prober: &Prober, keys: &str, limit: Duration, asks: Asks<'_
     }
     let wanted = addresses.clone();
     let looked = timeout(LOOK, spawn_blocking(move || host::held(&wanted))).await;
-    let Ok(Ok(all)) = looked else {
-        let why = "it was not found out in time who listens there, so the password was not sent".to_owned();
-        return Some(Refused { stranger: false, why });
+    let Ok(Ok(Some(all))) = looked else {
+        let why = "it was not found out who listens there, so the password was not sent".to_owned();
+        return Some(Refused { who: Who::Unknown, why });
     };
+    let port = addresses.first().map_or(0, SocketAddr::port);
+    if all.is_empty() {
+        let why = format!("connection refused, nothing listens on port {port}");
+        return Some(Refused { who: Who::Nobody, why });
+    }
     let suspects: Vec<Held> = all.into_iter().filter(|held| !is_known(held, asks)).collect();
     if suspects.is_empty() {
         return None;
@@ -86,7 +100,6 @@ pub async fn refused(prober: &Prober, keys: &str, limit: Duration, asks: Asks<'_
     };
     let stranger = suspects.iter().find(|held| !is_unit(held))?;
     let who = names.get(&stranger.uid).cloned().unwrap_or_else(|| format!("user {}", stranger.uid));
-    let port = addresses.first().map_or(0, SocketAddr::port);
     Some(told(stranger, &who, port, asks))
 }
 
@@ -119,19 +132,19 @@ fn told(held: &Held, who: &str, port: u16, asks: Asks<'_>) -> Refused {
         None => format!("a process of {who}'s"),
     };
     let service = held.by.as_ref().and_then(|by| by.place.unit(false)).filter(|_| is_service(held));
-    let (stranger, why) = match service {
+    let (who, why) = match service {
         Some(service) => {
             let help = format!("if that is meant, add {service} to requires");
             (
-                false,
+                Who::Unknown,
                 format!(
                     "port {port} is held by {by} of {service}, not by {unit}: its password was not sent; {help}"
                 ),
             )
         }
-        None => (true, format!("port {port} is held by {by}, not by {unit}: its password was not sent")),
+        None => (Who::Stranger, format!("port {port} is held by {by}, not by {unit}: its password was not sent")),
     };
-    Refused { stranger, why }
+    Refused { who, why }
 }
 
 #[cfg(test)]
@@ -176,10 +189,10 @@ mod tests {
         let told_of = |held: &Held, who| told(held, who, 6379, own);
         let why =
             "port 6379 is held by joe's process 812, not by redis-server.service: its password was not sent";
-        assert_eq!(told_of(&joes, "joe"), Refused { stranger: true, why: why.to_owned() });
+        assert_eq!(told_of(&joes, "joe"), Refused { who: Who::Stranger, why: why.to_owned() });
         let other = told_of(&held(33, 9, Place::Unit(unit("php-fpm.service"))), "www-data");
         assert!(
-            !other.stranger && other.why.ends_with("if that is meant, add php-fpm.service to requires"),
+            other.who == Who::Unknown && other.why.ends_with("if that is meant, add php-fpm.service to requires"),
             "{other:?}"
         );
     }

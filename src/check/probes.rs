@@ -15,7 +15,7 @@ use crate::systemd::orders::Orders;
 use crate::systemd::timer::last_run;
 
 use super::commands::run_as;
-use super::confided::{Asks, Refused, refused};
+use super::confided::{Asks, Refused, Who, refused};
 
 /// Asks; answers within the probe's timeout, without what looks like a secret. `cursor`: where it is kept up to which line a
 /// log was read.
@@ -39,9 +39,13 @@ async fn asked(
 ) -> ProbeOutcome {
     let (instance, timeout) = (orders.instance(), spec.timeout);
     let asks = Asks { instance, unit, requires: &spec.kind.requires, of_others: false };
-    if let Some(Refused { stranger, why }) = refused(prober, &spec.kind.keys, timeout, asks).await {
-        // No restart takes the port from him.
-        let status = if stranger { ProbeStatus::Squatted } else { ProbeStatus::Unknown };
+    if let Some(Refused { who, why }) = refused(prober, &spec.kind.keys, timeout, asks).await {
+        let status = match who {
+            // No restart takes the port from him.
+            Who::Stranger => ProbeStatus::Squatted,
+            Who::Nobody => ProbeStatus::Unhealthy,
+            Who::Unknown => ProbeStatus::Unknown,
+        };
         return ProbeOutcome { status, message: why, latency: None };
     }
     let probe = match probe::of(&spec.kind) {

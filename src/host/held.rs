@@ -1,7 +1,7 @@
 //! Who listens at an address of this host, looked up for one question.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -12,6 +12,8 @@ use crate::model::host::Place;
 /// Listeners, processes, and open files of each that are looked at.
 const LISTENERS: usize = 20_000;
 const PROCESSES: usize = 20_000;
+/// Listeners at the addresses of one question whose holders are looked for.
+const HOLDERS: usize = 16;
 const FILES: usize = 4096;
 /// State of a TCP socket in the kernel's table: it listens.
 const LISTENS: &str = "0A";
@@ -33,22 +35,33 @@ pub struct Holder {
     pub place: Place,
 }
 
-/// Whoever listens at one of these addresses; of root's sockets the holder is not looked for. Blocks.
+/// Whoever listens at one of these addresses; of root's sockets the holder is not looked for. `None`: the table of sockets was not
+/// read to the end of those that listen. Blocks.
 #[must_use]
-pub fn held(addresses: &[SocketAddr]) -> Vec<Held> {
+pub fn held(addresses: &[SocketAddr]) -> Option<Vec<Held>> {
     let mut sockets: Vec<(u64, u32)> = Vec::new();
     for name in ["tcp", "tcp6"] {
-        let Ok(file) = network::table(name) else {
-            continue;
+        let file = match network::table(name) {
+            Ok(file) => file,
+            // A host without IPv6.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(_) => return None,
         };
         // Those that listen come first.
-        let lines = BufReader::new(file).lines().map_while(Result::ok).skip(1).take(LISTENERS);
-        let listening = lines.map_while(|line| listener(&line));
-        let there = listening.filter(|(local, ..)| addresses.iter().any(|address| answers(*local, *address)));
-        sockets.extend(there.map(|(_, uid, inode)| (inode, uid)));
+        for (at, line) in BufReader::new(file).lines().skip(1).enumerate() {
+            let Some((local, uid, inode)) = listener(&line.ok()?) else {
+                break;
+            };
+            if at >= LISTENERS {
+                return None;
+            }
+            if addresses.iter().any(|address| answers(local, *address)) {
+                sockets.push((inode, uid));
+            }
+        }
     }
     let held = |(inode, uid)| Held { uid, by: if uid == 0 { None } else { holder(inode, uid) } };
-    sockets.into_iter().map(held).collect()
+    Some(sockets.into_iter().take(HOLDERS).map(held).collect())
 }
 
 /// `sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode`
@@ -126,7 +139,7 @@ mod tests {
             let port = listens.local_addr().expect("an address").port();
             let asked = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let uid = nix::unistd::geteuid().as_raw();
-            let found = held(&[asked]);
+            let found = held(&[asked]).expect("a table");
             assert_eq!(found.len(), 1, "{bound}: {found:?}");
             assert_eq!(found[0].uid, uid);
             let inode = fs::read_dir("/proc/self/fd").expect("ours").flatten().find_map(|file| {
@@ -136,7 +149,7 @@ mod tests {
             let holder = holder(inode.expect("a socket"), uid).expect("ourselves");
             assert_eq!(holder.pid, i32::try_from(std::process::id()).expect("small"));
             drop(listens);
-            assert!(held(&[asked]).is_empty());
+            assert_eq!(held(&[asked]), Some(Vec::new()));
         }
     }
 

@@ -1,13 +1,15 @@
 //! `amqp`: a broker greets in AMQP 0-9-1, and lets in whom the URL names.
 
+mod frames;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use lapin::uri::AMQPUri;
-use lapin::{Connection, ConnectionProperties, ErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -17,6 +19,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use super::failure::Failure;
 use super::server::{self, Known, Server};
 use super::{Limit, Probe, Wants, text};
+use frames::{Closed, Frame, Said, Start, Tune};
 
 /// `amqp = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,10 +50,12 @@ impl Probe for Amqp {
 
 /// The port where the URL names none.
 const PORT: u16 = 5672;
-/// What a client of AMQP 0-9-1 says first.
-const HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
-/// The head of the answer: a method frame on channel 0, its length, and the method connection.start (10, 10).
-const HEAD: usize = 11;
+/// Frames that are read until a broker lets us in, or says goodbye.
+const FRAMES: usize = 16;
+/// After a login in time, the answer to the goodbye is not worth more.
+const GOODBYE: Duration = Duration::from_millis(500);
+/// The password where none is named, as in every client of RabbitMQ.
+const PASSWORD: &str = "guest";
 
 async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
     let shown = format!("AMQP handshake with {}", server::shown(asked));
@@ -67,35 +72,42 @@ async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
 async fn ask(asked: &Server, limit: Limit) -> Result<(&'static str, Duration), Failure> {
     let known = server::known(asked, PORT, limit).await?;
     let began = Instant::now();
-    let Some(user) = known.user() else {
-        let stream = server::connect(&known.addresses, limit).await?;
-        greeted(stream, limit).await?;
+    let login = Login::of(&known)?;
+    let mut stream = server::connect(&known.addresses, limit).await?;
+    let greeted = limit.within(greeted(&mut stream)).await;
+    let rest = greeted.ok_or_else(|| Failure::late("no greeting", limit))??;
+    let Some(login) = login else {
         return Ok(("the broker greeted", began.elapsed()));
     };
-    log_in(&user, &known, limit).await?;
-    Ok(("the broker let us in", began.elapsed()))
+    let entered = limit.within(enter(&mut stream, rest, &login)).await;
+    entered.ok_or_else(|| Failure::late("no login", limit))??;
+    let latency = began.elapsed();
+    // Whether the goodbye arrives says nothing of the broker.
+    drop(limit.within(tokio::time::timeout(GOODBYE, leave(&mut stream))).await);
+    Ok(("the broker let us in", latency))
 }
 
-async fn greeted(mut stream: TcpStream, limit: Limit) -> Result<(), Failure> {
-    let mut head = [0; HEAD];
-    let talk = async {
-        stream.write_all(HEADER).await?;
-        let mut read = 0;
-        while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            match stream.read(rest).await? {
-                0 => break,
-                more => read += more,
-            }
+/// Says what protocol we speak, and hears the head of the answer. Returns the bytes of that frame that are still to come.
+async fn greeted(stream: &mut TcpStream) -> Result<usize, Failure> {
+    frames::send(stream, frames::HEADER).await?;
+    let mut head = [0; frames::HEAD];
+    let mut read = 0;
+    while let Some(rest) = head.get_mut(read..).filter(|rest| !rest.is_empty()) {
+        match stream.read(rest).await.map_err(|error| Failure::connection(&error))? {
+            0 => break,
+            more => read += more,
         }
-        Ok::<_, std::io::Error>(read)
-    };
-    let read = limit
-        .within(talk)
-        .await
-        .ok_or_else(|| Failure::late("no greeting", limit))?
-        .map_err(|error| Failure::connection(&error))?;
+        // Only a frame goes on, and a header as long as ours.
+        if head[0] != 1 && (head[0] != b'A' || read >= frames::HEADER.len()) {
+            break;
+        }
+    }
     match head {
-        [1, 0, 0, _, _, _, _, 0, 10, 0, 10] if read == HEAD => Ok(()),
+        [1, 0, 0, a, b, c, d, 0, 10, 0, 10] if read == frames::HEAD => {
+            let length = frames::length([a, b, c, d])?;
+            // The two numbers of the method were read, the byte that ends the frame was not.
+            Ok(length.saturating_sub(4) + 1)
+        }
         [b'A', b'M', b'Q', b'P', ..] => {
             Err(Failure::unhealthy("what listens there speaks another version of AMQP"))
         }
@@ -104,44 +116,83 @@ async fn greeted(mut stream: TcpStream, limit: Limit) -> Result<(), Failure> {
     }
 }
 
-async fn log_in(user: &str, known: &Known, limit: Limit) -> Result<(), Failure> {
-    // A name has been resolved already, within the limit; of several addresses the one that accepts.
-    let stream = server::connect(&known.addresses, limit).await?;
-    let address = stream.peer_addr().map_err(|error| Failure::connection(&error))?;
-    drop(stream);
-    let mut url = known.url.clone();
-    // Refused only by a URL that cannot have a host and a password.
-    url.set_ip_host(address.ip())
-        .and_then(|()| url.set_password(known.password.as_deref()))
-        .unwrap_or_default();
-    let uri: AMQPUri =
-        url.as_str().parse().map_err(|why| Failure::unknown(format!("it is no AMQP URL ({why})")))?;
-    let connect = Connection::connect_uri(uri, ConnectionProperties::default());
-    let connected = limit.within(connect).await.ok_or_else(|| Failure::late("no login", limit))?;
-    let connection = connected.map_err(|error| refused(&error, user, &known.path()))?;
-    // Whether the goodbye arrives says nothing of the broker.
-    drop(limit.within(connection.close(200, "done".into())).await);
+/// Who asks to be let in, and where.
+struct Login {
+    user: String,
+    password: String,
+    vhost: String,
+}
+
+impl Login {
+    /// `None`: the URL names no user.
+    fn of(known: &Known) -> Result<Option<Self>, Failure> {
+        let Some(user) = known.user() else {
+            return Ok(None);
+        };
+        let vhost = known.vhost();
+        if vhost.len() > frames::SHORT {
+            return Err(Failure::unknown("a vhost has a name of at most 255 bytes"));
+        }
+        let password = known.password.clone().unwrap_or_else(|| PASSWORD.to_owned());
+        Ok(Some(Self { user, password, vhost }))
+    }
+}
+
+/// Logs in behind a greeting of which `rest` bytes are still to come.
+async fn enter(stream: &mut TcpStream, rest: usize, login: &Login) -> Result<(), Failure> {
+    let start = Start::read(&frames::bytes(stream, rest).await?)?;
+    if !start.offers("PLAIN") {
+        let offered = text::name(&start.mechanisms);
+        return Err(Failure::unknown(format!("it offers no login with a password, only {offered}")));
+    }
+    frames::send(stream, &frames::start_ok(&login.user, &login.password)).await?;
+    let mut tuned = false;
+    for _ in 0..FRAMES {
+        match frames::next(stream).await? {
+            Frame::Said(Said::Tune(tune)) if !tuned => {
+                tuned = true;
+                frames::send(stream, &tune_and_open(tune, login)).await?;
+            }
+            Frame::Said(Said::OpenOk) if tuned => return Ok(()),
+            Frame::Said(Said::Close(closed)) => {
+                // Whoever turns us away is told that we heard; how that fares says nothing more of the broker.
+                drop(frames::send(stream, &frames::close_ok()).await);
+                return Err(refused(&closed, login));
+            }
+            Frame::Said(Said::Secure) => {
+                return Err(Failure::unknown("it asks for more than a user and a password"));
+            }
+            Frame::Aside => {}
+            Frame::Said(Said::Tune(_) | Said::OpenOk | Said::CloseOk | Said::Other(..)) => {
+                return Err(Failure::unhealthy("did not let us in (it said something out of turn)"));
+            }
+        }
+    }
+    Err(Failure::unhealthy("did not let us in (it said something else all the time)"))
+}
+
+fn tune_and_open(tune: Tune, login: &Login) -> Vec<u8> {
+    [frames::tune_ok(tune), frames::open(&login.vhost)].concat()
+}
+
+async fn leave(stream: &mut TcpStream) -> Result<(), Failure> {
+    frames::send(stream, &frames::close()).await?;
+    for _ in 0..FRAMES {
+        if let Frame::Said(Said::CloseOk) = frames::next(stream).await? {
+            break;
+        }
+    }
     Ok(())
 }
 
-fn refused(error: &lapin::Error, user: &str, vhost: &str) -> Failure {
-    let user = text::name(user);
-    let said = |error: &lapin::Error| text::name(&error.to_string());
-    match error.kind() {
-        ErrorKind::ProtocolError(told) if told.get_id() == 403 => {
-            Failure::unknown(format!("authentication failed, it refuses user {user} or the password"))
+fn refused(closed: &Closed, login: &Login) -> Failure {
+    let user = text::name(&login.user);
+    match closed.code {
+        403 => Failure::unknown(format!("authentication failed, it refuses user {user} or the password")),
+        530 => {
+            let vhost = text::name(&login.vhost);
+            Failure::unknown(format!("user {user} may not enter vhost {vhost}, or there is none"))
         }
-        ErrorKind::ProtocolError(told) if told.get_id() == 530 => {
-            let vhost = if vhost.is_empty() { "/" } else { vhost };
-            Failure::unknown(format!(
-                "user {user} may not enter vhost {}, or there is none",
-                text::name(vhost)
-            ))
-        }
-        ErrorKind::ProtocolError(told) => {
-            Failure::unhealthy(format!("answered the error {}, {}", told.get_id(), said(error)))
-        }
-        ErrorKind::IOError(io) => Failure::connection(io),
-        _ => Failure::unhealthy(format!("did not let us in ({})", said(error))),
+        code => Failure::unhealthy(format!("answered the error {code}, {}", text::name(&closed.text))),
     }
 }

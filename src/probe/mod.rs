@@ -226,11 +226,6 @@ impl Limit {
         tokio::time::timeout_at(self.deadline, future).await.ok()
     }
 
-    /// This part of the time; `3 s` is shown all the same.
-    fn part(self, of: u32, whole: u32) -> Self {
-        Self { deadline: self.deadline - self.timeout * (whole - of) / whole, ..self }
-    }
-
     /// `3 s`
     fn shown(self) -> String {
         text::figure(self.timeout)

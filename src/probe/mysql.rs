@@ -1,25 +1,30 @@
-//! MySQL and MariaDB: a read-only session over TCP, or over the socket that the URL names.
+//! MySQL and MariaDB: a read-only session over TCP, or over the socket that the URL names. What a server says is read packet by
+//! packet, within limits of ours; nothing that it names is allocated before it came.
 
-use std::net::SocketAddr;
+mod key;
+mod login;
+mod packets;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Error, Opts, OptsBuilder, Value};
+use reqwest::Url;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 
-use crate::causes;
 use crate::keys::{Credential, FullPath, Wrong};
 use crate::model::probe::ProbeOutcome;
 
 use super::expected::Expected;
 use super::failure::Failure;
-use super::server::{self, Server};
+use super::server::{self, Known, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
 use super::{Limit, Probe, Wants, handed, secret, text};
+use login::Login;
+use packets::{Fields, Packets, Refusal};
 
 /// `mysql = …`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -73,141 +78,148 @@ impl Probe for Mysql {
 
 /// The port where the URL names none.
 const PORT: u16 = 3306;
-/// Longest packet that is read.
-const PACKET: usize = 1 << 20;
+/// Columns of an answer, as many as a table of MySQL may have.
+const COLUMNS: u64 = 4096;
+/// Options of a URL that change nothing here: a session asks once, in plain text.
+const IDLE: [&str; 18] = [
+    "abs_conn_ttl",
+    "abs_conn_ttl_jitter",
+    "built_in_roots",
+    "client_found_rows",
+    "compression",
+    "conn_ttl",
+    "inactive_connection_ttl",
+    "max_allowed_packet",
+    "pool_max",
+    "pool_min",
+    "prefer_socket",
+    "reset_connection",
+    "secure_auth",
+    "stmt_cache_size",
+    "tcp_keepalive",
+    "tcp_nodelay",
+    "ttl_check_interval",
+    "wait_timeout",
+];
+
+/// Commands: the end of the session, and a query.
+const QUIT: &[u8] = &[1];
+const QUERY: &[u8] = &[3];
+const READ_ONLY: &str = "SET SESSION TRANSACTION READ ONLY";
 
 pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Option<Row>, Failure> {
-    let options = Opts::from_url(&asked.url)
+    let url = Url::parse(&asked.url)
         .map_err(|error| Failure::unknown(format!("it is no URL of MySQL ({error})")))?;
-    let user = options.user().unwrap_or_default().to_owned();
-    let mut login = OptsBuilder::from_opts(options.clone())
-        .prefer_socket(false)
-        .max_allowed_packet(Some(PACKET))
-        .init(vec!["SET SESSION TRANSACTION READ ONLY"]);
-    let row = if let Some(socket) = options.socket() {
-        let leads = handed::path(Path::new(socket), limit).await?;
-        login = login.socket(Some(leads.to_string_lossy()));
-        login = login.pass(secret::of(asked, limit).await?);
-        talk(login, query, limit).await?.map_err(|error| told(&error, &user))?
+    known_options(&url)?;
+    let (stream, known): (packets::Stream, Known) = if let Some(path) = socket_of(&url) {
+        let stream = handed::stream(Path::new(&path), limit).await?;
+        let password = secret::of(asked, limit).await?;
+        (Box::new(stream), Known { url, addresses: Vec::new(), password })
     } else {
         let known = server::known(asked, PORT, limit).await?;
-        login = login.pass(known.password);
-        // A connection that says nothing would count as an error with the server: each address is tried in earnest.
-        let mut addresses = known.addresses.iter().peekable();
-        loop {
-            let Some(address) = addresses.next() else {
-                return Err(Failure::unknown("its name has no address"));
-            };
-            let part = limit.part(4, 5);
-            let answered = talk(login.clone().ip_or_hostname(address.ip().to_string()), query, part).await;
-            if answered.as_ref().is_ok_and(|answered| answered.as_ref().is_err_and(refused))
-                && addresses.peek().is_some()
-            {
-                continue;
-            }
-            // It counts connections that say nothing as errors: asked only where it did not answer like one of its kind.
-            let silent = |error: &Error| !matches!(error, Error::Server(_));
-            if answered.as_ref().map_or(true, |answered| answered.as_ref().is_err_and(silent)) {
-                greets(&[*address], limit).await?;
-            }
-            break answered?.map_err(|error| told(&error, &user))?;
-        }
+        (Box::new(server::connect(&known.addresses, limit).await?), known)
     };
-    Ok(row.map(|row| {
-        let names: Vec<String> =
-            row.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
-        names.into_iter().zip(row.unwrap_raw().into_iter().map(cell)).collect()
-    }))
+    let login = Login {
+        user: known.user().unwrap_or_default(),
+        database: Some(known.path()).filter(|path| !path.is_empty()),
+        local: known.addresses.is_empty(),
+        password: known.password.unwrap_or_default(),
+    };
+    let talked = limit.within(talk(Packets::new(stream), &login, query)).await;
+    talked.ok_or_else(|| Failure::late("no answer", limit))?
 }
 
 /// The local socket that this URL names.
 pub fn socket(url: &str) -> Option<PathBuf> {
-    Opts::from_url(url).ok()?.socket().map(PathBuf::from)
+    socket_of(&Url::parse(url).ok()?).map(PathBuf::from)
 }
 
-async fn talk(
-    login: OptsBuilder,
-    query: &str,
-    limit: Limit,
-) -> Result<Result<Option<mysql_async::Row>, Error>, Failure> {
-    let talk = async {
-        let mut connection = Conn::new(login).await?;
-        let row = connection.query_first::<mysql_async::Row, _>(query).await?;
-        // Whether the goodbye arrives says nothing of the server.
-        drop(connection.disconnect().await);
-        Ok(row)
+fn socket_of(url: &Url) -> Option<String> {
+    url.query_pairs().find(|(name, _)| name == "socket").map(|(_, path)| path.into_owned())
+}
+
+fn known_options(url: &Url) -> Result<(), Failure> {
+    let unknown = url.query_pairs().find(|(name, _)| name != "socket" && !IDLE.contains(&&**name));
+    match unknown {
+        Some((name, _)) => {
+            let name = text::name(&name);
+            Err(Failure::unknown(format!("its URL has the option {name}, which steadfast does not know")))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn talk(mut packets: Packets, login: &Login, query: &str) -> Result<Option<Row>, Failure> {
+    login::enter(&mut packets, login).await?;
+    packets.ask(&[QUERY, READ_ONLY.as_bytes()]).await?;
+    packets.next().await?.ok(|refusal| refused(&refusal, &login.user))?;
+    packets.ask(&[QUERY, query.as_bytes()]).await?;
+    let row = answer(&mut packets, &login.user).await?;
+    // Whether the goodbye arrives says nothing of the server.
+    drop(packets.ask(&[QUIT]).await);
+    Ok(row)
+}
+
+/// The first row of an answer, whose other rows are read as far as our limit goes.
+async fn answer(packets: &mut Packets, user: &str) -> Result<Option<Row>, Failure> {
+    let told = |refusal: Refusal| refused(&refusal, user);
+    let first = packets.next().await?;
+    if first.is_ok() {
+        return Ok(None);
+    }
+    let count = Fields(first.or_refused(told)?).count().filter(|count| (1..=COLUMNS).contains(count));
+    let count = count.ok_or_else(|| packets::broken("an answer without columns"))?;
+    let mut names = Vec::new();
+    for _ in 0..count {
+        let packet = packets.next().await?;
+        names.push(name(packet.or_refused(told)?).ok_or_else(|| packets::broken("no column"))?);
+    }
+    let end = packets.next().await?;
+    if !end.is_end() {
+        end.or_refused(told)?;
+        return Err(packets::broken("columns without end"));
+    }
+    let mut row = None;
+    loop {
+        let packet = match packets.next().await {
+            Ok(packet) => packet,
+            // The first one is enough, if it is not the connection that failed.
+            Err(_) if row.is_some() && packets.is_over() => return Ok(row),
+            Err(failure) => return Err(failure),
+        };
+        if packet.is_end() {
+            return Ok(row);
+        }
+        let fields = packet.or_refused(told)?;
+        if row.is_none() {
+            let cells = cells(fields, names.len()).ok_or_else(|| packets::broken("no row"))?;
+            row = Some(names.iter().cloned().zip(cells).collect());
+        }
+    }
+}
+
+/// A column's name stands behind those of its catalogue, schema and table, and of what that is called in truth.
+fn name(column: &[u8]) -> Option<String> {
+    let mut fields = Fields(column);
+    for _ in 0..4 {
+        fields.text()?;
+    }
+    fields.text()?.map(|name| String::from_utf8_lossy(name).into_owned())
+}
+
+fn cells(row: &[u8], count: usize) -> Option<Vec<Cell>> {
+    let mut fields = Fields(row);
+    let cell = |text: Option<&[u8]>| {
+        text.map_or(Cell::Null, |bytes| Cell::Text(String::from_utf8_lossy(bytes).into_owned()))
     };
-    limit.within(talk).await.ok_or_else(|| Failure::late("no answer", limit))
+    (0..count).map(|_| fields.text().map(cell)).collect()
 }
 
-/// A server of MySQL greets first: length, number 0, version 10 of the protocol, or an error.
-async fn greets(addresses: &[SocketAddr], limit: Limit) -> Result<(), Failure> {
-    let mut stream = server::connect(addresses, limit).await?;
-    let mut said = [0; 64];
-    let Some(Ok(read)) = limit.within(stream.read(&mut said)).await else {
-        return Ok(());
-    };
-    let said = said.get(..read).unwrap_or_default();
-    match said {
-        [_, _, _, 0, 10 | 255, ..] | [] => Ok(()),
-        said => Err(server::stranger("MySQL", said)),
-    }
-}
-
-fn refused(error: &Error) -> bool {
-    let mut causes = causes::of(error).into_iter();
-    causes.any(|cause| {
-        cause
-            .downcast_ref()
-            .is_some_and(|io: &std::io::Error| io.kind() == std::io::ErrorKind::ConnectionRefused)
-    })
-}
-
-/// A value as text. The library leaves out only one that was taken from the row before.
-fn cell(value: Option<Value>) -> Cell {
-    match value {
-        None | Some(Value::NULL) => Cell::Null,
-        Some(Value::Bytes(bytes)) => Cell::Text(String::from_utf8_lossy(&bytes).into_owned()),
-        Some(other) => Cell::Text(other.as_sql(true)),
-    }
-}
-
-fn told(error: &Error, user: &str) -> Failure {
-    match error {
-        Error::Server(known) => {
-            let (user, message) = (text::name(user), text::name(&known.message));
-            match known.code {
-                1044 | 1045 | 1698 => {
-                    Failure::unknown(format!("authentication failed for user {user}, {message}"))
-                }
-                1040 => Failure::unhealthy(format!("it accepts no more connections, {message}")),
-                code => Failure::unhealthy(format!("answered the error {code}, {message}")),
-            }
-        }
-        Error::Io(_) => {
-            let io = causes::of(error).into_iter().find_map(|cause| cause.downcast_ref());
-            let io: Option<&std::io::Error> = io;
-            match io {
-                Some(io) if io.raw_os_error().is_some() => Failure::connection(io),
-                _ => Failure::unhealthy("the connection was closed too early"),
-            }
-        }
-        Error::Driver(_) | Error::Other(_) | Error::Url(_) => {
-            let said = text::name(&error.to_string());
-            Failure::unhealthy(format!("what listens there does not speak MySQL ({said})"))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_of_any_kind_become_text() {
-        assert_eq!(cell(None), Cell::Null);
-        assert_eq!(cell(Some(Value::NULL)), Cell::Null);
-        assert_eq!(cell(Some(Value::Int(-3))), Cell::Text("-3".to_owned()));
-        assert_eq!(cell(Some(Value::Bytes(b"Jos\xe9".to_vec()))), Cell::Text("Jos\u{fffd}".to_owned()));
+fn refused(refusal: &Refusal, user: &str) -> Failure {
+    let (user, message) = (text::name(user), text::name(&refusal.message));
+    match refusal.code {
+        1044 | 1045 | 1698 => Failure::unknown(format!("authentication failed for user {user}, {message}")),
+        1040 => Failure::unhealthy(format!("it accepts no more connections, {message}")),
+        code => Failure::unhealthy(format!("answered the error {code}, {message}")),
     }
 }

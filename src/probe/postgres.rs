@@ -165,7 +165,12 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
                 Failure::unhealthy("the connection was closed too early")
             }
             _ if error.is_closed() => Failure::unhealthy("the connection was closed too early"),
-            Some(_) | None => Failure::unhealthy(text::name(&error.to_string())),
+            // The library's own limit: 100,000.
+            Some(io) if io.to_string().starts_with("SCRAM iteration count") => {
+                Failure::unknown("it has a password hashed more often than steadfast does")
+            }
+            Some(io) => Failure::unhealthy(text::name(&format!("{error} ({io})"))),
+            None => Failure::unhealthy(text::name(&error.to_string())),
         };
     };
     let (user, message) = (text::name(user), text::name(known.message()));

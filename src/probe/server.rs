@@ -146,6 +146,13 @@ impl Known {
     pub fn path(&self) -> String {
         percent(self.url.path().trim_start_matches('/'))
     }
+
+    /// The path of the URL as a vhost of AMQP: what follows its first slash, and "/" where there is nothing.
+    pub fn vhost(&self) -> String {
+        let path = self.url.path();
+        let vhost = percent(path.strip_prefix('/').unwrap_or(path));
+        if vhost.is_empty() { "/".to_owned() } else { vhost }
+    }
 }
 
 /// Without percent escapes.

@@ -8,10 +8,12 @@ use crate::hostile::COMMON;
 use crate::rig::Machine;
 use crate::watched::{LIMIT, journal, manage, state, status, unit};
 
-/// Servers whose answers end a client library: AMQP with nested tables, AMQP with frames of 4 GiB, and MySQL with 2^64 - 1
-/// columns; and one that accepts and says nothing.
+/// Servers whose answers ended a client library once: AMQP with nested tables, AMQP with frames of 4 GiB, and MySQL with 2^64 - 1
+/// columns; one that accepts and says nothing; one of PostgreSQL that has a password hashed for a while; and one that ends
+/// whoever asks, as an answer would that a library does not survive.
 const HOSTILE: &str = r#"
 from answers import *
+import glob
 
 def nested(c):
     amqp_nested(c)
@@ -24,6 +26,22 @@ def tune(c):
 columns = mysql_columns
 
 def silent(c): time.sleep(60)
+
+def killer(c):
+    peer = ":%04X" % c.getpeername()[1]
+    with open("/proc/net/tcp") as table: asks = {line.split()[9] for line in table if line.split()[1].endswith(peer)}
+    for entry in glob.glob("/proc/[0-9]*/fd/*"):
+        try: leads = os.readlink(entry)
+        except OSError: continue
+        if leads.startswith("socket:[") and leads[8:-1] in asks: os.kill(int(entry.split("/")[2]), 9)
+
+def hashes(c):
+    def said(kind, body): return kind + struct.pack(">I", len(body) + 4) + body
+    c.recv(4096)
+    c.sendall(said(b"R", struct.pack(">I", 10) + b"SCRAM-SHA-256\0\0"))
+    nonce = c.recv(4096).split(b"r=")[1]
+    c.sendall(said(b"R", struct.pack(">I", 11) + b"r=" + nonce + b"x,s=c2FsdHNhbHRzYWx0,i=100000"))
+    c.recv(4096)
 
 serve(int(sys.argv[2]), globals()[sys.argv[1]])
 "#;
@@ -46,6 +64,7 @@ asyncio.run(main())
 
 const OFTEN: &str = "period = \"2s\"\ntimeout = \"1500ms\"\non_failure = \"restart\"\n";
 const KILLER: &str = "period = \"1s\"\ntimeout = \"900ms\"\non_failure = \"restart\"\n";
+const ODD: &str = "period = \"1s\"\ntimeout = \"900ms\"\non_failure = \"alert\"\n";
 
 fn service(machine: &Machine, name: &str, command: &str) {
     let text = format!("[Service]\nExecStart={command}\n[Install]\nWantedBy=multi-user.target\n");
@@ -79,31 +98,52 @@ fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
     hostile(&machine, "tune", "tune", 5673);
     hostile(&machine, "columns", "columns", 3306);
     hostile(&machine, "silent", "silent", 5674);
+    for (name, port) in [("first", 5681), ("second", 5682), ("third", 5683)] {
+        hostile(&machine, name, "killer", port);
+    }
     service(&machine, "page", "/usr/bin/python3 /opt/answer.py");
     service(&machine, "worker", "/bin/sleep inf");
-    machine.sh("systemctl daemon-reload && systemctl enable -q --now nested tune columns silent page worker");
+    machine.sh("systemctl daemon-reload");
+    machine.sh("systemctl enable -q --now nested tune columns silent first second third page worker");
     machine.install_steadfast();
     manage(&machine, "page.service", &format!("[probe.page]\nhttp = \"http://127.0.0.1:8080/\"\n{OFTEN}"));
     manage(&machine, "worker.service", "");
     let before = supervisor(&machine);
 
     for (name, port) in [("nested", 5672), ("tune", 5673)] {
+        watch(&machine, name, &format!("[probe.login]\namqp = \"amqp://guest@127.0.0.1:{port}\"\n{ODD}"));
+    }
+    watch(&machine, "columns", &format!("[probe.login]\nmysql = \"mysql://root@127.0.0.1/\"\n{ODD}"));
+    for (name, port) in [("first", 5681), ("second", 5682), ("third", 5683)] {
         watch(&machine, name, &format!("[probe.login]\namqp = \"amqp://guest@127.0.0.1:{port}\"\n{KILLER}"));
     }
-    watch(&machine, "columns", &format!("[probe.login]\nmysql = \"mysql://root@127.0.0.1/\"\n{KILLER}"));
     let named = |name: &str| {
         host_finding(&machine, "host-prober-failing").contains(&format!("probe login of {name}"))
     };
-    let took = machine.wait_until("the finding names them", LIMIT, || named("nested.service"));
+    let took = machine.wait_until("the finding names them", LIMIT, || named("first.service"));
     println!("after {took:?}: {}", host_finding(&machine, "host-prober-failing"));
-    for name in ["nested", "tune", "columns"] {
+    for name in ["nested", "tune", "columns", "first", "second", "third"] {
         println!(
             "{name}: {}",
             unit(&machine, &format!("{name}.service"), ".probes[0] | .status + \" \" + .message")
         );
     }
-    let told = unit(&machine, "nested.service", ".probes[0].message");
+    let told = unit(&machine, "first.service", ".probes[0].message");
     assert!(told.contains("ended the prober") && told.contains("asked again in"), "{told}");
+    // What ended a library once is an answer like any other now.
+    for (name, clause) in [
+        ("nested", "no login within 900 ms"),
+        ("tune", "no login within 900 ms"),
+        ("columns", "does not speak MySQL (it said an answer without columns)"),
+    ] {
+        machine.wait_until("it is judged", LIMIT, || {
+            unit(&machine, &format!("{name}.service"), ".probes[0] | .status + \" \" + .message")
+                .starts_with("unhealthy ")
+        });
+        let told = unit(&machine, &format!("{name}.service"), ".probes[0].message");
+        assert!(told.contains(clause), "{told}");
+        assert!(!named(&format!("{name}.service")), "{name}");
+    }
 
     // Supervision goes on beside it: what dies is brought back at once.
     let began = Instant::now();
@@ -116,7 +156,7 @@ fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
 
     // The healthy probe stayed healthy, nobody was restarted for an answer that nobody knows, and we are who we were.
     assert_eq!(unit(&machine, "page.service", ".state + \" \" + .probes[0].status"), "ok healthy");
-    for name in ["nested", "page"] {
+    for name in ["first", "nested", "page"] {
         assert_eq!(unit(&machine, &format!("{name}.service"), ".last_action"), "null", "{name}");
     }
     assert_eq!(supervisor(&machine), before, "the supervisor never ended");
@@ -125,12 +165,15 @@ fn an_answer_that_ends_the_client_library_ends_no_supervision_and_is_named() {
 }
 
 #[test]
-fn what_a_silent_broker_leaves_behind_ends_with_the_process_that_asked() {
+fn a_silent_broker_leaves_nothing_behind_and_a_process_that_works_too_much_is_renewed() {
     let machine = Machine::boot("silent");
     machine.write("/opt/answers.py", COMMON);
     machine.write("/opt/hostile.py", HOSTILE);
     hostile(&machine, "silent", "silent", 5674);
-    machine.sh("systemctl daemon-reload && systemctl enable -q --now silent");
+    hostile(&machine, "hashes", "hashes", 5432);
+    machine.write("/opt/password", "s3cret");
+    machine.sh("chmod 600 /opt/password");
+    machine.sh("systemctl daemon-reload && systemctl enable -q --now silent hashes");
     machine.install_steadfast();
     let probes: String = (0..12)
         .map(|n| {
@@ -141,13 +184,40 @@ fn what_a_silent_broker_leaves_behind_ends_with_the_process_that_asked() {
     let first = machine.wait_until("a process asks", LIMIT, || !pids(&machine).is_empty());
     println!("it asks after {first:?}");
     let main = machine.sh("systemctl show steadfast.service -P MainPID");
-    let count = |folder: &str| machine.sh(&format!("ls /proc/{main}/{folder} | wc -l"));
-    let (mut threads, mut seen) = (0, Vec::new());
-    let began = Instant::now();
-    machine.wait_until("it was renewed twice", LIMIT, || {
-        let now = machine
-            .try_sh("for p in $(pgrep -x prober); do ls /proc/$p/task | wc -l; done | sort -n | tail -1");
-        threads = threads.max(now.stdout.trim().parse().unwrap_or(0));
+    let count = |pid: &str, folder: &str| -> usize {
+        let counted = machine.try_sh(&format!("ls /proc/{pid}/{folder} | wc -l")).stdout;
+        counted.trim().parse().unwrap_or(0)
+    };
+    // Some 240 questions that nobody answers: each is over with its limit.
+    let before = pids(&machine);
+    let (mut threads, mut descriptors) = (0, 0);
+    for _ in 0..20 {
+        std::thread::sleep(Duration::from_millis(500));
+        for pid in pids(&machine) {
+            threads = threads.max(count(&pid, "task"));
+            descriptors = descriptors.max(count(&pid, "fd"));
+        }
+    }
+    println!("{before:?}: at most {threads} threads and {descriptors} descriptors");
+    assert_eq!(pids(&machine), before, "nothing was left behind for which another process is needed");
+    assert!(threads <= 16 && descriptors <= 64, "{threads} {descriptors}");
+    let probes = unit(&machine, "silent.service", ".probes[].message");
+    assert!(probes.contains("no greeting within 300 ms"), "{probes}");
+
+    // A library that is kept busy is left behind with its process.
+    let login = "postgres = \"postgres://mon@127.0.0.1/d\"\npassword_file = \"/opt/password\"\n";
+    let busy: String = (0..12)
+        .map(|n| {
+            format!("[probe.p{n}]\n{login}period = \"500ms\"\ntimeout = \"400ms\"\non_failure = \"alert\"\n")
+        })
+        .collect();
+    watch(&machine, "hashes", &busy);
+    machine.wait_until("it hashes", LIMIT, || {
+        unit(&machine, "hashes.service", ".probes[0].status") == "unhealthy"
+    });
+    println!("{}", unit(&machine, "hashes.service", ".probes[].message"));
+    let mut seen = before;
+    let took = machine.wait_until("it was renewed twice", LIMIT, || {
         for pid in pids(&machine) {
             if !seen.contains(&pid) {
                 seen.push(pid);
@@ -155,12 +225,10 @@ fn what_a_silent_broker_leaves_behind_ends_with_the_process_that_asked() {
         }
         seen.len() >= 3
     });
-    println!("{} processes in {:?}, at most {threads} threads each", seen.len(), began.elapsed());
-    assert!(threads < 200, "{threads}");
-    println!("the supervisor has {} threads and {} descriptors", count("task"), count("fd"));
-    assert!(count("task").parse::<u32>().is_ok_and(|threads| threads < 40));
-    let probes = unit(&machine, "silent.service", ".probes[].message");
-    assert!(probes.contains("no login within 300 ms"), "{probes}");
+    println!("renewed twice after {took:?}");
+    let of_main = (count(&main, "task"), count(&main, "fd"));
+    println!("the supervisor has {of_main:?} threads and descriptors");
+    assert!(of_main.0 < 40);
 }
 
 /// Processes that ask.
