@@ -37,7 +37,9 @@ pub fn redacted(text: &str) -> String {
         let hidden = |found: &Captures<'_>| {
             let name = found.get(1).map_or("", |name| name.as_str());
             // `Failed to determine user credentials: No such process` is prose, and `/etc/passwd: …` is a file.
-            let path = found.get(0).is_some_and(|all| before.get(..all.start()).is_some_and(|head| head.ends_with('/')));
+            let path = found
+                .get(0)
+                .is_some_and(|all| before.get(..all.start()).is_some_and(|head| head.ends_with('/')));
             if name.to_ascii_lowercase().ends_with("credentials: ") || (at == 0 && path) {
                 return found.get(0).map_or(String::new(), |all| all.as_str().to_owned());
             }

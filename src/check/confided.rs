@@ -142,7 +142,9 @@ fn told(held: &Held, who: &str, port: u16, asks: Asks<'_>) -> Refused {
                 ),
             )
         }
-        None => (Who::Stranger, format!("port {port} is held by {by}, not by {unit}: its password was not sent")),
+        None => {
+            (Who::Stranger, format!("port {port} is held by {by}, not by {unit}: its password was not sent"))
+        }
     };
     Refused { who, why }
 }
@@ -192,7 +194,8 @@ mod tests {
         assert_eq!(told_of(&joes, "joe"), Refused { who: Who::Stranger, why: why.to_owned() });
         let other = told_of(&held(33, 9, Place::Unit(unit("php-fpm.service"))), "www-data");
         assert!(
-            other.who == Who::Unknown && other.why.ends_with("if that is meant, add php-fpm.service to requires"),
+            other.who == Who::Unknown
+                && other.why.ends_with("if that is meant, add php-fpm.service to requires"),
             "{other:?}"
         );
     }

@@ -193,7 +193,8 @@ fn is_of_host(process: &Process) -> bool {
 
 fn outsider(process: &Process, place: &Place, line: &[u8], how: String) -> Option<Outsider> {
     let text = String::from_utf8_lossy(line).replace('\0', " ");
-    let text: String = redacted(text.trim()).chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
+    let text: String =
+        redacted(text.trim()).chars().filter(|letter| !letter.is_control()).take(TOLD).collect();
     let command = if text.is_empty() { process.stat().ok()?.comm } else { text };
     Some(Outsider {
         pid: u32::try_from(process.pid()).ok()?,

@@ -269,21 +269,14 @@ impl Unit {
         limit.saturating_add(limits::JOB_SLACK).min(limits::LONGEST_JOB)
     }
 
-    /// Links enable it: it is no init script, which a tool of its own enables.
-    fn has_links(&self) -> bool {
-        self.enablement != Some(UnitFileState::InitScriptOff)
-    }
-
     fn enter_enabling(&mut self, order: &Recovery, view: &View<'_>) {
-        let lacking = match self.truth(ConditionKind::Enabled) {
-            Some(Truth::False) => true,
-            // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
-            Some(Truth::Unknown(Why::NotRead)) => {
-                self.enablement.as_ref().is_some_and(enablement::lacks_links)
-            }
-            Some(Truth::True | Truth::Unknown(_)) | None => false,
-        };
-        if lacking && self.has_links() && self.enables(order) {
+        // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
+        let truth = self.truth(ConditionKind::Enabled);
+        let links = self.enablement.as_ref().is_some_and(enablement::lacks_links);
+        let lacking = truth == Some(Truth::False) || (truth == Some(Truth::Unknown(Why::NotRead)) && links);
+        // An init script is enabled by a tool of its own.
+        let script = self.enablement == Some(UnitFileState::InitScriptOff);
+        if lacking && !script && self.enables(order) {
             let limit = limits::ENABLE_LIMIT.saturating_add(limits::LOST_OUTCOME);
             self.enter_stage(Phase::Enable, limit, view);
             let (unit, order) = (self.name.clone(), order.order);

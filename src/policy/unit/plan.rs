@@ -53,7 +53,7 @@ impl Unit {
         };
         self.ask_for(want.because);
         let want = self.delayed(want, view);
-        if self.own_will(&want).is_none() {
+        if self.own_will(&want).is_none() && self.unwanted(now).is_none() {
             self.quarantine_if_spent(&want, now);
         }
         let next = NextAction { action: want.kind, due_at: want.due, because: want.because };

@@ -145,8 +145,9 @@ impl Unit {
                 _,
             ) => return,
         };
-        // To start it would stop the other one: that is no question of time.
-        let forever = matches!(kind, HoldKind::StoppedWith { conflicts: true, .. });
+        // To start it would stop the other one, or mount a disk that somebody works on: that is no question of time.
+        let unmounted = evidence.by_stop_job && evidence.job.is_none();
+        let forever = unmounted || matches!(kind, HoldKind::StoppedWith { conflicts: true, .. });
         let until = self.spec.recovery.after_manual_stop.map(|length| now.plus(length));
         let until = until.filter(|_| !forever);
         let follow_other = matches!(kind, HoldKind::StoppedWith { .. });
