@@ -109,6 +109,12 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
         return Ok(Selector::Pattern(format!("{prefix}@*.{suffix}")));
     }
     let pattern = name.contains(['*', '?', '[']);
+    let wild = |letter: char| pattern && "*?[]!^".contains(letter);
+    let known = |letter: char| letter.is_ascii_alphanumeric() || ":-_.\\@".contains(letter) || wild(letter);
+    if let Some(odd) = name.chars().find(|letter| !known(*letter)) {
+        let why = format!("has {odd:?}, which no name of a unit has; systemd-escape writes it as \\x…");
+        return Err(cannot(why));
+    }
     Ok(if pattern { Selector::Pattern(name.to_owned()) } else { Selector::Unit(UnitName::from(name)) })
 }
 

@@ -243,6 +243,10 @@ fn file_names_select_units() {
     assert_eq!(of("shop.toml"), Ok(Selector::Unit("shop.service".into())));
     assert_eq!(of("php8.2-fpm.toml"), Ok(Selector::Unit("php8.2-fpm.service".into())));
     assert!(of("shop.serivce.toml").is_err());
+    for odd in ["größe.service.toml", "a b.service.toml", "a?.service.toml"] {
+        assert_eq!(of(odd).is_ok(), odd.starts_with("a?"), "{odd}");
+    }
+    assert!(of("a\\x2db-c:1@.service.toml").is_ok());
     assert_eq!(of("broker.dependency.toml"), Ok(Selector::Unit("broker.dependency".into())));
 }
 

@@ -167,7 +167,9 @@ fn probes(status: &UnitStatus) -> Vec<Probe> {
         if asked {
             return told;
         }
-        let message = Some("not asked: the unit is not active".to_owned());
+        let frozen = status.reading.as_ref().is_some_and(|reading| reading.frozen);
+        let why = if frozen { "frozen" } else { "not active" };
+        let message = Some(format!("not asked: the unit is {why}"));
         Probe { status: ProbeStatus::Unknown, last_status: None, latency_ms: None, message, ..told }
     };
     status.probes.iter().map(told).collect()

@@ -161,8 +161,9 @@ impl Unit {
 
     fn crash_loop(&self, reading: &UnitReading, recent: &[Moment], now: Moment) -> Judgement {
         let window = limits::CRASH_LOOP_WINDOW;
+        let least = if recent.len() >= limits::RESTARTS_REMEMBERED { "at least " } else { "" };
         let message = format!(
-            "systemd restarted {} {} times within {} (NRestarts={})",
+            "systemd restarted {} {least}{} times within {} (NRestarts={})",
             self.name,
             recent.len(),
             span(window),
