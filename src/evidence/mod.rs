@@ -148,7 +148,7 @@ async fn said(look: &Look) -> Vec<String> {
     };
     let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", "--boot", OWN_SINCE, OWN_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES]);
     command.arg(format!("{field}={unit}"));
     if !look.run.is_empty() {
         command.arg(format!("_SYSTEMD_INVOCATION_ID={}", look.run));

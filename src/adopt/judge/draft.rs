@@ -150,13 +150,16 @@ fn head(live: &Live) -> Vec<String> {
     head
 }
 
+/// It runs, and boot does not start it.
+fn is_off(live: &Live) -> bool {
+    let disabled = matches!(live.enablement, Some(UnitFileState::Disabled | UnitFileState::InitScriptOff));
+    live.active && disabled && live.managed_elsewhere().is_none()
+}
+
 /// What the foreign file says of it; and that what is disabled stays so.
 fn recovery(live: &Live) -> Vec<Written> {
     let mut tables = told(live);
-    let off = live.active
-        && matches!(live.enablement, Some(UnitFileState::Disabled | UnitFileState::InitScriptOff))
-        && live.managed_elsewhere().is_none();
-    if !off {
+    if !is_off(live) {
         return tables;
     }
     let key = |name: &str, seen: &str| Key {
@@ -232,6 +235,13 @@ fn unasked_ports(live: &Live) -> Vec<Written> {
 
 fn release(live: &Live) -> Option<Written> {
     let (link, directory) = live.hidden_link.as_ref().filter(|_| live.links.is_empty())?;
+    // Of `DynamicUser=`: no deploy turns it.
+    if ["/var/lib/private/", "/var/cache/private/", "/var/log/private/"]
+        .iter()
+        .any(|one| directory.starts_with(one))
+    {
+        return None;
+    }
     let key = Key::text("link", link, format!("leads to {directory}, where its processes live"));
     let table = Table { name: "release".to_owned(), keys: vec![key] };
     Some(Written { table, remarks: Vec::new(), in_force: true })
@@ -315,7 +325,12 @@ fn name_apart(tables: &mut [Written]) {
 /// What the file will watch, a few words each.
 #[must_use]
 pub fn watched(draft: &Draft, live: &Live) -> Vec<String> {
-    let mut watched = vec!["active, enabled, reached by boot".to_owned()];
+    let state = match (live.active, is_off(live)) {
+        (false, _) => "it does not run: only observed",
+        (true, true) => "active; it stays disabled",
+        (true, false) => "active, enabled, reached by boot",
+    };
+    let mut watched = vec![state.to_owned()];
     watched.extend(live.links.iter().map(|(link, _)| format!("release {link}")));
     watched.extend(watched_by_tables(draft));
     if let Some(schedule) = &live.needs.schedule {
