@@ -226,8 +226,12 @@ const SEEDS: [(&str, &str); 25] = [
 ];
 
 /// True as well: whoever keeps others up is kept up by nobody.
-const BESIDES: [(&str, &str); 2] =
-    [("unmanaged", "monit.service: runs"), ("unmanaged", "supervisor.service: runs")];
+const BESIDES: [(&str, &str); 3] = [
+    ("unmanaged", "monit.service: runs"),
+    ("unmanaged", "supervisor.service: runs"),
+    // An init script without a start link.
+    ("not-enabled", "monit.service runs, but is disabled"),
+];
 
 /// Every line of the page: each finding, and each unit of the one that tells of many.
 fn lines(machine: &Machine) -> Vec<(String, String)> {
