@@ -358,7 +358,10 @@ fn try_all(name: &str, release: &str) {
     machine.sh(BESIDE);
     let mut enable = String::from("systemctl daemon-reload; systemctl enable -q");
     for row in ROWS {
-        let boots = !matches!(row.unit, "device.service" | "handler@.service" | "bus-name.service");
+        let boots = !matches!(
+            row.unit,
+            "device.service" | "handler@.service" | "bus-name.service" | "unneeded.service"
+        );
         let install = if boots { "[Install]\nWantedBy=multi-user.target\n" } else { "" };
         machine.write(&format!("/etc/systemd/system/{}", row.unit), &format!("{}{install}", row.file));
         machine.write(&format!("/etc/steadfast/units.d/{}.toml", row.unit), row.ours);
