@@ -141,16 +141,23 @@ simulate: tools-fast ## plays seed after seed of a made-up host for HOURS=1; sto
 
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
+	$(MAKE) --no-print-directory -j2 lint roots
+	$(CARGO) nextest run --locked
+
+.PHONY: lint
+lint: # format, lints, documentation, licences
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --no-deps --locked
 	$(CARGO) fetch --locked --quiet
 	$(CARGO) deny --offline --locked check bans licenses sources
+
+.PHONY: roots
+roots: # of the machines of tests; downloaded and unpacked while the compiler works
 	tests/machine/rig/root.sh >/dev/null
 	tests/machine/rig/root.sh servers >/dev/null
 	tests/machine/rig/root.sh bookworm >/dev/null
 	tests/machine/rig/root.sh trixie >/dev/null
-	$(CARGO) nextest run --locked
 
 .PHONY: tools-fast
 tools-fast: # what `check` needs
