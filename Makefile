@@ -141,7 +141,7 @@ simulate: tools-fast ## plays seed after seed of a made-up host for HOURS=1; sto
 
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
-	$(MAKE) --no-print-directory -j2 lint roots
+	@$(MAKE) --no-print-directory roots & roots=$$!; $(MAKE) --no-print-directory lint && wait $$roots
 	$(CARGO) nextest run --locked
 
 .PHONY: lint
