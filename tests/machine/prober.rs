@@ -33,7 +33,7 @@ def killer(c):
     for entry in glob.glob("/proc/[0-9]*/fd/*"):
         try: leads = os.readlink(entry)
         except OSError: continue
-        if leads.startswith("socket:[") and leads[8:-1] in asks: os.kill(int(entry.split("/")[2]), 9)
+        if leads.startswith("socket:[") and leads[8:-1] in asks: os.kill(int(entry.split("/")[2]), 6)
 
 def hashes(c):
     def said(kind, body): return kind + struct.pack(">I", len(body) + 4) + body

@@ -93,6 +93,8 @@ fn invocations(machine: &Machine) -> String {
 #[test]
 fn after_an_outage_of_the_broker_exactly_the_wedged_worker_is_restarted() {
     let machine = Machine::boot("drain");
+    // On a busy host the first look for gaps comes before the end.
+    machine.write("/etc/steadfast/steadfast.toml", "audit_every = \"never\"\n");
     machine.write("/opt/broker.py", BROKER);
     machine.write("/opt/worker.py", WORKER);
     machine.write(
