@@ -73,9 +73,9 @@ fn systemd_monit_and_steadfast_do_not_fight() {
     let told = journal(&machine);
     assert!(!told.contains("start of shop.service"), "systemd restarts it, so Steadfast does not:\n{told}");
     assert!(!told.contains("restart of shop.service"), "{told}");
-    // What systemd restarts counts, so that we add nothing to it.
+    // What systemd restarts counts, so that we add nothing to it; a start of monit's is another chance, and counting begins anew.
     let spent: usize = unit(&machine, "shop.service", ".restarts.spent").parse().expect("a count");
-    assert!((10 - by_monit.min(10)..=10).contains(&spent), "{spent} of systemd's restarts count");
+    assert!(spent == 10 || (by_monit > 0 && spent < 10), "{spent} of systemd's restarts count");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use super::power::ENTER_CGROUPS;
 use super::wait::poll;
 
 /// Longest time that a command inside a machine may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+const COMMAND_LIMIT: Duration = Duration::from_secs(180);
 /// Becomes the user `$1`, in that user's home and with that user's bus, and runs the script `$2`.
 const AS_USER: &str = r#"
 IFS=: read -r name _ uid gid _ home _ < <(getent passwd "$1") || { echo "no user $1" >&2; exit 125; }
