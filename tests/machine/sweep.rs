@@ -16,21 +16,26 @@ use rig::Machine;
 /// Longest time that a host may need to come to rest: longer than a proof, a settle time and a second try.
 const REST: Duration = Duration::from_secs(180);
 
-/// Packages that live side by side on one host, by name of the set. (The kernel's NFS server cannot mount its files in a container.)
+/// Packages that live side by side on one host, by name of the set. unbound needs its recommended anchors, fail2ban a log of logins
+/// (without rsyslog Debian's file has it fail), proftpd a name of the host that resolves. (The kernel's NFS server cannot mount its files in a container.)
 const SETS: [(&str, &str); 4] = [
     (
         "web",
         "nginx php-fpm mariadb-server redis-server memcached haproxy openssh-server bind9 cups-daemon prometheus \
-         prometheus-node-exporter rsync cron fail2ban",
+         prometheus-node-exporter rsync cron",
     ),
-    ("mail", "postfix dovecot-imapd dovecot-pop3d apache2 postgresql mosquitto unbound vsftpd spamd samba"),
+    (
+        "mail",
+        "postfix dovecot-imapd dovecot-pop3d apache2 postgresql mosquitto unbound dns-root-data vsftpd spamd samba",
+    ),
     ("broker", "rabbitmq-server exim4-daemon-light dnsmasq proftpd-core zookeeperd tomcat10 chrony squid"),
-    ("docker", "docker.io slapd lighttpd smartmontools avahi-daemon rsyslog openvpn"),
+    ("docker", "docker.io slapd lighttpd smartmontools avahi-daemon rsyslog fail2ban openvpn"),
 ];
 const RELEASES: [&str; 2] = ["bookworm", "trixie"];
 
 const NETWORK: &str = "[Unit]\nBefore=network.target network-online.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-    ExecStart=/bin/sh -c 'ip link add lan type bridge; ip address add 192.0.2.10/24 broadcast + dev lan; ip link set lan up'\n\
+    ExecStart=/bin/sh -c 'ip link add lan type bridge; ip address add 192.0.2.10/24 broadcast + dev lan; ip link set lan up; \
+    grep -q \" $$(hostname)\" /etc/hosts 2>/dev/null || echo \"127.0.1.1 $$(hostname)\" >>/etc/hosts'\n\
     [Install]\nWantedBy=multi-user.target\n";
 
 /// Its unit reloads it by SIGHUP, which ends it, and `Restart=on-failure` takes that for a clean end: it is down until Steadfast
