@@ -35,30 +35,42 @@ pub fn check_content(path: &Path, owner: u32) -> Result<(), String> {
 }
 
 fn walk(path: &Path, owner: u32, sticky: bool) -> Result<(), String> {
-    let path = std::path::absolute(path).map_err(|why| format!("{}: {why}", path.display()))?;
-    let mut ahead: VecDeque<OsString> = parts(&path).collect();
-    let mut here = PathBuf::new();
-    let mut links = 0;
+    let wrong = |at: &Path, why: io::Error| format!("{}: {why}", at.display());
+    let path = std::path::absolute(path).map_err(|why| wrong(path, why))?;
+    follow(&path, wrong, |part, seen| match seen.file_type().is_symlink() {
+        true if seen.uid() != 0 && seen.uid() != owner => {
+            Err(format!("the link {} belongs to user {}", part.display(), seen.uid()))
+        }
+        true => Ok(()),
+        false => allowed(part, seen, owner, sticky),
+    })
+}
+
+/// Goes the way to a file, over its links, and shows each part: directories, links, and the file itself.
+fn follow<E>(
+    path: &Path,
+    wrong: impl Fn(&Path, io::Error) -> E,
+    mut show: impl FnMut(&Path, &Metadata) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut ahead: VecDeque<OsString> = parts(path).collect();
+    let (mut here, mut links) = (PathBuf::new(), 0);
     while let Some(part) = ahead.pop_front() {
         if part == ".." {
             here.pop();
             continue;
         }
         let next = here.join(&part);
-        let seen = fs::symlink_metadata(&next).map_err(|why| format!("{}: {why}", next.display()))?;
+        let seen = fs::symlink_metadata(&next).map_err(|why| wrong(&next, why))?;
+        show(&next, &seen)?;
         if !seen.file_type().is_symlink() {
-            allowed(&next, &seen, owner, sticky)?;
             here = next;
             continue;
         }
         links += 1;
         if links > LINKS {
-            return Err(format!("{}: too many links", path.display()));
+            return Err(wrong(path, io::Error::other("too many links")));
         }
-        if seen.uid() != 0 && seen.uid() != owner {
-            return Err(format!("the link {} belongs to user {}", next.display(), seen.uid()));
-        }
-        let target = fs::read_link(&next).map_err(|why| format!("{}: {why}", next.display()))?;
+        let target = fs::read_link(&next).map_err(|why| wrong(&next, why))?;
         for part in parts(&target).rev() {
             ahead.push_front(part);
         }
@@ -112,36 +124,23 @@ struct Stranger {
 /// Who besides root may turn a part of the way, and the way up to that part; `None`: nobody.
 fn stranger(path: &Path) -> io::Result<Option<(Stranger, PathBuf)>> {
     let (mut found, mut before) = (Stranger::default(), None);
-    let mut ahead: VecDeque<OsString> = parts(path).collect();
-    let (mut here, mut links) = (PathBuf::new(), 0);
-    while let Some(part) = ahead.pop_front() {
-        if part == ".." {
-            here.pop();
-            continue;
-        }
-        let next = here.join(&part);
-        let seen = fs::symlink_metadata(&next)?;
-        let link = seen.file_type().is_symlink();
-        let written_by = |bits: u32| seen.is_dir() && seen.mode() & bits != 0 && seen.mode() & 0o1000 == 0;
-        let (uid, group, all) = (seen.uid() != 0, written_by(0o020) && seen.gid() != 0, written_by(0o002));
-        if (seen.is_dir() || link) && (uid || group || all) {
-            before.get_or_insert_with(|| next.clone());
-            found.uids.extend(uid.then_some(seen.uid()));
-            found.gids.extend(group.then_some(seen.gid()));
-        }
-        if !link {
-            here = next;
-            continue;
-        }
-        links += 1;
-        if links > LINKS {
-            return Err(io::Error::other("too many links"));
-        }
-        let target = fs::read_link(&next)?;
-        for part in parts(&target).rev() {
-            ahead.push_front(part);
-        }
-    }
+    follow(
+        path,
+        |_, why| why,
+        |part, seen| {
+            let turns = seen.is_dir() || seen.file_type().is_symlink();
+            let written_by =
+                |bits: u32| seen.is_dir() && seen.mode() & bits != 0 && seen.mode() & 0o1000 == 0;
+            let (uid, group, all) =
+                (seen.uid() != 0, written_by(0o020) && seen.gid() != 0, written_by(0o002));
+            if turns && (uid || group || all) {
+                before.get_or_insert_with(|| part.to_owned());
+                found.uids.extend(uid.then_some(seen.uid()));
+                found.gids.extend(group.then_some(seen.gid()));
+            }
+            Ok(())
+        },
+    )?;
     Ok(before.map(|before| (found, before)))
 }
 
