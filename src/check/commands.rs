@@ -28,13 +28,10 @@ pub async fn run_as(
     limit: Duration,
 ) -> CommandOutcome {
     let like = async {
-        let (program, whole) = (argv.iter().take(1).cloned().collect(), argv.clone());
-        trusted(program, orders.instance()).await?;
         let command = like_unit(orders, unit, argv, limit).await?;
         // A service's user may well be given a script of its own.
-        if !command.has_user() {
-            trusted(whole, orders.instance()).await?;
-        }
+        let words = if command.has_user() { 1 } else { command.argv.len() };
+        trusted(command.argv.iter().take(words).cloned().collect(), orders.instance()).await?;
         Ok::<_, String>(command)
     };
     match like.await {

@@ -103,6 +103,3 @@ kept! {
         pub made_at: Moment,
     }
 }
-
-/// Begins the reason why the next boot is not known to whoever is not root: others may know it.
-pub const ROOT_ONLY: &str = "only root can compute it (try sudo)";

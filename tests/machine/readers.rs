@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::rig::Machine;
-use crate::thousand::{cpu_seconds, main_pid};
+use crate::thousand::{MAKE, cpu_seconds, main_pid};
 use crate::watched::{LIMIT, status};
 
 const LONG: Duration = Duration::from_secs(600);
@@ -12,17 +12,7 @@ const VICTIM: &str = "dummy-5.service";
 const QUICK: &str =
     "[recovery]\nburst = 1000\ndelay = \"100ms\"\nmax_delay = \"200ms\"\nverify_within = \"4s\"\n";
 
-const MAKE: &str = r#"
-mkdir -p /etc/steadfast/units.d
-for n in $(seq "$1"); do
-    printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/dummy-$n.service
-    ln -s ../dummy-$n.service /etc/systemd/system/multi-user.target.wants/dummy-$n.service
-    : >/etc/steadfast/units.d/dummy-$n.service.toml
-done
-systemctl daemon-reload
-seq -f 'dummy-%g.service' "$1" | xargs systemctl start
-for n in $(seq 99) 100; do ip address add 10.7.0.$n/32 dev lo; done
-"#;
+const ADDRESSES: &str = "for n in $(seq 99) 100; do ip address add 10.7.0.$n/32 dev lo; done";
 
 /// Each from one of six addresses: 48 ask again and again, 48 take nothing of what they asked for.
 const READERS: &str = r#"
@@ -121,6 +111,7 @@ fn busy_and_slow_readers_of_a_crowd_delay_no_recovery() {
     machine.sh("systemctl stop steadfast.service steadfast.socket");
     let made = machine.run(&["bash", "-ec", MAKE, "make", &units.to_string()]);
     assert!(made.ok(), "{made:?}");
+    machine.sh(ADDRESSES);
     machine.write(&format!("/etc/steadfast/units.d/{VICTIM}.toml"), QUICK);
     machine.sh("systemctl start --no-block steadfast.service");
     machine.wait_until("it is served", LONG, || {

@@ -11,7 +11,9 @@ const IDLE: Duration = Duration::from_secs(30);
 const LONG: Duration = Duration::from_secs(180);
 const VICTIM: &str = "dummy-500.service";
 
-const MAKE: &str = r#"
+/// Makes, manages and starts as many as it is told.
+pub const MAKE: &str = r#"
+mkdir -p /etc/steadfast/units.d
 for n in $(seq "$1"); do
     printf '[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n' >/etc/systemd/system/dummy-$n.service
     ln -s ../dummy-$n.service /etc/systemd/system/multi-user.target.wants/dummy-$n.service

@@ -78,14 +78,13 @@ impl Unit {
             return Some(Judgement::good("by-device", message));
         }
         let never = reading.invocation.is_empty();
-        let enabled = matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
         if never && self.is_left_to_others() {
             let why =
                 "not started in this boot: it is disabled, and its file says start = false, enable = false";
             return Some(Judgement::unknown(Why::ByWill, "left-to-others", why));
         }
         // What boot starts by itself is meant to run until it ends by itself.
-        if (never && enabled) || reading.exit.is_some_and(Exit::is_signal) {
+        if (never && self.is_enabled()) || reading.exit.is_some_and(Exit::is_signal) {
             return None;
         }
         let how = if never { "not started yet" } else { "ended by itself when it had nothing to do" };
@@ -170,6 +169,11 @@ impl Unit {
         excluded.then(|| format!("wants no restart after {ended} (Restart={})", restart.as_str()))
     }
 
+    /// Boot is told to start it.
+    fn is_enabled(&self) -> bool {
+        matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime))
+    }
+
     /// It is disabled, and Steadfast is neither to enable nor to start it: another manager does, on this host or on another.
     fn is_left_to_others(&self) -> bool {
         let recovery = &self.spec.recovery;
@@ -181,8 +185,8 @@ impl Unit {
     fn left_to_trigger(&self) -> Option<&UnitName> {
         let settings = self.run.settings()?;
         let ends = settings.service_type == ServiceType::Oneshot && !settings.remain_after_exit;
-        let enabled = matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime));
-        settings.triggered_by.iter().find(|trigger| ends || (trigger.kind() == "timer" && !enabled))
+        let timed = |trigger: &UnitName| trigger.kind() == "timer" && !self.is_enabled();
+        settings.triggered_by.iter().find(|trigger| ends || timed(trigger))
     }
 
     /// systemd leaves it down after such an end, and so do we.

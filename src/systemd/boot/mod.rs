@@ -21,10 +21,12 @@ use super::orders::Orders;
 use super::output::OutputLimit;
 use super::unit_paths::{Lasting, unit_dirs};
 use crate::clock;
-use crate::model::boot::{BootReading, Lingering, ROOT_ONLY};
+use crate::model::boot::{BootReading, Lingering};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use transcript::Transcript;
 
+/// Begins the reason why the next boot is not known to whoever is not root.
+const ROOT_ONLY: &str = "only root can compute it (try sudo)";
 /// The engine needs about 0.2 s for 1,000 units and 1.5 s for 10,000 on an idle machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Times that it is asked while somebody reloads the service manager.
