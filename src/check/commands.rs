@@ -1,5 +1,6 @@
 //! Smoke tests and command probes: run as the unit's own processes are, if their program can be trusted right now.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -29,9 +30,9 @@ pub async fn run_as(
 ) -> CommandOutcome {
     let like = async {
         let command = like_unit(orders, unit, argv, limit).await?;
-        // A service's user may well be given a script of its own.
-        let words = if command.has_user() { 1 } else { command.argv.len() };
-        trusted(command.argv.iter().take(words).cloned().collect(), orders.instance()).await?;
+        // What a service's user interprets may well be its own: it gets no rights by it.
+        let look = if command.has_user() { program_alone } else { ownership::check_command };
+        trusted(command.argv.clone(), orders.instance(), look).await?;
         Ok::<_, String>(command)
     };
     match like.await {
@@ -52,7 +53,7 @@ pub async fn run_ours(
     secrets: Vec<String>,
     limit: Duration,
 ) -> CommandOutcome {
-    if let Err(why) = trusted(argv.clone(), orders.instance()).await {
+    if let Err(why) = trusted(argv.clone(), orders.instance(), ownership::check_command).await {
         return CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO };
     }
     let mut command = command::Command::new(argv, limit);
@@ -62,8 +63,15 @@ pub async fn run_ours(
     outcome
 }
 
+/// Looks at who may write what a command runs, for root or this user.
+type Look = fn(&[String], u32) -> Result<(), String>;
+
+fn program_alone(argv: &[String], owner: u32) -> Result<(), String> {
+    argv.first().map_or(Ok(()), |program| ownership::check(Path::new(program), owner))
+}
+
 /// The configuration was loaded with a program that could be trusted; it may have been replaced since.
-async fn trusted(argv: Vec<String>, instance: Instance) -> Result<(), String> {
+async fn trusted(argv: Vec<String>, instance: Instance, how: Look) -> Result<(), String> {
     let owner = match instance {
         Instance::System => 0,
         Instance::User => nix::unistd::getuid().as_raw(),
@@ -71,7 +79,7 @@ async fn trusted(argv: Vec<String>, instance: Instance) -> Result<(), String> {
     let looked = timeout(LOOK, async move {
         let turn = LOOKS.acquire().await.ok()?;
         let look = tokio::task::spawn_blocking(move || {
-            let seen = ownership::check_command(&argv, owner);
+            let seen = how(&argv, owner);
             drop(turn);
             seen
         });
@@ -86,8 +94,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_others_may_replace_is_not_run() {
-        assert_eq!(trusted(vec!["/bin/sh".to_owned()], Instance::System).await, Ok(()));
-        let why = trusted(vec!["/tmp/x".to_owned()], Instance::System).await;
-        assert!(why.is_err_and(|why| why.contains("/tmp")), "everybody may write there");
+        for look in [ownership::check_command, program_alone] {
+            let look = |program: &str| trusted(vec![program.to_owned()], Instance::System, look);
+            assert_eq!(look("/bin/sh").await, Ok(()));
+            assert!(look("/tmp/x").await.is_err_and(|why| why.contains("/tmp")), "everybody may write there");
+        }
+    }
+
+    /// A script of root's that the application's own interpreter runs (a venv) is no door for a unit with a user.
+    #[tokio::test]
+    async fn what_interprets_a_script_counts_for_root_alone() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let place = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp/interpreted");
+        std::fs::create_dir_all(&place).unwrap();
+        let (venv, script) = (place.join("python"), place.join("smoke"));
+        std::fs::write(&venv, "").unwrap();
+        std::fs::write(&script, format!("#!{}\n", venv.display())).unwrap();
+        std::os::unix::fs::chown(&venv, Some(1234), None).unwrap();
+        let look = |look: Look| trusted(vec![script.to_string_lossy().into_owned()], Instance::System, look);
+        let his = |why: &String| why.contains("belongs to user 1234");
+        assert!(look(ownership::check_command).await.is_err_and(|why| his(&why)));
+        assert!(!look(program_alone).await.is_err_and(|why| his(&why)));
     }
 }

@@ -474,7 +474,7 @@ fn the_recipes_are_right_about_the_real_servers() {
         let recipe = format!("{}/config/recipes/{name}.service.toml", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(&recipe).unwrap_or_else(|error| panic!("{recipe}: {error}"));
         // How full the disk of the tests' own host is says nothing of a recipe.
-        let text = text.replace("min_free = \"10%\"", "min_free = \"1%\"");
+        let text = text.replace("min_free = \"10%\"", "min_free = \"1MiB\"");
         machine.write(&format!("/etc/steadfast/units.d/{name}.service.toml"), &text);
     }
     machine.install_steadfast();

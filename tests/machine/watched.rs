@@ -21,7 +21,13 @@ pub fn unit(machine: &Machine, unit: &str, filter: &str) -> String {
 
 /// Waits until the unit's state is this one.
 pub fn state(machine: &Machine, name: &str, state: &str) -> Duration {
-    machine.wait_until(&format!("{name} is {state}"), LIMIT, || unit(machine, name, ".state") == state)
+    let explained = || machine.try_sh(&format!("steadfast explain {name}")).stdout;
+    machine.wait_or_tell(
+        &format!("{name} is {state}"),
+        LIMIT,
+        || unit(machine, name, ".state") == state,
+        explained,
+    )
 }
 
 /// Waits for a finding, and returns how long it took and its message.

@@ -141,10 +141,22 @@ impl Machine {
 
     /// Waits until `condition` holds and returns how long that took; fails, naming `what`, when it does not within `limit`.
     #[track_caller]
-    pub fn wait_until(&self, what: &str, limit: Duration, mut condition: impl FnMut() -> bool) -> Duration {
+    pub fn wait_until(&self, what: &str, limit: Duration, condition: impl FnMut() -> bool) -> Duration {
+        self.wait_or_tell(what, limit, condition, String::new)
+    }
+
+    /// As `wait_until`; what `instead` says then is a part of the failure.
+    #[track_caller]
+    pub fn wait_or_tell(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut condition: impl FnMut() -> bool,
+        instead: impl FnOnce() -> String,
+    ) -> Duration {
         let start = Instant::now();
         if poll(limit, || condition().then_some(())).is_none() {
-            panic!("waited {limit:?} in vain until {what}");
+            panic!("waited {limit:?} in vain until {what}\n{}", instead());
         }
         start.elapsed()
     }
