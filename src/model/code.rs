@@ -150,6 +150,8 @@ codes! {
     UnitInactive = "unit-inactive": Active, OfUnit, trouble, explained, Start, MeantToRun;
     /// It ended with a failure.
     UnitFailed = "unit-failed": Active, OfUnit, trouble, explained, Start, Broken;
+    /// It is active, and none of its processes is left.
+    ProcessesGone = "processes-gone": Active, OfUnit, trouble, explained, Restart, No;
     /// systemd restarts it again and again.
     UnitCrashLooping = "unit-crash-looping": Active, OfUnit, trouble, explained, Nothing, OneLook;
     /// Activating, deactivating or reloading far too long.

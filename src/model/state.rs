@@ -76,6 +76,8 @@ kept! {
         pub disabling: Option<Disabling>,
         /// What its main process was when it ran last.
         pub program: Option<Program>,
+        /// When a daemon of it was first seen to stay, where systemd would call it active without one, too.
+        pub daemon_seen: Option<Moment>,
     }
 }
 

@@ -12,6 +12,8 @@ pub const USUAL_TIMEOUT: Duration = Duration::from_secs(90);
 pub const LONG_AUTO_RESTART: Duration = Duration::from_secs(300);
 /// What ends by itself and well this soon after its start had nothing to do.
 pub const AT_ONCE: Duration = Duration::from_secs(10);
+/// Longer than any helper that the start of a daemon leaves behind for a while.
+pub const DAEMON: Duration = Duration::from_secs(120);
 /// systemd starts what another unit upholds (`Upholds=`) within this time.
 pub const UPHELD: Duration = Duration::from_secs(15);
 /// This many restarts by systemd within the window are a crash loop.

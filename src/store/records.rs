@@ -42,6 +42,7 @@ record!(UnitDurable {
     probes,
     disabling,
     program,
+    daemon_seen,
 });
 record!(Program { path, command });
 record!(Disabling { at });

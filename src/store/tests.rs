@@ -187,7 +187,8 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
     let last = (vec(file(), 0..3), btree_map(text(), record, 0..3));
     let third = (option::of(text()), option::of(last_action()), option::of(smoke_failure()), last);
     let program = (text(), option::of(text())).prop_map(|(path, command)| Program { path, command });
-    let fourth = (vec(drill(), 0..3), option::of(off()), any::<bool>(), option::of(program));
+    let fourth =
+        (vec(drill(), 0..3), option::of(off()), any::<bool>(), option::of(program), option::of(moment()));
     (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
         hold: first.0,
         recovery: first.1,
@@ -205,6 +206,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         ran: fourth.2,
         disabling: None,
         program: fourth.3,
+        daemon_seen: fourth.4,
     })
 }
 

@@ -402,6 +402,7 @@ fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
             "wd" => value.clone_into(&mut settings.working_directory),
             "root" => settings.root_directory = value.into(),
             "exec" => settings.exec_start.push(vec![value.to_owned()]),
+            "remains" => settings.remain_after_exit = true,
             "isolates" => settings.allow_isolate = true,
             "refuses" => settings.can_start = false,
             "need-reload" => settings.need_daemon_reload = true,

@@ -150,6 +150,8 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         Code::BootUnreachable => enabled && status.enablement != Some(UnitFileState::EnabledRuntime),
         // `looping` says it for a single look.
         Code::UnitCrashLooping => false,
+        // It needs a history.
+        Code::ProcessesGone => false,
         // Told once, of the host.
         Code::NoLinger => false,
         Code::UnitFailed

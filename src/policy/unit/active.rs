@@ -17,7 +17,7 @@ use super::will::listed;
 
 impl Unit {
     /// A finding of this unit, and the command that repairs it.
-    fn bad(&self, code: Code, message: String, repair: Option<String>, now: Moment) -> Judgement {
+    pub(super) fn bad(&self, code: Code, message: String, repair: Option<String>, now: Moment) -> Judgement {
         let found = finding(code, self.spec.severity, message, now);
         let evidence = self.run.reading().filter(|_| code.row().explained).map(UnitReading::evidence);
         Judgement::bad(proven(found, evidence.unwrap_or_default(), repair))
@@ -33,7 +33,9 @@ impl Unit {
             LoadState::Loaded => Judgement::good("loaded", "the unit file is loaded"),
             LoadState::NotFound => {
                 let message = self.missing_sentence(reading);
-                self.bad(Code::UnitMissing, message, None, now)
+                let stem = unit.as_str().split(['.', '@']).next().unwrap_or_default();
+                let repair = format!("systemctl list-unit-files '*{stem}*'");
+                self.bad(Code::UnitMissing, message, Some(repair), now)
             }
             LoadState::Masked => {
                 let message = format!("{unit} is masked: systemd refuses to start it");
@@ -51,7 +53,7 @@ impl Unit {
         let Some(reading) = self.run.reading() else {
             return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
         };
-        if reading.load != LoadState::Loaded {
+        if reading.load != LoadState::Loaded && reading.active.is_down() {
             return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
         }
         let now = view.now;
@@ -77,6 +79,9 @@ impl Unit {
             let repair = Some(format!("systemctl thaw {unit}"));
             let judgement = Judgement::unknown(Why::CannotTell, Code::UnitFrozen.as_str(), message);
             return judgement.note(proven(found, Vec::new(), repair));
+        }
+        if let Some(emptied) = self.emptied(reading, view.now) {
+            return emptied;
         }
         match reading.active {
             ActiveState::Active => Judgement::good(&reading.sub, format!("active ({})", reading.sub)),

@@ -132,6 +132,7 @@ impl Unit {
                 Code::UnitInactive
                     | Code::UnitFailed
                     | Code::UnitCrashLooping
+                    | Code::ProcessesGone
                     | Code::UnitStuck
                     | Code::Stalled
                     | Code::ProbeFailed

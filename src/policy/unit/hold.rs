@@ -8,7 +8,7 @@ use crate::model::moment::Moment;
 use crate::model::span::span;
 use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
-use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading};
+use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading};
 use crate::policy::effects::Out;
 
 use super::Unit;
@@ -39,6 +39,7 @@ impl Unit {
                 format!("it is free when {unit} is down again")
             }
             _ if hold.is_stop() && self.is_masked() => "it is masked: nothing starts it".to_owned(),
+            _ if hold.is_stop() && self.is_missing() => "it has no unit file: nothing starts it".to_owned(),
             _ if hold.is_stop() && !self.spec.recovery.start => {
                 "then it stays down: its file says start = false".to_owned()
             }
@@ -60,6 +61,9 @@ impl Unit {
         if self.is_masked() {
             return Some("it is masked, and stays down until it is unmasked and started".to_owned());
         }
+        if self.is_missing() {
+            return Some("it has no unit file, and stays down".to_owned());
+        }
         let until = hold.until.filter(|_| recovery.start && self.spec.mode == Mode::Act);
         Some(match until {
             Some(until) => format!(
@@ -73,7 +77,7 @@ impl Unit {
 
     /// What comes next, as people are shown it: also what follows a stop.
     pub(super) fn shown_plan(&self) -> Plan {
-        let starts = self.spec.recovery.start && self.spec.mode == Mode::Act && !self.is_masked();
+        let starts = self.acts() && !self.is_masked() && !self.is_missing();
         let until = self.kept.hold.as_ref().filter(|hold| hold.is_stop()).and_then(|hold| hold.until);
         let start = until.filter(|_| starts && self.is_stopped_by_people() && self.plan.next.is_none());
         let next = start.map(|due_at| NextAction {
@@ -82,6 +86,11 @@ impl Unit {
             because: Code::UnitStoppedByOperator,
         });
         Plan { next: self.plan.next.clone().or(next), ..self.plan.clone() }
+    }
+
+    /// There is no unit file of it.
+    pub(super) fn is_missing(&self) -> bool {
+        self.run.reading().is_some_and(|reading| reading.load == LoadState::NotFound)
     }
 
     fn is_masked(&self) -> bool {

@@ -10,6 +10,7 @@ mod disabling;
 mod drill;
 mod drill_plan;
 mod drill_verdict;
+mod emptied;
 mod fate;
 mod figures;
 mod gates;

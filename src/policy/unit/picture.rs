@@ -85,7 +85,7 @@ impl Unit {
             UnitState::Disabled
         } else if self.kept.recovery.is_some() {
             UnitState::Recovering
-        } else if self.kept.hold.is_some() {
+        } else if self.kept.hold.as_ref().is_some_and(|hold| !(hold.is_stop() && self.is_missing())) {
             UnitState::Held
         } else if self.kept.quarantine.is_some() {
             UnitState::Quarantined
@@ -99,7 +99,11 @@ impl Unit {
     }
 
     fn state_of_conditions(&self) -> UnitState {
-        let vital = |known: &&Condition| matches!(known.kind, Loaded | Active | Serving);
+        // What runs is not down because its file is masked, or gone.
+        let vital = |known: &&Condition| match known.kind {
+            Loaded => !self.run.is_up(),
+            kind => matches!(kind, Active | Serving),
+        };
         let wrong = || self.conditions.values().filter(|known| known.truth == Truth::False);
         if wrong().any(|known| vital(&known)) {
             return UnitState::Down;

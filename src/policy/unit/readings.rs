@@ -28,6 +28,7 @@ impl Unit {
         }
         let now = view.now;
         let before = self.run.read(&reading, now);
+        self.learn_daemon(before.as_ref(), now);
         self.follow_transition(before.is_none(), &reading, view);
         let new_run = before.as_ref().is_none_or(|before| before.invocation != reading.invocation);
         if new_run && before.is_some() {

@@ -96,6 +96,7 @@ impl Unit {
             (Code::ProbeFailed | Code::ProbeSlow, _) => {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
+            (Code::ProcessesGone, _) => self.refilled_at(),
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),
             (_, Remedy::Start) => spec.recovery.start.then(|| self.start_due(now)),
             // There is no unit file that links could lead to; an init script is enabled by a tool of its own.

@@ -131,14 +131,18 @@ impl Unit {
     pub(super) fn clean_end(&self) -> Option<String> {
         let how = self.ended_by_itself()?;
         let unit = &self.name;
-        let acts = self.spec.mode == Mode::Act && self.spec.recovery.start;
-        if !acts || self.forbidden().is_some() {
+        if !self.acts() || self.forbidden().is_some() {
             return Some(format!("{unit} {how}"));
         }
         let seconds = self.spec.recovery.clean_exit_delay.as_secs();
         Some(format!(
             "{unit} {how}; it is started again {seconds} s after that. To keep it down: steadfast hold {unit}"
         ))
+    }
+
+    /// What is down may be started.
+    pub(super) fn acts(&self) -> bool {
+        self.spec.mode == Mode::Act && self.spec.recovery.start
     }
 
     /// An end by itself is a hold, where the file says so.
