@@ -18,6 +18,8 @@ AUDITABLE_VERSION := 0.7.7
 
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 
+# What is built for the tests; the lints compile while these wait for their machines.
+BUILT := $(or $(CARGO_TARGET_DIR),target)/tests
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/steadfast
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
@@ -141,8 +143,15 @@ simulate: tools-fast ## plays seed after seed of a made-up host for HOURS=1; sto
 
 .PHONY: test
 test: tools ## every tier, machine tests included; installs what is missing; as root
-	@$(MAKE) --no-print-directory roots & roots=$$!; $(MAKE) --no-print-directory lint && wait $$roots
-	$(CARGO) nextest run --locked
+	$(CARGO) fmt --check
+	@mkdir -p $(BUILT)
+	@$(MAKE) --no-print-directory roots & roots=$$!; \
+	  $(CARGO) nextest list --locked --list-type binaries-only --message-format json >$(BUILT)/binaries.json && wait $$roots
+	@$(CARGO) metadata --locked --format-version 1 >$(BUILT)/metadata.json
+	@nice -n 19 $(MAKE) --no-print-directory lint >$(BUILT)/lint.log 2>&1 & lint=$$!; failed=0; \
+	  $(CARGO) nextest run --binaries-metadata $(BUILT)/binaries.json --cargo-metadata $(BUILT)/metadata.json || failed=$$?; \
+	  wait $$lint || { failed=$$?; cat $(BUILT)/lint.log; }; \
+	  exit $$failed
 
 .PHONY: lint
 lint: # format, lints, documentation, licences
