@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::timeout;
 
 use crate::clock;
 use crate::host;
@@ -31,6 +33,10 @@ use super::probes;
 
 /// An inspection of one unit's processes; the policy gives it up a little later.
 const INSPECTION: Duration = Duration::from_secs(4);
+/// Looking whether programs are there, where a file system may not answer.
+const LOOK: Duration = Duration::from_secs(1);
+/// Threads that may look at once, those that hang included.
+static LOOKS: Semaphore = Semaphore::const_new(4);
 /// Units whose enablement waits to be asked.
 const ENABLEMENTS: usize = 16_384;
 /// Units whose enablement is asked in one go.
@@ -169,7 +175,9 @@ impl Outside for Readings {
                         Some(sought) => look_outside(*sought, user).await,
                         None => None,
                     };
-                    Observation::ProcessesInspected { unit, reading: ProcessesReading { outside, ..reading } }
+                    let absent = absent(search.programs).await;
+                    let reading = ProcessesReading { outside, absent, ..reading };
+                    Observation::ProcessesInspected { unit, reading }
                 });
             }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
@@ -194,6 +202,24 @@ impl Outside for Readings {
 async fn look_outside(sought: Sought, user: bool) -> Option<Vec<Outsider>> {
     let ports: BTreeSet<u16> = sought.probes.iter().flat_map(|keys| probes::local_ports(keys)).collect();
     tokio::task::spawn_blocking(move || host::look_outside(&sought, &ports, user)).await.ok()
+}
+
+/// The first of these files that is not there; what cannot be told is not told.
+async fn absent(programs: Vec<String>) -> Option<String> {
+    let looked = timeout(LOOK, async {
+        let turn = LOOKS.acquire().await.ok()?;
+        let look = tokio::task::spawn_blocking(move || {
+            let gone = |path: &String| {
+                let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+                std::fs::metadata(path).is_err_and(|why| missing.contains(&why.kind()))
+            };
+            let found = programs.into_iter().find(gone);
+            drop(turn);
+            found
+        });
+        look.await.ok().flatten()
+    });
+    looked.await.ok().flatten()
 }
 
 /// Asks the enablement of what waits, many at a time.

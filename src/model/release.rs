@@ -38,6 +38,8 @@ pub struct Search {
     pub others: Vec<String>,
     /// Processes may outlive a stop: their sockets tell sessions from leftovers.
     pub sockets: bool,
+    /// Files that `ExecStart=` runs, where the host would have them.
+    pub programs: Vec<String>,
     /// The unit is down: its program may run outside of it.
     pub outside: Option<Box<Sought>>,
 }
@@ -168,6 +170,8 @@ pub struct ProcessesReading {
     pub incomplete: Option<String>,
     /// Its program outside of it, where that was looked for.
     pub outside: Option<Vec<Outsider>>,
+    /// The first of its programs that is not there.
+    pub absent: Option<String>,
 }
 
 /// Main process or not.

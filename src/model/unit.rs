@@ -250,6 +250,8 @@ pub struct UnitSettings {
     pub root_directory: Box<str>,
     /// `RootImage=` is set: paths of the unit are not to be found on the host.
     pub root_image: bool,
+    /// `BindPaths=`, `ExtensionImages=` and the like: it may see files that the host does not have.
+    pub sees_more: bool,
     /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.
     pub working_directory: String,
     /// `WorkingDirectory=-…`: it need not exist.

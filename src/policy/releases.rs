@@ -48,6 +48,7 @@ pub fn search(spec: &Spec, settings: &UnitSettings) -> Search {
     if settings.root_image {
         return search;
     }
+    search.programs = settings.programs_on_host().take(PATHS).collect();
     let usable = |path: &&str| path.starts_with('/') && path.len() > 1 && path.len() < PATH_LENGTH;
     let declared = spec.release.link.as_deref().map(|link| inside(link, &search.root));
     let directory = Some(settings.working_directory.as_str());

@@ -259,6 +259,7 @@ impl Round {
             links_unread,
             incomplete,
             outside: None,
+            absent: None,
         }
     }
 }

@@ -121,6 +121,8 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.remain_after_exit = values::flag(told, "RemainAfterExit");
     settings.root_directory = values::text_or_empty(told, "RootDirectory").trim_end_matches('/').into();
     settings.root_image = !values::text_or_empty(told, "RootImage").is_empty();
+    let more = ["BindPaths", "BindReadOnlyPaths", "MountImages", "ExtensionImages", "ExtensionDirectories"];
+    settings.sees_more = more.iter().any(|name| values::items(told, name).next().is_some());
     settings.directory_optional =
         values::text(told, "WorkingDirectory").is_some_and(|directory| directory.starts_with(['!', '-']));
     settings.working_directory = values::text(told, "WorkingDirectory")

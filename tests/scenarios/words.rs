@@ -502,6 +502,7 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
             ("app", name) => app = name,
             ("inv", run) => run.clone_into(&mut reading.invocation),
             ("outside", "none") => reading.outside = Some(Vec::new()),
+            ("absent", path) => reading.absent = Some(path.to_owned()),
             ("outside", pid) => reading.outside = Some(vec![outsider(pid)?]),
             ("hung", _) => {
                 reading.links_unread =

@@ -208,7 +208,9 @@ fn idle(unit: &Unit) -> &'static str {
         State::Disabled => "nothing: the unit's file is switched off",
         State::Unknown => "nothing until it is known how the unit is",
         State::Degraded | State::Down | State::Recovering | State::Held | State::Quarantined => {
-            if unit.mode == "observe" {
+            if unit.findings.is_empty() && unit.state == State::Down {
+                "nothing now: what is awaited stands above"
+            } else if unit.mode == "observe" {
                 "nothing: mode = \"observe\" only reports"
             } else {
                 "nothing by itself: this needs a person"

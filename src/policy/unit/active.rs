@@ -246,7 +246,13 @@ impl Unit {
         } else {
             (Code::UnitInactive, format!("{unit} is inactive ({})", reading.sub))
         };
-        self.bad(code, message, Some(format!("steadfast recover {unit}")), now)
+        match self.absent() {
+            Some(absent) => {
+                let message = format!("{message}: its program {absent} is not there");
+                self.bad(code, message, Some(format!("systemctl cat {unit}")), now)
+            }
+            None => self.bad(code, message, Some(format!("steadfast recover {unit}")), now),
+        }
     }
 
     fn stopped_by_somebody(&self, now: Moment) -> Judgement {

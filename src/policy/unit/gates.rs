@@ -32,6 +32,7 @@ impl Unit {
             .or_else(|| self.pattern(want.kind))
             .or_else(|| self.held())
             .or_else(|| self.own_will(want))
+            .or_else(|| self.programless(want.kind))
             .or_else(|| self.quarantined(now).filter(|_| disturbs))
             .or_else(|| self.in_vain(want.because, now).filter(|_| disturbs))
             .or_else(|| self.busy_with(want))
@@ -50,7 +51,7 @@ impl Unit {
         let want = Want { kind, because: Code::UnitInactive, due: view.now };
         let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
         let gate = gate.or_else(|| self.barred(kind, view.now));
-        gate.or_else(|| self.doubled(kind)).map(|gate| gate.why)
+        gate.or_else(|| self.doubled(kind)).or_else(|| self.programless(kind)).map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.
@@ -74,6 +75,7 @@ impl Unit {
                 .or_else(|| self.pattern(kind))
                 .or_else(|| self.busy_with(&want))
                 .or_else(|| self.barred(kind, view.now))
+                .or_else(|| self.programless(kind))
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
                 .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))

@@ -1,4 +1,4 @@
-//! A unit whose file is gone: of what still runs of it, and with which package it went.
+//! A unit whose file, or program, is gone: of what still runs of it, and with which package it went.
 
 use crate::model::finding::{Code, Finding};
 use crate::model::incident::Incident;
@@ -38,9 +38,17 @@ impl Unit {
         let Some(package) = removed else {
             return;
         };
-        for one in found.iter_mut().filter(|one| one.code == Code::UnitMissing) {
-            one.message =
-                one.message.replacen(" is gone; ", &format!(" is gone with package {package}; "), 1);
+        for one in found.iter_mut() {
+            let message = &one.message;
+            one.message = match one.code {
+                Code::UnitMissing => {
+                    message.replacen(" is gone; ", &format!(" is gone with package {package}; "), 1)
+                }
+                Code::UnitFailed | Code::UnitInactive => {
+                    message.replacen(" is not there", &format!(" is gone with package {package}"), 1)
+                }
+                _ => continue,
+            };
         }
     }
 }

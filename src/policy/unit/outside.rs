@@ -68,6 +68,19 @@ impl Unit {
         Some(Gate::because(format!("{}; stop that one first", runs(found))))
     }
 
+    /// A file that it runs is not there, as it was last looked since it went down, or in this run.
+    pub(super) fn absent(&self) -> Option<&str> {
+        let looked = self.residents.inspected_at()?;
+        let seen = self.run.is_up() || looked >= self.run.since();
+        self.residents.reading()?.absent.as_deref().filter(|_| seen)
+    }
+
+    /// What is not there is not started, and what still runs is not ended for it: for a person neither.
+    pub(super) fn programless(&self, kind: OrderKind) -> Option<Gate> {
+        let absent = self.absent().filter(|_| kind.disturbs())?;
+        Some(Gate::because(format!("its program {absent} is not there; it is tried again once that is back")))
+    }
+
     /// Before a start: whether it must be awaited if its program runs outside. Without an answer it is started.
     pub(super) fn must_look_outside(&mut self, kind: OrderKind, view: &View<'_>) -> bool {
         let now = view.now;
@@ -154,5 +167,12 @@ impl UnitSettings {
             let command_line = (!open).then(|| command_of(line.as_bytes()));
             Program { path: command.first().cloned().unwrap_or_default(), command: command_line }
         })
+    }
+
+    /// The files that `ExecStart=` runs, where the host must have them.
+    pub(in crate::policy) fn programs_on_host(&self) -> impl Iterator<Item = String> {
+        let apart = self.sees_more || self.root_image || !self.root_directory.is_empty();
+        let programs = self.exec_start.iter().filter(move |_| !apart).filter_map(|command| command.first());
+        programs.filter(|path| path.starts_with('/')).cloned()
     }
 }

@@ -150,7 +150,8 @@ impl Residents {
             self.outside_at = Some(reading.read_at);
             self.outside_asked = None;
         }
-        let period = if reading.outside.as_ref().is_some_and(|found| !found.is_empty()) {
+        let outside = reading.outside.as_ref().is_some_and(|found| !found.is_empty());
+        let period = if outside || reading.absent.is_some() {
             limits::OUTSIDE_PERIOD
         } else if self.judged.iter().any(Resident::is_stale) {
             limits::STALE_INSPECTION
