@@ -254,6 +254,27 @@ fn the_figures_only_get_better() {
 }
 
 /// The word stands by itself, not inside a longer one.
+/// Strangers choose names, answers and lines; what people see of them leaves by these doors, which write out what steers.
+const PRINTERS: [&str; 4] =
+    ["src/cli/terminal.rs", "src/daemon/journal.rs", "src/prober/broker.rs", "src/prober/worker.rs"];
+
+#[test]
+fn only_the_printers_print() {
+    let prints = |code: &str| {
+        let words = ["println!", "print!", "eprintln!", "eprint!", "dbg!", "io::stdout()", "io::stderr()"];
+        words.iter().find(|word| code.contains(*word)).copied()
+    };
+    let tests =
+        |path: &PathBuf| path.file_stem().is_some_and(|name| name.to_string_lossy().ends_with("tests"));
+    for path in files("src", "rs").into_iter().filter(|path| !tests(path)) {
+        let name = shown(&path);
+        match prints(&code(&path)) {
+            Some(word) => assert!(PRINTERS.contains(&name.as_str()), "{name} uses {word}"),
+            None => assert!(!PRINTERS.contains(&name.as_str()), "{name} prints nothing any more"),
+        }
+    }
+}
+
 fn mentions(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code.get(..at).and_then(|text| text.chars().next_back());
