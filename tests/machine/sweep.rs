@@ -61,14 +61,14 @@ const SERVICES: &str = "systemctl list-units --type=service --state=running --no
     systemctl is-enabled -q $unit 2>/dev/null && echo $unit; done; true";
 
 /// Every new line of journal and log files, what systemd, the kernel and Steadfast say aside, and access logs, which are there to
-/// list requests; figures and names of months made
+/// list requests, and PostgreSQL's checkpoints, which follow a reboot; figures and names of months made
 /// alike, so that two lines of one kind are one.
 const LINES: &str = r#"{ journalctl -o cat --no-pager --cursor-file=/run/sweep.cursor \
     $(for unit in $(systemctl list-units --type=service --state=running --no-legend --plain | awk '{print $1}' | \
     grep -vE '^(systemd-|dbus|user@|steadfast)'); do echo -u $unit; done) + _TRANSPORT=syslog 2>/dev/null | \
     grep -vE 'systemd\[|steadfast|^-- |^(Started|Starting|Stopping|Stopped|Reloading|Reloaded) '; \
     find /var/log -type f ! -path '*/journal/*' ! -name '*access*' ! -name '[wb]tmp' ! -name lastlog | while read file; do \
-    old=$(cat "/run/sweep$file.size" 2>/dev/null || echo 0); tail -c +$((old + 1)) "$file" | grep -av ' steadfast\[' | sed "s,^,$file: ,"; \
+    old=$(cat "/run/sweep$file.size" 2>/dev/null || echo 0); tail -c +$((old + 1)) "$file" | grep -av ' steadfast\[' | grep -avE 'LOG:  checkpoint ' | sed "s,^,$file: ,"; \
     mkdir -p "/run/sweep$(dirname "$file")"; stat -c %s "$file" >"/run/sweep$file.size"; done; } | \
     tr -d '\000' | sed -E 's/[0-9a-f]{8,}/X/g; s/[0-9]+/N/g; s/(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Mon|Tue|Wed|Thu|Fri|Sat|Sun)/M/g' | sort -u"#;
 
