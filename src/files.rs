@@ -19,7 +19,7 @@ const PATHS_PER_CHANGE: usize = 1024;
 /// A stream of changes is told after this many debounce times at the latest.
 const LONGEST_DEBOUNCE: u32 = 5;
 
-/// Watches directories, each for itself (not what is below).
+/// Watches directories, each for itself (not what is below), and single files.
 #[derive(Debug)]
 pub struct Watch {
     watcher: RecommendedWatcher,
@@ -145,11 +145,12 @@ fn matters(kind: EventKind) -> bool {
     }
 }
 
-/// The directory itself or its nearest existing ancestor, with its identity.
+/// The directory (or file) itself or its nearest existing ancestor, with its identity.
 fn existing(dir: &Path) -> Option<(PathBuf, (u64, u64))> {
     dir.ancestors().find_map(|path| {
         let seen = std::fs::metadata(path).ok()?;
-        seen.is_dir().then(|| (path.to_owned(), (seen.dev(), seen.ino())))
+        let wanted = seen.is_dir() || (path == dir && seen.is_file());
+        wanted.then(|| (path.to_owned(), (seen.dev(), seen.ino())))
     })
 }
 

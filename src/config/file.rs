@@ -172,6 +172,22 @@ pub struct Release {
     pub drain_within: Option<Length>,
     /// Deleted or replaced executable and libraries: restart, alert or ignore. Default: alert.
     pub binaries: Option<Binaries>,
+    /// What tells of a new release: link, directory, venv, npm, file, git, container, package. Default: all of them, each where
+    /// it can be told for sure.
+    pub kinds: Option<Vec<Kind>>,
+}
+
+#[derive(Clone, Copy, Debug, Derive, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Link,
+    Directory,
+    Venv,
+    Npm,
+    File,
+    Git,
+    Container,
+    Package,
 }
 
 #[derive(Clone, Copy, Debug, Derive, JsonSchema)]

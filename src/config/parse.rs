@@ -8,6 +8,7 @@ use toml::de::DeTable;
 
 use crate::keys::Length;
 use crate::model::finding::Severity;
+use crate::model::installed::Kind;
 use crate::model::spec::{
     CleanExit, DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings,
     SmokeDirectory, SmokeSpec, Spec,
@@ -214,7 +215,23 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
         settle: keys.settle.map_or(usual.settle, |length| length.0),
         drain_within: keys.drain_within.map_or(usual.drain_within, |length| length.0),
         binaries: binaries.unwrap_or(usual.binaries),
+        kinds: keys.kinds.as_ref().map_or(usual.kinds, |kinds| kinds.iter().map(|kind| (*kind).into()).collect()),
     })
+}
+
+impl From<file::Kind> for Kind {
+    fn from(written: file::Kind) -> Self {
+        match written {
+            file::Kind::Link => Self::Link,
+            file::Kind::Directory => Self::Directory,
+            file::Kind::Venv => Self::Venv,
+            file::Kind::Npm => Self::Npm,
+            file::Kind::File => Self::File,
+            file::Kind::Git => Self::Git,
+            file::Kind::Container => Self::Container,
+            file::Kind::Package => Self::Package,
+        }
+    }
 }
 
 fn smoke(keys: &Smoke, owner: u32) -> Result<SmokeSpec, Mistake> {

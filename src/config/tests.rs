@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::model::finding::Severity;
+use crate::model::installed::Kind;
 use crate::model::observation::Observation;
 use crate::model::probe::OnFailure;
 use crate::model::spec::{
@@ -69,7 +70,14 @@ fn an_empty_file_is_complete() {
     let (on_stale, binaries) = (Reaction::Restart, Reaction::Alert);
     assert_eq!(
         spec.release,
-        ReleaseSpec { link: None, on_stale, settle: seconds(60), drain_within: seconds(1800), binaries }
+        ReleaseSpec {
+            link: None,
+            on_stale,
+            settle: seconds(60),
+            drain_within: seconds(1800),
+            binaries,
+            kinds: Kind::ALL.into()
+        }
     );
 }
 
@@ -98,6 +106,7 @@ fn every_key_has_an_effect() {
         "[release]\non_stale = \"alert\"",
         "[release]\nsettle = \"5s\"",
         "[release]\nbinaries = \"restart\"",
+        "[release]\nkinds = [\"link\", \"venv\"]",
         "[smoke]\ncommand = [\"/bin/true\"]",
         "[disabled]\nreason = \"flaps\"\nuntil = 2026-12-24T00:00:00Z",
         "[probe.a]\ntcp = \"127.0.0.1:1\"",

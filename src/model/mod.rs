@@ -20,6 +20,7 @@ pub mod finding;
 pub mod history;
 pub mod host;
 pub mod incident;
+pub mod installed;
 pub mod moment;
 pub mod observation;
 pub mod operator;

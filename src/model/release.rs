@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::installed::{Installed, Kind};
 use super::moment::{Moment, kept};
 use super::outside::{Outsider, Sought};
 
@@ -42,6 +43,10 @@ pub struct Search {
     pub programs: Vec<String>,
     /// The unit is down: its program may run outside of it.
     pub outside: Option<Box<Sought>>,
+    /// What to look for besides links.
+    pub kinds: BTreeSet<Kind>,
+    /// What the last look found installed: what did not change since need not be read again.
+    pub installed: Vec<Installed>,
 }
 
 impl Search {
@@ -172,6 +177,8 @@ pub struct ProcessesReading {
     pub outside: Option<Vec<Outsider>>,
     /// The first of its programs that is not there.
     pub absent: Option<String>,
+    /// Code that is installed in place.
+    pub installed: Vec<Installed>,
 }
 
 /// Main process or not.
@@ -205,6 +212,12 @@ pub enum Residence {
     /// In a release that was deleted.
     Deleted {
         release: String,
+    },
+    /// What it runs was replaced in place after it began, or is gone.
+    Replaced {
+        place: String,
+        because: String,
+        gone: bool,
     },
     /// In an old release, and it has handed its work over to the main process, which lives in the current one.
     Draining {

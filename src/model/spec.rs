@@ -2,11 +2,12 @@
 
 // An address alone is a fact; what `std::net` has besides is not for this room.
 use core::net::SocketAddr;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::alert::{Heartbeat, SinkSpec};
 use super::finding::Severity;
+use super::installed::Kind;
 use super::moment::{Moment, kept};
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
@@ -153,6 +154,8 @@ pub struct ReleaseSpec {
     /// After a handover, processes of the old release may go on this long.
     pub drain_within: Duration,
     pub binaries: Reaction,
+    /// What tells of a new release.
+    pub kinds: BTreeSet<Kind>,
 }
 
 impl Default for ReleaseSpec {
@@ -163,6 +166,7 @@ impl Default for ReleaseSpec {
             settle: Duration::from_secs(60),
             drain_within: Duration::from_secs(1800),
             binaries: Reaction::Alert,
+            kinds: BTreeSet::from(Kind::ALL),
         }
     }
 }

@@ -29,6 +29,8 @@ pub const UNREACHABLE: Duration = Duration::from_secs(5);
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
 /// While a process lives in an old release, what becomes of it (and of its workers) is looked at this often.
 pub const STALE_INSPECTION: Duration = Duration::from_secs(2);
+/// While an installer is at work on what it runs, this often whether it is done.
+pub const UNSETTLED: Duration = Duration::from_millis(500);
 /// After a unit (re)started, the inspection waits this long for its workers.
 pub const INSPECTION_DELAY: Duration = Duration::from_millis(200);
 /// An inspection that does not answer is given up.

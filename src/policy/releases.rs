@@ -1,6 +1,7 @@
 //! Releases: which paths to look at, what was read of links remembered, processes judged, and what follows for the unit.
 
 mod handover;
+mod installed;
 mod residence;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod yardstick;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::model::installed::Kind;
 use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, PastTarget, ProcessReading, ProcessesReading, Resident, Search};
 use crate::model::spec::Spec;
@@ -17,6 +19,7 @@ use crate::model::unit::UnitSettings;
 use crate::model::will::ServiceType::{Dbus, Exec, Notify, NotifyReload, Simple};
 
 pub use handover::drain;
+pub use installed::{dated_installed, is_gone, judge_installed, named_installed, remember_installed};
 pub use residence::{Known, judge};
 pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
 
@@ -25,6 +28,8 @@ pub type History = BTreeMap<String, Vec<PastTarget>>;
 
 /// Paths of one unit that are looked at.
 pub const PATHS: usize = 64;
+/// Unit files that came with a package.
+const PACKAGED: [&str; 2] = ["/usr/lib/systemd/", "/lib/systemd/"];
 /// The longest path of Linux.
 const PATH_LENGTH: usize = 4096;
 /// Targets that are remembered per link.
@@ -43,8 +48,13 @@ pub fn search(spec: &Spec, settings: &UnitSettings) -> Search {
     let mut search = Search {
         root: settings.root_directory.to_string(),
         sockets: settings.leaves_processes(),
+        kinds: spec.release.kinds.clone(),
         ..Search::default()
     };
+    if PACKAGED.iter().any(|place| settings.fragment.starts_with(place)) {
+        // What came with a package is replaced by its package: that is `binary-outdated`.
+        search.kinds.remove(&Kind::File);
+    }
     if settings.root_image {
         return search;
     }
@@ -110,8 +120,13 @@ pub fn own_links(
     let home = |path: &Option<String>| path.as_deref().map(|path| on_host(path, settings));
     let (declared, directory) = (home(&search.declared), home(&search.directory));
     let directory = directory.filter(|_| !settings.directory_optional);
+    let kind = |link: &LinkReading| if link.plain { Kind::Directory } else { Kind::Link };
+    let wanted = |link: &LinkReading| {
+        search.kinds.contains(&kind(link)) || declared.as_ref() == Some(&link.link)
+    };
     links
         .into_iter()
+        .filter(wanted)
         .filter(|link| {
             link.target.is_some()
                 || declared.as_ref() == Some(&link.link)

@@ -5,6 +5,7 @@ pub mod found;
 pub mod fuzzed;
 mod group;
 mod identity;
+mod installed;
 pub mod links;
 mod location;
 mod process;

@@ -10,12 +10,14 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::cgroup;
 use crate::clock;
+use crate::model::installed::Installed;
 use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, ProcessReading, ProcessesReading, Search};
 use crate::model::unit::UnitName;
 
 use super::found;
 use super::group::{self, PROCESSES};
+use super::installed;
 use super::links::read_links;
 use super::location::Chains;
 use super::process::{self, Listed, Neighbourhood};
@@ -97,6 +99,7 @@ struct Round {
     links_problem: Option<String>,
     /// By position in `listed`; `None`: gone meanwhile.
     read: BTreeMap<usize, Option<ProcessReading>>,
+    installed: Vec<Installed>,
     met: BTreeSet<Where>,
     truncated: bool,
 }
@@ -107,6 +110,7 @@ enum Told {
     Listed(Arc<[Listed]>, bool),
     Links(Result<Vec<LinkReading>, String>),
     Process(usize, Option<Box<ProcessReading>>),
+    Installed(Vec<Installed>),
 }
 
 impl Round {
@@ -122,6 +126,7 @@ impl Round {
             links: None,
             links_problem: None,
             read: BTreeMap::new(),
+            installed: Vec::new(),
             met: BTreeSet::new(),
             truncated: false,
         }
@@ -189,6 +194,7 @@ impl Round {
             Told::Process(at, reading) => {
                 self.read.insert(at, reading.map(|reading| *reading));
             }
+            Told::Installed(installed) => self.installed = installed,
         }
     }
 
@@ -260,6 +266,7 @@ impl Round {
             incomplete,
             outside: None,
             absent: None,
+            installed: self.installed,
         }
     }
 }
@@ -320,6 +327,10 @@ impl Job {
             if !heard(Told::Process(at, reading.map(Box::new))) {
                 return;
             }
+        }
+        // Last of all: where its file system hangs, everything else is told.
+        if !self.avoid.0.contains(&Where::Links(self.unit.clone())) {
+            heard(Told::Installed(installed::read(&self.search, &listed)));
         }
     }
 

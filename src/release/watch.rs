@@ -11,10 +11,12 @@ use tokio::time::timeout;
 
 use crate::files::{Changed, Changes, Watch};
 use crate::model::finding::Code;
+use crate::model::installed::{Installed, Kind};
 use crate::model::observation::Observation;
 use crate::model::release::{FileId, Search};
 use crate::model::unit::UnitName;
 
+use super::installed;
 use super::links::{read_links, watch_directories};
 
 /// A flip is told once nothing followed for so long, five times this at the latest.
@@ -114,6 +116,8 @@ struct Picture {
     links: Vec<Link>,
     /// The directories beside the current release, by the directory that holds them.
     releases: BTreeMap<PathBuf, BTreeSet<OsString>>,
+    /// The print of what is installed in place; `None` while that cannot be told.
+    installed: BTreeMap<(Kind, String), Option<FileId>>,
 }
 
 impl Picture {
@@ -130,7 +134,8 @@ impl Picture {
         let holders = links.iter().filter_map(|link| Path::new(&link.target.as_ref()?.0).parent());
         Self {
             releases: holders.map(|holder| (holder.to_owned(), directories_in(holder))).collect(),
-            directories: watch_directories(search),
+            directories: watch_directories(search).into_iter().chain(installed::watched(search)).collect(),
+            installed: installed::read_again(search).iter().map(print).collect(),
             links,
         }
     }
@@ -141,8 +146,18 @@ impl Picture {
             .releases
             .iter()
             .any(|(holder, names)| self.releases.get(holder).is_some_and(|now| !names.is_subset(now)));
-        vanished || self.links != before.links
+        vanished || self.links != before.links || self.installed != before.installed
     }
+
+    /// What is installed is not what the wish knows of.
+    fn has_news(&self, search: &Search) -> bool {
+        !search.installed.is_empty() && self.installed != search.installed.iter().map(print).collect()
+    }
+}
+
+fn print(installed: &Installed) -> ((Kind, String), Option<FileId>) {
+    let place = (installed.kind, installed.place.clone());
+    (place, installed.whole().map(|content| content.print))
 }
 
 fn directories_in(holder: &Path) -> BTreeSet<OsString> {
@@ -229,9 +244,11 @@ impl Follower {
         let mut switched = BTreeSet::new();
         for _ in 0..ROUNDS {
             for (unit, picture) in self.look(&units).await {
-                if let Some(before) = self.pictures.get(&unit)
-                    && picture.differs(before)
-                {
+                let news = match self.pictures.get(&unit) {
+                    Some(before) => picture.differs(before),
+                    None => self.paths.get(&unit).is_some_and(|search| picture.has_news(search)),
+                };
+                if news {
                     switched.insert(unit.clone());
                 }
                 self.pictures.insert(unit, picture);

@@ -8,6 +8,7 @@ use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Finding, Severity};
+use steadfast::model::installed::{Content, Installed, Kind, State};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
@@ -542,6 +543,7 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
             ("found", _) => link.found = true,
             ("born", ago) => target.born_at = Some(earlier(duration(ago)?)),
             ("filled", ago) => target.made.push(earlier(duration(ago)?)),
+            ("installed", place) => reading.installed.push(installed(place, story)?),
             ("began", ago) => reading.read_at = earlier(duration(ago)?),
             ("switched", ago) => link.switched_at = earlier(duration(ago)?),
             _ => reading.processes.push(process(word, app, story)?),
@@ -554,7 +556,30 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
         link.target = (!target.path.is_empty()).then_some(target);
         reading.links.push(link);
     }
+    for one in &mut reading.installed {
+        one.users = reading.processes.iter().map(|process| process.pid).collect();
+    }
     Ok(reading)
+}
+
+/// `venv:/srv/venv#7@5s`: content number 7, there for five seconds; `venv:/srv/venv#7~` an installer is at work; with `!` instead
+/// nothing is there any more.
+fn installed(text: &str, story: &Story) -> Result<Installed> {
+    let (kind, rest) = text.split_once(':').ok_or("kind:place")?;
+    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or("no such kind")?;
+    let (rest, ago) = rest.split_once('@').unwrap_or((rest, "1h"));
+    let ago = i64::try_from(duration(ago)?.as_millis()).expect("short");
+    let changed_at = story.now.at_boot_ms(story.now.boot_ms - ago);
+    let (place, id) = numbered(rest.trim_end_matches(['~', '!']));
+    let state = match rest.chars().last() {
+        Some('~') => State::Unsettled(format!("an installer is at work in {place}")),
+        Some('!') => State::Gone(changed_at),
+        _ => State::Whole,
+    };
+    let newest = if kind == Kind::Venv { format!("{place}/flask-3.dist-info") } else { place.clone() };
+    let made_at = Some(changed_at);
+    let content = Content { print: id, stamp: id.ino, newest, made_at, changed_at, ..Content::default() };
+    Ok(Installed { kind, place, of_unit: true, users: BTreeSet::new(), state, content: Some(content) })
 }
 
 fn identity(app: &str, release: &str) -> FileId {

@@ -143,6 +143,9 @@ fn process(resident: &Resident, current: Option<&String>) -> Process {
             ("outdated", Some(release.clone()), Some(because.clone()))
         }
         Residence::Deleted { release } => ("deleted", Some(release.clone()), None),
+        Residence::Replaced { place, because, gone } => {
+            (if *gone { "deleted" } else { "outdated" }, Some(place.clone()), Some(because.clone()))
+        }
         Residence::Draining { release } => ("draining", Some(release.clone()), None),
         Residence::Elsewhere => ("elsewhere", None, None),
         Residence::Unreadable { why } => ("unreadable", None, Some(why.clone())),

@@ -62,6 +62,10 @@ pub fn verdict(residents: &[Resident], reading: &ProcessesReading) -> Verdict {
     named.extend(told(Code::ReleaseDeleted, &deleted, residents, link));
     named.extend(told(Code::ReleaseOutdated, &outdated, residents, link));
     named.extend(leading.and_then(|link| workers_only(residents, link)));
+    // One cause gives one finding: where a link tells it already, what was replaced besides adds nothing.
+    let others = super::named_installed(residents, &reading.installed).into_iter();
+    let new: Vec<Named> = others.filter(|other| named.iter().all(|known| known.code != other.code)).collect();
+    named.extend(new);
     Verdict {
         running: running(residents, current.as_deref()),
         unknown: unknown(residents, reading),
@@ -79,6 +83,7 @@ fn release(resident: &Resident) -> Option<&str> {
     match &resident.residence {
         Residence::Outdated { release, .. } | Residence::Deleted { release } => Some(release),
         Residence::Current
+        | Residence::Replaced { .. }
         | Residence::Draining { .. }
         | Residence::Elsewhere
         | Residence::Unreadable { .. } => None,
@@ -162,7 +167,7 @@ fn now_there(link: Option<&LinkReading>, releases: &BTreeSet<String>, deleted: b
 }
 
 /// `the main process 4242 (php) and 2 workers, 3 of 5 processes,`.
-fn whom(stale: &[&Resident], all: usize) -> String {
+pub(super) fn whom(stale: &[&Resident], all: usize) -> String {
     let main = stale.iter().find(|one| one.role == Role::Main);
     let workers = stale.iter().filter(|one| one.role == Role::Worker).count();
     let main = main.map(|one| format!("the main process {} ({})", one.pid, one.name));
@@ -203,7 +208,7 @@ fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
 }
 
 /// A line for each process, the main process first.
-fn evidence(residents: &[Resident]) -> Vec<String> {
+pub(super) fn evidence(residents: &[Resident]) -> Vec<String> {
     let by_role = |role: Role| residents.iter().filter(move |one| one.role == role);
     let all = by_role(Role::Main).chain(by_role(Role::Worker));
     let mut lines: Vec<String> = all
@@ -214,6 +219,7 @@ fn evidence(residents: &[Resident]) -> Vec<String> {
                 Residence::Current => format!("{who}: current"),
                 Residence::Outdated { release, because } => format!("{who}: {release}, {because}"),
                 Residence::Deleted { release } => format!("{who}: {release}, deleted"),
+                Residence::Replaced { because, .. } => format!("{who}: {because}"),
                 Residence::Draining { release } => format!("{who}: {release}, it drains"),
                 Residence::Elsewhere => format!("{who}: elsewhere"),
                 Residence::Unreadable { why } => format!("{who}: unreadable, {why}"),
@@ -231,7 +237,7 @@ fn running(residents: &[Resident], current: Option<&str>) -> Option<String> {
     let runs = |one: &Resident| match &one.residence {
         Residence::Current => current.map(str::to_owned),
         Residence::Outdated { .. } | Residence::Deleted { .. } => release(one).map(str::to_owned),
-        Residence::Draining { .. } | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+        Residence::Replaced { .. } | Residence::Draining { .. } | Residence::Elsewhere | Residence::Unreadable { .. } => None,
     };
     let main = residents.iter().filter(|one| one.role == Role::Main).find_map(runs);
     let stale = || residents.iter().filter(|one| is_stale(one)).find_map(runs);
@@ -250,6 +256,7 @@ fn unknown(residents: &[Resident], reading: &ProcessesReading) -> Option<String>
             Residence::Current
             | Residence::Outdated { .. }
             | Residence::Deleted { .. }
+            | Residence::Replaced { .. }
             | Residence::Draining { .. }
             | Residence::Elsewhere => None,
         })
@@ -282,7 +289,10 @@ pub fn binaries(reading: &ProcessesReading, residents: &[Resident], history: &Hi
     let mut users: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut processes = BTreeSet::new();
     for process in &reading.processes {
-        for path in process.replaced.iter().filter(|path| !of_release(process.pid, path)) {
+        let own = reading.installed.iter().filter(|one| one.users.contains(&process.pid));
+        let in_place: BTreeSet<&str> = own.map(|one| one.place.as_str()).collect();
+        let others = process.replaced.iter().filter(|path| !in_place.contains(path.as_str()));
+        for path in others.filter(|path| !of_release(process.pid, path)) {
             let role = if Some(process.pid) == main_pid { Role::Main } else { Role::Worker };
             let who = format!("{} {} ({})", role.as_str(), process.pid, process.name);
             users.entry(path).or_default().push(who);

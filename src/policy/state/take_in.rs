@@ -255,6 +255,10 @@ impl State {
             switched = releases::remember(&mut self.links, &reading.links, self.now);
             reading.links = releases::dated(reading.links, &self.links);
             self.changed_links.extend(reading.links.iter().map(|link| link.link.clone()));
+            let (installed, seen) = (&reading.installed, unit.installed_seen_at());
+            switched.extend(releases::remember_installed(&mut self.links, installed, seen, self.now));
+            reading.installed = releases::dated_installed(reading.installed, &self.links);
+            self.changed_links.extend(reading.installed.iter().map(|one| one.key()));
         }
         self.touching(name, |unit, view| unit.inspected(reading, switched, view));
     }

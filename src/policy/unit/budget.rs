@@ -193,7 +193,7 @@ impl Unit {
     }
 
     fn is_switched_since(&self, at: Moment) -> bool {
-        self.residents.links().iter().any(|link| link.switched_at > at)
+        self.residents.switched_at().is_some_and(|switched| switched > at)
     }
 
     /// A deploy ends a quarantine.

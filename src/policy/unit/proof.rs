@@ -120,6 +120,9 @@ impl Unit {
                 Residence::Outdated { release, .. } | Residence::Deleted { release } => {
                     Some(format!("{} ({}) lives in {release}", resident.pid, resident.name))
                 }
+                Residence::Replaced { place, .. } => {
+                    Some(format!("{} ({}) runs an older {place}", resident.pid, resident.name))
+                }
                 Residence::Current
                 | Residence::Draining { .. }
                 | Residence::Elsewhere

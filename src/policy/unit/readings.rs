@@ -115,9 +115,10 @@ impl Unit {
             now: view.now,
         });
         let before: Vec<String> = self.residents.found_links().map(str::to_owned).collect();
+        let prints = self.residents.prints();
         self.residents.inspected(reading, known, view.host.settings().resync, view.now);
         self.learn_program();
-        if !self.residents.found_links().eq(before.iter()) {
+        if !self.residents.found_links().eq(before.iter()) || self.residents.prints() != prints {
             self.watch_links();
         }
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Truth, Why};
+use crate::model::installed::Kind;
 use crate::model::moment::Moment;
 use crate::model::release::{FileId, LinkReading, ProcessesReading, Residence, Resident};
 use crate::model::span::span;
@@ -73,6 +74,7 @@ impl Unit {
             Residence::Current
             | Residence::Draining { .. }
             | Residence::Deleted { .. }
+            | Residence::Replaced { .. }
             | Residence::Elsewhere
             | Residence::Unreadable { .. } => None,
         })?;
@@ -103,7 +105,7 @@ impl Unit {
         let plain = processes.links.iter().all(|link| link.plain);
         let no_link = plain && processes.links_unread.is_none();
         let mut judgement = match (&verdict.unknown, &verdict.current) {
-            _ if no_link => Judgement::good("no-link", "it runs from no release link"),
+            _ if no_link => in_place(processes),
             (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
             // It cannot be seen, or began just now.
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
@@ -127,6 +129,7 @@ impl Unit {
             judgement = self.drained(&drained, since, judgement, view.now);
         }
         if self.spec.release.binaries != Reaction::Ignore
+            && self.spec.release.kinds.contains(&Kind::Package)
             && let Some(named) = releases::binaries(processes, self.residents.judged(), view.links)
         {
             judgement = judgement.note(self.named(named, Severity::Warning, view.now));
@@ -139,7 +142,8 @@ impl Unit {
 
     fn named(&self, named: Named, severity: Severity, now: Moment) -> Finding {
         let found = finding(named.code, severity, named.message, now);
-        proven(found, named.evidence, self.restart_command())
+        let gone = named.code == Code::ReleaseDeleted && releases::is_gone(self.residents.judged());
+        proven(found, named.evidence, self.restart_command().filter(|_| !gone))
     }
 
     /// A process lives in an old release. Where the unit itself names that release, a restart would not help.
@@ -182,7 +186,7 @@ impl Unit {
     pub(super) fn is_fixed(&self) -> bool {
         let named = self.residents.verdict().map(|verdict| verdict.named).unwrap_or_default();
         let mut stale = named.iter().flat_map(|named| &named.releases);
-        stale.any(|release| self.fixes(release).is_some())
+        releases::is_gone(self.residents.judged()) || stale.any(|release| self.fixes(release).is_some())
     }
 
     /// The main process lives in the current release, and what it took over from is not gone yet.
@@ -251,9 +255,18 @@ impl Unit {
         judgement.note(proven(found, vec![settings.fragment.clone()], repair))
     }
 
-    /// The identity of the release that would run now.
+    /// The identity of what would run now: where the link leads, and what is installed in place.
     pub(super) fn release_now(&self) -> Option<FileId> {
-        self.residents.target().map(|target| target.id)
+        let link = self.residents.target().map(|target| target.id);
+        let installed = self.residents.installed().iter().filter_map(|one| one.content.as_ref());
+        let mixed = |known: Option<FileId>, next: FileId| match known {
+            Some(known) => Some(FileId {
+                dev: known.dev.rotate_left(7) ^ next.dev,
+                ino: known.ino.rotate_left(7) ^ next.ino,
+            }),
+            None => Some(next),
+        };
+        installed.map(|content| content.print).fold(link, mixed)
     }
 
     /// The release that would run now, by the path that the unit itself knows.
@@ -271,6 +284,7 @@ impl Unit {
         let missing = self.residents.links().iter().find(|link| link.target.is_none());
         missing
             .map(|link| format!("{} leads nowhere now", link.link))
+            .or_else(|| self.residents.unsettled().map(str::to_owned))
             .or_else(|| verdict.cannot_tell().map(str::to_owned))
     }
 
@@ -288,9 +302,16 @@ impl Unit {
         if let Some(settings) = self.run.settings() {
             let mut search = releases::search(&self.spec, settings);
             search.others.extend(self.residents.found_links().map(str::to_owned));
+            search.installed = self.residents.installed().to_vec();
             let unit = self.name.clone();
             self.act(Action::WatchLinks { unit, search });
         }
+    }
+
+    /// When what is installed in place was looked at last and found whole.
+    #[must_use]
+    pub fn installed_seen_at(&self) -> Option<Moment> {
+        self.residents.seen_at()
     }
 
     /// A link of it changed, or its processes are to be looked at for another reason.
@@ -302,5 +323,21 @@ impl Unit {
     pub(super) fn second_look(&self, finding: &Finding) -> Option<Moment> {
         let again = finding.since.plus(limits::SECOND_LOOK);
         self.residents.inspected_at().is_none_or(|at| at < again).then_some(again)
+    }
+}
+
+/// Nothing stale, and no link: what else its code is known by.
+fn in_place(processes: &ProcessesReading) -> Judgement {
+    let places: Vec<&str> = processes.installed.iter().map(|one| one.place.as_str()).collect();
+    match places.as_slice() {
+        [] => Judgement::good("no-link", "it runs from no release link"),
+        [one] => Judgement::good("current", format!("every process runs what {one} holds")),
+        [first, others @ ..] => {
+            let others = match others {
+                [other] => other.to_string(),
+                more => format!("{} other places", more.len()),
+            };
+            Judgement::good("current", format!("every process runs what {first} and {others} hold"))
+        }
     }
 }

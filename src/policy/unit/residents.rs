@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::installed::{Installed, State};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::release::{
@@ -28,6 +29,9 @@ pub struct Residents {
     ending: Option<Ending>,
     /// The link that was switched last, and when.
     flip: Option<(String, Moment)>,
+    /// What is installed in place, over all runs, and when that was looked at last.
+    installed: Vec<Installed>,
+    seen_at: Option<Moment>,
 }
 
 impl Residents {
@@ -62,10 +66,39 @@ impl Residents {
         releases::target(self.links(), &self.judged)
     }
 
-    /// The last switch of any of its links.
+    /// The last switch of any of its links, or change of what is installed in place.
     #[must_use]
     pub fn switched_at(&self) -> Option<Moment> {
-        self.links().iter().map(|link| link.switched_at).max()
+        let changed = self.installed().iter().filter_map(|one| Some(one.content.as_ref()?.changed_at));
+        self.links().iter().map(|link| link.switched_at).chain(changed).max()
+    }
+
+    /// What is installed in place, as it was found last.
+    #[must_use]
+    pub fn installed(&self) -> &[Installed] {
+        &self.installed
+    }
+
+    /// What is installed where, by its sums.
+    #[must_use]
+    pub fn prints(&self) -> BTreeSet<(String, Option<u64>)> {
+        let print = |one: &Installed| (one.key(), one.content.as_ref().map(|content| content.stamp));
+        self.installed.iter().map(print).collect()
+    }
+
+    /// When what is installed was looked at last, in whatever run.
+    #[must_use]
+    pub fn seen_at(&self) -> Option<Moment> {
+        self.seen_at
+    }
+
+    /// An installer is at work on what it runs.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<&str> {
+        self.installed.iter().find_map(|one| match &one.state {
+            State::Unsettled(why) => Some(why.as_str()),
+            State::Whole | State::Gone(_) => None,
+        })
     }
 
     /// What the processes say of the release.
@@ -133,6 +166,7 @@ impl Residents {
         self.inspected_at = Some(reading.read_at);
         if let Some(known) = known {
             self.judged = releases::judge(&reading, known);
+            releases::judge_installed(&mut self.judged, &reading, known);
             self.left = releases::left_over(&reading, &self.judged, known);
             // They are found as survivors: as stale ones they would ask for a restart, which would leave them again.
             let spared = releases::spared(&reading, known);
@@ -150,10 +184,18 @@ impl Residents {
             self.outside_at = Some(reading.read_at);
             self.outside_asked = None;
         }
+        if reading.invocation.is_empty() || !reading.processes.is_empty() {
+            self.installed.clone_from(&reading.installed);
+            // While an installer is at work, what is there is neither the old nor the new.
+            let whole = self.installed.iter().all(|one| one.state == State::Whole);
+            self.seen_at = Some(reading.read_at).filter(|_| whole).or(self.seen_at);
+        }
         let outside = reading.outside.as_ref().is_some_and(|found| !found.is_empty());
         let period = if outside || reading.absent.is_some() {
             limits::OUTSIDE_PERIOD
-        } else if self.judged.iter().any(Resident::is_stale) {
+        } else if self.unsettled().is_some() {
+            limits::UNSETTLED
+        } else if self.judged.iter().any(Resident::is_stale) || self.is_leaving() {
             limits::STALE_INSPECTION
         } else if no_link {
             limits::SLOW_INSPECTION
@@ -163,6 +205,11 @@ impl Residents {
         // What was wished meanwhile stands.
         self.poll.wish(now.plus(period));
         self.reading = Some(reading);
+    }
+
+    /// Something of it was taken away: whether it comes back is to be seen.
+    fn is_leaving(&self) -> bool {
+        self.installed.iter().any(|one| matches!(one.state, State::Gone(_)))
     }
 
     /// Processes that an earlier run left and that should not be there.
@@ -228,6 +275,9 @@ impl Resident {
     /// It lives in a release that is not the current one.
     #[must_use]
     pub fn is_stale(&self) -> bool {
-        matches!(self.residence, Residence::Outdated { .. } | Residence::Deleted { .. })
+        matches!(
+            self.residence,
+            Residence::Outdated { .. } | Residence::Deleted { .. } | Residence::Replaced { .. }
+        )
     }
 }
