@@ -7,6 +7,7 @@ pub mod packages;
 pub mod runtime;
 
 pub mod alert;
+pub mod calendar;
 pub mod causes;
 pub mod cgroup;
 pub mod clock;

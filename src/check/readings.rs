@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
+use crate::calendar::Window;
 use crate::clock;
 use crate::host;
 use crate::model::action::Action;
@@ -163,6 +164,13 @@ impl Outside for Readings {
                 let orders = self.orders.clone();
                 let user = orders.instance() == Instance::User;
                 self.spawn(async move { Observation::BootPredicted(boot::predict(&orders, user).await) });
+            }
+            Action::ReadWindow { unit, window } => {
+                self.spawn(async move {
+                    let window = Window::parse(&window);
+                    let openings = window.map_or_else(|_| Vec::new(), |window| window.openings(clock::now()));
+                    Observation::WindowRead { unit, openings }
+                });
             }
             Action::WatchLinks { unit, search } => self.watch_links(unit, search),
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {

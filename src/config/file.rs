@@ -172,6 +172,12 @@ pub struct Release {
     pub drain_within: Option<Length>,
     /// Deleted or replaced executable and libraries: restart, alert or ignore. Default: alert.
     pub binaries: Option<Binaries>,
+    /// Restart for a new release only then: days as systemd writes them, hours, and a time zone where it is not the host's:
+    /// "Mon..Fri 02:00..05:00". A deleted release does not wait. Default: at any time.
+    #[schemars(with = "Option<String>")]
+    pub window: Option<Spanned<String>>,
+    /// Tell people when a new release has waited this long for its window. Default: never.
+    pub max_wait: Option<Length>,
     /// What tells of a new release: link, directory, venv, npm, file, git, container, package. Default: all of them, each where
     /// it can be told for sure.
     pub kinds: Option<Vec<Kind>>,

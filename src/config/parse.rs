@@ -6,6 +6,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::calendar::Window;
 use crate::keys::Length;
 use crate::model::finding::Severity;
 use crate::model::installed::Kind;
@@ -199,6 +200,15 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
             "cannot use the release link \"{link}\": write an absolute path"
         )));
     }
+    if let Some(written) = &keys.window {
+        Window::parse(written.get_ref()).map_err(|why| {
+            Mistake::at(written.span(), format!("cannot read the window: {why}"))
+                .help("write days and hours, such as \"Mon..Fri 02:00..05:00\"")
+        })?;
+    }
+    if keys.max_wait.is_some() && keys.window.is_none() {
+        return Err(Mistake::whole("cannot use `max_wait`: there is no `window` to wait for"));
+    }
     let usual = ReleaseSpec::default();
     let on_stale = keys.on_stale.map(|written| match written {
         OnStale::Alert => Reaction::Alert,
@@ -215,7 +225,12 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
         settle: keys.settle.map_or(usual.settle, |length| length.0),
         drain_within: keys.drain_within.map_or(usual.drain_within, |length| length.0),
         binaries: binaries.unwrap_or(usual.binaries),
-        kinds: keys.kinds.as_ref().map_or(usual.kinds, |kinds| kinds.iter().map(|kind| (*kind).into()).collect()),
+        window: keys.window.as_ref().map(|written| written.get_ref().clone()),
+        max_wait: keys.max_wait.map(|length| length.0),
+        kinds: keys
+            .kinds
+            .as_ref()
+            .map_or(usual.kinds, |kinds| kinds.iter().map(|kind| (*kind).into()).collect()),
     })
 }
 

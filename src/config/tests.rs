@@ -76,6 +76,8 @@ fn an_empty_file_is_complete() {
             settle: seconds(60),
             drain_within: seconds(1800),
             binaries,
+            window: None,
+            max_wait: None,
             kinds: Kind::ALL.into()
         }
     );
@@ -107,6 +109,7 @@ fn every_key_has_an_effect() {
         "[release]\nsettle = \"5s\"",
         "[release]\nbinaries = \"restart\"",
         "[release]\nkinds = [\"link\", \"venv\"]",
+        "[release]\nwindow = \"Mon..Fri 02:00..05:00\"\nmax_wait = \"3d\"",
         "[smoke]\ncommand = [\"/bin/true\"]",
         "[disabled]\nreason = \"flaps\"\nuntil = 2026-12-24T00:00:00Z",
         "[probe.a]\ntcp = \"127.0.0.1:1\"",

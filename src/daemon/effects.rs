@@ -140,6 +140,7 @@ impl Outside for World {
             | Action::ReadPackageManager
             | Action::ReadEnablement { .. }
             | Action::PredictBoot
+            | Action::ReadWindow { .. }
             | Action::WatchLinks { .. }
             | Action::InspectProcesses { .. }
             | Action::RunProbe { .. }

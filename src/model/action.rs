@@ -31,6 +31,11 @@ pub enum Action {
     },
     /// Ask PID 1's engine what the next boot would start.
     PredictBoot,
+    /// Work out when the window of this unit is open.
+    ReadWindow {
+        unit: UnitName,
+        window: String,
+    },
     /// Watch whatever links lie on these paths, for this unit; replaces what was watched for it.
     WatchLinks {
         unit: UnitName,

@@ -37,6 +37,8 @@ pub enum Observation {
     UnitsRead { began: Moment },
     /// Whether a package manager is at work.
     PackageManagerRead(PackagesReading),
+    /// When the window of a unit is open from now on: each beginning and end. Empty: never.
+    WindowRead { unit: UnitName, openings: Vec<(Moment, Moment)> },
     /// Nothing was taken in for this long although the time was there for it: the host slept, or stood still.
     /// Whatever was read before is old.
     Resumed { after: Duration },

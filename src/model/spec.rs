@@ -154,6 +154,10 @@ pub struct ReleaseSpec {
     /// After a handover, processes of the old release may go on this long.
     pub drain_within: Duration,
     pub binaries: Reaction,
+    /// What can wait is restarted only then, as written: days and hours.
+    pub window: Option<String>,
+    /// People are told when a new release has waited this long for its window.
+    pub max_wait: Option<Duration>,
     /// What tells of a new release.
     pub kinds: BTreeSet<Kind>,
 }
@@ -166,6 +170,8 @@ impl Default for ReleaseSpec {
             settle: Duration::from_secs(60),
             drain_within: Duration::from_secs(1800),
             binaries: Reaction::Alert,
+            window: None,
+            max_wait: None,
             kinds: BTreeSet::from(Kind::ALL),
         }
     }

@@ -14,6 +14,10 @@ pub const LONG_AUTO_RESTART: Duration = Duration::from_secs(300);
 pub const AT_ONCE: Duration = Duration::from_secs(10);
 /// Longer than any helper that the start of a daemon leaves behind for a while.
 pub const DAEMON: Duration = Duration::from_secs(120);
+/// When a window opens is worked out this often while something waits for it …
+pub const WINDOW_KNOWN: Duration = Duration::from_secs(600);
+/// … and is taken to be this far off where it is not known, or never.
+pub const WINDOW_UNKNOWN: Duration = Duration::from_secs(3600);
 /// systemd starts what another unit upholds (`Upholds=`) within this time.
 pub const UPHELD: Duration = Duration::from_secs(15);
 /// This many restarts by systemd within the window are a crash loop.

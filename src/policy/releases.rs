@@ -121,9 +121,8 @@ pub fn own_links(
     let (declared, directory) = (home(&search.declared), home(&search.directory));
     let directory = directory.filter(|_| !settings.directory_optional);
     let kind = |link: &LinkReading| if link.plain { Kind::Directory } else { Kind::Link };
-    let wanted = |link: &LinkReading| {
-        search.kinds.contains(&kind(link)) || declared.as_ref() == Some(&link.link)
-    };
+    let wanted =
+        |link: &LinkReading| search.kinds.contains(&kind(link)) || declared.as_ref() == Some(&link.link);
     links
         .into_iter()
         .filter(wanted)

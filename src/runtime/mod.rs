@@ -178,6 +178,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::JobWaits { .. } => "JobWaits",
         Observation::UnitsRead { .. } => "UnitsRead",
         Observation::PackageManagerRead(_) => "PackageManagerRead",
+        Observation::WindowRead { .. } => "WindowRead",
         Observation::Resumed { .. } => "Resumed",
         Observation::UnitSettingsRead { .. } => "UnitSettingsRead",
         Observation::UnitFilesChanged { .. } => "UnitFilesChanged",

@@ -14,6 +14,7 @@ mod attribution;
 mod audit;
 mod baseline;
 mod boot;
+mod calendar;
 mod cases;
 mod commands;
 mod coverage;

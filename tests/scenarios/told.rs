@@ -65,6 +65,7 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
         | Action::ReadEnablement { .. }
         | Action::PredictBoot
         | Action::AuditHost { .. }
+        | Action::ReadWindow { .. }
         | Action::WatchLinks { .. }
         | Action::InspectProcesses { .. }
         | Action::RunProbe { .. }

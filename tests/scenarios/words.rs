@@ -150,6 +150,8 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "after_manual_disable" => spec.recovery.after_manual_disable = Some(duration(value)?),
         "clean_exit" => spec.recovery.clean_exit = CleanExit::Hold,
         "clean_exit_delay" => spec.recovery.clean_exit_delay = duration(value)?,
+        "window" => spec.release.window = Some(value.replace('|', " ")),
+        "max_wait" => spec.release.max_wait = Some(duration(value)?),
         "settle" => spec.release.settle = duration(value)?,
         "drain_within" => spec.release.drain_within = duration(value)?,
         "link" => spec.release.link = Some(value.to_owned()),
@@ -231,6 +233,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             job: job_id(rest)?,
             on: rest.get(1..).unwrap_or_default().iter().map(|name| UnitName::from(*name)).collect(),
         },
+        "window" => Observation::WindowRead { unit, openings: openings(rest, story)? },
         "resumed" => Observation::Resumed { after: duration(name)? },
         "units-read" => Observation::UnitsRead { began: story.now },
         "matched" => Observation::UnitsMatched {
@@ -478,6 +481,21 @@ fn file_state(word: &str) -> Result<UnitFileState> {
 /// directory), `born=5s` and `filled=5s` (when the release was made, and what is in
 /// it), `plain=/srv/app#7` (no link: a directory, number 7, stands at that path), `inv=a` (of which run; else the last read).
 /// Then processes; see `process`. Releases live in /srv/app/releases; with `app=shop` before them in /srv/shop/releases.
+/// `opens=3h for=2h`, as often as there are openings; `open for=2h`: it is open now.
+fn openings(words: &[&str], story: &Story) -> Result<Vec<(Moment, Moment)>> {
+    let mut openings = Vec::new();
+    let mut from = story.now;
+    for word in words {
+        match pair(word) {
+            ("open", _) => from = story.now,
+            ("opens", after) => from = story.now.plus(duration(after)?),
+            ("for", length) => openings.push((from, from.plus(duration(length)?))),
+            _ => return Err(format!("{word} is no part of a window")),
+        }
+    }
+    Ok(openings)
+}
+
 fn outsider(pid: &str) -> Result<Outsider> {
     Ok(Outsider {
         pid: pid.parse().map_err(|_| "outside=PID")?,

@@ -44,7 +44,8 @@ pub fn remember_installed(
         let from = since(content, last, seen, now);
         if last.is_some() {
             let (noun, place) = (one.kind.noun(), &one.place);
-            let file = if content.newest == *place { String::new() } else { format!(" ({})", content.newest) };
+            let file =
+                if content.newest == *place { String::new() } else { format!(" ({})", content.newest) };
             told.push(format!("{noun} {place} was changed{file}"));
         }
         past.push(PastTarget { path: content.newest.clone(), id: content.print, from });
@@ -143,9 +144,7 @@ fn forgive_master(one: &Installed, residents: &mut [Resident], settings: &UnitSe
         let name = Path::new(word).file_name().and_then(|name| name.to_str());
         name.is_some_and(|name| LOADED_BY_WORKERS.contains(&name))
     });
-    let replaced = |resident: &Resident| {
-        matches!(&resident.residence, Residence::Replaced { place, gone: false, .. } if *place == one.place)
-    };
+    let replaced = |resident: &Resident| matches!(&resident.residence, Residence::Replaced { place, gone: false, .. } if *place == one.place);
     let workers = || residents.iter().filter(|one| one.role == Role::Worker);
     let all_new = workers().next().is_some() && !workers().any(replaced);
     let lazy = by_workers && !words().any(|word| word.starts_with(PRELOAD));
@@ -159,7 +158,8 @@ fn forgive_master(one: &Installed, residents: &mut [Resident], settings: &UnitSe
 #[must_use]
 pub fn named_installed(residents: &[Resident], installed: &[Installed]) -> Vec<Named> {
     let of = |wanted: bool| -> Vec<&Resident> {
-        let is = |one: &&Resident| matches!(one.residence, Residence::Replaced { gone, .. } if gone == wanted);
+        let is =
+            |one: &&Resident| matches!(one.residence, Residence::Replaced { gone, .. } if gone == wanted);
         residents.iter().filter(is).collect()
     };
     let told = |gone: bool| {
@@ -195,10 +195,9 @@ fn sentence(one: &Installed, gone: bool, (stale, all): (&[&Resident], &[Resident
             Code::ReleaseDeleted,
             format!("{who} {verb} what was in {place}, which is gone; a restart would fail until it is back"),
         ),
-        (false, Kind::File) => (
-            Code::ReleaseOutdated,
-            format!("{who} {verb} an older {place} than the one on disk{later}"),
-        ),
+        (false, Kind::File) => {
+            (Code::ReleaseOutdated, format!("{who} {verb} an older {place} than the one on disk{later}"))
+        }
         (false, _) => (
             Code::ReleaseOutdated,
             format!("{who} {verb} older code than {noun} {place} holds: {newest} is newer"),

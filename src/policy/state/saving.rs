@@ -203,6 +203,7 @@ impl State {
             | Action::ReadEnablement { .. }
             | Action::PredictBoot
             | Action::AuditHost { .. }
+            | Action::ReadWindow { .. }
             | Action::WatchLinks { .. }
             | Action::InspectProcesses { .. }
             | Action::RunProbe { .. }

@@ -31,6 +31,9 @@ impl State {
             Observation::UnitChanged { unit, reading } => self.unit_changed(&unit, reading),
             Observation::UnitsRead { began } => self.units_read(began),
             Observation::PackageManagerRead(reading) => self.packages_read(reading),
+            Observation::WindowRead { unit, openings } => {
+                self.touching(&unit, |unit, view| unit.window_read(openings, view.now));
+            }
             Observation::Resumed { after } => self.resumed(after),
             Observation::UnitFilesChanged { units } => self.unit_files_changed(&units),
             Observation::EnablementRead { unit, state } => self.enablement_read(&unit, state),
@@ -132,6 +135,7 @@ impl State {
             | Observation::UnitChanged { .. }
             | Observation::UnitsRead { .. }
             | Observation::PackageManagerRead(_)
+            | Observation::WindowRead { .. }
             | Observation::Resumed { .. }
             | Observation::UnitFilesChanged { .. }
             | Observation::EnablementRead { .. }

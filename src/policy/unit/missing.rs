@@ -40,15 +40,13 @@ impl Unit {
         };
         for one in found.iter_mut() {
             let message = &one.message;
-            one.message = match one.code {
-                Code::UnitMissing => {
-                    message.replacen(" is gone; ", &format!(" is gone with package {package}; "), 1)
-                }
-                Code::UnitFailed | Code::UnitInactive => {
-                    message.replacen(" is not there", &format!(" is gone with package {package}"), 1)
-                }
-                _ => continue,
-            };
+            if one.code == Code::UnitMissing {
+                one.message =
+                    message.replacen(" is gone; ", &format!(" is gone with package {package}; "), 1);
+            } else if matches!(one.code, Code::UnitFailed | Code::UnitInactive) {
+                one.message =
+                    message.replacen(" is not there", &format!(" is gone with package {package}"), 1);
+            }
         }
     }
 }

@@ -40,6 +40,7 @@ mod transitions;
 mod troubles;
 mod wants;
 mod will;
+mod window;
 
 use std::collections::BTreeMap;
 
@@ -58,6 +59,7 @@ use probes::Probes;
 use queues::Queues;
 use residents::Residents;
 use run::Run;
+use window::Openings;
 
 pub use conditions::News;
 
@@ -100,6 +102,8 @@ pub struct Unit {
     /// While it is in trouble: when its figures were last written.
     measured_at: Option<Moment>,
     plan: Plan,
+    /// When its window is open.
+    openings: Openings,
     /// When what was judged and decided must be looked at again, besides what its parts wait for.
     recheck: Option<Moment>,
     tally: UnitTally,
@@ -135,6 +139,7 @@ impl Unit {
             drill_caller: None,
             measured_at: None,
             plan: Plan::default(),
+            openings: Openings::default(),
             recheck: None,
             tally: UnitTally::default(),
             out: Outbox::default(),

@@ -100,9 +100,8 @@ impl Unit {
 
     fn state_of_conditions(&self) -> UnitState {
         // What runs is not down because its file is masked, or gone.
-        let vital = |known: &&Condition| match known.kind {
-            Loaded => !self.run.is_up(),
-            kind => matches!(kind, Active | Serving),
+        let vital = |known: &&Condition| {
+            matches!(known.kind, Active | Serving) || (known.kind == Loaded && !self.run.is_up())
         };
         let wrong = || self.conditions.values().filter(|known| known.truth == Truth::False);
         if wrong().any(|known| vital(&known)) {

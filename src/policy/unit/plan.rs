@@ -82,7 +82,8 @@ impl Unit {
             if want.due > now {
                 self.look_again(want.due);
             }
-            self.set_plan(Plan { next: Some(next), ..Plan::default() });
+            let blocked = self.awaits_window(&want, now);
+            self.set_plan(Plan { next: Some(next), blocked, ..Plan::default() });
             return;
         }
         self.set_plan(Plan::default());

@@ -58,8 +58,9 @@ impl Unit {
         let quiet = view.packages.quiet(now).filter(|_| self.upgraded);
         self.look_again_if(quiet.as_ref().and_then(|gate| gate.until));
         self.upgraded &= quiet.is_some() || self.disabling_doubted;
+        self.ask_window(now);
         let waiting = self.findings.iter().filter(|found| found.code.settles());
-        let until = waiting.map(|found| self.settled_at(found)).max().filter(|at| *at > now);
+        let until = waiting.map(|found| self.quiet_until(found, now)).max().filter(|at| *at > now);
         self.look_again_if(until);
         // Somebody who is just restarting it takes as long as that takes. Our own order begins when all has settled.
         let restarted = self.run.reading().is_some_and(|reading| reading.job.is_some()) && !news.in_flight;

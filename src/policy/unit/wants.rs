@@ -89,9 +89,10 @@ impl Unit {
                 let due = again.map_or(now, |again| again.max(now.plus(limits::SECOND_LOOK)));
                 follows.then(|| filled.map_or(due, |filled| due.max(filled)))
             }
-            (_, Remedy::Follow) => follows.then(|| self.settled_at(finding)),
+            (_, Remedy::Follow) => follows.then(|| self.in_window(self.settled_at(finding).max(now))),
             (Code::BinaryOutdated, _) => {
-                (spec.release.binaries == Reaction::Restart).then(|| finding.since.plus(spec.release.settle))
+                let settled = finding.since.plus(spec.release.settle).max(now);
+                (spec.release.binaries == Reaction::Restart).then(|| self.in_window(settled))
             }
             (Code::ProbeFailed | Code::ProbeSlow, _) => {
                 self.probes.ask_for_restart(finding.code).then_some(now)

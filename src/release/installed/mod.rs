@@ -66,7 +66,10 @@ pub(super) fn read(search: &Search, listed: &[Listed]) -> Vec<Installed> {
         let key = (before.kind, PathBuf::from(&before.place));
         let users: BTreeSet<u32> =
             before.users.iter().copied().filter(|pid| listed.iter().any(|known| known.pid == *pid)).collect();
-        if !places.contains_key(&key) && search.kinds.contains(&before.kind) && (before.of_unit || !users.is_empty()) {
+        if !places.contains_key(&key)
+            && search.kinds.contains(&before.kind)
+            && (before.of_unit || !users.is_empty())
+        {
             places.insert(key, (before.of_unit, users));
         }
     }
@@ -226,7 +229,11 @@ fn of_process(pid: u32, root: &Path, seeker: Seeker<'_>, places: &mut Places) {
             seeker.path(&path, places);
             let is_script = script && !option && file::is_script(&path) && own(&path);
             seeker.found(places, Kind::File, is_script.then(|| path.clone()));
-            seeker.found(places, Kind::Npm, Some(&path).filter(|_| npm && !option).and_then(|path| npm::around(path)));
+            seeker.found(
+                places,
+                Kind::Npm,
+                Some(&path).filter(|_| npm && !option).and_then(|path| npm::around(path)),
+            );
         }
         script &= option;
     }
@@ -239,7 +246,8 @@ fn of_process(pid: u32, root: &Path, seeker: Seeker<'_>, places: &mut Places) {
 
 /// What package managers of a language put there is told by them.
 fn in_packages(path: &Path) -> bool {
-    path.components().any(|part| [OsStr::new("site-packages"), OsStr::new("node_modules")].contains(&part.as_os_str()))
+    path.components()
+        .any(|part| [OsStr::new("site-packages"), OsStr::new("node_modules")].contains(&part.as_os_str()))
 }
 
 /// It was changed so little ago that an installer may still be at work on it.
