@@ -99,6 +99,8 @@ pub struct Unit {
     /// While it is in trouble: when its figures were last written.
     measured_at: Option<Moment>,
     plan: Plan,
+    /// It is to be started, and waits only for room among the orders under way.
+    waits: bool,
     /// When what was judged and decided must be looked at again, besides what its parts wait for.
     recheck: Option<Moment>,
     tally: UnitTally,
@@ -134,6 +136,7 @@ impl Unit {
             drill_caller: None,
             measured_at: None,
             plan: Plan::default(),
+            waits: false,
             recheck: None,
             tally: UnitTally::default(),
             out: Outbox::default(),
