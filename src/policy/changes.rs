@@ -28,14 +28,11 @@ impl Suspects<'_> {
     #[must_use]
     pub fn before(&self, log: &Log, now: Moment) -> Vec<Change> {
         let recent = log.kept().values().rev().take_while(|event| self.is_lately(event, now));
-        let mut ranked: Vec<(u8, Reverse<i64>, Change)> = recent
-            .filter_map(|event| {
-                let change = Change { at: event.at, what: event.message.clone() };
-                Some((self.rank(event)?, Reverse(event.at.wall_ms), change))
-            })
-            .collect();
+        let mut ranked: Vec<(u8, Reverse<i64>, &Event)> =
+            recent.filter_map(|event| Some((self.rank(event)?, Reverse(event.at.wall_ms), event))).collect();
         ranked.sort_by_key(|(rank, newest, _)| (*rank, *newest));
-        ranked.into_iter().take(limits::CHANGES).map(|(_, _, change)| change).collect()
+        let first = ranked.into_iter().take(limits::CHANGES);
+        first.map(|(_, _, event)| Change { at: event.at, what: event.message.clone() }).collect()
     }
 
     fn is_lately(&self, event: &Event, now: Moment) -> bool {
@@ -52,14 +49,14 @@ impl Suspects<'_> {
     /// 0 is the first suspect; `None`: it is no change. A deploy comes first, other units' fate last.
     fn rank(&self, event: &Event) -> Option<u8> {
         let own = event.unit.is_some() && event.unit.as_ref() == self.unit;
-        let needed = event.unit.as_ref().is_some_and(|unit| self.needs.contains(unit));
+        let needed = || event.unit.as_ref().is_some_and(|unit| self.needs.contains(unit));
         let rank = match event.kind {
             EventKind::Deployed if own || self.is_of_its_link(event) => 0,
             EventKind::Changed if own => 1,
             EventKind::Changed if event.unit.is_none() => 2,
             EventKind::Deployed => 3,
             EventKind::Operated if own => 4,
-            EventKind::Operated if needed => 5,
+            EventKind::Operated if needed() => 5,
             EventKind::Changed => 6,
             EventKind::Operated => 7,
             EventKind::Found

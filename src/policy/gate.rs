@@ -12,12 +12,14 @@ pub struct Gate {
     pub until: Option<Moment>,
     /// The required unit that explains the trouble.
     pub explained_by: Option<UnitName>,
+    /// It opens as soon as there is room among the orders under way.
+    pub room: bool,
 }
 
 impl Gate {
     #[must_use]
     pub fn because(why: impl Into<String>) -> Self {
-        Self { why: why.into(), until: None, explained_by: None }
+        Self { why: why.into(), until: None, explained_by: None, room: false }
     }
 
     /// The same, until this moment.

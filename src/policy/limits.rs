@@ -113,13 +113,22 @@ pub const PROOF_SAMPLES: Duration = Duration::from_secs(2);
 /// A recovered unit must have been steady this long, or half of `verify_within` if that is less.
 pub const STEADY: Duration = Duration::from_secs(5);
 
-/// Orders (start, restart) of which the smoke test or the job is awaited, over the whole host.
+/// Orders under way at once, of the units of one user: restarts of which the smoke test or the job is awaited, and what may be
+/// started when nothing is known yet of how starts go.
 pub const ORDERS_AT_ONCE: usize = 4;
+/// What may be started at once however well starts go: systemd works on them one by one.
+pub const STARTS_AT_ONCE: usize = 128;
+/// A start of which the job is done and that is up for so long went well, as far as the next starts are concerned.
+pub const LIVES: Duration = Duration::from_secs(1);
+/// So many starts may lack their proof at once before the first was proven; half as many more with each.
+pub const UNPROVEN: usize = 32;
+/// Who waits for room is told when there is some; besides, it looks this often.
+pub const ROOM_LOOK: Duration = Duration::from_secs(5);
 /// Units that we start or restart within this time …
 pub const STORM_WINDOW: Duration = Duration::from_secs(300);
 /// … are a storm if they are so many, or a quarter of those managed if that is more.
 pub const STORM_LEAST: usize = 10;
-/// In a storm, the next unit is tried this long after one that failed.
+/// In a storm, the next unit is tried this long after a burst of failures.
 pub const STORM_PAUSE: Duration = Duration::from_secs(60);
 /// A job may take the unit's own timeouts and this much more.
 pub const JOB_SLACK: Duration = Duration::from_secs(15);

@@ -32,6 +32,7 @@ pub mod state;
 pub mod storm;
 pub mod unit;
 pub mod view;
+pub mod window;
 
 use crate::model::action::Action;
 use crate::model::moment::Moment;

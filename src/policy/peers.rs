@@ -33,6 +33,10 @@ pub struct Peer {
     pub drilled: bool,
     /// It is about to be restarted into new code, which is tested first.
     pub tests: bool,
+    /// `User=`: whose it is; empty: the service manager's own user.
+    pub owner: String,
+    /// It is to be started, and waits only for room among the orders under way.
+    pub waits: bool,
 }
 
 /// The last answer of a probe.
@@ -50,12 +54,29 @@ pub struct Answer {
 pub struct Ordered {
     pub kind: OrderKind,
     pub phase: Phase,
+    /// When it entered that phase.
+    pub since: Moment,
     pub because: Option<Code>,
 }
 
 impl From<&Recovery> for Ordered {
     fn from(order: &Recovery) -> Self {
-        Self { kind: order.kind, phase: order.phase, because: order.because }
+        Self { kind: order.kind, phase: order.phase, since: order.phase_at, because: order.because }
+    }
+}
+
+impl Ordered {
+    /// Its smoke test or its job is awaited.
+    #[must_use]
+    pub fn works(&self) -> bool {
+        matches!(self.phase, Phase::SmokeTest | Phase::Job)
+    }
+
+    /// When a start counts as a success although its proof goes on: its job was done a moment ago, and it is up since.
+    #[must_use]
+    pub fn lives_at(&self) -> Option<Moment> {
+        let started = self.kind == OrderKind::Start && self.phase == Phase::Proof;
+        started.then(|| self.since.plus(limits::LIVES))
     }
 }
 
@@ -102,6 +123,10 @@ pub struct Peers {
     last_orders: BTreeMap<UnitName, (Moment, bool)>,
     /// The last order that counts, where there is one.
     spent: BTreeMap<UnitName, Moment>,
+    /// Units that wait for room among the orders under way.
+    waiting: BTreeSet<UnitName>,
+    /// How often something of the orders changed.
+    news: u64,
 }
 
 impl Peers {
@@ -111,6 +136,9 @@ impl Peers {
         if before == Some(&peer) {
             return;
         }
+        let ordered = |peer: &Peer| (peer.order, peer.last_order, peer.spent);
+        let news = before.is_none_or(|known| ordered(known) != ordered(&peer) || known.owner != peer.owner);
+        self.news = self.news.wrapping_add(u64::from(news));
         if before.is_none_or(|before| before.requires != peer.requires) {
             self.forget_needs(unit);
             for need in &peer.requires {
@@ -120,6 +148,11 @@ impl Peers {
         put(&mut self.in_flight, unit, peer.order);
         put(&mut self.last_orders, unit, peer.last_order);
         put(&mut self.spent, unit, peer.spent);
+        if peer.waits {
+            self.waiting.insert(unit.clone());
+        } else {
+            self.waiting.remove(unit);
+        }
         self.drilled.take_if(|known| known == unit);
         if peer.drilled {
             self.drilled = Some(unit.clone());
@@ -132,6 +165,8 @@ impl Peers {
         self.forget_needs(unit);
         self.units.remove(unit);
         self.in_flight.remove(unit);
+        self.waiting.remove(unit);
+        self.news = self.news.wrapping_add(1);
         self.drilled.take_if(|known| known == unit);
     }
 
@@ -139,6 +174,7 @@ impl Peers {
     pub fn remember(&mut self, unit: &UnitName, last: Option<(Moment, bool)>, spent: Option<Moment>) {
         put(&mut self.last_orders, unit, last);
         put(&mut self.spent, unit, spent);
+        self.news = self.news.wrapping_add(1);
     }
 
     fn forget_needs(&mut self, unit: &UnitName) {
@@ -275,15 +311,43 @@ impl Peers {
         self.drilled.as_ref()
     }
 
-    /// The start or restart by us that ended last: when, and whether well.
-    #[must_use]
-    pub fn last_order(&self) -> Option<(Moment, bool)> {
-        self.last_orders.values().copied().max_by_key(|(at, _)| *at)
+    /// Orders in flight, each with its unit.
+    pub fn in_flight(&self) -> impl Iterator<Item = (&UnitName, &Ordered)> {
+        self.in_flight.iter()
+    }
+
+    /// The start or restart by us that ended last, of each unit: when, and whether well.
+    pub fn last_orders(&self) -> impl Iterator<Item = (&UnitName, Moment, bool)> {
+        self.last_orders.iter().map(|(unit, (at, ok))| (unit, *at, *ok))
     }
 
     /// When each unit had its last order that counts.
-    pub fn spent(&self) -> impl Iterator<Item = Moment> {
-        self.spent.values().copied()
+    pub fn spent(&self) -> impl Iterator<Item = (&UnitName, Moment)> {
+        self.spent.iter().map(|(unit, at)| (unit, *at))
+    }
+
+    /// Whose unit it is (`User=`); empty: the service manager's own user.
+    #[must_use]
+    pub fn owner(&self, unit: &UnitName) -> &str {
+        self.units.get(unit).map_or("", |peer| peer.owner.as_str())
+    }
+
+    /// Units that wait for room among the orders under way: first those that others require.
+    pub fn waiting(&self) -> impl Iterator<Item = &UnitName> {
+        let first = self.waiting.iter().filter(|unit| self.is_required(unit));
+        first.chain(self.waiting.iter().filter(|unit| !self.is_required(unit)))
+    }
+
+    /// Another managed unit requires it.
+    #[must_use]
+    pub fn is_required(&self, unit: &UnitName) -> bool {
+        self.required_by.get(unit).is_some_and(|by| !by.is_empty())
+    }
+
+    /// Another number: something of the orders, or of whose units there are, changed.
+    #[must_use]
+    pub fn news(&self) -> u64 {
+        self.news
     }
 
     /// Why this unit is not to be restarted along with another one, where a person wants that.

@@ -80,6 +80,24 @@ fn report_kill(machine: &Machine) {
     machine.wait_until("all is well again", LONG, || all_well(machine));
 }
 
+/// Kills as many at once as it is told.
+const KILL: &str = r#"
+seq -f 'dummy-%g.service' "$1" | xargs systemctl show -P MainPID | grep -v '^$' | xargs kill -KILL
+"#;
+
+/// Half of the host dies in one moment.
+fn report_storm(machine: &Machine) {
+    let running = "systemctl list-units 'dummy-*' --state=active --no-legend | wc -l";
+    let manager = cpu_seconds(machine, "1");
+    let killed = machine.run(&["bash", "-ec", KILL, "kill", &(UNITS / 2).to_string()]);
+    assert!(killed.ok(), "{killed:?}");
+    let began = Instant::now();
+    machine.wait_until("all run", LONG, || machine.sh(running) == UNITS.to_string());
+    let (took, cost) = (began.elapsed(), cpu_seconds(machine, "1") - manager);
+    println!("{} killed at once: all run after {took:?}; PID 1 worked {cost:.2} s", UNITS / 2);
+    machine.wait_until("all is well again", LONG, || all_well(machine));
+}
+
 fn all_well(machine: &Machine) -> bool {
     status(machine, ".summary.ok") == UNITS.to_string()
 }
@@ -111,6 +129,8 @@ fn a_thousand_units_are_managed() {
     report_memory(&machine, "once ready");
     report_idle(&machine);
     report_kill(&machine);
+
+    report_storm(&machine);
 
     let manager = cpu_seconds(&machine, "1");
     machine.sh("systemctl daemon-reload");

@@ -412,6 +412,7 @@ fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
             "need-reload" => settings.need_daemon_reload = true,
             "pidfile" => value.clone_into(&mut settings.will.pid_file),
             "fragment" => value.clone_into(&mut settings.fragment),
+            "user" => value.clone_into(&mut settings.will.user),
             "says" => settings.content = Some(value.parse().map_err(|_| "a number for what the file says")?),
             "written" => settings.changed_at = Some(story.now),
             "touched" => settings.modified_at = Some(story.now),

@@ -43,6 +43,7 @@ use crate::policy::effects::{File, Note, Out};
 use crate::policy::gaps::Gaps;
 use crate::policy::host::Host;
 use crate::policy::incidents::Incidents;
+use crate::policy::limits;
 use crate::policy::log::Log;
 use crate::policy::packages::Packages;
 use crate::policy::peers::Peers;
@@ -108,10 +109,14 @@ impl State {
         self.now = now;
         self.take_in(observation);
         self.poll();
-        let touched = self.take_touched();
+        let mut touched = self.take_touched();
         // All are judged before any acts: what one requires may be judged in the same turn.
         for unit in &touched {
             self.judge(unit);
+        }
+        if touched.len() > limits::ORDERS_AT_ONCE {
+            // There may not be room for all: what others wait for comes first.
+            touched.sort_by_key(|unit| !self.peers.is_required(unit));
         }
         for unit in &touched {
             self.act(unit);
@@ -130,11 +135,12 @@ impl State {
             self.host.due(),
             self.packages.due(self.is_testing()),
             self.gaps.due(),
-            self.storm.due(),
+            self.storm.due(&self.peers, self.now),
             self.incidents.due(),
             self.alerts.due(),
         ];
-        due.into_iter().flatten().min()
+        let left = (!self.touched.is_empty()).then_some(self.now);
+        due.into_iter().flatten().chain(left).min()
     }
 
     /// This unit is to be judged at the end of the turn.
@@ -177,6 +183,7 @@ impl State {
         if self.storm.watch(&self.peers, self.now) {
             self.touched_all = true;
         }
+        self.touched.extend(self.storm.admitted(&self.peers, self.now));
         let out = self.storm.out().take();
         self.drain(None, out);
         for id in self.incidents.left(self.now) {
@@ -283,8 +290,9 @@ impl State {
     /// Brings a unit's order forward, decides, and starts the readings that are due.
     fn act(&mut self, name: &UnitName) {
         if self.with(name, Unit::advance) == Some(true) {
-            // What the order was for is judged anew before anything else is wished.
+            // What the order was for is judged anew before anything else is wished; what requires the unit waits for that.
             self.judge_anew(name);
+            self.touched.extend(self.peers.reaching(name));
         }
         self.with(name, Unit::take_up_waiting);
         if self.with(name, Unit::decide) == Some(true) {

@@ -10,7 +10,7 @@ use crate::model::moment::Moment;
 use crate::model::operator::StepName;
 use crate::model::span::span;
 use crate::model::spec::Mode;
-use crate::model::state::{HoldKind, OrderKind, Phase};
+use crate::model::state::{HoldKind, OrderKind};
 use crate::policy::gate::Gate;
 use crate::policy::limits;
 use crate::policy::peers::{Explanation, Ordered};
@@ -43,7 +43,7 @@ impl Unit {
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
             .or_else(|| self.starting(want, now))
             .or_else(|| self.staggered(want, view))
-            .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(view)).flatten())
+            .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(want, view)).flatten())
     }
 
     /// What a person's order must respect, too: the host, and a job that runs.
@@ -242,12 +242,7 @@ impl Unit {
     }
 
     /// Too much is being restarted on this host, or too many orders are under way at once.
-    fn crowded(&self, view: &View<'_>) -> Option<Gate> {
-        let working = |order: &&Ordered| matches!(order.phase, Phase::SmokeTest | Phase::Job);
-        let full = || view.peers.other_orders(&self.name).filter(working).count() >= limits::ORDERS_AT_ONCE;
-        view.storm.closed(&self.name, view.peers, view.now).or_else(|| {
-            let why = "other units are being restarted; it is its turn in a moment";
-            full().then(|| Gate::because(why).until(view.now.plus(limits::SECOND_LOOK)))
-        })
+    fn crowded(&self, want: &Want, view: &View<'_>) -> Option<Gate> {
+        view.storm.closed((&self.name, want.kind), view.peers, view.now)
     }
 }

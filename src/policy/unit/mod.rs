@@ -104,6 +104,8 @@ pub struct Unit {
     plan: Plan,
     /// When its window is open.
     openings: Openings,
+    /// It is to be started, and waits only for room among the orders under way.
+    waits: bool,
     /// When what was judged and decided must be looked at again, besides what its parts wait for.
     recheck: Option<Moment>,
     tally: UnitTally,
@@ -140,6 +142,7 @@ impl Unit {
             measured_at: None,
             plan: Plan::default(),
             openings: Openings::default(),
+            waits: false,
             recheck: None,
             tally: UnitTally::default(),
             out: Outbox::default(),

@@ -137,6 +137,8 @@ impl Unit {
             spared: self.spared(),
             drilled: self.drill_in_flight().is_some(),
             tests: self.tests_new_code(),
+            owner: self.run.settings().map_or_else(String::new, |settings| settings.will.user.clone()),
+            waits: self.waits && self.kept.recovery.is_none(),
         }
     }
 

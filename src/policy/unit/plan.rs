@@ -44,6 +44,7 @@ impl Unit {
     /// Weighs what the findings ask for.
     fn weigh(&mut self, view: &View<'_>) {
         let now = view.now;
+        self.waits = false;
         self.age_budget(now);
         self.release_by_deploy();
         let Some(want) = self.most_urgent(now) else {
@@ -59,6 +60,7 @@ impl Unit {
         let next = NextAction { action: want.kind, due_at: want.due, because: want.because };
         if let Some(gate) = self.closed(&want, view) {
             self.look_again_if(gate.until);
+            self.waits = gate.room;
             let due_at = gate.until.map_or(next.due_at, |until| until.max(next.due_at));
             let next = NextAction { due_at, ..next };
             // Whatever keeps us from acting: what explains the trouble is named.
