@@ -33,5 +33,6 @@ pub mod span;
 pub mod spec;
 pub mod state;
 pub mod tally;
+pub mod trace;
 pub mod unit;
 pub mod will;
