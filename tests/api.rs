@@ -4,6 +4,9 @@
 #[expect(dead_code, reason = "the tests of the commands use the rest")]
 mod pictures;
 
+#[path = "api/page.rs"]
+mod page;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;

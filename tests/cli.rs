@@ -3,6 +3,9 @@
 
 mod pictures;
 
+#[path = "cli/top.rs"]
+mod top;
+
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};

@@ -255,8 +255,8 @@ fn the_figures_only_get_better() {
 
 /// The word stands by itself, not inside a longer one.
 /// Strangers choose names, answers and lines; what people see of them leaves by these doors, which write out what steers.
-const PRINTERS: [&str; 4] =
-    ["src/cli/terminal.rs", "src/daemon/journal.rs", "src/prober/broker.rs", "src/prober/worker.rs"];
+const PRINTERS: [&str; 5] =
+    ["src/cli/screen.rs", "src/cli/terminal.rs", "src/daemon/journal.rs", "src/prober/broker.rs", "src/prober/worker.rs"];
 
 #[test]
 fn only_the_printers_print() {

@@ -40,6 +40,7 @@ fn firing() -> Message {
         affected: Vec::new(),
         owner: None,
         runbook: None,
+        link: None,
         labels: Default::default(),
         started_at: now,
         ended_at: None,

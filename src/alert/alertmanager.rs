@@ -163,12 +163,16 @@ fn one(message: &Message, alert: &Alert, now: Moment) -> Value {
         ("description", message::of_alert(message, alert, now, DESCRIPTION)),
     ]);
     annotations.extend(alert.runbook.as_ref().map(|url| ("runbook_url", text::line(url, ANNOTATION))));
-    json!({
+    let mut told = json!({
         "labels": labels(&message.host, alert),
         "annotations": annotations,
         "startsAt": text::rfc3339(alert.started_at.wall_ms),
         "endsAt": text::rfc3339(ends.wall_ms),
-    })
+    });
+    if let (Some(link), Some(told)) = (&alert.link, told.as_object_mut()) {
+        told.insert("generatorURL".to_owned(), text::line(link, ANNOTATION).into());
+    }
+    told
 }
 
 /// They are its identity: nothing in them may change between firing and resolved.

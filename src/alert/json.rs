@@ -56,7 +56,7 @@ fn one(alert: &Alert, items: usize) -> Value {
     let (most, name, value) = LABELS;
     let label = |(n, v): (&String, &String)| (text::line(n, name), Value::from(text::line(v, value)));
     let labels: serde_json::Map<String, Value> = alert.labels.iter().take(most).map(label).collect();
-    json!({
+    let mut told = json!({
         "key": line(&alert.key),
         "status": alert.status.as_str(),
         "incident": alert.incident,
@@ -75,5 +75,9 @@ fn one(alert: &Alert, items: usize) -> Value {
         "labels": labels,
         "started_at": time(alert.started_at),
         "ended_at": alert.ended_at.map(time),
-    })
+    });
+    if let (Some(link), Some(told)) = (maybe(&alert.link), told.as_object_mut()) {
+        told.insert("link".to_owned(), link.into());
+    }
+    told
 }

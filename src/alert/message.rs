@@ -221,6 +221,7 @@ fn end(message: &Message, alert: &Alert) -> String {
         row("Repair", &alert.repair);
     }
     row("Runbook", &alert.runbook);
+    row("Page", &alert.link);
     row("Owner", &alert.owner);
     let call = |verb: &str| format!("{} {}\n", command(message, verb), alert.incident);
     match alert.status {

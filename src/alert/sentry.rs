@@ -164,7 +164,12 @@ fn extra(alert: &Alert) -> Map<String, Value> {
         let lines: Vec<String> = list.iter().take(LINES).map(|line| text::line(line, LINE)).collect();
         extra.insert(name.to_owned(), lines.into());
     }
-    let texts = [("next", &alert.next), ("repair", &alert.repair), ("runbook", &alert.runbook)];
+    let texts = [
+        ("next", &alert.next),
+        ("repair", &alert.repair),
+        ("runbook", &alert.runbook),
+        ("link", &alert.link),
+    ];
     for (name, told) in texts {
         extra.extend(told.as_ref().map(|told| (name.to_owned(), text::line(told, LINE).into())));
     }

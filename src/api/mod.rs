@@ -7,7 +7,9 @@ use std::path::PathBuf;
 pub mod client;
 mod metrics;
 mod openapi;
+mod page;
 pub mod postmortem;
+pub mod render;
 pub mod server;
 pub mod wire;
 

@@ -110,6 +110,15 @@ pub fn metrics(_: &mut SchemaGenerator, _: &str) -> Value {
     }}})
 }
 
+/// The responses of a page for people.
+pub fn page(_: &mut SchemaGenerator, summary: &str) -> Value {
+    let html = json!({"text/html": {"schema": {"type": "string"}}});
+    json!({
+        "200": {"description": summary, "content": html},
+        "default": {"description": "Why not.", "content": html},
+    })
+}
+
 /// The responses of the document itself.
 pub fn itself(_: &mut SchemaGenerator, _: &str) -> Value {
     json!({"200": {"description": "OpenAPI 3.1"}})

@@ -172,7 +172,7 @@ impl Outside for Readings {
                     Observation::WindowRead { unit, openings }
                 });
             }
-            Action::WatchLinks { unit, search } => self.watch_links(unit, search),
+            Action::WatchLinks { unit, search } => self.watch_links(unit, *search),
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
                 let user = self.orders.instance() == Instance::User;
                 self.spawn(async move {

@@ -19,9 +19,11 @@ mod recover;
 pub mod render;
 mod resume;
 mod schema;
+pub mod screen;
 mod status;
 mod terminal;
 mod test_alert;
+pub mod top;
 mod verify;
 mod wait;
 
@@ -78,6 +80,8 @@ enum Command {
     Prober,
     /// Show all managed units, or one in detail
     Status(status::Arguments),
+    /// Live view of all units: what needs attention, why, and what happens next
+    Top(top::Arguments),
     /// Explain the state of a unit: why, what was done, and what happens next
     Explain(explain::Arguments),
     /// Evaluate every condition and probe once, without the daemon; change nothing
@@ -156,6 +160,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Daemon => daemon::run(options).await,
         Command::Prober => prober::run().map(|()| Exit::Ok),
         Command::Status(arguments) => status::run(options, terminal, &arguments).await,
+        Command::Top(arguments) => top::run(options, terminal, &arguments).await,
         Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
         Command::Check(arguments) => check::run(options, terminal, &arguments).await,
         Command::Audit => audit::run(options, terminal).await,

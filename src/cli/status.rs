@@ -1,13 +1,17 @@
 //! `status [UNIT…]`: the table, or the details of one unit; `--watch` redraws it.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use ratatui::style::Style;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Options;
 use super::exit::Exit;
-use super::render::text::cleaned;
-use super::render::{details, overview};
+use super::render::text::{clean, cleaned};
+use super::render::{Look, details, overview};
+use super::screen::{Screen, canvas, ended, inputs, sheet};
 use super::terminal::{SeenEnough, Terminal};
 use crate::api::client::{Client, Error};
 use crate::api::wire::{Status, Unit};
@@ -22,10 +26,13 @@ pub struct Arguments {
     /// Show all units, including healthy ones that do not fit the terminal
     #[arg(long)]
     all: bool,
-    /// Redraw on every change until interrupted
+    /// Redraw on every change until q, or interrupted
     #[arg(short, long)]
     watch: bool,
 }
+
+/// An answer that takes longer is none.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One unit, or many.
 #[derive(Debug)]
@@ -36,6 +43,9 @@ enum Picture {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
+    if arguments.watch && terminal.is_interactive() && !options.json {
+        return watch_screen(&client, terminal, arguments).await;
+    }
     if arguments.watch {
         let interrupted = tokio::signal::ctrl_c();
         return tokio::select! {
@@ -47,7 +57,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     let printed = if options.json {
         picture.print_json(terminal)
     } else {
-        terminal.print(&picture.draw(terminal, arguments.all)?)
+        terminal.print(&picture.draw(&terminal.look(), arguments.all)?)
     };
     SeenEnough::forgive(printed, picture.exit())
 }
@@ -69,11 +79,10 @@ async fn take(client: &Client, arguments: &Arguments) -> Result<Picture, Error> 
 }
 
 impl Picture {
-    fn draw(&self, terminal: &Terminal, all: bool) -> anyhow::Result<String> {
-        let look = terminal.look();
+    fn draw(&self, look: &Look, all: bool) -> anyhow::Result<String> {
         Ok(match self {
-            Self::One(unit) => details::details(&look, &cleaned(unit.as_ref())?),
-            Self::Many(status) => overview(&look, &cleaned(status.as_ref())?, all),
+            Self::One(unit) => details::details(look, &cleaned(unit.as_ref())?),
+            Self::Many(status) => overview(look, &cleaned(status.as_ref())?, all),
         })
     }
 
@@ -101,20 +110,9 @@ async fn watch(
 ) -> anyhow::Result<Exit> {
     let mut drawn = String::new();
     loop {
-        let looked = timeout(Duration::from_secs(10), take(client, arguments)).await;
-        let page = match looked {
-            Ok(Ok(picture)) if options.json => {
-                serde_json::to_string(&match picture {
-                    Picture::One(unit) => serde_json::to_value(unit)?,
-                    Picture::Many(status) => serde_json::to_value(status)?,
-                })? + "\n"
-            }
-            Ok(Ok(picture)) => picture.draw(terminal, arguments.all)?,
-            Ok(Err(error)) => format!("{}\n", super::render::text::clean(&error.to_string())),
-            Err(_) => "no answer from the supervisor\n".to_owned(),
-        };
+        let page = page(client, options, terminal, arguments).await?;
         if page != drawn {
-            let printed = terminal.print(&frame(terminal, options, &page));
+            let printed = terminal.print(&page);
             if printed.as_ref().is_err_and(|error| error.is::<SeenEnough>()) {
                 return Ok(Exit::Ok);
             }
@@ -125,20 +123,76 @@ async fn watch(
     }
 }
 
-/// On a terminal each page overwrites the last one without flicker; in a pipe they follow each other.
-fn frame(terminal: &Terminal, options: &Options, page: &str) -> String {
-    if !terminal.is_interactive() || options.json {
-        return page.to_owned();
-    }
-    let height = terminal.look().size.map_or(24, |(_, height)| usize::from(height));
-    let mut frame = String::from("\x1b[H");
-    for (number, line) in page.lines().take(height.saturating_sub(1)).enumerate() {
-        if number > 0 {
-            frame.push('\n');
+async fn page(
+    client: &Client,
+    options: &Options,
+    terminal: &Terminal,
+    arguments: &Arguments,
+) -> anyhow::Result<String> {
+    Ok(match timeout(PATIENCE, take(client, arguments)).await {
+        Ok(Ok(picture)) if options.json => {
+            serde_json::to_string(&match picture {
+                Picture::One(unit) => serde_json::to_value(unit)?,
+                Picture::Many(status) => serde_json::to_value(status)?,
+            })? + "\n"
         }
-        frame.push_str(line);
-        frame.push_str("\x1b[K");
+        Ok(Ok(picture)) => picture.draw(&terminal.look(), arguments.all)?,
+        Ok(Err(error)) => format!("{}\n", clean(&error.to_string())),
+        Err(_) => "no answer from the supervisor\n".to_owned(),
+    })
+}
+
+/// The same on a screen of its own, which follows the terminal's size; until `q`, Esc or Ctrl-C.
+async fn watch_screen(client: &Client, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    let mut inputs = inputs();
+    let mut screen = Screen::open()?;
+    let mut stop = pin!(ended());
+    let (mut top, mut picture) = (0_usize, None);
+    let mut next = Instant::now();
+    loop {
+        if next <= Instant::now() {
+            picture = Some(timeout(PATIENCE, take(client, arguments)).await);
+            next = Instant::now() + WATCH_PERIOD;
+        }
+        screen.draw(|frame| {
+            let area = frame.area();
+            let look = Look { size: Some((area.width, area.height)), ..terminal.look() };
+            let text = match &picture {
+                None => Ok(String::new()),
+                Some(Ok(Ok(picture))) => picture.draw(&look, arguments.all),
+                Some(Ok(Err(error))) => Ok(clean(&error.to_string())),
+                Some(Err(_)) => Ok("no answer from the supervisor".to_owned()),
+            };
+            let text = text.unwrap_or_else(|error| error.to_string());
+            top = sheet(frame, canvas(&text), (top, Style::new()), area);
+        })?;
+        tokio::select! {
+            input = inputs.recv() => match input {
+                Some(Event::Key(key)) => match scrolled(key, top) {
+                    Some(line) => top = line,
+                    None => return Ok(Exit::Ok),
+                },
+                // Another size is drawn at once.
+                Some(_) => {}
+                None => return Ok(Exit::Ok),
+            },
+            () = sleep_until(next) => {}
+            ended = &mut stop => {
+                ended?;
+                return Ok(Exit::Ok);
+            }
+        }
     }
-    frame.push_str("\n\x1b[J");
-    frame
+}
+
+/// The first line after this key; `None`: enough.
+fn scrolled(key: KeyEvent, top: usize) -> Option<usize> {
+    match (key.modifiers.contains(KeyModifiers::CONTROL), key.code) {
+        (false, KeyCode::Char('q') | KeyCode::Esc) | (true, KeyCode::Char('c')) => None,
+        (false, KeyCode::Down) => Some(top.saturating_add(1)),
+        (false, KeyCode::Up) => Some(top.saturating_sub(1)),
+        (false, KeyCode::PageDown) => Some(top.saturating_add(10)),
+        (false, KeyCode::PageUp) => Some(top.saturating_sub(10)),
+        _ => Some(top),
+    }
 }

@@ -22,11 +22,14 @@ const LINE: usize = 300;
 const AROUND: usize = 80;
 
 /// Keys of a unit file and of steadfast.toml that stand in no table.
-const TOP: [&str; 13] = [
+const TOP: [&str; 16] = [
     "admin_group",
+    "allowed_hosts",
     "audit_every",
     "changes_within",
     "listen",
+    "log_lines",
+    "page_url",
     "postmortem_after",
     "resync",
     "startup_hold",

@@ -84,6 +84,8 @@ pub struct SettingsFile {
     pub postmortem_after: Option<Length>,
     pub listen: Option<Listen>,
     pub allowed_hosts: Vec<String>,
+    pub log_lines: bool,
+    pub page_url: Option<String>,
     pub heartbeat: Option<Spanned<HeartbeatKeys>>,
     pub audit_every: Option<LengthOrNever>,
     pub coverage: Option<Coverage>,

@@ -72,6 +72,8 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         postmortem_after: keys.postmortem_after.map_or(usual.postmortem_after, |length| length.0),
         listen: keys.listen.map(|listen| listen.0),
         allowed_hosts: keys.allowed_hosts,
+        log_lines: keys.log_lines,
+        page_url: keys.page_url.as_deref().map(page_url).transpose().map_err(|one| vec![one])?,
         heartbeat: keys.heartbeat.as_ref().map(alert::heartbeat).transpose().map_err(|one| vec![one])?,
         audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
         ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,
@@ -82,6 +84,18 @@ pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mi
         return Err(vec![Mistake::whole("cannot use `audit_every`: it must be at least 5s, or \"never\"")]);
     }
     Ok((settings, bad))
+}
+
+/// An address that a browser follows, without slashes at its end.
+fn page_url(text: &str) -> Result<String, Mistake> {
+    let rest = ["https://", "http://"].into_iter().find_map(|scheme| text.strip_prefix(scheme));
+    let host = rest.map(|rest| rest.split('/').next().unwrap_or_default());
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "<>\"'?#".contains(c);
+    if host.is_none_or(str::is_empty) || text.contains(odd) {
+        let message = format!("cannot use `page_url`: \"{text}\" is not the address of a page");
+        return Err(Mistake::whole(message).help("write it as \"https://status.example.org/web1\""));
+    }
+    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Which units a file of this name, with this `unit =`, selects.

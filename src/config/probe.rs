@@ -81,7 +81,13 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         None => curable,
     };
     Ok(ProbeSpec {
-        kind: ProbeKind { keys: text, curable, weakness: probe.weakness(timeout), requires: Vec::new() },
+        kind: ProbeKind {
+            keys: text,
+            curable,
+            weakness: probe.weakness(timeout),
+            limit: probe.slow_after(),
+            requires: Vec::new(),
+        },
         period,
         timeout,
         initial_delay: common.initial_delay.map_or(Duration::ZERO, |length| length.0),

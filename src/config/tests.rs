@@ -379,6 +379,17 @@ fn the_schema_names_every_key() {
 
 #[test]
 fn the_address_to_listen_at_is_an_address() {
+    let page =
+        |value: &str| parse::settings(&format!("page_url = {value}\n"), 0).map(|(known, _)| known.page_url);
+    assert_eq!(page("\"https://s.example/web1/\""), Ok(Some("https://s.example/web1".to_owned())));
+    for wrong in
+        ["\"s.example\"", "\"javascript:alert(1)\"", "\"https://\"", "\"https://a/<b>\"", "\"http://a b/\""]
+    {
+        assert!(
+            page(wrong).is_err_and(|why| why[0].message.starts_with("cannot use `page_url`: ")),
+            "{wrong}"
+        );
+    }
     let listen = |value: &str| parse::settings(&format!("listen = {value}\n"), 0);
     for good in ["127.0.0.1:9631", "[::1]:9631", "0.0.0.0:80"] {
         let (settings, _) = listen(&format!("\"{good}\"")).unwrap_or_else(|why| panic!("{why:?}"));

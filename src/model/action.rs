@@ -39,7 +39,7 @@ pub enum Action {
     /// Watch whatever links lie on these paths, for this unit; replaces what was watched for it.
     WatchLinks {
         unit: UnitName,
-        search: Search,
+        search: Box<Search>,
     },
     /// Look at each process of the unit's control group and at the links on its paths.
     InspectProcesses {
@@ -48,7 +48,7 @@ pub enum Action {
         /// The run that is known, and its main process; the reading says of which run it is.
         invocation: String,
         main_pid: Option<u32>,
-        search: Search,
+        search: Box<Search>,
     },
     RunProbe {
         unit: UnitName,

@@ -111,6 +111,8 @@ pub struct Alert {
     pub affected: Vec<String>,
     pub owner: Option<String>,
     pub runbook: Option<String>,
+    /// The page of the incident, where the settings say where pages are.
+    pub link: Option<String>,
     /// `host`, `unit`, `code`, `severity`, `owner`, and what the files add.
     pub labels: BTreeMap<String, String>,
     pub started_at: Moment,

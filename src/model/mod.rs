@@ -34,5 +34,6 @@ pub mod span;
 pub mod spec;
 pub mod state;
 pub mod tally;
+pub mod trace;
 pub mod unit;
 pub mod will;

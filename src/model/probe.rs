@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::moment::Moment;
 use super::poll::Poll;
+use super::trace::Trace;
 use super::unit::UnitName;
 
 /// One probe of a unit, as configured.
@@ -42,6 +43,8 @@ pub struct ProbeKind {
     pub curable: bool,
     /// Why its failure would never be seen, as the end of a sentence.
     pub weakness: Option<String>,
+    /// An answer that takes longer is slow.
+    pub limit: Option<Duration>,
     /// What the unit's file requires: those may be asked, with a password, besides the unit itself.
     pub requires: Vec<UnitName>,
 }
@@ -147,6 +150,8 @@ pub struct ProbeSeen {
     pub wrong: Option<String>,
     pub poll: Poll,
     pub latency: Latency,
+    /// The last hours of it, in microseconds.
+    pub trace: Trace,
     /// The answer that is awaited was asked of an earlier run: it counts for nothing.
     pub outdated: bool,
 }

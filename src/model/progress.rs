@@ -6,6 +6,7 @@ use super::moment::Moment;
 
 use super::poll::Poll;
 use super::probe::OnFailure;
+use super::trace::Trace;
 
 /// One source of progress of a unit, as configured.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,6 +81,8 @@ pub struct ProgressSeen {
     pub drain: Option<Drain>,
     /// A sample showed it idle, or that something was completed, since the counting began.
     pub shown_well: bool,
+    /// The last hours of its depth.
+    pub trace: Trace,
     pub poll: Poll,
 }
 

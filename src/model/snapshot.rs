@@ -47,6 +47,8 @@ pub struct Snapshot {
     pub listen: Option<SocketAddr>,
     /// Names that it answers to there, besides the loopback's, every address and this host's name.
     pub allowed_hosts: Vec<String>,
+    /// Lines of journals are shown there, too.
+    pub log_lines: bool,
     pub tally: HostTally,
 }
 

@@ -234,6 +234,10 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Names that `listen` answers to, besides the loopback's, every address and this host's name.
     pub allowed_hosts: Vec<String>,
+    /// Lines of journals are shown at `listen`, too.
+    pub log_lines: bool,
+    /// Where people find the status page: an address that alerts link to, without a slash at its end.
+    pub page_url: Option<String>,
     /// The whole host is looked over this often; `None`: never.
     pub audit_every: Option<Duration>,
     pub ignored: Option<Ignored>,
@@ -262,6 +266,8 @@ impl Default for Settings {
             heartbeat: None,
             listen: None,
             allowed_hosts: Vec::new(),
+            log_lines: false,
+            page_url: None,
             audit_every: Some(Duration::from_secs(6 * 3600)),
             ignored: None,
         }

@@ -92,6 +92,10 @@ impl Probe for Http {
         Some(format!("is never slow: its timeout of {timeout} ms ends it long before max_latency, {slow} ms"))
     }
 
+    fn slow_after(&self) -> Option<Duration> {
+        self.max_latency.map(|slow| slow.0)
+    }
+
     fn wants(&self) -> Wants {
         let ca_file = self.ca_file.as_ref().map(|path| PathBuf::from(&**path));
         let mut wants = Wants { ca_file, ..wants(&self.http) };

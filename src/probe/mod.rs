@@ -108,6 +108,11 @@ pub trait Probe: fmt::Debug + Send + Sync {
         None
     }
 
+    /// An answer that takes longer is slow, where the file says so.
+    fn slow_after(&self) -> Option<Duration> {
+        None
+    }
+
     /// Unhealthy answers in a row that count, and healthy ones after them, where the file does not say.
     fn thresholds(&self) -> (u32, u32) {
         (2, 1)

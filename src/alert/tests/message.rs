@@ -86,6 +86,18 @@ fn a_subject_fits_a_phone_and_says_what_is_true() {
 }
 
 #[test]
+fn whoever_is_told_finds_the_page_where_there_is_one() {
+    let link = "https://status.example.org/web1/incidents/17";
+    let linked = Alert { link: Some(link.to_owned()), ..alert(AlertStatus::Firing) };
+    let body = |alert: &Alert| message::body(&message(vec![alert.clone()]), moment(1000));
+    assert!(body(&linked).contains(&format!("Page: {link}\n")), "{}", body(&linked));
+    assert!(!body(&alert(AlertStatus::Firing)).contains("Page:"));
+    // The end of the message is never cut off.
+    let long = Alert { evidence: vec!["x".repeat(400); 100], changes: vec!["y".repeat(400); 100], ..linked };
+    assert!(body(&long).contains(link));
+}
+
+#[test]
 fn a_command_is_told_in_variables_of_one_line() {
     let mut odd = alert(AlertStatus::Firing);
     odd.summary = "two\nlines\0 and\u{1b}more".to_owned();

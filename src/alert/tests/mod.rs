@@ -47,6 +47,7 @@ pub fn alert(status: AlertStatus) -> Alert {
         affected: vec!["shop.service".to_owned(), "worker@1.service".to_owned()],
         owner: Some("team-media".to_owned()),
         runbook: Some("https://wiki.example.org/horizon".to_owned()),
+        link: None,
         labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
         started_at: moment(0),
         ended_at: (status == AlertStatus::Resolved).then(|| moment(245_000)),

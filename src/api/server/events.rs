@@ -120,7 +120,7 @@ impl Follower {
     fn take_new(&mut self) {
         let told = self.last;
         let snapshot = self.snapshots.borrow_and_update();
-        for event in snapshot.events.iter().filter(|event| event.id > told) {
+        for event in snapshot.events.iter().skip(snapshot.events.partition_point(|event| event.id <= told)) {
             self.last = event.id;
             let unit = self.unit.as_deref();
             if unit.is_none_or(|unit| concerns(event, unit)) {

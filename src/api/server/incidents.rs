@@ -4,13 +4,14 @@ use axum::Extension;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use serde::{Deserialize, Serialize};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
-use super::Shared;
 use super::fail::{Fail, queried};
 use super::json::Json;
 use super::lookup::id_in;
 use super::peer::Peer;
+use super::pictures::Readers;
+use super::{HistoryQuestion, Shared};
 use crate::api::wire::{Incident, IncidentDetails, Incidents, SwitchedOffUnit, Time};
 use crate::model::history::{History, Question, Wanted};
 use crate::model::unit::UnitName;
@@ -47,7 +48,7 @@ pub async fn list(
         since_ms: filter.since.map(|since| since.0),
         open: filter.open.unwrap_or(false),
     };
-    let History::Incidents(incidents) = history(&shared, Question::Incidents(wanted)).await? else {
+    let History::Incidents(incidents) = recalled(&shared.history, Question::Incidents(wanted)).await? else {
         return Err(Fail::unlike());
     };
     let snapshot = shared.snapshots.borrow();
@@ -58,7 +59,7 @@ pub async fn list(
         Some(SwitchedOffUnit { unit, reason, until: Time(disabled.until_ms) })
     });
     let mut incidents: Vec<Incident> = incidents.iter().map(Into::into).collect();
-    if peer.is_none() {
+    if !Readers::of(peer.is_some()).see_logs(&snapshot) {
         incidents.iter_mut().for_each(Incident::hide_log);
     }
     Ok(Json(Incidents { incidents, switched_off: off.collect() }))
@@ -70,8 +71,12 @@ pub async fn one(
     peer: Option<Extension<Peer>>,
     path: Result<Path<u64>, PathRejection>,
 ) -> Result<Json<IncidentDetails>, Fail> {
-    let id = id_in(path)?;
-    let History::Incident(found) = history(&shared, Question::Incident(id)).await? else {
+    Ok(Json(details(&shared, peer.is_some(), id_in(path)?).await?))
+}
+
+/// The same; `known`: the readers are.
+pub async fn details(shared: &Shared, known: bool, id: u64) -> Result<IncidentDetails, Fail> {
+    let History::Incident(found) = recalled(&shared.history, Question::Incident(id)).await? else {
         return Err(Fail::unlike());
     };
     let (incident, events) = *found.ok_or_else(|| Fail::no_such(&format!("incident {id}")))?;
@@ -81,16 +86,17 @@ pub async fn one(
     let owners = units.filter_map(|unit| Some((unit.to_string(), snapshot.units.get(unit)?.owner.clone()?)));
     let owners = owners.collect();
     let mut incident = Incident::from(&incident);
-    if peer.is_none() {
+    if !Readers::of(known).see_logs(&snapshot) {
         incident.hide_log();
     }
-    Ok(Json(IncidentDetails { incident, events, owners }))
+    Ok(IncidentDetails { incident, events, owners })
 }
 
-async fn history(shared: &Shared, question: Question) -> Result<History, Fail> {
+/// What the stored history answers.
+pub async fn recalled(history: &mpsc::Sender<HistoryQuestion>, question: Question) -> Result<History, Fail> {
     let (sender, receiver) = oneshot::channel();
     let cannot = "cannot read the history";
-    let passed_on = shared.history.try_send((question, sender));
+    let passed_on = history.try_send((question, sender));
     passed_on.map_err(|error| Fail::not_passed_on(&error, cannot, "questions"))?;
     let answer = receiver.await.map_err(|_| Fail::stopping(cannot))?;
     answer.map_err(|why| Fail::unavailable(format!("{cannot}: {why}")))

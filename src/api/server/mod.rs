@@ -15,6 +15,7 @@ mod incidents;
 mod json;
 mod lookup;
 mod metrics;
+mod pages;
 mod patience;
 mod peer;
 mod pictures;
@@ -34,6 +35,7 @@ use crate::model::history::{self, History};
 use crate::model::operator::{Answer, Request};
 use crate::model::snapshot::Snapshot;
 
+use pages::Overviews;
 use pictures::{Pictures, Readers};
 
 pub use guests::PER_ORIGIN;
@@ -80,6 +82,8 @@ pub(super) struct Shared {
     metrics: Arc<Semaphore>,
     /// The whole picture as text.
     pictures: Pictures,
+    /// The overview as a page.
+    fronts: Overviews,
 }
 
 impl Shared {
@@ -91,7 +95,8 @@ impl Shared {
     ) -> Self {
         let metrics = Arc::new(Semaphore::new(METRICS_AT_ONCE));
         let pictures = Pictures::start(snapshots.clone(), readers);
-        Self { snapshots, ask, history, next_request: Arc::new(AtomicU64::new(1)), metrics, pictures }
+        let fronts = Overviews::start(snapshots.clone(), history.clone(), readers);
+        Self { snapshots, ask, history, next_request: Arc::new(AtomicU64::new(1)), metrics, pictures, fronts }
     }
 }
 

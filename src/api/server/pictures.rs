@@ -19,8 +19,20 @@ pub const AGE: Duration = Duration::from_millis(500);
 pub enum Readers {
     /// Who may read the socket.
     Known,
-    /// Whoever comes to `listen`: without what units wrote themselves.
+    /// Whoever comes to `listen`: without what units wrote themselves, unless the settings allow it.
     Strangers,
+}
+
+impl Readers {
+    /// `known`: they came to the socket.
+    pub fn of(known: bool) -> Self {
+        if known { Self::Known } else { Self::Strangers }
+    }
+
+    /// They may see what units wrote themselves.
+    pub fn see_logs(self, snapshot: &Snapshot) -> bool {
+        self == Self::Known || snapshot.log_lines
+    }
 }
 
 /// Asks for the text.
@@ -67,7 +79,7 @@ impl Source for Published {
 
 fn text(snapshot: &Snapshot, readers: Readers) -> serde_json::Result<String> {
     let mut status = Status::of(snapshot);
-    if readers == Readers::Strangers {
+    if !readers.see_logs(snapshot) {
         status.units.iter_mut().for_each(Unit::hide_log);
         status.incidents.iter_mut().for_each(Incident::hide_log);
     }

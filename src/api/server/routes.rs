@@ -2,8 +2,10 @@
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, RawQuery, State};
+use axum::handler::Handler;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
@@ -13,8 +15,10 @@ use super::commands::commands;
 use super::fail::Fail;
 use super::json::{self, Json};
 use super::lookup::{find, unit_in};
+use super::pages::{self, with_rules};
 use super::patience::in_pieces;
 use super::peer::Peer;
+use super::pictures::Readers;
 use super::route::Route;
 use super::{Shared, events, incidents, metrics};
 use crate::api::openapi;
@@ -24,6 +28,9 @@ use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit};
 pub fn routes() -> Vec<Route> {
     let document = async || Json(openapi::document());
     let mut routes = vec![
+        page("/", "The status page, for people.", pages::front),
+        page("/units/{unit}", "One unit, for people.", pages::unit),
+        page("/incidents/{id}", "One incident, for people.", pages::incident),
         Route::reads::<Status, _, _>("/v1/status", "The whole picture.", status),
         Route::reads::<Unit, _, _>("/v1/units/{unit}", "One unit with its part of the timeline.", unit)
             .with_parameters(of_unit()),
@@ -54,6 +61,15 @@ pub fn routes() -> Vec<Route> {
     ];
     routes.extend(commands());
     routes
+}
+
+/// A page for people.
+fn page<H, A>(path: &'static str, summary: &'static str, handler: H) -> Route
+where
+    H: Handler<A, Shared>,
+    A: 'static,
+{
+    Route::reads::<String, _, _>(path, summary, handler).with_responses(openapi::page)
 }
 
 /// The parameters of the list of incidents.
@@ -91,6 +107,7 @@ pub fn router(shared: Shared) -> Router {
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
         .with_state(shared)
+        .layer(map_response(with_rules))
 }
 
 /// The whole picture.
@@ -116,7 +133,8 @@ pub async fn unit(
     let snapshot = shared.snapshots.borrow();
     let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
     let mut unit = Unit::of(status);
-    if peer.is_none() {
+    unit.recall(status, snapshot.at);
+    if !Readers::of(peer.is_some()).see_logs(&snapshot) {
         unit.hide_log();
     }
     let of_unit = |event: &&_| concerns(event, status.unit.as_str());

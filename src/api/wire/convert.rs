@@ -27,7 +27,7 @@ impl Status {
             generated_at: snapshot.at.into(),
             host: snapshot.host.name.clone(),
             boot_id: snapshot.host.boot_id.clone(),
-            state: worst(&units, &snapshot.findings),
+            state: worst(units.iter().map(|unit| unit.state), &snapshot.findings),
             summary,
             units,
             findings: snapshot.findings.iter().map(Into::into).collect(),
@@ -40,8 +40,7 @@ impl Status {
 }
 
 /// The worst of all. A unit that was switched off on purpose says nothing of the host.
-fn worst(units: &[Unit], findings: &[finding::Finding]) -> State {
-    let units = units.iter().map(|unit| unit.state);
+pub fn worst(units: impl Iterator<Item = State>, findings: &[finding::Finding]) -> State {
     let findings = findings.iter().map(|finding| match finding.code {
         Code::HostManagerUnreachable => State::Unknown,
         _ => State::Degraded,
@@ -199,6 +198,7 @@ fn probe(name: &str, seen: &ProbeSeen) -> Probe {
         last_status: last.map(|(_, outcome)| outcome.status.into()),
         in_a_row: seen.in_a_row,
         since: seen.settled_at.into(),
+        recent: None,
     }
 }
 
@@ -240,6 +240,7 @@ fn progress(name: &str, seen: &ProgressSeen) -> Progress {
         drain_until: seen.drain.map(|drain| drain.until.into()),
         last_at: last.map(|(at, _)| (*at).into()),
         problem: last.and_then(|(_, answer)| answer.as_ref().err().cloned()),
+        recent: None,
     }
 }
 

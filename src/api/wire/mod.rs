@@ -8,6 +8,7 @@ mod convert;
 mod drill;
 mod fields;
 mod incident;
+mod recent;
 mod reply;
 mod time;
 mod unit;
@@ -21,11 +22,13 @@ pub use baseline::{
     BaselineBody, BaselineDiff, BaselineDifference, BaselineGravity, BaselineHead, BaselineList,
     BaselineLost, BaselineWorse,
 };
+pub use convert::worst;
 pub use drill::{Drill, DrillAlert, DrillBody, DrillPlan, Untold};
 pub use incident::{
     Acknowledged, Changed, Durations, Incident, IncidentDetails, Incidents, SwitchedOffUnit, Tested,
     TestedSink, ToldSink,
 };
+pub use recent::Recent;
 pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Drill, Event, Finding, ProbeStatus, Severity, State, StepResult, Time, Truth};
+use super::{Drill, Event, Finding, ProbeStatus, Recent, Severity, State, StepResult, Time, Truth};
 
 /// One managed unit: an element of `units`, and `GET /v1/units/UNIT`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -146,10 +146,13 @@ pub struct Probe {
     pub in_a_row: u32,
     /// Since when `status` is what it is.
     pub since: Time,
+    /// The last hours of its latency, in milliseconds; only in `GET /v1/units/UNIT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent: Option<Recent>,
 }
 
 /// A source of progress and its last sample.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     pub name: String,
     /// Items that wait; `null` until a first sample came.
@@ -169,6 +172,9 @@ pub struct Progress {
     pub last_at: Option<Time>,
     /// Why the last question was not answered.
     pub problem: Option<String>,
+    /// The last hours of its depth; only in `GET /v1/units/UNIT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recent: Option<Recent>,
 }
 
 /// What will be done, unless something changes.

@@ -1,62 +1,13 @@
-//! What people read: pure functions from the wire's picture to text.
+//! What people read: pure functions from the wire's picture to text. Those that the page needs as well are in `api::render`.
 
 pub mod adopt;
 pub mod audit;
 pub mod baseline;
-pub mod details;
-pub mod drill;
-pub mod explain;
-mod grid;
-pub mod incidents;
-mod overview;
-mod page;
 mod plugin;
 pub mod probes;
-pub mod radius;
-pub mod style;
-pub mod text;
 
-use jiff::tz::TimeZone;
-
-pub use overview::overview;
 pub use plugin::plugin;
 
-use crate::api::wire::Time;
-
-/// How a page is to look.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// The present, for ages.
-    pub now: Time,
-    /// For times of day.
-    pub zone: TimeZone,
-    pub colour: bool,
-    /// Characters beyond ASCII may be used.
-    pub unicode: bool,
-    /// Width and height of the terminal; `None` for a pipe, which gets whole lines and no advice.
-    pub size: Option<(u16, u16)>,
-    /// Advice is for the user instance.
-    pub user: bool,
-    /// Nobody may see more than we do.
-    pub root: bool,
-}
-
-impl Look {
-    /// The heading of what could not be told.
-    #[must_use]
-    pub fn not_known(&self) -> &'static str {
-        if self.root { "NOT KNOWN" } else { "NOT KNOWN (root may know more)" }
-    }
-
-    /// Characters of a line; `None` without a limit.
-    #[must_use]
-    pub fn width(&self) -> Option<usize> {
-        self.size.map(|(width, _)| usize::from(width))
-    }
-
-    /// `steadfast`, as the reader has to type it.
-    #[must_use]
-    pub fn program(&self) -> &'static str {
-        if self.user { "steadfast --user" } else { "steadfast" }
-    }
-}
+pub use crate::api::render::{
+    Look, details, drill, explain, grid, incidents, overview, page, radius, spans, style, text,
+};

@@ -181,6 +181,7 @@ impl State {
             affected: incident.affected.iter().map(UnitName::to_string).collect(),
             owner: unit.and_then(|unit| unit.spec().owner.clone()),
             runbook: unit.and_then(|unit| unit.spec().runbook.clone()),
+            link: self.host.page_of(incident.id),
             labels: self.host.labels(incident),
             started_at: incident.began_at.unwrap_or(incident.opened_at),
             ended_at: incident.resolved_at.and(self.incidents.whole(incident).resolved_at),
@@ -233,6 +234,7 @@ impl State {
             affected: Vec::new(),
             owner: None,
             runbook: None,
+            link: self.host.settings().page_url.clone(),
             labels,
             started_at: self.now,
             ended_at: None,
@@ -241,6 +243,11 @@ impl State {
 }
 
 impl Host {
+    /// Where people read of an incident.
+    fn page_of(&self, incident: u64) -> Option<String> {
+        self.settings().page_url.as_ref().map(|page| format!("{page}/incidents/{incident}"))
+    }
+
     /// All labels of an incident's alerts.
     #[must_use]
     pub fn labels(&self, incident: &Incident) -> BTreeMap<String, String> {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::action::Action;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::release::Search;
 use crate::model::spec::{Problem, Selector, Settings, Spec};
 use crate::model::state::UnitDurable;
 use crate::model::unit::UnitName;
@@ -184,7 +183,7 @@ impl State {
         self.given_up.remove(name);
         self.repainted.insert(name.clone());
         self.strangers.insert(name.clone(), kept);
-        self.actions.push(Action::WatchLinks { unit: name.clone(), search: Search::default() });
+        self.actions.push(Action::WatchLinks { unit: name.clone(), search: Box::default() });
         self.incidents.leave(name, self.now);
         self.note(name, EventKind::Changed, format!("{name} is no longer managed"));
     }

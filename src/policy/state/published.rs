@@ -43,6 +43,7 @@ impl State {
         picture.admin_group.clone_from(&settings.admin_group);
         picture.listen = settings.listen;
         picture.allowed_hosts.clone_from(&settings.allowed_hosts);
+        picture.log_lines = settings.log_lines;
         picture.tally = self.tally.clone();
     }
 

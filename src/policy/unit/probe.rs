@@ -6,6 +6,7 @@ use crate::model::finding::{Code, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::probe::{Latency, OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::trace::{Trace, micros};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
 
@@ -81,6 +82,10 @@ impl Probe {
         if up && outcome.status == ProbeStatus::Healthy {
             self.well_at = Some(now);
         }
+        if up {
+            self.seen.trace.limit = self.spec.kind.limit.map(micros);
+            self.seen.trace.answered(&outcome, now);
+        }
         let took = outcome.latency.filter(|_| counts);
         if let Some(took) = took.filter(|_| outcome.status == ProbeStatus::Healthy) {
             self.seen.latency.took(took);
@@ -121,8 +126,9 @@ impl Probe {
 
     /// Forgets what was answered before. An answer that is awaited counts for nothing.
     pub fn forget(&mut self, now: Moment) {
-        let ProbeSeen { poll, latency, .. } = std::mem::replace(&mut self.seen, ProbeSeen::unasked(now));
-        self.seen.latency = latency;
+        let ProbeSeen { poll, latency, trace, .. } =
+            std::mem::replace(&mut self.seen, ProbeSeen::unasked(now));
+        (self.seen.latency, self.seen.trace) = (latency, trace);
         if let Poll::Running { until, .. } = poll {
             self.seen.poll = Poll::Running { until, again: Some(now) };
             self.seen.outdated = true;
@@ -292,6 +298,7 @@ impl ProbeSeen {
             wrong: None,
             poll: Poll::Due(now),
             latency: Latency::default(),
+            trace: Trace::default(),
             outdated: false,
         }
     }

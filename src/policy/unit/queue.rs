@@ -6,6 +6,7 @@ use crate::model::poll::Poll;
 use crate::model::probe::OnFailure;
 use crate::model::progress::{Drain, ProgressSeen, ProgressSpec, Sample};
 use crate::model::span::span;
+use crate::model::trace::{Trace, bounded};
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
 
@@ -67,6 +68,8 @@ impl Queue {
         in_a_row(&mut seen.paused, sample.paused);
         in_a_row(&mut seen.over, self.spec.excess(sample).is_some());
         (seen.existed, seen.missing) = (true, 0);
+        seen.trace.limit = self.spec.max_depth.map(bounded);
+        seen.trace.take(Some(bounded(sample.depth)), now);
         seen.known = Some(sample.clone());
         self.drain(sample, now);
     }
@@ -89,8 +92,8 @@ impl Queue {
     /// Forgets what was counted: of an earlier run, or before an absence. That it was there is not forgotten.
     pub fn begin_anew(&mut self, now: Moment) {
         let before = std::mem::replace(&mut self.seen, ProgressSeen::unasked(now));
-        let ProgressSeen { last, poll, existed, unanswered_since, .. } = before;
-        self.seen = ProgressSeen { last, poll, existed, unanswered_since, ..self.seen.clone() };
+        let ProgressSeen { last, poll, existed, unanswered_since, trace, .. } = before;
+        self.seen = ProgressSeen { last, poll, existed, unanswered_since, trace, ..self.seen.clone() };
     }
 
     /// Asks where that is due. `proving`: an order waits for the answer.
@@ -276,6 +279,7 @@ impl ProgressSeen {
             missing: 0,
             drain: None,
             shown_well: false,
+            trace: Trace::default(),
             poll: Poll::Due(now),
         }
     }

@@ -304,7 +304,7 @@ impl Unit {
             search.others.extend(self.residents.found_links().map(str::to_owned));
             search.installed = self.residents.installed().to_vec();
             let unit = self.name.clone();
-            self.act(Action::WatchLinks { unit, search });
+            self.act(Action::WatchLinks { unit, search: Box::new(search) });
         }
     }
 

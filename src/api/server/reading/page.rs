@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::super::pictures::AGE;
-use super::super::{Shared, events, incidents, metrics, routes};
+use super::super::{Shared, events, incidents, metrics, pages, routes};
 use crate::api::metrics::Form;
 
 /// Characters of a name; systemd has none that is longer.
@@ -27,6 +27,10 @@ pub enum Page {
     },
     Metrics(Form),
     Health,
+    /// The pages for people.
+    Front,
+    OfUnit(Name),
+    OfIncident(u64),
 }
 
 /// The name of a unit, of bounded length.
@@ -45,7 +49,14 @@ impl Page {
     /// Those whose text is shared by all who read, whatever they ask for.
     pub fn shared() -> Vec<Self> {
         let all = Self::Incidents(incidents::Filter::default());
-        vec![Self::Status, Self::Metrics(Form::OpenMetrics), Self::Metrics(Form::Classic), Self::Health, all]
+        vec![
+            Self::Status,
+            Self::Metrics(Form::OpenMetrics),
+            Self::Metrics(Form::Classic),
+            Self::Health,
+            Self::Front,
+            all,
+        ]
     }
 
     /// For so long a text of it is good.
@@ -67,6 +78,9 @@ impl Page {
                 events::stream(shared.0, unit.map(|Name(name)| name), after).into_response()
             }
             Self::Metrics(form) => metrics::written(&shared.0, form).await.into_response(),
+            Self::Front => pages::front(shared, None).await,
+            Self::OfUnit(Name(name)) => pages::unit(shared, None, Ok(Path(name))).await,
+            Self::OfIncident(id) => pages::incident(shared, None, Ok(Path(id))).await,
             Self::Health => routes::health(shared).await,
         }
     }

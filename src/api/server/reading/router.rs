@@ -11,6 +11,7 @@ use axum::routing::{MethodRouter, get, post};
 use super::super::fail::{Fail, queried};
 use super::super::json::Json;
 use super::super::lookup::{id_in, unit_in};
+use super::super::pages::{no_page, with_rules};
 use super::super::{events, incidents, metrics, routes};
 use super::asks::Asks;
 use super::names::{Now, only_by_our_names, only_reading};
@@ -31,10 +32,19 @@ pub fn router(asks: Asks, settings: Now) -> Router {
         .with_state(asks)
         .layer(middleware::from_fn_with_state(settings.clone(), only_reading))
         .layer(middleware::from_fn_with_state(settings, only_by_our_names))
+        .layer(middleware::map_response(with_rules))
 }
 
 fn reads(path: &str) -> MethodRouter<Asks> {
     match path {
+        "/" => get(async |State(asks): State<Asks>| shown("", asks.page(Page::Front).await)),
+        "/units/{unit}" => get(async |state: State<Asks>, path: Result<Path<String>, PathRejection>| {
+            shown("../", named(state, path, Page::OfUnit).await)
+        }),
+        "/incidents/{id}" => get(async |State(asks): State<Asks>, path: Result<Path<u64>, PathRejection>| {
+            let asked = async { asks.page(Page::OfIncident(id_in(path)?)).await };
+            shown("../", asked.await)
+        }),
         "/v1/status" => get(async |State(asks): State<Asks>| asks.page(Page::Status).await),
         "/v1/units/{unit}" => get(unit),
         "/v1/incidents" => get(list),
@@ -49,10 +59,23 @@ fn reads(path: &str) -> MethodRouter<Asks> {
     }
 }
 
-async fn unit(State(asks): State<Asks>, path: Result<Path<String>, PathRejection>) -> Result<Response, Fail> {
+async fn unit(state: State<Asks>, path: Result<Path<String>, PathRejection>) -> Result<Response, Fail> {
+    named(state, path, Page::Unit).await
+}
+
+async fn named(
+    State(asks): State<Asks>,
+    path: Result<Path<String>, PathRejection>,
+    page: fn(Name) -> Page,
+) -> Result<Response, Fail> {
     let name = unit_in(path)?;
     let known = Name::of(&name).ok_or_else(|| Fail::not_managed(&name))?;
-    asks.page(Page::Unit(known)).await
+    asks.page(page(known)).await
+}
+
+/// What keeps a page from being shown is a page as well.
+fn shown(root: &str, page: Result<Response, Fail>) -> Response {
+    page.unwrap_or_else(|Fail(status, sentence)| no_page(root, status, &sentence))
 }
 
 async fn list(

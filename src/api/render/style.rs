@@ -7,8 +7,9 @@ use crate::api::wire::{ProbeStatus, Severity, State, StepResult, Truth};
 
 const PLAIN: Style = Style::new();
 const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const ODD: Style = AnsiColor::Yellow.on_default();
+/// For what is wrong, and for what is odd.
+pub const BAD: Style = AnsiColor::Red.on_default().bold();
+pub const ODD: Style = AnsiColor::Yellow.on_default();
 const BUSY: Style = AnsiColor::Cyan.on_default();
 const CALM: Style = AnsiColor::Blue.on_default();
 const GIVEN_UP: Style = AnsiColor::Magenta.on_default().bold();

@@ -26,11 +26,16 @@ pub fn explain(look: &Look, unit: &Unit) -> String {
     title(&mut page, unit, "is");
     page.faint(2, &[activity(look, unit), policy(look, unit)].join(look.dot()));
     page.faint(2, &unit.file);
-    reasons(&mut page, unit);
-    done(&mut page, unit);
-    next(&mut page, unit);
-    to_try(&mut page, unit);
+    chain(&mut page, unit);
     page.into_text()
+}
+
+/// The same without its title: why, what was done, what comes next, what to try.
+pub fn chain(page: &mut Page<'_>, unit: &Unit) {
+    reasons(page, unit);
+    done(page, unit);
+    next(page, unit);
+    to_try(page, unit);
 }
 
 /// What does not hold first, with its evidence; then the rest of the conditions, then the facts.
@@ -148,8 +153,15 @@ fn done(page: &mut Page<'_>, unit: &Unit) {
 }
 
 fn next(page: &mut Page<'_>, unit: &Unit) {
-    let look = page.look;
     page.heading("WHAT COMES NEXT");
+    for line in coming(page.look, unit) {
+        page.labelled("  ", 2, &line);
+    }
+}
+
+/// What will be done and when, or why nothing is.
+#[must_use]
+pub fn coming(look: &Look, unit: &Unit) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(recovery) = &unit.recovery {
         let because = recovery.because.as_deref().unwrap_or("a person asked");
@@ -196,9 +208,7 @@ fn next(page: &mut Page<'_>, unit: &Unit) {
             restarts.spent, restarts.burst
         ));
     }
-    for line in lines {
-        page.labelled("  ", 2, &line);
-    }
+    lines
 }
 
 /// Why there is nothing to come.

@@ -86,15 +86,29 @@ pub fn story(look: &Look, details: &IncidentDetails) -> String {
     let incident = &details.incident;
     let mut page = Page::new(look);
     let unit = incident.unit.as_deref().unwrap_or("the host");
-    let state = match (incident.part_of, incident.resolved_at) {
-        (Some(whole), _) => format!("part of incident {whole}"),
-        (None, Some(_)) => format!("over, after {}", lasted(look, incident)),
-        (None, None) => format!("open for {}", lasted(look, incident)),
-    };
     let sign = look.of_severity(incident.severity);
     let title = look.paint(STRONG, &format!("incident {}", incident.id));
     let drill = if incident.drill { " (a drill)" } else { "" };
-    page.line(&format!("{} {title} of {unit}{drill}: {state}", look.sign(sign)));
+    page.line(&format!("{} {title} of {unit}{drill}: {}", look.sign(sign), how(look, incident)));
+    tale(&mut page, details);
+    page.into_text()
+}
+
+/// `open for 3m`, `over, after 14m`, `part of incident 7`.
+#[must_use]
+pub fn how(look: &Look, incident: &Incident) -> String {
+    match (incident.part_of, incident.resolved_at) {
+        (Some(whole), _) => format!("part of incident {whole}"),
+        (None, Some(_)) => format!("over, after {}", lasted(look, incident)),
+        (None, None) => format!("open for {}", lasted(look, incident)),
+    }
+}
+
+/// The same without its title: cause, changes, timeline, who was told, what to try.
+pub fn tale(page: &mut Page<'_>, details: &IncidentDetails) {
+    let incident = &details.incident;
+    let look = page.look;
+    let unit = incident.unit.as_deref().unwrap_or("the host");
     page.labelled("  ", 2, &format!("{}: {}", incident.cause, incident.summary));
     for one in &incident.evidence {
         page.faint(4, one);
@@ -118,12 +132,11 @@ pub fn story(look: &Look, details: &IncidentDetails) -> String {
     if hidden > 0 {
         page.faint(2, &format!("{hidden} earlier lines: {} --json incident {}", look.program(), incident.id));
     }
-    for event in details.events.iter().skip(hidden) {
-        self::event(&mut page, event, unit);
+    for one in details.events.iter().skip(hidden) {
+        event(page, one, unit);
     }
-    told(&mut page, incident);
-    to_try(&mut page, incident);
-    page.into_text()
+    told(page, incident);
+    to_try(page, incident);
 }
 
 fn durations(incident: &Incident) -> Option<String> {
@@ -137,7 +150,8 @@ fn durations(incident: &Incident) -> Option<String> {
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-fn event(page: &mut Page<'_>, event: &Event, unit: &str) {
+/// A line of the timeline, for readers who know that it is about `unit`.
+pub fn event(page: &mut Page<'_>, event: &Event, unit: &str) {
     let look = page.look;
     let clock = look.clock(event.at);
     let other = event.unit.as_deref().filter(|name| *name != unit && !event.message.contains(*name));

@@ -1,0 +1,63 @@
+//! The page with a story behind it, for a browser: `stage ADDRESS STORY [CROWD]` serves what a story of `tests/pictures` publishes at
+//! its end at an address, and at a socket beside it whose path it prints. Each line of its standard input is played next; `away`
+//! closes the address and `back` opens it again.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "for tests alone")]
+
+#[expect(dead_code, reason = "the tests of the commands use the rest")]
+#[path = "../pictures/mod.rs"]
+mod pictures;
+
+use std::net::SocketAddr;
+use std::{env, fs};
+
+use pictures::{Past, now, story, well};
+use steadfast::api::server::{serve, serve_reading};
+use steadfast::model::snapshot::Snapshot;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let mut arguments = env::args().skip(1);
+    let (Some(address), Some(file)) = (arguments.next(), arguments.next()) else {
+        panic!("stage ADDRESS STORY [CROWD]");
+    };
+    let address: SocketAddr = address.parse().unwrap();
+    let crowd: usize = arguments.next().map_or(0, |number| number.parse().unwrap());
+    let mut told = story(&fs::read_to_string(file).unwrap(), now());
+    let shown = |snapshot: &Snapshot, listen| {
+        let mut snapshot = snapshot.clone();
+        snapshot.listen = listen;
+        let names = (0..crowd).map(|n| format!("worker@{n:04}.service"));
+        let more: Vec<_> = names.map(|name| (name.as_str().into(), well(&name, &snapshot))).collect();
+        snapshot.units.extend(more);
+        snapshot
+    };
+    let (snapshots, receiver) = watch::channel(shown(told.snapshot(), Some(address)));
+    let (recall, history) = mpsc::channel(8);
+    let (ask, _questions) = mpsc::channel(8);
+    tokio::spawn(Past::of(&told).answer(history));
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("steadfast.sock");
+    tokio::spawn(serve(UnixListener::bind(&socket).unwrap(), receiver.clone(), ask.clone(), recall.clone()));
+    tokio::spawn(serve_reading(receiver, ask, recall, socket.clone()));
+    println!("{}", folder.path().display());
+    let (say, mut said) = mpsc::channel(8);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            drop(say.blocking_send(line));
+        }
+    });
+    let mut listen = Some(address);
+    while let Some(line) = said.recv().await {
+        match line.trim() {
+            "away" => listen = None,
+            "back" => listen = Some(address),
+            line => drop(told.play(line).unwrap_or_else(|why| panic!("{line}: {why}"))),
+        }
+        let mut snapshot = shown(told.snapshot(), listen);
+        // The story has its own clock; people look at ours.
+        snapshot.at = now();
+        snapshots.send_replace(snapshot);
+    }
+}
