@@ -13,13 +13,15 @@ mod page;
 mod plugin;
 pub mod probes;
 pub mod radius;
+mod sort;
 pub mod style;
 pub mod text;
 
 use jiff::tz::TimeZone;
 
-pub use overview::overview;
+pub use overview::{Table, overview, overview_of};
 pub use plugin::plugin;
+pub use sort::Sort;
 
 use crate::api::wire::Time;
 
