@@ -21,6 +21,7 @@ export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
 # What is built for the tests; the lints compile while these wait for their machines.
 BUILT := $(or $(CARGO_TARGET_DIR),target)/tests
 BINARY := $(or $(CARGO_TARGET_DIR),target)/release/steadfast
+DEBUG := $(or $(CARGO_TARGET_DIR),target)/debug
 BIN := $(DESTDIR)$(PREFIX)/bin
 LIB := $(DESTDIR)$(PREFIX)/lib
 SHARE := $(DESTDIR)$(PREFIX)/share
@@ -45,6 +46,7 @@ INSTALLED := \
 	$(SHARE)/zsh/vendor-completions/_steadfast \
 	$(SHARE)/fish/vendor_completions.d/steadfast.fish \
 	$(SHARE)/steadfast/unit.schema.json \
+	$(SHARE)/steadfast/settings.schema.json \
 	$(SHARE)/steadfast/vendor-units.txt \
 	$(patsubst config/recipes/%,$(SHARE)/steadfast/recipes/%,$(wildcard config/recipes/*)) \
 	$(patsubst config/prometheus/%,$(SHARE)/steadfast/prometheus/%,$(wildcard config/prometheus/*)) \
@@ -52,7 +54,11 @@ INSTALLED := \
 	$(LIB)/steadfast/package-hook \
 	$(APT)/80steadfast \
 	$(SHARE)/doc/steadfast/README.md \
-	$(SHARE)/doc/steadfast/findings.md
+	$(SHARE)/doc/steadfast/findings.md \
+	$(SHARE)/doc/steadfast/steadfast.toml \
+	$(SHARE)/man/man1/steadfast.1.gz $(SHARE)/man/man1/steadfast-*.1.gz \
+	$(SHARE)/man/man5/steadfast.unit.5.gz $(SHARE)/man/man5/steadfast.toml.5.gz \
+	$(SHARE)/man/man7/steadfast-findings.7.gz
 
 # This very machine is installed on, and systemd runs it.
 LIVE = [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]
@@ -62,13 +68,26 @@ help: ## lists the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)$$/\1|\2/p' $(MAKEFILE_LIST) | \
 	  while IFS='|' read -r target does; do printf '  make %-15s  %s\n' "$$target" "$$does"; done
 
+# What `steadfast version` tells of a build; nothing, where there is no history.
+BUILD_FACTS = STEADFAST_COMMIT="$$(git describe --always --abbrev=12 --dirty --exclude='*' 2>/dev/null)" STEADFAST_RUSTC="$$(rustc --version 2>/dev/null)"
+
 .PHONY: build
-build: ## builds the program, target/release/steadfast
-	$(CARGO) build --release --locked
+build: rust ## builds the program, target/release/steadfast
+	$(BUILD_FACTS) $(CARGO) build --release --locked
 
 .PHONY: $(BINARY)
-$(BINARY): # cargo knows best what is up to date
-	$(CARGO) build --release --locked
+$(BINARY): rust # cargo knows best what is up to date
+	$(BUILD_FACTS) $(CARGO) build --release --locked
+
+# Debian's own Rust is too old up to Debian 12.
+.PHONY: rust
+rust:
+	@wanted=$$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml); \
+	if ! command -v $(firstword $(CARGO)) >/dev/null; then \
+	  echo "cannot build: there is no cargo; install Rust $$wanted or newer (https://rustup.rs), or a package (docs/packages.md)" >&2; exit 1; \
+	elif ! [ "$(CARGO)" = true ] && ! printf '%s\n' "$$wanted" "$$(rustc --version | cut -d' ' -f2)" | sort -CV; then \
+	  echo "cannot build: Rust $$wanted or newer is needed, this is $$(rustc --version | cut -d' ' -f2) (https://rustup.rs)" >&2; exit 1; \
+	fi
 
 # Where it was built is no part of the program.
 RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=steadfast --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
@@ -76,7 +95,7 @@ RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=steadfast --remap-path-prefix=$(or
 .PHONY: release
 release: tools-fast ## builds the program as it is handed out: the same bytes from the same commit, its crates listed inside (cargo audit bin)
 	@cargo auditable --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-auditable@$(AUDITABLE_VERSION)
-	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) auditable build --release --locked
+	$(BUILD_FACTS) RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) auditable build --release --locked
 	sha256sum $(BINARY)
 
 .PHONY: reproducible
@@ -90,10 +109,11 @@ check: tools-fast ## the fast tier: format, lints, and every test that needs no 
 	$(CARGO) nextest run --locked -E 'not binary(machine)'
 
 .PHONY: demo
-demo: tools-fast ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
+demo: rust cc ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
 	tests/machine/rig/root.sh >/dev/null
-	$(CARGO) build --locked --quiet
-	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example demo
+	@echo 'building the program and the demo, once ...'
+	$(CARGO) build --locked --quiet --package steadfast --bin steadfast --example demo
+	STEADFAST_RIG_PROGRAM=$(abspath $(DEBUG)/steadfast) $(DEBUG)/examples/demo
 
 .PHONY: sweep
 sweep: tools-fast ## adopts the servers of Debian 12 and 13 on throw-away systemds and prints what is not right; SWEEP=trixie/mail QUIET=600; as root
@@ -168,10 +188,13 @@ roots: # of the machines of tests; downloaded and unpacked while the compiler wo
 	tests/machine/rig/root.sh bookworm >/dev/null
 	tests/machine/rig/root.sh trixie >/dev/null
 
-.PHONY: tools-fast
-tools-fast: # what `check` needs
+.PHONY: cc
+cc: # what every build needs
 	@command -v cc >/dev/null || { echo 'installing a C compiler' && apt-get update -qq && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev; }
+
+.PHONY: tools-fast
+tools-fast: cc # what `check` needs
 	@cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 	@cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 	@cargo nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest@$(NEXTEST_VERSION)
@@ -182,32 +205,11 @@ tools: tools-fast # what `test` needs besides; the rig fetches its own
 	@$(CARGO) fetch --locked
 
 .PHONY: install
-install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start it
-	install -D -m 0755 -t $(BIN) $(BINARY)
-	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast{,-prober}.{service,socket}
-	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
-	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service $(LIB)/systemd/system/steadfast-prober.service
-	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
-	install -D -m 0644 -t $(LIB)/systemd/catalog units/steadfast.catalog
-	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
-	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md
-	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
-	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
-	install -D -m 0644 -t $(SHARE)/steadfast config/vendor-units.txt
-	install -D -m 0755 -t $(LIB)/steadfast config/hooks/package-hook
-	install -D -m 0644 -t $(SHARE)/steadfast/hooks config/hooks/{80steadfast,*.action,*.actions}
-	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/steadfast/package-hook
-	sed -i 's,/usr/lib/steadfast,$(PREFIX)/lib/steadfast,' $(SHARE)/steadfast/hooks/*
+install: $(BINARY) install-files ## installs below DESTDIR and PREFIX, and says how to start it
 	@if [ -d $(APT) ] && [ ! -e $(APT)/80steadfast ]; then \
 	  echo 'install $(APT)/80steadfast'; \
 	  install -m 0644 $(SHARE)/steadfast/hooks/80steadfast $(APT)/80steadfast; \
 	fi
-	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
-	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
-	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
-	$(BINARY) completions fish >$(SHARE)/fish/vendor_completions.d/steadfast.fish
-	$(BINARY) schema >$(SHARE)/steadfast/unit.schema.json
-	install -d -m 0755 $(ETC) $(ETC)/units.d
 	@if $(LIVE); then \
 	  systemd-sysusers steadfast.conf; \
 	  systemd-tmpfiles --create steadfast.conf; \
@@ -220,13 +222,57 @@ install: $(BINARY) ## installs below DESTDIR and PREFIX, and says how to start i
 	  fi; \
 	fi
 
+.PHONY: install-files
+install-files: # the files alone, of a program that was built; what packages are made of
+	install -D -m 0755 -t $(BIN) $(BINARY)
+	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast{,-prober}.{service,socket}
+	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service $(LIB)/systemd/system/steadfast-prober.service
+	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
+	install -D -m 0644 -t $(LIB)/systemd/catalog units/steadfast.catalog
+	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
+	install -D -m 0644 -t $(SHARE)/doc/steadfast README.md docs/findings.md config/steadfast.toml
+	install -D -m 0644 -t $(SHARE)/steadfast/recipes config/recipes/*.toml
+	install -D -m 0644 -t $(SHARE)/steadfast/prometheus config/prometheus/*.yml
+	install -D -m 0644 -t $(SHARE)/steadfast config/vendor-units.txt
+	install -D -m 0755 -t $(LIB)/steadfast config/hooks/package-hook
+	install -D -m 0644 -t $(SHARE)/steadfast/hooks config/hooks/{80steadfast,*.action,*.actions}
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/steadfast/package-hook
+	sed -i 's,/usr/lib/steadfast,$(PREFIX)/lib/steadfast,' $(SHARE)/steadfast/hooks/*
+	install -d $(SHARE)/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,steadfast}
+	$(BINARY) completions bash >$(SHARE)/bash-completion/completions/steadfast
+	$(BINARY) completions zsh >$(SHARE)/zsh/vendor-completions/_steadfast
+	$(BINARY) completions fish >$(SHARE)/fish/vendor_completions.d/steadfast.fish
+	$(BINARY) schema >$(SHARE)/steadfast/unit.schema.json
+	$(BINARY) schema --settings >$(SHARE)/steadfast/settings.schema.json
+	$(BINARY) man $(SHARE)/man
+	gzip -9nf $(SHARE)/man/man1/steadfast{,-*}.1 $(SHARE)/man/man5/steadfast.*.5 $(SHARE)/man/man7/steadfast-*.7
+	install -d -m 0755 $(ETC) $(ETC)/units.d
+	[ -e $(ETC)/steadfast.toml ] || install -m 0644 config/steadfast.toml $(ETC)/steadfast.toml
+
+.PHONY: deb
+deb: deb-tools $(BINARY) ## makes target/deb/steadfast_VERSION_ARCH.deb, for Debian 12, 13 and Ubuntu 22.04 or newer
+	packaging/deb/build.sh $(BINARY) $(dir $(BINARY))../deb
+
+.PHONY: deb-tools
+deb-tools: cc # what `deb` needs besides
+	@command -v objdump >/dev/null && command -v dpkg-deb >/dev/null || { echo 'installing binutils and dpkg' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends binutils dpkg; }
+
+.PHONY: check-deb
+check-deb: tools-fast deb-tools ## installs, upgrades, removes and purges the package on throw-away Debian 12 and 13; lintian; the same bytes twice; as root
+	packaging/deb/check.sh $(BINARY)
+
 .PHONY: uninstall
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; systemctl stop --quiet steadfast-prober.socket steadfast-prober.service || true; fi
+	@# The sample of the settings goes unless somebody wrote into it.
+	if cmp -s $(SHARE)/doc/steadfast/steadfast.toml $(ETC)/steadfast.toml; then rm -f $(ETC)/steadfast.toml; fi
 	rm -f $(INSTALLED)
 	rmdir --ignore-fail-on-non-empty $(SHARE)/steadfast/{recipes,prometheus,hooks} $(SHARE)/steadfast $(LIB)/steadfast $(SHARE)/doc/steadfast 2>/dev/null || true
 	@if $(LIVE); then systemctl daemon-reload; journalctl --update-catalog; fi
-	@echo 'removed; kept: /etc/steadfast and /var/lib/steadfast'
+	rmdir --ignore-fail-on-non-empty $(ETC)/units.d $(ETC) 2>/dev/null || true
+	@echo 'removed; kept: what you wrote in /etc/steadfast, and /var/lib/steadfast'
 
 .PHONY: clean
 clean: ## removes everything that was built

@@ -42,6 +42,20 @@ pub fn pids(group: &Path, most: usize) -> (BTreeSet<u32>, bool) {
     (pids, truncated)
 }
 
+/// What a file of a group counts; `None` where there is no such file, or no limit (`max`).
+#[must_use]
+pub fn number(group: &Path, file: &str) -> Option<u64> {
+    fs::read_to_string(group.join(file)).ok()?.trim().parse().ok()
+}
+
+/// A field of a file of a group that has one on each line: `usage_usec 1234`.
+#[must_use]
+pub fn field(group: &Path, file: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(group.join(file)).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+    value.trim().parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +82,21 @@ mod tests {
         fs::write(root.path().join("cgroup.controllers"), "").expect("a file");
         assert_eq!(of(root.path()), root.path().join("system.slice/shop.service"));
         assert_eq!((directory(root.path(), "/"), directory(root.path(), "")), (None, None));
+    }
+
+    #[test]
+    fn what_a_group_uses_is_read_and_no_limit_is_none() {
+        let group = tempfile::tempdir().expect("a folder");
+        let write = |file: &str, text: &str| fs::write(group.path().join(file), text).expect("a file");
+        write("memory.current", "4096\n");
+        write("pids.max", "max\n");
+        write("cpu.stat", "usage_usec 1500\nuser_usec 7\n");
+        let counted = |file| number(group.path(), file);
+        assert_eq!(
+            (counted("memory.current"), counted("pids.max"), counted("gone")),
+            (Some(4096), None, None)
+        );
+        let of = |name| field(group.path(), "cpu.stat", name);
+        assert_eq!((of("usage_usec"), of("usage"), of("system_usec")), (Some(1500), None, None));
     }
 }

@@ -284,6 +284,127 @@ async fn exit_statuses_are_those_of_the_contract() {
     assert_eq!(String::from_utf8(unmanaged.stderr).unwrap(), sentence);
 }
 
+#[tokio::test]
+async fn a_table_shows_what_was_asked_for_and_scripts_get_names() {
+    let served = Served::new(pictures::zoo(pictures::now()));
+    let said = async |arguments: &[&str]| {
+        let output = served.run(arguments).await;
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let names = async |arguments: &[&str]| said(arguments).await.1;
+    assert_eq!(
+        names(&["status", "-o", "name", "--state", "down,quarantined"]).await,
+        "orders.service\nrabbitmq-server.service\ntranscode@eu-west.service\n"
+    );
+    let sorted = names(&["status", "-o", "name", "--sort", "name"]).await;
+    assert!(sorted.lines().is_sorted() && sorted.lines().count() > 5, "{sorted}");
+    let matching = names(&["status", "transcode*", "ngin?", "-o", "name", "--sort=name"]).await;
+    assert_eq!(matching, "nginx.service\ntranscode@eu-west.service\n");
+    let (code, page) = said(&["status", "h*", "--state", "degraded"]).await;
+    assert!(code == 2 && page.contains("showing 1 of ") && page.contains("horizon.service"), "{page}");
+    assert!(!page.contains("nginx.service"), "{page}");
+    assert_eq!(names(&["status", "-o", "name", "nginx", "--state", "down"]).await, "");
+    let (_, page) = said(&["status", "nginx", "--state", "down"]).await;
+    assert!(page.contains("No managed unit matches."), "{page}");
+    let wide = names(&["status", "-o", "wide", "horizon", "nginx"]).await;
+    for shown in ["ENABLED", "MODE", "OWNER", "team-shop", "/srv/app/releases/65", "active/running"] {
+        assert!(wide.contains(shown), "{shown}: {wide}");
+    }
+    let json: Status = serde_json::from_str(&names(&["status", "horizo*", "-o", "json"]).await).unwrap();
+    assert_eq!(json.units.iter().map(|unit| unit.unit.as_str()).collect::<Vec<_>>(), ["horizon.service"]);
+    let (code, _) = said(&["status", "nothing-*"]).await;
+    assert_eq!(code, 3, "as for a name that is none");
+}
+
+#[tokio::test]
+async fn a_name_that_is_mistyped_is_answered_with_the_one_that_is_meant() {
+    let served = Served::new(pictures::zoo(pictures::now()));
+    for command in [&["status", "horizn"][..], &["explain", "horizn"], &["recover", "horizn"]] {
+        let output = served.run(command).await;
+        let sentence = String::from_utf8(output.stderr).unwrap();
+        assert!(sentence.contains("not managed by Steadfast; did you mean horizon.service?"), "{sentence}");
+        assert_eq!(output.status.code(), Some(3));
+    }
+    let foreign = served.run(&["restart", "horizon"]).await;
+    let sentence = String::from_utf8(foreign.stderr).unwrap();
+    assert!(sentence.contains("did you mean 'steadfast recover'?"), "{sentence}");
+    assert_eq!(foreign.status.code(), Some(64));
+    let mistyped = served.run(&["staus"]).await;
+    assert!(String::from_utf8(mistyped.stderr).unwrap().contains("'status'"));
+}
+
+#[tokio::test]
+async fn many_units_are_held_and_resumed_by_one_command() {
+    let mut story = pictures::zoo_and("ask horizon.service hold 30m upgrade\n", pictures::now());
+    let mut served = Served::of(&mut story);
+    let mut told = served.answer_with(story.replies.pop().unwrap());
+    let output = served.run(&["hold", "--all", "--for", "30m", "--reason", "upgrade", "--json"]).await;
+    let replies: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let units: Vec<&str> =
+        replies.as_array().unwrap().iter().filter_map(|one| one["unit"].as_str()).collect();
+    assert!(units.len() > 5 && units.contains(&"nginx.service"), "{replies}");
+    assert!(units.iter().all(|unit| !unit.ends_with(".dependency")), "a dependency is only probed");
+    for _ in &units {
+        assert!(matches!(told.recv().await, Some(UnitAsk::Hold { .. })));
+    }
+    let output = served.run(&["hold", "horizon*", "nginx", "--for", "30m", "--reason", "upgrade"]).await;
+    assert_eq!(
+        (output.status.code(), output.stdout.iter().filter(|byte| **byte == b'\n').count()),
+        (Some(0), 2)
+    );
+    // Of all of them only what people hold is resumed, and what is quarantined: nobody starts what somebody stopped.
+    let output = served.run(&["resume", "--all", "--json"]).await;
+    let replies: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let resumed: Vec<&str> =
+        replies.as_array().unwrap().iter().filter_map(|one| one["unit"].as_str()).collect();
+    assert!(resumed.contains(&"horizon.service") && !resumed.contains(&"nginx.service"), "{resumed:?}");
+    let none = served.run(&["resume", "ngin*"]).await;
+    assert!(String::from_utf8(none.stdout).unwrap().starts_with("nothing to resume"), "nginx is not held");
+    assert_eq!(served.run(&["hold", "nothing-*", "--for=1m", "--reason=x"]).await.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn the_version_says_what_was_built_and_what_runs() {
+    let served = Served::new(pictures::zoo(pictures::now()));
+    let text = String::from_utf8(served.run(&["version"]).await.stdout).unwrap();
+    assert!(text.starts_with("steadfast 0.") && text.contains("running, the same build"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&served.run(&["version", "--json"]).await.stdout).unwrap();
+    assert_eq!((&json["contract"], &json["daemon"]["version"]), (&1.into(), &json["version"]));
+    let alone = command(Path::new("/nonexistent"), &["version"]).output().unwrap();
+    assert_eq!(alone.status.code(), Some(0));
+    assert!(String::from_utf8(alone.stdout).unwrap().contains("it is not running, or not installed"));
+}
+
+#[test]
+fn the_journal_is_read_by_journalctl() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("journalctl");
+    std::fs::write(&fake, "#!/bin/sh\necho \"$@\"\n").unwrap();
+    std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut logs = command(Path::new("/nonexistent"), &["logs", "shop", "--since", "1h"]);
+    let output = logs.env("PATH", folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "--unit=shop.service --since=-3600s\n");
+    let mut logs = command(Path::new("/nonexistent"), &["logs", "shop"]);
+    let output = logs.env("PATH", "/nonexistent").output().unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("cannot run journalctl"));
+    assert_eq!(output.status.code(), Some(3));
+}
+
+#[test]
+fn verify_says_how_much_it_read_and_all_that_is_wrong() {
+    let folder = tempfile::Builder::new().tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+    let file = folder.path().join("shop.service.toml");
+    std::fs::write(&file, "moed = \"act\"\n[recovery]\nburst = \"3\"\nstart = \"yes\"\n").unwrap();
+    let output = command(folder.path(), &["verify", file.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.ends_with("1 file read, 3 problems to correct\n"), "{text}");
+    for said in ["did you mean `mode`?", "write 3, without quotes", "write true, without quotes"] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    assert_eq!(output.status.code(), Some(78));
+}
+
 #[test]
 fn wrong_usage_is_64_and_help_is_none() {
     let nowhere = Path::new("/nonexistent");
@@ -298,6 +419,17 @@ fn wrong_usage_is_64_and_help_is_none() {
     assert_eq!(code(&["hold", "x.service", "--for=30", "--reason=x"]), 64);
     assert_eq!(code(&["wait", "x.service", "--for=Ready"]), 64);
     assert_eq!(code(&["wait", "x.service", "--timeout=soon"]), 64);
+    assert_eq!(code(&["status", "--state", "fine"]), 64);
+    assert_eq!(code(&["status", ""]), 64);
+    assert_eq!(code(&["status", "a b"]), 64);
+    assert_eq!(code(&["recover", "web-*"]), 64);
+    assert_eq!(code(&["hold", "x.service", "--for=0s", "--reason=x"]), 64);
+    assert_eq!(code(&["hold", "x.service", "--for=1m", "--reason= "]), 64);
+    assert_eq!(code(&["hold", "x.service", "--while=0"]), 64);
+    assert_eq!(code(&["resume"]), 64);
+    assert_eq!(code(&["resume", "x.service", "--all"]), 64);
+    assert_eq!(code(&["logs", "x.service", "-p", "loud"]), 64);
+    assert_eq!(code(&["incident", "x"]), 64);
     assert_eq!(code(&["--help"]), 0);
     assert_eq!(code(&["status", "--help"]), 0);
     assert_eq!(code(&["--version"]), 0);
@@ -387,7 +519,7 @@ async fn hold_and_resume_say_what_was_done() {
     let output = served.run(&["hold", "horizon", "--for", "25h", "--reason", "upgrade"]).await;
     let sentence = String::from_utf8(output.stderr).unwrap();
     assert!(sentence.contains("may be at most 24h"), "{sentence}");
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(64), "a value that cannot be used");
     assert_eq!(served.run(&["resume", "horizon"]).await.status.code(), Some(0));
     assert_eq!(told.recv().await, Some(UnitAsk::Resume));
 }
@@ -601,13 +733,14 @@ fn baselines_are_named_safely_and_missed_by_name() {
     assert_eq!(run(&["baseline"]).0, 64);
     assert_eq!(run(&["baseline", "save", "x", "--before", "apt"]).0, 64);
     assert_eq!(run(&["baseline", "save", "--before", "../apt"]).0, 64);
+    let (code, said) = run(&["baseline", "save", "../x"]);
+    assert!(code == 64 && said.contains("cannot name a baseline"), "{code} {said}");
     assert_eq!(run(&["baseline", "diff", "x", "--against", "y", "--tell"]).0, 64);
     assert_eq!(
         run(&["baseline", "list"]),
         (0, "no baseline is kept; take one: steadfast baseline save\n".to_owned())
     );
     for (arguments, told) in [
-        (&["baseline", "save", "../x"][..], "cannot name a baseline"),
         (&["baseline", "diff"][..], "there is none yet (steadfast baseline save)"),
         (&["baseline", "diff", "--newest", "apt"][..], "none was taken before apt"),
         (&["baseline", "show", "x"][..], "cannot find the baseline x: there is none in"),

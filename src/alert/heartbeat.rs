@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout_at;
 
@@ -18,13 +19,16 @@ const SHORTEST: Duration = Duration::from_secs(1);
 const BEAT: Duration = Duration::from_secs(10);
 
 /// A server elsewhere that raises the alarm when nothing is heard of us.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct HeartbeatKeys {
+    /// POST to this URL, without content.
     url: Option<PostUrl>,
-    /// The whole URL where that is secret.
+    /// The systemd credential that holds the whole URL, where it is secret.
     credential: Option<Credential>,
+    /// The file that holds the whole URL, where it is secret; root alone may read it.
     password_file: Option<FullPath>,
+    /// Time between two of them. Default: "60s".
     period: Option<Length>,
 }
 

@@ -19,7 +19,8 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::wire::{
-    BaselineBody, DrillBody, Failure, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested, Time, Unit,
+    BaselineBody, DrillBody, Failure, Health, HoldBody, IncidentDetails, Incidents, Reply, Status, Tested,
+    Time, Unit,
 };
 
 /// Connecting takes no longer than this.
@@ -48,6 +49,9 @@ pub enum Error {
     /// The caller may not do that.
     #[error("{0}")]
     Denied(String),
+    /// The daemon cannot make sense of what was asked.
+    #[error("{0}")]
+    Wrong(String),
     /// Any other error of the daemon, in its words.
     #[error("{0}")]
     Refused(String),
@@ -162,6 +166,18 @@ impl Client {
         let path = format!("/v1/incidents/{id}");
         let response = self.send(Method::GET, &path, Body::empty(), READ_TIME).await?;
         self.read(response).await
+    }
+
+    /// How the daemon itself is.
+    ///
+    /// # Errors
+    /// See [`Error`]; a daemon that is not well answers all the same.
+    pub async fn health(&self) -> Result<Health, Error> {
+        let response = self.send(Method::GET, "/healthz", Body::empty(), READ_TIME).await?;
+        match response.status() {
+            StatusCode::SERVICE_UNAVAILABLE => self.parse(response).await,
+            _ => self.read(response).await,
+        }
     }
 
     /// Somebody knows of it.
@@ -302,6 +318,7 @@ impl Client {
         match status {
             StatusCode::NOT_FOUND => Error::NotManaged(error),
             StatusCode::FORBIDDEN => Error::Denied(error),
+            StatusCode::BAD_REQUEST => Error::Wrong(error),
             _ => Error::Refused(error),
         }
     }
@@ -325,7 +342,7 @@ impl Client {
                 format!("it is not running (start it with: {} start steadfast)", self.systemctl())
             }
             io::ErrorKind::PermissionDenied => {
-                "permission denied (be root, or a member of the socket's group, such as steadfast)".to_owned()
+                "permission denied (only root and members of the group steadfast may read it)".to_owned()
             }
             _ => error.to_string(),
         };

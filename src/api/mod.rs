@@ -3,7 +3,9 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
+mod build;
 pub mod client;
 mod metrics;
 mod openapi;
@@ -14,6 +16,10 @@ pub mod server;
 pub mod wire;
 
 pub use crate::clock::length;
+pub use build::Build;
+
+/// The longest hold; who needs more switches the unit's file off, with a reason and an end.
+pub const HOLD_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// The socket's file name within the runtime directory.
 pub const SOCKET_NAME: &str = "steadfast.sock";

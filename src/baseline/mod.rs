@@ -14,6 +14,14 @@ use crate::store::baselines::Baselines;
 
 pub use settle::settle;
 
+/// A name of a baseline, as an argument.
+///
+/// # Errors
+/// No baseline can have it: one sentence.
+pub fn name(text: &str) -> Result<String, String> {
+    store::baselines::check_name(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
+}
+
 /// A baseline to be taken.
 #[derive(Clone, Debug, Default)]
 pub struct Taking {

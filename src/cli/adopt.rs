@@ -5,18 +5,21 @@ use std::path::Path;
 use serde::Serialize;
 use similar::TextDiff;
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
+use super::names::unit as named;
 use super::render::adopt::{self as pages};
 use super::render::text::clean;
 use super::terminal::{SeenEnough, Terminal};
+use super::{Options, complete};
 use crate::adopt::{self, Adopted, Fate, Imported, Purpose, Wish};
 use crate::model::adopt::Format;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Units to adopt
-    #[arg(required_unless_present_any = ["all_enabled", "from"])]
+    #[arg(value_name = "UNIT", value_parser = named, add = ArgValueCandidates::new(complete::unmanaged_units), required_unless_present_any = ["all_enabled", "from"])]
     units: Vec<String>,
     /// Every unit that audit reports as unmanaged: it runs or is enabled, and is not part of a plain distribution
     #[arg(long)]

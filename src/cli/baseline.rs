@@ -1,12 +1,14 @@
 //! `baseline`: the host as it was, and what differs from that: before and after an upgrade.
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
 use super::recover::tell;
 use super::render::baseline::{compared, list, picture};
 use super::render::text::{clean, cleaned, count};
 use super::terminal::{SeenEnough, Terminal};
 use super::wait::duration;
+use super::{Options, complete};
 use crate::api::wire::{BaselineDiff, BaselineGravity, BaselineHead, BaselineList, Reply};
 use crate::baseline::{self, Taking, Which};
 
@@ -27,11 +29,13 @@ enum Command {
     /// Show a baseline (default: the newest)
     Show {
         /// The baseline
+        #[arg(value_parser = baseline::name, add = ArgValueCandidates::new(complete::baselines))]
         name: Option<String>,
     },
     /// Remove a baseline
     Delete {
         /// The baseline
+        #[arg(value_parser = baseline::name, add = ArgValueCandidates::new(complete::baselines))]
         name: String,
     },
     /// Accept the current state: clears the finding and becomes the new reference
@@ -41,6 +45,7 @@ enum Command {
 #[derive(Debug, clap::Args)]
 struct Save {
     /// Its name (default: the time)
+    #[arg(value_parser = baseline::name, add = ArgValueCandidates::new(complete::baselines))]
     name: Option<String>,
     /// Replace an existing baseline of this name
     #[arg(long)]
@@ -53,9 +58,10 @@ struct Save {
 #[derive(Debug, clap::Args)]
 struct Diff {
     /// The baseline to compare with (default: the newest)
+    #[arg(value_parser = baseline::name, add = ArgValueCandidates::new(complete::baselines))]
     name: Option<String>,
     /// Compare with this baseline instead of with the current state
-    #[arg(long, value_name = "OTHER", conflicts_with_all = ["tell", "settle"])]
+    #[arg(long, value_name = "OTHER", value_parser = baseline::name, add = ArgValueCandidates::new(complete::baselines), conflicts_with_all = ["tell", "settle"])]
     against: Option<String>,
     /// Use the newest one taken before this, such as apt
     #[arg(long, value_name = "WHAT", conflicts_with = "name")]

@@ -1,17 +1,21 @@
 //! `check [UNIT…]`: one round of readings without the daemon, through the same policy.
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
 use super::holds::respected;
+use super::names::unit as named;
 use super::render::text::cleaned;
 use super::render::{overview, plugin, probes};
 use super::terminal::{SeenEnough, Terminal, Waiting};
+use super::{Options, complete};
 use crate::api::wire::Status;
 use crate::check;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Only these units
+    #[arg(value_name = "UNIT", value_parser = named, add = ArgValueCandidates::new(complete::units))]
     units: Vec<String>,
     /// Print one line for a monitoring plugin, with performance data
     #[arg(long, conflicts_with = "json")]

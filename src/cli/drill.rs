@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
+use super::names::unit as named;
 use super::render::drill::{drill, live, plan};
 use super::render::text::{clean, cleaned};
 use super::terminal::Terminal;
+use super::{Options, complete};
 use crate::api::client::{Client, Error, Events};
 use crate::api::wire::{Reply, ReplyResult, Unit};
 
@@ -18,12 +21,13 @@ const LAST_EVENTS: Duration = Duration::from_millis(300);
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The unit
+    #[arg(value_parser = named, add = ArgValueCandidates::new(complete::local_units))]
     unit: String,
     /// Kill the unit's main process (default)
     #[arg(long, conflicts_with = "probe")]
     kill: bool,
     /// Simulate a failure of this probe; only the restart that follows touches the unit
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::probes))]
     probe: Option<String>,
     /// Change nothing; show what would be done, who would be alerted, and how long it would take
     #[arg(long)]

@@ -87,12 +87,17 @@ impl Exit {
         if error.is::<SeenEnough>() {
             return Self::Ok;
         }
-        match error.downcast_ref() {
-            Some(client::Error::Denied(_) | client::Error::Refused(_)) => Self::Warning,
-            Some(
-                client::Error::Unreachable(_) | client::Error::Broken { .. } | client::Error::NotManaged(_),
-            )
-            | None => Self::Unknown,
+        error.downcast_ref().map_or(Self::Unknown, Self::of_client)
+    }
+
+    /// The daemon did not do, or not tell, what was asked.
+    pub fn of_client(error: &client::Error) -> Self {
+        match error {
+            client::Error::Denied(_) | client::Error::Refused(_) => Self::Warning,
+            client::Error::Wrong(_) => Self::Usage,
+            client::Error::Unreachable(_) | client::Error::Broken { .. } | client::Error::NotManaged(_) => {
+                Self::Unknown
+            }
         }
     }
 
@@ -106,7 +111,8 @@ impl Exit {
         }
     }
 
-    fn worse(self, other: Self) -> Self {
+    /// The one that is more serious.
+    pub fn worse(self, other: Self) -> Self {
         let rank = |exit: Self| match exit {
             Self::Ok => 0,
             Self::Warning => 1,

@@ -11,11 +11,15 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
+use super::names::{Chosen, unit_or_pattern};
 use super::recover::tell;
 use super::terminal::Terminal;
 use super::wait::duration;
+use super::{Options, complete};
+use crate::api::HOLD_MAX;
 use crate::api::client::Client;
 use crate::api::wire::ReplyResult;
 
@@ -28,8 +32,12 @@ const END: &str = "1s";
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// The unit
-    unit: String,
+    /// Units, or patterns such as 'web-*'; quote patterns
+    #[arg(value_name = "UNIT", required_unless_present = "all", conflicts_with = "all", value_parser = unit_or_pattern, add = ArgValueCandidates::new(complete::local_units))]
+    units: Vec<String>,
+    /// Every managed unit
+    #[arg(long)]
+    all: bool,
     /// How long, such as 30m; at most 24h
     #[arg(
         long = "for",
@@ -40,10 +48,10 @@ pub struct Arguments {
     )]
     length: Option<String>,
     /// Why, as status shows it (default: the command or the process)
-    #[arg(long, required_unless_present_any = ["command", "holder"])]
+    #[arg(long, value_name = "TEXT", value_parser = sentence, required_unless_present_any = ["command", "holder"])]
     reason: Option<String>,
     /// Hold while this process lives; this command waits for it
-    #[arg(long = "while", value_name = "PID", conflicts_with = "command")]
+    #[arg(long = "while", value_name = "PID", conflicts_with = "command", value_parser = clap::value_parser!(i32).range(1..))]
     holder: Option<i32>,
     /// Hold while this command runs; its exit status is passed on
     #[arg(last = true)]
@@ -57,9 +65,20 @@ fn name(pid: i32) -> String {
     if name.is_empty() { "its name is not known".to_owned() } else { name }
 }
 
-/// Passed on as it was written; the daemon says how long is too long.
+/// Passed on as it was written.
 fn checked(text: &str) -> Result<String, String> {
-    duration(text).map(|_| text.to_owned())
+    match duration(text)? {
+        Duration::ZERO => Err("a hold lasts longer than nothing".to_owned()),
+        length if length > HOLD_MAX => {
+            Err("a hold may be at most 24h; for longer, use [disabled] in the unit's file".to_owned())
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Others will wonder why.
+fn sentence(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("it is empty; say why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -69,16 +88,23 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
         None => format!("{} runs", arguments.command.join(" ")),
     };
     let reason = arguments.reason.clone().unwrap_or_else(usual);
+    let chosen = Chosen::of(&client, &arguments.units, arguments.all, |_| true).await?;
     if let Some(length) = &arguments.length {
-        return tell(options, terminal, &client.hold(&arguments.unit, length, &reason).await?);
+        let hold = async |unit: &str| client.hold(unit, length, &reason).await;
+        return chosen.each(options, terminal, hold).await;
     }
     // Held before the command begins, and before we wait: what cannot be held is not run.
     let holder = arguments.holder.map(watched).transpose()?;
-    let reply = client.hold(&arguments.unit, LEASE, &reason).await?;
-    if reply.result != ReplyResult::Done {
-        return tell(options, terminal, &reply);
+    let mut lease = Lease { client: &client, terminal, units: Vec::new(), reason: &reason };
+    for unit in &chosen.units {
+        let reply = client.hold(unit, LEASE, &reason).await;
+        let held = reply.as_ref().is_ok_and(|reply| reply.result == ReplyResult::Done);
+        if !held {
+            lease.end().await;
+            return tell(options, terminal, &reply?);
+        }
+        lease.units.push(unit.clone());
     }
-    let lease = Lease { client: &client, terminal, unit: &arguments.unit, reason: &reason };
     let exit = match holder {
         Some(holder) => {
             lease.keep(holder).await;
@@ -89,16 +115,16 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     Ok(exit)
 }
 
-/// A hold that ends by itself soon after nobody renews it, however we end.
+/// Holds that end by themselves soon after nobody renews them, however we end.
 struct Lease<'a> {
     client: &'a Client,
     terminal: &'a Terminal,
-    unit: &'a str,
+    units: Vec<String>,
     reason: &'a str,
 }
 
 impl Lease<'_> {
-    /// Runs the command and holds the unit meanwhile.
+    /// Runs the command and holds the units meanwhile.
     async fn run(&self, command: &[String]) -> anyhow::Result<Exit> {
         let (program, arguments) = command.split_first().context("there is no command to run")?;
         let child = std::process::Command::new(program).args(arguments).spawn();
@@ -117,7 +143,7 @@ impl Lease<'_> {
         Ok(of_command(child.wait()?))
     }
 
-    /// Renews the hold until the process has ended.
+    /// Renews the holds until the process has ended.
     async fn keep(&self, mut holder: JoinHandle<()>) {
         let mut renewals = interval(RENEWAL);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -126,19 +152,25 @@ impl Lease<'_> {
                 // The command gets it as well; we stay until it has ended.
                 _ = tokio::signal::ctrl_c() => {}
                 _ = &mut holder => break,
-                _ = renewals.tick() => {
-                    if let Err(why) = self.client.hold(self.unit, LEASE, self.reason).await {
-                        self.terminal.remark(&format!("steadfast: cannot renew the hold of {}: {why}", self.unit));
-                    }
-                }
+                _ = renewals.tick() => self.renew().await,
             }
         }
         self.end().await;
     }
 
+    async fn renew(&self) {
+        for unit in &self.units {
+            if let Err(why) = self.client.hold(unit, LEASE, self.reason).await {
+                self.terminal.remark(&format!("steadfast: cannot renew the hold of {unit}: {why}"));
+            }
+        }
+    }
+
     async fn end(&self) {
-        if let Err(why) = self.client.hold(self.unit, END, self.reason).await {
-            self.terminal.remark(&format!("steadfast: the hold of {} ends within {LEASE}: {why}", self.unit));
+        for unit in &self.units {
+            if let Err(why) = self.client.hold(unit, END, self.reason).await {
+                self.terminal.remark(&format!("steadfast: the hold of {unit} ends within {LEASE}: {why}"));
+            }
         }
     }
 }

@@ -1,14 +1,17 @@
 //! `incident ID`: the whole story.
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
 use super::render::incidents::story;
 use super::render::text::cleaned;
 use super::terminal::Terminal;
+use super::{Options, complete};
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The incident's number
+    #[arg(add = ArgValueCandidates::new(complete::incidents))]
     pub incident: u64,
 }
 

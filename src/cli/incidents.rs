@@ -1,17 +1,21 @@
 //! `incidents`: what went wrong, newest first.
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
+use super::names::unit as named;
 use super::render::incidents::list;
 use super::render::text::cleaned;
 use super::terminal::Terminal;
 use super::wait::duration;
+use super::{Options, complete};
 use crate::api::wire::Time;
 use crate::model::moment::millis;
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Only incidents of this unit, or that affect it
+    #[arg(value_parser = named, add = ArgValueCandidates::new(complete::units))]
     unit: Option<String>,
     /// Only open incidents
     #[arg(long)]

@@ -5,15 +5,23 @@ mod adopt;
 mod audit;
 mod baseline;
 mod check;
+mod complete;
 mod completions;
 mod daemon;
 mod drill;
 mod exit;
 mod explain;
+mod help;
+mod hints;
 mod hold;
 mod holds;
 mod incident;
 mod incidents;
+mod init;
+mod logs;
+mod man;
+mod manual;
+mod names;
 mod postmortem;
 mod recover;
 pub mod render;
@@ -25,11 +33,14 @@ mod terminal;
 mod test_alert;
 pub mod top;
 mod verify;
+mod version;
 mod wait;
 
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
 
 use crate::api::client::Client;
@@ -41,7 +52,7 @@ use terminal::Terminal;
 
 /// Supervises systemd services: finds units that run but do not work, and repairs them.
 #[derive(Debug, Parser)]
-#[command(name = "steadfast", version, arg_required_else_help = true)]
+#[command(name = "steadfast", version, arg_required_else_help = true, disable_help_subcommand = true)]
 struct Line {
     #[command(flatten)]
     options: Options,
@@ -53,13 +64,13 @@ struct Line {
 #[derive(Clone, Debug, Args)]
 struct Options {
     /// Talk to the user instance
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     user: bool,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     json: bool,
     /// Disable colours (also: NO_COLOR in the environment)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Global options")]
     no_color: bool,
 }
 
@@ -78,11 +89,13 @@ enum Command {
     /// Answer network probes in a process apart from the supervisor that starts it
     #[command(hide = true)]
     Prober,
+    /// Set up this host: look at it, adopt units, configure and test an alert
+    Init(init::Arguments),
     /// Show all managed units, or one in detail
     Status(status::Arguments),
     /// Live view of all units: what needs attention, why, and what happens next
     Top(top::Arguments),
-    /// Explain the state of a unit: why, what was done, and what happens next
+    /// Explain the state of a unit: why, what was done, and what happens next; or what a finding means
     Explain(explain::Arguments),
     /// Evaluate every condition and probe once, without the daemon; change nothing
     Check(check::Arguments),
@@ -95,7 +108,7 @@ enum Command {
     /// Check settings and unit files for mistakes
     Verify(verify::Arguments),
     /// Print the JSON Schema of a unit file
-    Schema,
+    Schema(schema::Arguments),
     /// Wait until a unit's conditions hold: the last step of a deploy
     Wait(wait::Arguments),
     /// Start or restart a unit now, enable it, and check its endpoints
@@ -114,23 +127,31 @@ enum Command {
     Postmortem(incident::Arguments),
     /// Acknowledge an incident: no reminders, no escalation
     Ack(incident::Arguments),
+    /// Show the journal of a unit, with what systemd and Steadfast say of it
+    Logs(logs::Arguments),
     /// Send a test alert to every sink and report the results
     TestAlert,
+    /// Show the version, build facts, and whether the running daemon is the same
+    Version,
     /// Print a completion script for a shell
     Completions(completions::Arguments),
+    /// Print help for a command, a finding code or a topic
+    Help(help::Arguments),
+    /// Write the man pages below a directory
+    #[command(hide = true)]
+    Man(man::Arguments),
 }
 
 /// Runs one command line; says on standard error why it could not.
 #[must_use]
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let line = match Line::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if let Some(exit) = complete::answer(&arguments) {
+        return exit.into();
+    }
+    let line = match Line::try_parse_from(&arguments) {
         Ok(line) => line,
-        Err(error) => {
-            // `--help` and `--version` are no errors. A closed pipe is nothing to complain about.
-            let _printed = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            return exit.into();
-        }
+        Err(error) => return refused(&error).into(),
     };
     let terminal = Terminal::of(&line.options);
     if let Command::Prober = line.command {
@@ -142,6 +163,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         });
         return exit.into();
     }
+    let options = line.options.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
@@ -149,9 +171,38 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let exit = ended.unwrap_or_else(|error| {
         terminal.complain(&error);
+        if let Some(hint) = hints::with_sudo(&error, &options, &arguments) {
+            terminal.remark(&hint);
+        }
         Exit::of_error(&error)
     });
     exit.into()
+}
+
+/// Whether this is a command line; nothing is done.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parses(arguments: impl IntoIterator<Item = String>) -> Result<(), String> {
+    match Line::try_parse_from(arguments) {
+        Ok(_) => Ok(()),
+        Err(error) if !error.use_stderr() => Ok(()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Prints what is wrong with a command line, or the help that it asks for.
+fn refused(error: &clap::Error) -> Exit {
+    // `--help` and `--version` are no errors. A closed pipe is nothing to complain about.
+    let _printed = error.print();
+    let word = match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(word))) => Some(word),
+        _ => None,
+    };
+    if let Some(ours) = word.and_then(|word| hints::command(word)) {
+        let _printed = writeln!(io::stderr(), "\n  tip: did you mean 'steadfast {ours}'?");
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Ok }
 }
 
 async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
@@ -159,6 +210,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
     match line.command {
         Command::Daemon => daemon::run(options).await,
         Command::Prober => prober::run().map(|()| Exit::Ok),
+        Command::Init(arguments) => init::run(options, terminal, &arguments).await,
         Command::Status(arguments) => status::run(options, terminal, &arguments).await,
         Command::Top(arguments) => top::run(options, terminal, &arguments).await,
         Command::Explain(arguments) => explain::run(options, terminal, &arguments).await,
@@ -167,7 +219,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Baseline(arguments) => baseline::run(options, terminal, arguments).await,
         Command::Adopt(arguments) => adopt::run(options, terminal, &arguments).await,
         Command::Verify(arguments) => verify::run(options, terminal, &arguments).await,
-        Command::Schema => schema::run(terminal),
+        Command::Schema(arguments) => schema::run(terminal, &arguments),
         Command::Wait(arguments) => wait::run(options, terminal, &arguments).await,
         Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,
         Command::Drill(arguments) => drill::run(options, terminal, &arguments).await,
@@ -177,7 +229,11 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Incident(arguments) => incident::run(options, terminal, &arguments).await,
         Command::Postmortem(arguments) => postmortem::run(options, terminal, &arguments).await,
         Command::Ack(arguments) => ack::run(options, terminal, &arguments).await,
+        Command::Logs(arguments) => logs::run(options, &arguments).await,
+        Command::Version => version::run(options, terminal).await,
         Command::TestAlert => test_alert::run(options, terminal).await,
         Command::Completions(arguments) => completions::run(terminal, &arguments),
+        Command::Help(arguments) => help::run(terminal, &arguments),
+        Command::Man(arguments) => man::run(terminal, &arguments),
     }
 }

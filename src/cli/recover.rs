@@ -1,16 +1,30 @@
 //! `recover UNIT`: start, enable, endpoint check, now; each step is told.
 
-use super::Options;
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
-use super::render::details::step;
+use super::names::unit as named;
+use super::render::details::{running, step};
 use super::render::radius;
 use super::render::text::{clean, cleaned};
-use super::terminal::Terminal;
+use super::terminal::{Terminal, Waiting};
+use super::{Options, complete};
+use crate::api::client::{Client, Error};
 use crate::api::wire::{Reply, ReplyResult};
+
+/// How often the running line is written.
+const PERIOD: Duration = Duration::from_millis(300);
+/// A look at the unit takes no longer; the answer itself is waited for.
+const LOOK: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The unit
+    #[arg(value_parser = named, add = ArgValueCandidates::new(complete::local_units))]
     unit: String,
     /// Change nothing; show what would be done and what else it would restart
     #[arg(long)]
@@ -21,11 +35,36 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     if arguments.dry_run {
         return preview(options, terminal, &arguments.unit).await;
     }
-    if terminal.is_interactive() && !options.json {
-        terminal.remark(&format!("recovering {} ...", arguments.unit));
+    let client = options.client()?;
+    let mut waiting = Waiting::new();
+    let reply = followed(&client, terminal, &arguments.unit, &mut waiting).await;
+    waiting.end();
+    tell(options, terminal, &reply?)
+}
+
+/// Asks for the recovery, and says meanwhile how far it is.
+async fn followed(
+    client: &Client,
+    terminal: &Terminal,
+    unit: &str,
+    waiting: &mut Waiting,
+) -> Result<Reply, Error> {
+    let recovered = client.recover(unit);
+    tokio::pin!(recovered);
+    let mut looks = interval(PERIOD);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            // Asked before anything is looked at.
+            biased;
+            reply = &mut recovered => return reply,
+            _ = looks.tick(), if waiting.is_watched() => {
+                if let Ok(Ok(unit)) = timeout(LOOK, client.unit(unit)).await {
+                    waiting.say(|| running(&terminal.look(), &unit));
+                }
+            }
+        }
     }
-    let reply = options.client()?.recover(&arguments.unit).await?;
-    tell(options, terminal, &reply)
 }
 
 async fn preview(options: &Options, terminal: &Terminal, unit: &str) -> anyhow::Result<Exit> {

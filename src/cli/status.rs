@@ -7,22 +7,35 @@ use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Style;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
+use super::names::{is_match, is_pattern, unit_or_pattern};
 use super::render::text::{clean, cleaned};
-use super::render::{Look, details, overview};
+use super::render::{Look, Sort, Table, details, overview_of};
 use super::screen::{Screen, canvas, ended, inputs, sheet};
 use super::terminal::{SeenEnough, Terminal};
+use super::{Options, complete};
 use crate::api::client::{Client, Error};
-use crate::api::wire::{Status, Unit};
+use crate::api::wire::{State, Status, Unit};
 
 /// How often `--watch` looks.
 const WATCH_PERIOD: Duration = Duration::from_millis(500);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Only these units; one unit is shown in detail
+    /// Only these units, or patterns such as 'web-*'; one unit is shown in detail
+    #[arg(value_name = "UNIT", value_parser = unit_or_pattern, add = ArgValueCandidates::new(complete::units))]
     units: Vec<String>,
+    /// Only units in these states, such as down,degraded
+    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    state: Vec<OfState>,
+    /// Order of the table
+    #[arg(long, value_name = "ORDER", value_enum, default_value_t)]
+    sort: Sort,
+    /// Format: wide has every column, name prints only names
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t)]
+    output: Format,
     /// Show all units, including healthy ones that do not fit the terminal
     #[arg(long)]
     all: bool,
@@ -34,69 +47,135 @@ pub struct Arguments {
 /// An answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// One unit, or many.
+/// How the units are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    #[default]
+    Table,
+    Wide,
+    Name,
+    Json,
+}
+
+/// A state as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum OfState {
+    Ok,
+    Degraded,
+    Down,
+    Recovering,
+    Held,
+    Quarantined,
+    Unknown,
+    Disabled,
+}
+
+impl From<OfState> for State {
+    fn from(state: OfState) -> Self {
+        match state {
+            OfState::Ok => Self::Ok,
+            OfState::Degraded => Self::Degraded,
+            OfState::Down => Self::Down,
+            OfState::Recovering => Self::Recovering,
+            OfState::Held => Self::Held,
+            OfState::Quarantined => Self::Quarantined,
+            OfState::Unknown => Self::Unknown,
+            OfState::Disabled => Self::Disabled,
+        }
+    }
+}
+
+/// One unit, or many. `of`: so many there are, of which these were asked for.
 #[derive(Debug)]
 enum Picture {
     One(Box<Unit>),
-    Many(Box<Status>),
+    Many { status: Box<Status>, of: Option<usize> },
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let client = options.client()?;
-    if arguments.watch && terminal.is_interactive() && !options.json {
+    let json = options.json || arguments.output == Format::Json;
+    if arguments.watch && terminal.is_interactive() && !json {
         return watch_screen(&client, terminal, arguments).await;
     }
     if arguments.watch {
         let interrupted = tokio::signal::ctrl_c();
         return tokio::select! {
-            ended = watch(&client, options, terminal, arguments) => ended,
+            ended = watch(&client, json, terminal, arguments) => ended,
             _ = interrupted => Ok(Exit::Ok),
         };
     }
     let picture = take(&client, arguments).await?;
-    let printed = if options.json {
+    let printed = if json {
         picture.print_json(terminal)
     } else {
-        terminal.print(&picture.draw(&terminal.look(), arguments.all)?)
+        terminal.print(&picture.draw(&terminal.look(), arguments)?)
     };
     SeenEnough::forgive(printed, picture.exit())
 }
 
 async fn take(client: &Client, arguments: &Arguments) -> Result<Picture, Error> {
-    if let [unit] = arguments.units.as_slice() {
+    let filtered = !arguments.state.is_empty();
+    if let ([unit], false) = (arguments.units.as_slice(), filtered)
+        && !is_pattern(unit)
+        && matches!(arguments.output, Format::Table | Format::Json)
+    {
         return Ok(Picture::One(Box::new(client.unit(unit).await?)));
     }
     let mut status = client.status().await?;
+    let all = status.units.len();
     if !arguments.units.is_empty() {
-        // Asked one by one, so that a name that is none is told, and aliases are found.
         let mut units = Vec::new();
         for name in &arguments.units {
-            units.push(client.unit(name).await?.unit);
+            if is_pattern(name) {
+                let matching = status.units.iter().map(|unit| &unit.unit).filter(|unit| is_match(name, unit));
+                let before = units.len();
+                units.extend(matching.cloned());
+                if units.len() == before {
+                    return Err(Error::NotManaged(format!("cannot find a managed unit that matches {name}")));
+                }
+            } else {
+                // Asked one by one, so that a name that is none is told, and aliases are found.
+                units.push(client.unit(name).await?.unit);
+            }
         }
         status.units.retain(|unit| units.contains(&unit.unit));
     }
-    Ok(Picture::Many(Box::new(status)))
+    if filtered {
+        let wanted: Vec<State> = arguments.state.iter().map(|state| (*state).into()).collect();
+        status.units.retain(|unit| wanted.contains(&unit.state));
+    }
+    let of = (filtered || !arguments.units.is_empty()).then_some(all);
+    Ok(Picture::Many { status: Box::new(status), of })
 }
 
 impl Picture {
-    fn draw(&self, look: &Look, all: bool) -> anyhow::Result<String> {
+    fn draw(&self, look: &Look, arguments: &Arguments) -> anyhow::Result<String> {
         Ok(match self {
             Self::One(unit) => details::details(look, &cleaned(unit.as_ref())?),
-            Self::Many(status) => overview(look, &cleaned(status.as_ref())?, all),
+            Self::Many { status, .. } if arguments.output == Format::Name => {
+                let units = arguments.sort.sorted(&status.units);
+                units.iter().map(|unit| format!("{}\n", clean(&unit.unit))).collect()
+            }
+            Self::Many { status, of } => {
+                let wide = arguments.output == Format::Wide;
+                let table = Table { all: arguments.all, wide, sort: arguments.sort, of: *of };
+                overview_of(look, &cleaned(status.as_ref())?, table)
+            }
         })
     }
 
     fn print_json(&self, terminal: &Terminal) -> anyhow::Result<()> {
         match self {
             Self::One(unit) => terminal.print_json(unit),
-            Self::Many(status) => terminal.print_json(status),
+            Self::Many { status, .. } => terminal.print_json(status),
         }
     }
 
     fn exit(&self) -> Exit {
         match self {
             Self::One(unit) => Exit::of_unit(unit),
-            Self::Many(status) => Exit::of_status(status),
+            Self::Many { status, .. } => Exit::of_status(status),
         }
     }
 }
@@ -104,13 +183,13 @@ impl Picture {
 /// Draws until the reader has seen enough. A daemon that is away is told in place of the picture.
 async fn watch(
     client: &Client,
-    options: &Options,
+    json: bool,
     terminal: &Terminal,
     arguments: &Arguments,
 ) -> anyhow::Result<Exit> {
     let mut drawn = String::new();
     loop {
-        let page = page(client, options, terminal, arguments).await?;
+        let page = page(client, json, terminal, arguments).await?;
         if page != drawn {
             let printed = terminal.print(&page);
             if printed.as_ref().is_err_and(|error| error.is::<SeenEnough>()) {
@@ -125,18 +204,18 @@ async fn watch(
 
 async fn page(
     client: &Client,
-    options: &Options,
+    json: bool,
     terminal: &Terminal,
     arguments: &Arguments,
 ) -> anyhow::Result<String> {
     Ok(match timeout(PATIENCE, take(client, arguments)).await {
-        Ok(Ok(picture)) if options.json => {
+        Ok(Ok(picture)) if json => {
             serde_json::to_string(&match picture {
                 Picture::One(unit) => serde_json::to_value(unit)?,
-                Picture::Many(status) => serde_json::to_value(status)?,
+                Picture::Many { status, .. } => serde_json::to_value(status)?,
             })? + "\n"
         }
-        Ok(Ok(picture)) => picture.draw(&terminal.look(), arguments.all)?,
+        Ok(Ok(picture)) => picture.draw(&terminal.look(), arguments)?,
         Ok(Err(error)) => format!("{}\n", clean(&error.to_string())),
         Err(_) => "no answer from the supervisor\n".to_owned(),
     })
@@ -159,7 +238,7 @@ async fn watch_screen(client: &Client, terminal: &Terminal, arguments: &Argument
             let look = Look { size: Some((area.width, area.height)), ..terminal.look() };
             let text = match &picture {
                 None => Ok(String::new()),
-                Some(Ok(Ok(picture))) => picture.draw(&look, arguments.all),
+                Some(Ok(Ok(picture))) => picture.draw(&look, arguments),
                 Some(Ok(Err(error))) => Ok(clean(&error.to_string())),
                 Some(Err(_)) => Ok("no answer from the supervisor".to_owned()),
             };

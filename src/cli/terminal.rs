@@ -38,14 +38,28 @@ impl Waiting {
     const PACE: Duration = Duration::from_millis(100);
 
     pub fn new() -> Self {
-        Self { watched: io::stderr().is_terminal(), told: None }
+        let plain = env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self { watched: io::stderr().is_terminal() && !plain, told: None }
+    }
+
+    /// Somebody sees the line.
+    pub fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// So many units were read, of so many.
     pub fn tell(&mut self, read: usize, all: usize) {
+        self.say(|| format!("checking: {read} of {all} units answered"));
+    }
+
+    /// Writes the line anew, as much of it as fits.
+    pub fn say(&mut self, line: impl FnOnce() -> String) {
         if self.watched && self.told.is_none_or(|told| told.elapsed() >= Self::PACE) {
             self.told = Some(Instant::now());
-            Self::write(&format!("\r\x1b[Kchecking: {read} of {all} units answered"));
+            let size = terminal_size::terminal_size_of(io::stderr());
+            let width = size.map_or(USUAL_SIZE.0, |(width, _)| width.0);
+            let fits: String = clean(&line()).chars().take(usize::from(width.saturating_sub(1))).collect();
+            Self::write(&format!("\r\x1b[K{fits}"));
         }
     }
 
@@ -92,12 +106,18 @@ impl Terminal {
 
     /// Asks, and waits for a line that agrees.
     pub fn ask(&self, question: &str) -> bool {
+        let answer = self.line(question).unwrap_or_default();
+        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    /// Asks, and waits for a line; nothing, where there is none.
+    pub fn line(&self, question: &str) -> Option<String> {
         let mut stderr = io::stderr().lock();
-        let asked = stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush());
+        stderr.write_all(question.as_bytes()).and_then(|()| stderr.flush()).ok()?;
         drop(stderr);
         let mut answer = String::new();
-        let read = asked.and_then(|()| io::stdin().read_line(&mut answer));
-        read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        let read = io::stdin().read_line(&mut answer).ok()?;
+        (read > 0).then_some(answer)
     }
 
     /// How a page is to look if it is printed now.

@@ -29,9 +29,13 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     if !patterns.is_empty() && !options.json {
         notes.extend(matched(&patterns, daemon::matches(options.user, &patterns).await));
     }
+    let read = config::files_read(options.user, &arguments.files);
     let exit = if problems.is_empty() { Exit::Ok } else { Exit::Config };
-    let printed =
-        if options.json { terminal.print_json(&problems) } else { terminal.print(&page(&problems, &notes)) };
+    let printed = if options.json {
+        terminal.print_json(&problems)
+    } else {
+        terminal.print(&page(&problems, &notes, read))
+    };
     SeenEnough::forgive(printed, exit)
 }
 
@@ -60,10 +64,11 @@ fn matched(
 }
 
 /// Each problem with its source line and caret, then what is no mistake, then the sum.
-fn page(problems: &[Problem], notes: &[String]) -> String {
+fn page(problems: &[Problem], notes: &[String], read: usize) -> String {
     let notes: String = notes.iter().map(|note| format!("note: {}\n", clean(note))).collect();
+    let files = count(read, "file");
     if problems.is_empty() {
-        return format!("{notes}nothing to correct\n");
+        return format!("{notes}{files} read, nothing to correct\n");
     }
     let mut text = String::new();
     for problem in problems {
@@ -74,7 +79,7 @@ fn page(problems: &[Problem], notes: &[String]) -> String {
         text.push('\n');
     }
     text.push_str(&notes);
-    text.push_str(&format!("{} to correct\n", count(problems.len(), "problem")));
+    text.push_str(&format!("{files} read, {} to correct\n", count(problems.len(), "problem")));
     text
 }
 

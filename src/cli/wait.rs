@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::Options;
+use clap_complete::engine::ArgValueCandidates;
+
 use super::exit::Exit;
-use super::render::text::{cleaned, took};
-use super::terminal::Terminal;
+use super::names::unit as named;
+use super::render::text::{cleaned, length, took};
+use super::terminal::{Terminal, Waiting};
+use super::{Options, complete};
 use crate::api;
 use crate::api::client::{Client, Error};
 use crate::api::wire::{Condition, Time, Truth, Unit};
@@ -22,7 +25,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// Looks in a row that show that no waiting helps.
 const SURE: u32 = 5;
 /// The conditions of the contract.
-const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
+pub const KINDS: [&str; 7] = ["Loaded", "Active", "Enabled", "Boot", "Release", "Serving", "Progressing"];
 
 /// Reasons of conditions that nothing is configured to tell.
 const UNASKED: [&str; 2] = ["no-probe", "no-progress"];
@@ -30,9 +33,10 @@ const UNASKED: [&str; 2] = ["no-probe", "no-progress"];
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The unit
+    #[arg(value_parser = named, add = ArgValueCandidates::new(complete::units))]
     unit: String,
     /// Conditions that must hold, such as Active,Release or Active=false; all of them by default
-    #[arg(long = "for", value_name = "CONDITION", value_delimiter = ',')]
+    #[arg(long = "for", value_name = "CONDITION", value_delimiter = ',', add = ArgValueCandidates::new(complete::conditions))]
     conditions: Vec<Wanted>,
     /// Give up after this long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
@@ -99,7 +103,10 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
         some => some.to_vec(),
     };
     let began = Instant::now();
-    let (unit, hopeless) = watch(&client, arguments, &wanted, began).await?;
+    let mut waiting = Waiting::new();
+    let watched = watch(&client, arguments, &wanted, (began, &mut waiting)).await;
+    waiting.end();
+    let (unit, hopeless) = watched?;
     if options.json {
         terminal.print_json(&unit)?;
     }
@@ -152,7 +159,7 @@ async fn watch(
     client: &Client,
     arguments: &Arguments,
     wanted: &[Wanted],
-    began: Instant,
+    (began, waiting): (Instant, &mut Waiting),
 ) -> Result<(Unit, Option<String>), Error> {
     let mut met = false;
     let mut looks = 0_u32;
@@ -165,6 +172,7 @@ async fn watch(
             Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok((unit, None)),
             Ok(unit) => {
                 met = true;
+                waiting.say(|| running(&unit, wanted, began.elapsed(), arguments.timeout));
                 let hopeless = hopeless(&unit, wanted, ends);
                 // What was just switched, started or dropped in is not noticed yet by the first look.
                 looks = if hopeless.is_some() { looks.saturating_add(1) } else { 0 };
@@ -174,13 +182,29 @@ async fn watch(
             }
             Err(error) if over => return Err(error),
             // Just dropped in, or between two versions of its file.
-            Err(Error::NotManaged(_)) if met || began.elapsed() < APPEARS_WITHIN => {}
+            Err(Error::NotManaged(_)) if met || began.elapsed() < APPEARS_WITHIN => {
+                waiting.say(|| format!("waiting for {} to be managed", arguments.unit));
+            }
             // The daemon was there and is being restarted.
-            Err(Error::Unreachable(_) | Error::Broken { .. }) if met => {}
+            Err(Error::Unreachable(_) | Error::Broken { .. }) if met => {
+                waiting.say(|| "waiting for the supervisor to come back".to_owned());
+            }
             Err(error) => return Err(error),
         }
         sleep(PERIOD).await;
     }
+}
+
+/// What is waited for, on one line: `Release (12s of 60s): false, the main process …`.
+fn running(unit: &Unit, wanted: &[Wanted], passed: Duration, limit: Duration) -> String {
+    let shown = |time: Duration| length(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    let missing: Vec<&Wanted> = wanted.iter().filter(|wanted| !wanted.holds(unit)).collect();
+    let kinds: Vec<&str> = missing.iter().map(|wanted| wanted.kind).collect();
+    let first = missing.first().and_then(|wanted| wanted.of(unit));
+    let found = first.map_or_else(String::new, |condition| {
+        format!(": {} is {}, {}", condition.kind, condition.status.as_str(), condition.message)
+    });
+    format!("waiting for {} ({} of {}){found}", kinds.join(", "), shown(passed), shown(limit))
 }
 
 /// Why these conditions do not come to hold by waiting, if they do not. `ends`: when that is over, Unix time in milliseconds.

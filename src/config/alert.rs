@@ -1,8 +1,10 @@
 //! `[alert.NAME]` and `[labels]`: from keys to sinks and labels. A bad table harms no other.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -14,7 +16,7 @@ use crate::model::finding::Severity;
 use super::diagnose::Mistake;
 use super::file;
 use super::kinds::{Places, Read, Table, tables};
-use super::trusted;
+use super::{schema, trusted};
 
 /// Tables `[alert.NAME]`, labels, and conditions of one `match`.
 const SINK_TABLES: usize = 50;
@@ -31,27 +33,42 @@ const BURST: std::ops::RangeInclusive<u32> = 1..=1000;
 const OURS: [&str; 5] = ["host", "unit", "code", "severity", "owner"];
 
 /// The keys that every kind of sink has.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Common {
-    /// The kind.
+    /// The kind: webhook, smtp, alertmanager, sentry or command. Required.
     #[serde(rename = "type")]
     _kind: String,
-    /// Default: warning.
+    /// critical leaves warnings out. Default: warning.
     min_severity: Option<file::Severity>,
-    /// Labels, and the shell pattern that each must match.
+    /// Labels, and the shell pattern that each must match. Default: everything matches.
     #[serde(rename = "match")]
+    #[schemars(with = "BTreeMap<String, String>")]
     matching: BTreeMap<String, Spanned<String>>,
-    /// Default: "0s".
+    /// Send only what has been firing for this long and is not acknowledged. Default: "0s".
     after: Option<Length>,
-    /// Default: "4h"; of alertmanager "1m".
+    /// Repeat while it is firing and not acknowledged; "never": once. Default: "4h"; for alertmanager "1m".
     repeat: Option<LengthOrNever>,
-    /// Default: 10.
+    /// Messages within the interval; more are sent as one. Default: 10.
     burst: Option<u32>,
-    /// Default: "10m".
+    /// The interval of burst. Default: "10m".
     interval: Option<Length>,
-    /// Default: "10s".
+    /// A delivery that takes longer has failed; at most "60s". Default: "10s".
     timeout: Option<Length>,
+}
+
+/// The schema of `[alert.NAME]`.
+#[derive(Debug)]
+pub struct SinkKeys;
+
+impl JsonSchema for SinkKeys {
+    fn schema_name() -> Cow<'static, str> {
+        "Sink".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::of_kinds::<Common, _>(generator, &SINKS, "An alert sink, by type")
+    }
 }
 
 /// Names of sinks that cannot be used, with what is wrong in each.

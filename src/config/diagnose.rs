@@ -6,6 +6,7 @@ use std::path::Path;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
+use super::words;
 use crate::escape;
 use crate::model::spec::Problem;
 
@@ -80,6 +81,9 @@ pub fn of_toml(error: &toml::de::Error) -> Mistake {
     }
     if said.starts_with("cannot ") {
         return Mistake { span, message: said.to_owned(), help: lines.next().map(str::to_owned) };
+    }
+    if let Some((message, help)) = words::in_words(said) {
+        return Mistake { span, message, help };
     }
     Mistake { span, message: format!("cannot read it: {said}"), help: None }
 }

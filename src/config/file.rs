@@ -1,14 +1,12 @@
-//! The keys of a unit file and of steadfast.toml as people write them. The JSON Schema is made from these.
+//! The keys of a unit file as people write them. The JSON Schema is made from these.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 
 use schemars::JsonSchema;
 use serde::Deserialize as Derive;
-use serde::de::{Deserialize, Deserializer, Error, IgnoredAny};
+use serde::de::IgnoredAny;
 use toml::Spanned;
 
-use crate::alert::HeartbeatKeys;
 use crate::keys::{Argv, Length, LengthOrNever};
 
 use super::probe::ProbeKeys;
@@ -19,31 +17,31 @@ use super::progress::ProgressKeys;
 #[serde(deny_unknown_fields, default)]
 #[schemars(title = "Steadfast unit file")]
 pub struct UnitFile {
-    /// The unit, or a pattern such as "web-*.service"; by default the file's name tells it.
+    /// The unit, or a pattern such as "web-*.service". Default: from the name of the file.
     pub unit: Option<String>,
-    /// act: put things right. observe: all findings and what would be done, no action. Default: act.
+    /// act: repair what is found. observe: report everything, and what would be done; take no action. Default: act.
     pub mode: Mode,
-    /// How bad this unit's findings are. Default: critical.
+    /// Severity of this unit's findings. Default: critical.
     pub severity: Severity,
-    /// Whose it is; shown wherever the unit is.
+    /// Who is responsible; shown with the unit and in its alerts.
     pub owner: Option<String>,
-    /// A link for the person who is paged.
+    /// A link for the person on call; part of each alert.
     pub runbook: Option<String>,
-    /// Managed units, or dependencies (NAME.dependency), that this one needs: what they explain is not restarted.
+    /// Managed units, or dependencies (NAME.dependency), that this unit needs: while one of them is down, this unit is not restarted.
     pub requires: Vec<String>,
-    /// How far to go by ourselves.
+    /// What is repaired without a person.
     pub recovery: Recovery,
-    /// Needed only where the release cannot be seen from WorkingDirectory= and ExecStart=.
+    /// Needed only if the release link cannot be found in WorkingDirectory= and ExecStart=.
     pub release: Release,
-    /// A test of new code, before every start and restart that Steadfast orders.
+    /// A test of new code before every start and restart that Steadfast orders.
     pub smoke: Option<Smoke>,
     /// Any number of probes, each with a name.
     #[schemars(with = "BTreeMap<String, ProbeKeys>")]
     pub probe: ReadElsewhere,
-    /// Any number of sources of progress, each with a name: demand without progress is trouble.
+    /// Any number of progress sources, each with a name: work that waits while nothing is completed is a finding.
     #[schemars(with = "BTreeMap<String, ProgressKeys>")]
     pub progress: ReadElsewhere,
-    /// The only way to switch a file off; both keys are required.
+    /// Switches the file off until a date; both keys are required.
     pub disabled: Option<Disabled>,
 }
 
@@ -73,38 +71,6 @@ impl From<DependencyFile> for UnitFile {
     }
 }
 
-/// steadfast.toml. Every key has a default.
-#[derive(Debug, Default, Derive)]
-#[serde(deny_unknown_fields, default)]
-pub struct SettingsFile {
-    pub admin_group: Option<String>,
-    pub resync: Option<Length>,
-    pub startup_hold: Option<Length>,
-    pub changes_within: Option<Length>,
-    pub postmortem_after: Option<Length>,
-    pub listen: Option<Listen>,
-    pub allowed_hosts: Vec<String>,
-    pub log_lines: bool,
-    pub page_url: Option<String>,
-    pub heartbeat: Option<Spanned<HeartbeatKeys>>,
-    pub audit_every: Option<LengthOrNever>,
-    pub coverage: Option<Coverage>,
-    /// What every alert of this host bears.
-    pub labels: BTreeMap<String, Spanned<String>>,
-    /// A bad one harms no other.
-    pub alert: ReadElsewhere,
-}
-
-/// What is left alone on purpose; reason and end are required.
-#[derive(Debug, Derive)]
-#[serde(deny_unknown_fields)]
-pub struct Coverage {
-    /// Patterns over names of units and of programs.
-    pub ignore: Spanned<Vec<String>>,
-    pub reason: String,
-    pub until: Spanned<toml::value::Datetime>,
-}
-
 #[derive(Clone, Copy, Debug, Default, Derive, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -132,31 +98,32 @@ pub enum CleanExit {
 #[derive(Debug, Default, Derive, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recovery {
-    /// Bring it back when it is not active. Default: true.
+    /// Start it when it is not active. Default: true.
     pub start: Option<bool>,
     /// Enable it when it is not enabled. Default: true.
     pub enable: Option<bool>,
-    /// A person's clean stop is a hold of this length; "never": only alert. Default: "30m".
+    /// A clean stop by a person is a hold of this length; "never": do not start it again. Default: "30m".
     pub after_manual_stop: Option<LengthOrNever>,
-    /// What a person disabled is not enabled again before; "never": only alert. Default: as `after_manual_stop`.
+    /// How long a unit that a person disabled is left disabled; "never": do not enable it again. Default: as `after_manual_stop`.
     pub after_manual_disable: Option<LengthOrNever>,
-    /// When it ends by itself, and well (exit code 0): "start": it is told, and started after clean_exit_delay. "hold": as
-    /// after a person's clean stop. Default: "start".
+    /// When it exits by itself with status 0: "start": report it and start it after clean_exit_delay. "hold": as after a
+    /// clean stop by a person. Default: "start".
     pub clean_exit: CleanExit,
-    /// How long a tool's own restart is awaited before that start. Default: "30s".
+    /// Wait before that start, for tools that restart the unit themselves. Default: "30s".
     pub clean_exit_delay: Option<Length>,
-    /// Starts and restarts within the interval before quarantine, those by systemd itself included; to follow a deploy does
-    /// not count. Default: 3.
+    /// Starts and restarts within the interval before quarantine, including those by systemd; following a deploy does not
+    /// count. Default: 3.
     pub burst: Option<u32>,
-    /// Default: "15m".
+    /// The interval of burst. Default: "15m".
     pub interval: Option<Length>,
-    /// Wait before the second order; doubled each time. Default: "5s".
+    /// Wait before the second start or restart; doubled each time. Default: "5s".
     pub delay: Option<Length>,
     /// The longest wait. Default: "5m".
     pub max_delay: Option<Length>,
-    /// Active, serving, current, steady: proven within this time. Default: "60s".
+    /// A repair must be proven within this time: active, serving, on the current release, stable. Default: "60s".
     pub verify_within: Option<Length>,
-    /// End what KillMode= left of an earlier run: SIGTERM, then SIGKILL after the unit's stop timeout. Default: false.
+    /// End processes that KillMode= left from an earlier run: SIGTERM, then SIGKILL after the unit's stop timeout. Default:
+    /// false.
     pub end_survivors: Option<bool>,
 }
 
@@ -165,14 +132,14 @@ pub struct Recovery {
 pub struct Release {
     /// The release link, e.g. "/srv/app/current".
     pub link: Option<String>,
-    /// restart or alert. Default: restart.
+    /// What to do when a process does not run the current release: restart or alert. Default: restart.
     pub on_stale: Option<OnStale>,
-    /// Wait after the last flip before acting; a deleted release does not wait. Default: "60s".
+    /// Wait after the last change of the link before acting; a deleted release does not wait. Default: "60s".
     pub settle: Option<Length>,
-    /// How long processes of the old release may go on after they handed their sockets over to a new main process; then it is
-    /// a finding, and no restart. Default: "30m".
+    /// How long processes of the old release may go on after they handed their sockets over to a new main process; after that
+    /// it is a finding, without a restart. Default: "30m".
     pub drain_within: Option<Length>,
-    /// Deleted or replaced executable and libraries: restart, alert or ignore. Default: alert.
+    /// What to do when the executable or a library was deleted or replaced: restart, alert or ignore. Default: alert.
     pub binaries: Option<Binaries>,
     /// Restart for a new release only then: days as systemd writes them, hours, and a time zone where it is not the host's:
     /// "Mon..Fri 02:00..05:00". A deleted release does not wait. Default: at any time.
@@ -216,13 +183,13 @@ pub enum Binaries {
 #[derive(Debug, Derive, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Smoke {
-    /// The command and its arguments; run as the unit's user in its environment. Exit status 0 passes.
+    /// The command and its arguments, run as the unit's user in its environment. Exit status 0 passes.
     #[schemars(with = "Argv")]
     pub command: Spanned<Argv>,
-    /// release (the link's target now), unit (its own directory), or a path. Default: release.
+    /// Where it runs: release (the current target of the link), unit (the unit's own directory), or a path. Default: release.
     #[serde(default)]
     pub directory: Option<String>,
-    /// Default: "30s".
+    /// A test that takes longer has failed. Default: "30s".
     #[serde(default)]
     pub timeout: Option<Length>,
 }
@@ -230,37 +197,9 @@ pub struct Smoke {
 #[derive(Debug, Derive, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Disabled {
-    /// Why; shown in the status until the end.
+    /// Why; shown in the status until then.
     pub reason: String,
     /// A date and time with zone, such as 2026-12-24T00:00:00Z.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub until: Spanned<toml::value::Datetime>,
-}
-
-/// Where the status is served for reading besides the socket: an IP address and a port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listen(pub SocketAddr);
-
-/// What `listen` looks like; it follows every sentence that refuses one.
-const LISTEN: &str = "write an IP address and a port, such as \"127.0.0.1:9631\"";
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let value = toml::Value::deserialize(from)?;
-        let text = value.as_str().ok_or_else(|| D::Error::custom(format!("{value} is no text; {LISTEN}")))?;
-        listen(text).map_err(|why| D::Error::custom(format!("{why}; {LISTEN}")))
-    }
-}
-
-fn listen(text: &str) -> Result<Listen, String> {
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.port() == 0 => Err(format!("\"{text}\" is another port each time")),
-        Ok(address) => Ok(Listen(address)),
-        Err(_) if text.parse::<IpAddr>().is_ok() => Err(format!("\"{text}\" has no port")),
-        // Which address a name has may change, and to ask for it may take for ever.
-        Err(_) if text.contains(|c: char| c.is_ascii_alphabetic()) && !text.starts_with('[') => {
-            Err(format!("\"{text}\" is a name, and names are not looked up here"))
-        }
-        Err(_) => Err(format!("\"{text}\" is no address")),
-    }
 }

@@ -65,6 +65,16 @@ impl Loader {
         loaded
     }
 
+    /// The files that are read: settings, unit files, drop-ins.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let settings = Some(self.directories.settings.clone()).filter(|file| file.exists());
+        let units: Vec<PathBuf> =
+            names(&self.directories, &BTreeMap::new(), &mut Vec::new()).into_values().collect();
+        let drop_ins = units.iter().flat_map(|file| drop_in_paths(file, &self.directories));
+        settings.into_iter().chain(drop_ins).chain(units.iter().cloned()).collect()
+    }
+
     /// The directories that matter, and those of drop-ins.
     #[must_use]
     pub fn watched(&self) -> BTreeSet<PathBuf> {
@@ -138,10 +148,7 @@ pub fn verify_file(file: &Path, directories: &Directories) -> Vec<Problem> {
         Err(mistake) => return vec![problem(file, "", &mistake)],
     };
     if settings {
-        let mistakes = match parse::settings(&text, directories.owner) {
-            Ok((_, bad)) => bad.into_iter().map(|(_, mistake)| mistake).collect(),
-            Err(mistakes) => mistakes,
-        };
+        let mistakes = parse::mistakes_of_settings(&text, directories.owner);
         return mistakes.iter().map(|one| problem(file, &text, one)).collect();
     }
     made(file, text, directories).err().unwrap_or_default()
@@ -219,6 +226,15 @@ fn fragments(file: &Path, directories: &Directories) -> Result<Fragments, Vec<Pr
 }
 
 fn drop_ins(file: &Path, directories: &Directories) -> Result<Vec<(PathBuf, String)>, Vec<Problem>> {
+    let mut drop_ins = Vec::new();
+    for path in drop_in_paths(file, directories) {
+        let text = owned_text(&path, directories.owner)?;
+        drop_ins.push((path, text));
+    }
+    Ok(drop_ins)
+}
+
+fn drop_in_paths(file: &Path, directories: &Directories) -> Vec<PathBuf> {
     let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     let folder = file.file_name().map(|name| format!("{}.d", name.to_string_lossy())).unwrap_or_default();
     for units in &directories.units {
@@ -229,12 +245,7 @@ fn drop_ins(file: &Path, directories: &Directories) -> Result<Vec<(PathBuf, Stri
             }
         }
     }
-    let mut drop_ins = Vec::new();
-    for path in found.into_values() {
-        let text = owned_text(&path, directories.owner)?;
-        drop_ins.push((path, text));
-    }
-    Ok(drop_ins)
+    found.into_values().collect()
 }
 
 fn owned_text(file: &Path, owner: u32) -> Result<String, Vec<Problem>> {

@@ -1,10 +1,12 @@
 //! steadfast.toml and the watched directories of unit files: fragments → one table per unit → specs, or problems.
 //! One bad file harms no other; its last good version stays in force.
 
+mod add;
 mod alert;
 mod diagnose;
 mod directories;
 mod draft;
+mod every;
 mod file;
 #[cfg(test)]
 mod flood_tests;
@@ -20,6 +22,7 @@ mod progress;
 mod recipes;
 mod requires;
 mod schema;
+mod settings;
 #[cfg(test)]
 mod sink_tests;
 mod switched_off;
@@ -27,6 +30,7 @@ mod switched_off;
 mod tests;
 mod trusted;
 mod watch;
+mod words;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -34,6 +38,7 @@ use std::path::PathBuf;
 use crate::clock;
 use crate::model::spec::{Problem, Selector, Spec};
 
+pub use add::{add_to_settings, mistakes_in_settings, settings_file, sinks};
 pub use directories::Directories;
 pub use draft::{alone, render};
 pub use loader::{Loaded, Loader, spec_of_text};
@@ -46,10 +51,23 @@ pub use watch::watch;
 #[must_use]
 pub fn verify(user: bool, files: &[PathBuf]) -> Vec<Problem> {
     let directories = Directories::of(user);
-    if files.is_empty() {
-        return Loader::new(directories).load().problems;
+    if !files.is_empty() {
+        return files.iter().flat_map(|file| loader::verify_file(file, &directories)).collect();
     }
-    files.iter().flat_map(|file| loader::verify_file(file, &directories)).collect()
+    let mut problems = Loader::new(directories.clone()).load().problems;
+    // The daemon tells the first of each sink.
+    let settings = directories.settings.display().to_string();
+    if problems.iter().any(|problem| problem.file == settings && problem.line > 0) {
+        problems.retain(|problem| problem.file != settings);
+        problems.splice(0..0, loader::verify_file(&directories.settings, &directories));
+    }
+    problems
+}
+
+/// How many files `verify` reads.
+#[must_use]
+pub fn files_read(user: bool, files: &[PathBuf]) -> usize {
+    if files.is_empty() { Loader::new(Directories::of(user)).files().len() } else { files.len() }
 }
 
 /// What is good to know of these files, or of all of the instance, and no mistake.
@@ -74,6 +92,12 @@ fn specs(user: bool, files: &[PathBuf]) -> Vec<Spec> {
         return Loader::new(directories).load().specs;
     }
     files.iter().filter_map(|file| loader::spec_in(file, &directories)).collect()
+}
+
+/// The JSON Schema of steadfast.toml.
+#[must_use]
+pub fn settings_schema() -> schemars::Schema {
+    schemars::schema_for!(settings::SettingsFile)
 }
 
 /// The JSON Schema of a unit file.

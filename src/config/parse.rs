@@ -17,10 +17,9 @@ use crate::model::spec::{
 use crate::model::unit::{KINDS, UnitName};
 
 use super::diagnose::{self, Mistake, nearest, of_toml};
-use super::file::{
-    self, Binaries, Coverage, DependencyFile, Disabled, OnStale, Recovery, Release, SettingsFile, Smoke,
-    UnitFile,
-};
+use super::every::every;
+use super::file::{self, Binaries, DependencyFile, Disabled, OnStale, Recovery, Release, Smoke, UnitFile};
+use super::settings::{Coverage, SettingsFile};
 use super::{alert, probe, progress, trusted};
 
 /// The shortest slow reading; more often costs the service manager more than it tells.
@@ -56,6 +55,19 @@ pub fn fragment(text: &str) -> Result<toml::Table, Vec<Mistake>> {
 
 /// `steadfast.toml`; and the names of the sinks that cannot be used, with what is wrong in them.
 pub fn settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mistake>> {
+    first_of_settings(text, owner)
+        .map_err(|_| every(text, |text| first_of_settings(text, owner).err().unwrap_or_default()))
+}
+
+/// Every mistake of `steadfast.toml`, those of its sinks included.
+pub fn mistakes_of_settings(text: &str, owner: u32) -> Vec<Mistake> {
+    every(text, |text| match first_of_settings(text, owner) {
+        Ok((_, bad)) => bad.into_iter().map(|(_, mistake)| mistake).collect(),
+        Err(mistakes) => mistakes,
+    })
+}
+
+fn first_of_settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), Vec<Mistake>> {
     let keys: SettingsFile = read(text)?;
     let usual = Settings::default();
     let resync = keys.resync.map_or(usual.resync, |length| length.0);
@@ -138,8 +150,11 @@ pub fn selector(file: &Path, named: Option<&str>) -> Result<Selector, Mistake> {
 ///
 /// `owner`: commands must belong to root or this user, since they decide what is done.
 pub fn spec(file: &Path, text: &str, owner: u32) -> Result<Spec, Vec<Mistake>> {
-    let keys = unit_file(file, text)?;
-    of_keys(file, text, &keys, owner).map_err(|one| vec![one])
+    let first = |text: &str| {
+        let keys = unit_file(file, text)?;
+        of_keys(file, text, &keys, owner).map_err(|one| vec![one])
+    };
+    first(text).map_err(|_| every(text, |text| first(text).err().unwrap_or_default()))
 }
 
 fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec, Mistake> {

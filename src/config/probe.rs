@@ -20,17 +20,17 @@ use super::{schema, trusted};
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 struct Common {
-    /// Default: "10s".
+    /// Time between two questions. Default: "10s".
     period: Option<Length>,
-    /// Must be below period. Default: "3s".
+    /// An answer that takes longer counts as none; must be below period. Default: "3s".
     timeout: Option<Length>,
-    /// No verdict counts for this long after the unit became active. Default: "0s".
+    /// Ignore failures for this long after the unit became active. Default: "0s".
     initial_delay: Option<Length>,
-    /// Default: 2.
+    /// Failures in a row that make it unhealthy. Default: 2.
     failure_threshold: Option<u32>,
-    /// Default: 1.
+    /// Successes in a row that make it healthy again. Default: 1.
     success_threshold: Option<u32>,
-    /// restart or alert. Default: restart; alert where no restart helps: rabbitmq, disk, inodes, journal, timer, and with
+    /// restart or alert. Default: restart; alert where a restart does not help: rabbitmq, disk, inodes, journal, timer, and with
     /// min_validity, keys, stats or expect.
     on_failure: Option<OnStale>,
     /// Units that require this one cannot work while it fails: they are not started or restarted meanwhile. Default: true

@@ -79,6 +79,18 @@ pub enum BaselineError {
     File { path: PathBuf, source: io::Error },
 }
 
+/// Whether a baseline can have this name.
+///
+/// # Errors
+/// It cannot.
+pub fn check_name(name: &str) -> Result<(), BaselineError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+    if name.is_empty() || name.len() > NAME || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(BaselineError::Name(name.to_owned()));
+    }
+    Ok(())
+}
+
 /// The folder of the baselines. Everything in it blocks.
 #[derive(Clone, Debug)]
 pub struct Baselines {
@@ -208,10 +220,7 @@ impl Baselines {
 
     /// The file of a name that is one: nothing of it leads out of the folder.
     fn path(&self, name: &str) -> Result<PathBuf, BaselineError> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
-        if name.is_empty() || name.len() > NAME || name.starts_with('.') || !name.chars().all(plain) {
-            return Err(BaselineError::Name(name.to_owned()));
-        }
+        check_name(name)?;
         Ok(self.folder.join(format!("{name}.json")))
     }
 }

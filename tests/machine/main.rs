@@ -39,6 +39,7 @@ mod outage_two_flips;
 mod outage_two_friends;
 mod outage_two_masters;
 mod outside;
+mod package;
 mod prober;
 mod probes;
 mod progress;

@@ -5,8 +5,8 @@ use super::drill::last;
 use super::overview::{held, since, switched_off, why};
 use super::page::Page;
 use super::style::{FAINT, STRONG};
-use super::text::{latency, length, took};
-use crate::api::wire::{Condition, Event, LastTransition, Release, Step, Truth, Unit};
+use super::text::{bytes, latency, length, took};
+use crate::api::wire::{Condition, Event, LastTransition, Release, Step, Truth, Unit, Usage};
 
 /// Where the facts begin.
 const LABEL: usize = 12;
@@ -80,6 +80,50 @@ pub fn activity(look: &Look, unit: &Unit) -> String {
     facts.join(look.dot())
 }
 
+/// How far a recovery is, on one line: `restart of shop.service: proof for 12s, at most 48s more: …`.
+#[must_use]
+pub fn running(look: &Look, unit: &Unit) -> String {
+    let Some(recovery) = &unit.recovery else {
+        return format!("recovering {}", unit.unit);
+    };
+    let left = look.ahead(recovery.phase_due);
+    let missing = unit.conditions.iter().find(|condition| condition.status == Truth::False);
+    let why = missing.map_or_else(String::new, |one| format!(": not yet {}: {}", one.kind, one.message));
+    let phase = format!("{} for {}", recovery.phase, look.age(recovery.phase_at));
+    format!("{} of {}: {phase}, given up {left}{why}", recovery.action, unit.unit)
+}
+
+/// Memory, processor time and tasks, as far as they are counted.
+pub fn usage(look: &Look, unit: &Unit, used: &Usage) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let limited = |text: String, more: [(&str, Option<String>); 3]| {
+        let more: Vec<String> =
+            more.into_iter().filter_map(|(what, n)| Some(format!("{what} {}", n?))).collect();
+        if more.is_empty() { text } else { format!("{text} ({})", more.join(", ")) }
+    };
+    if let Some(memory) = used.memory {
+        let swap = used.swap.filter(|swap| *swap > 0);
+        let more = [("peak", used.memory_peak), ("limit", used.memory_max), ("swap", swap)];
+        lines.push(("Memory", limited(bytes(memory), more.map(|(what, n)| (what, n.map(bytes))))));
+    }
+    if let Some(milliseconds) = used.cpu_ms {
+        let ran =
+            unit.active_since.map(|since| look.now.0.saturating_sub(since.0)).filter(|ran| *ran >= 1000);
+        let share = ran.and_then(|ran| u64::try_from(ran).ok()).map(|ran| {
+            let permille = milliseconds.saturating_mul(1000) / ran;
+            format!("{}.{} % of one core on average", permille / 10, permille % 10)
+        });
+        let mut text = vec![took(milliseconds)];
+        text.extend(share);
+        lines.push(("CPU", text.join(look.dot())));
+    }
+    if let Some(tasks) = used.tasks {
+        let limit = used.tasks_max.map(|limit| limit.to_string());
+        lines.push(("Tasks", limited(tasks.to_string(), [("limit", limit), ("", None), ("", None)])));
+    }
+    lines
+}
+
 fn facts(page: &mut Page<'_>, unit: &Unit) {
     let look = page.look;
     let file = format!("{} ({})", unit.file, policy(look, unit));
@@ -87,6 +131,9 @@ fn facts(page: &mut Page<'_>, unit: &Unit) {
     fact(page, "Active", &activity(look, unit));
     if let Some(text) = &unit.status_text {
         fact(page, "Says", &format!("\"{text}\""));
+    }
+    for (label, text) in unit.usage.iter().flat_map(|used| usage(look, unit, used)) {
+        fact(page, label, &text);
     }
     fact(page, "Enabled", unit.unit_file_state.as_deref().unwrap_or("not read yet"));
     if let Some(release) = &unit.release {

@@ -9,6 +9,7 @@ pub mod incidents;
 mod overview;
 pub mod page;
 pub mod radius;
+mod sort;
 pub mod spans;
 pub mod style;
 pub mod text;
@@ -16,7 +17,8 @@ pub mod text;
 use jiff::tz::TimeZone;
 
 pub use explain::coming;
-pub use overview::{due, held, overview, since, why};
+pub use overview::{Table, due, held, overview, overview_of, since, why};
+pub use sort::Sort;
 
 use crate::api::wire::Time;
 

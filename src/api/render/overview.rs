@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use super::Look;
 use super::grid::{Column, Line, grid};
 use super::page::Page;
+use super::sort::Sort;
 use super::style::STRONG;
 use super::text::{count, latency};
 use crate::api::wire::{Probe, ProbeStatus, State, Status, Truth, Unit};
@@ -27,24 +28,66 @@ const COLUMNS: [Column; 8] = [
     column("WHY", 0),
 ];
 
+/// What `-o wide` shows besides.
+const WIDE_COLUMNS: [Column; 15] = [
+    column("", 0),
+    column("UNIT", 0),
+    column("STATE", 0),
+    column("FOR", 0),
+    column("NEXT", 0),
+    column("RESTARTS", 0),
+    column("PROBES", 0),
+    column("ACTIVE", 0),
+    column("ENABLED", 0),
+    column("MODE", 0),
+    column("PID", 0),
+    column("RELEASE", 0),
+    column("INCIDENT", 0),
+    column("OWNER", 0),
+    column("WHY", 0),
+];
+
 const fn column(title: &'static str, worth: u16) -> Column {
     Column { title, worth }
+}
+
+/// What of the table is shown, and how.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Table {
+    /// Also the units that are well, where they do not fit the terminal.
+    pub all: bool,
+    /// Every column, as wide as it needs to be.
+    pub wide: bool,
+    pub sort: Sort,
+    /// Only some of so many units were asked for.
+    pub of: Option<usize>,
 }
 
 /// The whole host. `all`: also the units that are well, where they do not fit the terminal.
 #[must_use]
 pub fn overview(look: &Look, status: &Status, all: bool) -> String {
+    overview_of(look, status, Table { all, ..Table::default() })
+}
+
+/// The whole host, or a part of it.
+#[must_use]
+pub fn overview_of(look: &Look, status: &Status, table: Table) -> String {
     let mut page = Page::new(look);
-    header(&mut page, status);
+    header(&mut page, status, table.of);
     problems(&mut page, status);
     page.gap();
-    let mut units: Vec<&Unit> = status.units.iter().collect();
-    units.sort_by_key(|unit| (Reverse(unit.state.rank()), &unit.unit));
-    let folded = if all { 0 } else { folded(look, &units) };
+    let mut units = table.sort.sorted(&status.units);
+    let folds = !table.all && !table.wide && table.sort == Sort::State;
+    let folded = if folds { folded(look, &units) } else { 0 };
     units.truncate(units.len() - folded);
     if units.is_empty() && folded == 0 {
-        page.line("No unit is managed yet. An empty file is complete:");
-        page.line("  touch /etc/steadfast/units.d/UNIT.service.toml");
+        nothing(&mut page, table.of);
+    } else if table.wide {
+        let lines: Vec<Line> = units.iter().map(|unit| wide_line(look, unit)).collect();
+        let unlimited = Look { size: None, ..look.clone() };
+        for line in grid(&unlimited, &WIDE_COLUMNS, &lines) {
+            page.line(&line);
+        }
     } else {
         let lines: Vec<Line> = units.iter().map(|unit| line(look, unit)).collect();
         for line in grid(look, &COLUMNS, &lines) {
@@ -61,8 +104,25 @@ pub fn overview(look: &Look, status: &Status, all: bool) -> String {
     page.into_text()
 }
 
-/// Counts, the worst first, and what there is to know of the picture itself.
-fn header(page: &mut Page<'_>, status: &Status) {
+/// There is no line to show: why, and what to do next.
+fn nothing(page: &mut Page<'_>, of: Option<usize>) {
+    if of.is_some_and(|all| all > 0) {
+        page.line("No managed unit matches.");
+        return;
+    }
+    let program = page.look.program();
+    page.line("No unit is managed yet. Set this host up by a few questions:");
+    page.line(&format!("  {program} init"));
+    page.line("Or see what runs here and is not watched, and adopt it:");
+    page.line(&format!("  {program} audit"));
+    page.line(&format!("  {program} adopt --observe UNIT"));
+    let files = if page.look.user { "~/.config/steadfast/units.d" } else { "/etc/steadfast/units.d" };
+    page.line("Or write a unit file by hand; an empty one is complete:");
+    page.line(&format!("  touch {files}/UNIT.service.toml"));
+}
+
+/// Counts, the worst first, and what there is to know of the picture itself. `of`: only some of so many units are shown.
+fn header(page: &mut Page<'_>, status: &Status, of: Option<usize>) {
     let look = page.look;
     let mut states: Vec<_> = status.summary.iter().filter(|(_, number)| **number > 0).collect();
     states.sort_by_key(|(state, _)| Reverse(state.rank()));
@@ -87,6 +147,9 @@ fn header(page: &mut Page<'_>, status: &Status) {
     }
     if look.now.0.saturating_sub(status.generated_at.0) > OLD_MS {
         notes.push(format!("as of {} ago", look.age(status.generated_at)));
+    }
+    if let Some(all) = of {
+        notes.push(format!("showing {} of {}", status.units.len(), count(all, "unit")));
     }
     if status.incidents_open > 0 {
         notes.push(count(status.incidents_open, "open incident"));
@@ -173,6 +236,25 @@ fn line(look: &Look, unit: &Unit) -> Line {
         probes,
         why(look, unit),
     ];
+    Line { cells, paint }
+}
+
+/// The line with what the unit's file says of it, what systemd says, and its incident.
+fn wide_line(look: &Look, unit: &Unit) -> Line {
+    let Line { mut cells, paint } = line(look, unit);
+    let why = cells.pop().unwrap_or_default();
+    let active = unit.active_state.iter().chain(&unit.sub_state).cloned().collect::<Vec<_>>().join("/");
+    let release = unit.release.as_ref().and_then(|release| release.running.clone());
+    cells.extend([
+        active,
+        unit.unit_file_state.clone().unwrap_or_default(),
+        unit.mode.clone(),
+        unit.main_pid.map(|pid| pid.to_string()).unwrap_or_default(),
+        release.unwrap_or_default(),
+        unit.incident.map(|id| id.to_string()).unwrap_or_default(),
+        unit.owner.clone().unwrap_or_default(),
+        why,
+    ]);
     Line { cells, paint }
 }
 

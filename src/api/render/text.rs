@@ -73,6 +73,27 @@ pub fn latency(milliseconds: f64) -> String {
     }
 }
 
+/// A size: `812 B`, `4.2 MiB`, `310 MiB`.
+#[must_use]
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut tenths = bytes.saturating_mul(10);
+    let mut unit = UNITS[0];
+    for next in UNITS.into_iter().skip(1) {
+        if tenths < 10_240 {
+            break;
+        }
+        tenths /= 1024;
+        unit = next;
+    }
+    let whole = tenths / 10;
+    if whole >= 10 || unit == "B" {
+        format!("{whole} {unit}")
+    } else {
+        format!("{whole}.{} {unit}", tenths % 10)
+    }
+}
+
 impl Look {
     /// How long ago; `0s` for what lies ahead.
     #[must_use]
@@ -146,6 +167,12 @@ mod tests {
         assert_eq!(shown, ["0s", "0s", "14s", "2m14s", "2h", "3h12m", "2d4h", "41d"]);
         assert_eq!([took(840), took(2310), took(65_000)], ["840ms", "2.3s", "1m5s"]);
         assert_eq!([latency(3.12), latency(41.2), latency(2310.0)], ["3.1ms", "41ms", "2.3s"]);
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        let shown = [0, 812, 1024, 4_404_019, 325_058_560, u64::MAX].map(bytes);
+        assert_eq!(shown, ["0 B", "812 B", "1.0 KiB", "4.1 MiB", "310 MiB", "1677721 TiB"]);
     }
 
     #[test]

@@ -1,18 +1,14 @@
 //! The commands of people, one row each; what a body must be like, and what it asks for.
 
-use std::time::Duration;
-
 use super::command::JsonBody;
 use super::route::Route;
-use crate::api::openapi;
 use crate::api::wire::{BaselineBody, DrillBody, HoldBody, Tested};
+use crate::api::{HOLD_MAX, openapi};
 use crate::clock;
 use crate::model::baseline::WorseLine;
 use crate::model::drill::DrillKind;
 use crate::model::operator::{Ask, UnitAsk};
 
-/// The longest hold; who needs more switches the unit's file off, with a reason and an end.
-const HOLD_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Characters of a hold's reason.
 const REASON_MAX: usize = 500;
 /// Lines of a comparison, lines of evidence of each, and characters of a line.
@@ -120,6 +116,8 @@ fn cut(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::command::CommandBody;
     use super::*;
 

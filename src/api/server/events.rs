@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::Shared;
 use super::fail::{Fail, queried};
-use super::lookup::find;
+use super::lookup::{find, missing};
 use super::routes::concerns;
 use crate::api::wire;
 use crate::escape;
@@ -51,7 +51,7 @@ pub fn stream(
         let snapshot = shared.snapshots.borrow();
         let unit = match unit {
             Some(name) => {
-                let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
+                let status = find(&snapshot, &name).ok_or_else(|| missing(&snapshot, &name))?;
                 Some(status.unit.to_string())
             }
             None => None,

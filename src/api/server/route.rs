@@ -13,8 +13,7 @@ use serde_json::Value;
 
 use super::Shared;
 use super::command::{CommandBody, carry_out};
-use super::fail::Fail;
-use super::lookup::{find, id_in, unit_in};
+use super::lookup::{find, id_in, missing, unit_in};
 use super::peer::Peer;
 use crate::api::openapi;
 use crate::model::operator::{Ask, UnitAsk};
@@ -72,7 +71,7 @@ impl Route {
             let name = unit_in(path)?;
             let unit = |shared: &Shared| {
                 let snapshot = shared.snapshots.borrow();
-                let unit = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
+                let unit = find(&snapshot, &name).ok_or_else(|| missing(&snapshot, &name))?;
                 Ok(unit.unit.clone())
             };
             carry_out(shared, peer, unit, body, |unit, body| Ok(Ask::OfUnit { unit, ask: ask(body)? })).await

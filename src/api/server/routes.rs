@@ -9,20 +9,21 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::command::look_afresh;
 use super::commands::commands;
 use super::fail::Fail;
 use super::json::{self, Json};
-use super::lookup::{find, unit_in};
+use super::lookup::{find, missing, unit_in};
 use super::pages::{self, with_rules};
 use super::patience::in_pieces;
 use super::peer::Peer;
 use super::pictures::Readers;
 use super::route::Route;
 use super::{Shared, events, incidents, metrics};
-use crate::api::openapi;
-use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit};
+use crate::api::wire::{Event, Health, IncidentDetails, Incidents, Status, Unit, Usage};
+use crate::api::{Build, openapi};
 
 /// The whole table.
 pub fn routes() -> Vec<Route> {
@@ -128,17 +129,24 @@ pub async fn unit(
     let name = unit_in(path)?;
     if peer.is_some() && query.as_deref() == Some("fresh=true") {
         let unit = find(&shared.snapshots.borrow(), &name).map(|known| known.unit.clone());
-        look_afresh(&shared, unit.ok_or_else(|| Fail::not_managed(&name))?).await;
+        let unit = unit.ok_or_else(|| missing(&shared.snapshots.borrow(), &name))?;
+        look_afresh(&shared, unit).await;
     }
-    let snapshot = shared.snapshots.borrow();
-    let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
-    let mut unit = Unit::of(status);
-    unit.recall(status, snapshot.at);
-    if !Readers::of(peer.is_some()).see_logs(&snapshot) {
-        unit.hide_log();
+    let (mut unit, group) = {
+        let snapshot = shared.snapshots.borrow();
+        let status = find(&snapshot, &name).ok_or_else(|| missing(&snapshot, &name))?;
+        let mut unit = Unit::of(status);
+        unit.recall(status, snapshot.at);
+        if !Readers::of(peer.is_some()).see_logs(&snapshot) {
+            unit.hide_log();
+        }
+        let of_unit = |event: &&_| concerns(event, status.unit.as_str());
+        unit.events = snapshot.events.iter().filter(of_unit).map(Into::into).collect();
+        (unit, status.settings.as_ref().map(|settings| settings.control_group.clone()))
+    };
+    if let Some(group) = group.filter(|_| unit.active_state.is_some()) {
+        unit.usage = spawn_blocking(move || Usage::of(&group)).await.ok().flatten();
     }
-    let of_unit = |event: &&_| concerns(event, status.unit.as_str());
-    unit.events = snapshot.events.iter().filter(of_unit).map(Into::into).collect();
     Ok(Json(unit))
 }
 
@@ -159,7 +167,8 @@ pub async fn health(State(shared): State<Shared>) -> Response {
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready")
     };
-    let health = Health { status: status.to_owned(), reasons, generated_at: snapshot.at.into() };
+    let build = Some(Build::this());
+    let health = Health { status: status.to_owned(), reasons, generated_at: snapshot.at.into(), build };
     (code, Json(health)).into_response()
 }
 

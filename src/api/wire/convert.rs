@@ -100,6 +100,7 @@ impl Unit {
             drill: status.drill.as_ref().map(Into::into),
             disabled: status.disabled.as_ref().map(Into::into),
             events: Vec::new(),
+            usage: None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod recent;
 mod reply;
 mod time;
 mod unit;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -35,6 +36,7 @@ pub use unit::{
     Condition, Disabled, Hold, LastAction, LastTransition, Link, NextAction, Preview, Probe, Process,
     Progress, Quarantine, Recovery, Release, Restarts, Step, Unit,
 };
+pub use usage::Usage;
 
 /// The version of the contract that these types speak.
 pub const VERSION: u32 = 1;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Drill, DrillPlan, Step, Time};
+use crate::api::Build;
 
 /// The body of `POST /v1/units/UNIT/hold`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,4 +61,7 @@ pub struct Health {
     /// One sentence each; empty when all is well.
     pub reasons: Vec<String>,
     pub generated_at: Time,
+    /// What the daemon was built from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
 }

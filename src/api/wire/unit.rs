@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Drill, Event, Finding, ProbeStatus, Recent, Severity, State, StepResult, Time, Truth};
+use super::{Drill, Event, Finding, ProbeStatus, Recent, Severity, State, StepResult, Time, Truth, Usage};
 
 /// One managed unit: an element of `units`, and `GET /v1/units/UNIT`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,6 +70,9 @@ pub struct Unit {
     /// The unit's part of the timeline, oldest first; only in `GET /v1/units/UNIT`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<Event>,
+    /// What its processes use; only in `GET /v1/units/UNIT`, and only where it has a control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
 }
 
 /// One of the seven conditions.

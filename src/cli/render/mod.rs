@@ -9,5 +9,6 @@ pub mod probes;
 pub use plugin::plugin;
 
 pub use crate::api::render::{
-    Look, details, drill, explain, grid, incidents, overview, page, radius, spans, style, text,
+    Look, Sort, Table, details, drill, explain, grid, incidents, overview, overview_of, page, radius, spans,
+    style, text,
 };

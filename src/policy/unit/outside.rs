@@ -143,7 +143,11 @@ impl Unit {
                 control_group: settings.control_group.clone(),
                 invocation: self.run.reading().map(|run| run.invocation.clone()).unwrap_or_default(),
                 main_pid: self.run.main_pid(),
-                search: Box::new(Search { outside, installed: self.residents.installed().to_vec(), ..search }),
+                search: Box::new(Search {
+                    outside,
+                    installed: self.residents.installed().to_vec(),
+                    ..search
+                }),
             };
             self.act(action);
         }
