@@ -88,9 +88,9 @@ impl Trace {
             figure => Point::Worst(figure),
         });
         let silent = std::iter::repeat_n(Point::Nothing, since.min(STRETCHES));
-        let all: Vec<Point> = known.chain(silent).collect();
-        let kept = all.iter().skip(all.len().saturating_sub(STRETCHES));
-        if all.iter().all(|point| *point == Point::Nothing) { Vec::new() } else { kept.copied().collect() }
+        let mut kept: Vec<Point> = known.chain(silent).collect();
+        kept.drain(..kept.len().saturating_sub(STRETCHES));
+        if kept.iter().all(|point| *point == Point::Nothing) { Vec::new() } else { kept }
     }
 }
 

@@ -182,7 +182,10 @@ impl Crowd {
                 self.start(&unit, order);
                 None
             }
-            _ => None,
+            other => {
+                drop(other);
+                None
+            }
         }
     }
 
