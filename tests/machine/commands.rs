@@ -127,7 +127,7 @@ fn what_a_person_asks_for_is_done_or_refused_with_the_reason() {
     expect(&machine, "steadfast status web", 1, &["held", "moving the disk"]);
     expect(&machine, "steadfast resume web", 0, &[]);
     expect(&machine, "steadfast resume web", 0, &["neither held nor in quarantine"]);
-    expect(&machine, "steadfast hold web --for 3d --reason x", 1, &["24"]);
+    expect(&machine, "steadfast hold web --for 3d --reason x", 64, &["24"]);
     expect(&machine, "steadfast hold web --for 30m", 64, &["--reason"]);
 
     expect(&machine, "steadfast recover report", 0, &["start", "enable"]);

@@ -74,10 +74,10 @@ fn install(machine: &Machine) {
     machine.sh(
         "getent group steadfast && test -d /etc/steadfast/units.d && steadfast verify && steadfast status",
     );
-    let files = "/usr/share/man/man1/steadfast.1.gz /usr/share/man/man5/steadfast.unit.5.gz \
-        /usr/share/bash-completion/completions/steadfast /etc/apt/apt.conf.d/80steadfast \
-        /usr/share/doc/steadfast/copyright /etc/steadfast/steadfast.toml";
-    assert_eq!(machine.sh(&format!("ls {files}")).lines().count(), 6);
+    // These machines, like small images, keep no man pages and no documentation of packages.
+    let files = "/usr/share/bash-completion/completions/steadfast /etc/apt/apt.conf.d/80steadfast \
+        /etc/steadfast/steadfast.toml";
+    assert_eq!(machine.sh(&format!("ls {files}")).lines().count(), 3);
 }
 
 /// One command, and what is killed is found and told.
@@ -94,7 +94,7 @@ fn first_minutes(machine: &Machine) {
     assert!(set_up.contains("/etc/steadfast/units.d/shop.service.toml"), "{set_up}");
     assert_eq!(machine.sh("steadfast verify"), "2 files read, nothing to correct");
     state(machine, "shop.service", "ok");
-    machine.sh(": >/root/told; systemctl kill --signal=KILL shop.service");
+    machine.sh(": >/root/told; systemctl kill --kill-who=main --signal=KILL shop.service");
     let was_told = |what: &str| machine.try_sh("cat /root/told").stdout.contains(what);
     let took = machine.wait_until("it is told", LIMIT, || was_told("firing shop.service failed"));
     println!("told {took:?} after it was killed");
@@ -145,7 +145,7 @@ fn nothing_is_left(machine: &Machine, before: &BTreeSet<String>) {
     assert_eq!(machine.try_sh("getent group steadfast").stdout, "");
     let named = machine.sh("find /run /var/lib/systemd -xdev -name '*steadfast*' -not -path '*/transient/*'");
     assert_eq!(named, "", "nor does systemd keep a trace");
-    assert_eq!(machine.sh("systemctl --failed --no-legend --plain 'steadfast*'"), "");
+    assert_eq!(machine.sh("systemctl list-units --failed --no-legend --plain 'steadfast*'"), "");
 }
 
 #[test]
