@@ -37,6 +37,7 @@ mod run;
 mod survivors;
 mod switched_off;
 mod transitions;
+mod trend;
 mod troubles;
 mod wants;
 mod will;

@@ -94,7 +94,7 @@ impl Unit {
                 let settled = finding.since.plus(spec.release.settle).max(now);
                 (spec.release.binaries == Reaction::Restart).then(|| self.in_window(settled))
             }
-            (Code::ProbeFailed | Code::ProbeSlow, _) => {
+            (Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh, _) => {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
             (Code::ProcessesGone, _) => self.refilled_at(),

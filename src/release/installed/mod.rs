@@ -2,6 +2,7 @@
 
 mod file;
 mod git;
+mod images;
 mod npm;
 mod print;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::clock;
 use crate::model::installed::{Content, Installed, Kind, State};
 use crate::model::moment::Moment;
-use crate::model::release::Search;
+use crate::model::release::{FileId, Search};
 
 use super::identity;
 use super::location;
@@ -85,6 +86,11 @@ pub(super) fn read_again(search: &Search) -> Vec<Installed> {
     search.installed.iter().filter_map(again).collect()
 }
 
+/// A stamp of the lists of images, where one of these is a container.
+pub(super) fn images_of(search: &Search) -> Option<u64> {
+    search.installed.iter().any(|known| known.kind == Kind::Container).then(images::stamp)
+}
+
 /// Where a change shows that something was installed: files and directories.
 pub(super) fn watched(search: &Search) -> BTreeSet<PathBuf> {
     let of = |known: &Installed| {
@@ -94,7 +100,8 @@ pub(super) fn watched(search: &Search) -> BTreeSet<PathBuf> {
             Kind::Npm => npm::watched(place),
             Kind::File => file::watched(place),
             Kind::Git => git::watched(place),
-            Kind::Link | Kind::Directory | Kind::Container | Kind::Package => Vec::new(),
+            Kind::Container => images::lists(),
+            Kind::Link | Kind::Directory | Kind::Package => Vec::new(),
         }
     };
     search.installed.iter().flat_map(of).collect()
@@ -138,6 +145,12 @@ impl Look<'_> {
         let quiet = self.now.boot_ms.saturating_sub(content.changed_at.boot_ms);
         self.known.is_some_and(|known| known.print != content.print) && (0..QUIET_MS).contains(&quiet)
     }
+}
+
+/// The print of some bytes, as those of files are made.
+#[must_use]
+pub fn print_of(bytes: &[u8]) -> FileId {
+    print::of(bytes)
 }
 
 fn root_of(search: &Search) -> PathBuf {

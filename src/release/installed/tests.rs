@@ -51,7 +51,7 @@ fn only(search: &Search) -> Installed {
     found.remove(0)
 }
 
-fn print_of(search: &Search) -> crate::model::release::FileId {
+fn print_of(search: &Search) -> FileId {
     only(search).whole().expect("whole").print
 }
 
@@ -154,7 +154,7 @@ fn c5_packages_of_npm_are_what_their_lock_says() {
     let look = Look { now: clock::now(), known: None, users: &users };
     let state = || match npm::read(&known, &look) {
         Some(Found::Whole(content)) => content.print,
-        Some(Found::Unsettled(_) | Found::Gone(_)) | None => crate::model::release::FileId::default(),
+        Some(Found::Unsettled(_) | Found::Gone(_)) | None => FileId::default(),
     };
     let print = state();
     fs::write(&lock, "{\"express\": \"4\"}").expect("written anew");
@@ -185,10 +185,12 @@ fn c5_a_file_is_its_content_and_what_a_process_holds_of_it_is_known() {
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
     };
+    let holds = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", process.0.id())).into_iter().flatten().flatten();
+        files.map(|file| fs::read_link(file.path())).any(|path| path.is_ok_and(|path| path == jar))
+    };
     let until = Instant::now() + Duration::from_secs(10);
-    while fs::read_dir(format!("/proc/{}/fd", process.0.id())).expect("its files").count() < 4
-        && Instant::now() < until
-    {
+    while !holds() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     let before = look(&search);
