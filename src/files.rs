@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use notify::event::{AccessKind, AccessMode, EventKind};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
@@ -150,7 +150,10 @@ fn existing(dir: &Path) -> Option<(PathBuf, (u64, u64))> {
     dir.ancestors().find_map(|path| {
         let seen = std::fs::metadata(path).ok()?;
         let wanted = seen.is_dir() || (path == dir && seen.is_file());
-        wanted.then(|| (path.to_owned(), (seen.dev(), seen.ino())))
+        // The number of what was deleted is soon given to something else: its birth tells them apart.
+        let born = seen.created().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let born = born.map_or(0, |born| u64::from(born.subsec_nanos()) ^ born.as_secs().rotate_left(32));
+        wanted.then(|| (path.to_owned(), (seen.dev(), seen.ino() ^ born)))
     })
 }
 

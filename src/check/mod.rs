@@ -3,6 +3,7 @@
 
 mod commands;
 mod confided;
+mod containers;
 mod probes;
 mod readings;
 

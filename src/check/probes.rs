@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::clock;
-use crate::model::probe::{ProbeOutcome, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Figure, ProbeOutcome, ProbeSpec, ProbeStatus};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
 use crate::probe::{self, Limit, Needs};
@@ -28,6 +28,16 @@ pub async fn ask(
 ) -> ProbeOutcome {
     let outcome = asked(orders, prober, unit, spec, cursor).await;
     ProbeOutcome { message: redacted(&outcome.message), ..outcome }
+}
+
+/// Asks what the unit itself uses: the answer with the figure behind it. `None`: the probe asks for something else.
+pub async fn measure(spec: &ProbeSpec) -> Option<(ProbeOutcome, Option<Figure>)> {
+    let probe = probe::of(&spec.kind).ok().filter(|_| spec.kind.resource)?;
+    let Needs::Resource(resource) = probe.needs() else {
+        return None;
+    };
+    let facts = spec.kind.run.as_deref().cloned().unwrap_or_default();
+    Some(probe::read_resource(resource, &facts).await)
 }
 
 async fn asked(
@@ -54,6 +64,10 @@ async fn asked(
     };
     match probe.needs() {
         Needs::Nothing => prober.probe(unit, spec, probe.wants()).await,
+        Needs::Resource(resource) => {
+            let facts = spec.kind.run.as_deref().cloned().unwrap_or_default();
+            probe::read_resource(resource, &facts).await.0
+        }
         Needs::Looking => probe.run(Limit::within_period(timeout, spec.period)).await,
         Needs::Command(argv) => {
             let ended = run_as(orders, unit, argv.to_vec(), None, timeout).await;

@@ -27,7 +27,7 @@ use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, boot, stand_in};
 
-use super::probes;
+use super::{containers, probes};
 
 /// An inspection of one unit's processes; the policy gives it up a little later.
 const INSPECTION: Duration = Duration::from_secs(4);
@@ -120,6 +120,9 @@ impl Readings {
         let (orders, prober) = (self.orders.clone(), self.prober.clone());
         let cursor = self.cursors.as_ref().map(|folder| folder.join(format!("{unit}.{}", spec.name)));
         self.spawn(async move {
+            if let Some((outcome, Some(figure))) = probes::measure(&spec).await {
+                return Observation::ResourceRead { unit, probe: spec.name, outcome, figure };
+            }
             let outcome = probes::ask(&orders, &prober, &unit, &spec, cursor).await;
             Observation::ProbeFinished { unit, probe: spec.name, outcome }
         });
@@ -160,11 +163,17 @@ impl Outside for Readings {
             }
             Action::WatchLinks { unit, search } => self.watch_links(unit, search),
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
-                let user = self.orders.instance() == Instance::User;
+                let orders = self.orders.clone();
+                let user = orders.instance() == Instance::User;
                 self.spawn(async move {
                     let (control_group, invocation) = (control_group.as_str(), invocation.as_str());
                     let subject = Subject { unit: &unit, control_group, invocation, main_pid };
-                    let reading = release::processes::inspect(subject, &search, INSPECTION).await;
+                    let mut reading = release::processes::inspect(subject, &search, INSPECTION).await;
+                    if let Some(container) = &search.container {
+                        reading
+                            .installed
+                            .extend(containers::image(&orders, &unit, container, main_pid).await);
+                    }
                     let outside = match search.outside {
                         Some(sought) => look_outside(*sought, user).await,
                         None => None,

@@ -215,7 +215,10 @@ fn release(keys: &Release) -> Result<ReleaseSpec, Mistake> {
         settle: keys.settle.map_or(usual.settle, |length| length.0),
         drain_within: keys.drain_within.map_or(usual.drain_within, |length| length.0),
         binaries: binaries.unwrap_or(usual.binaries),
-        kinds: keys.kinds.as_ref().map_or(usual.kinds, |kinds| kinds.iter().map(|kind| (*kind).into()).collect()),
+        kinds: keys
+            .kinds
+            .as_ref()
+            .map_or(usual.kinds, |kinds| kinds.iter().map(|kind| (*kind).into()).collect()),
     })
 }
 

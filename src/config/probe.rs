@@ -72,6 +72,7 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         other => Ok(other.unwrap_or(usual)),
     };
     let (failures, successes) = probe.thresholds();
+    let failures = lasting(&*probe, &common, period, &places)?.unwrap_or(failures);
     let curable = probe.is_curable();
     let restarts = match common.on_failure {
         // There is no unit that could be restarted.
@@ -81,7 +82,13 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         None => curable,
     };
     Ok(ProbeSpec {
-        kind: ProbeKind { keys: text, curable, weakness: probe.weakness(timeout), requires: Vec::new() },
+        kind: ProbeKind {
+            keys: text,
+            curable,
+            weakness: probe.weakness(timeout),
+            resource: matches!(probe.needs(), Needs::Resource(_)),
+            ..ProbeKind::default()
+        },
         period,
         timeout,
         initial_delay: common.initial_delay.map_or(Duration::ZERO, |length| length.0),
@@ -91,6 +98,27 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         on_failure: if restarts { OnFailure::Restart } else { OnFailure::Alert },
         name,
     })
+}
+
+/// So many answers in a row as `for 10m` is long.
+fn lasting(
+    probe: &dyn Probe,
+    common: &Common,
+    period: Duration,
+    places: &Places,
+) -> Result<Option<u32>, Mistake> {
+    let Needs::Resource(resource) = probe.needs() else {
+        return Ok(None);
+    };
+    let Some(lasting) = resource.lasting() else {
+        return Ok(None);
+    };
+    if common.failure_threshold.is_some() {
+        let message = "cannot use `failure_threshold`: the limit says for how long it must be exceeded";
+        return Err(Mistake::at(places.of("failure_threshold"), message).help("remove one of them"));
+    }
+    let answers = lasting.as_millis().div_ceil(period.as_millis().max(1)).saturating_add(1);
+    Ok(Some(u32::try_from(answers).unwrap_or(u32::MAX)))
 }
 
 /// How often it is asked, and how long that may take.
@@ -122,7 +150,11 @@ fn of_unit(probe: &dyn Probe, span: Range<usize>, dependency: bool, owner: u32) 
             let message = "cannot read the log of a dependency: there is no unit that writes one";
             Err(Mistake::at(span, message).help("put it into the file of a unit"))
         }
+        Needs::Resource(_) if dependency => {
+            let message = "cannot ask what a dependency uses: there is no unit on this host";
+            Err(Mistake::at(span, message).help("put it into the file of a unit"))
+        }
         Needs::Command(argv) => trusted::command(argv, span, owner),
-        Needs::Nothing | Needs::Looking | Needs::Log(_) | Needs::Timer { .. } => Ok(()),
+        Needs::Nothing | Needs::Looking | Needs::Log(_) | Needs::Timer { .. } | Needs::Resource(_) => Ok(()),
     }
 }

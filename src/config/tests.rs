@@ -421,6 +421,16 @@ fn what_is_handed_on_is_read_again() {
         ("inodes", "\"/\"\nmin_free = \"5%\""),
         ("journal", "\"^Could not\""),
         ("timer", "\"a.timer\"\nmax_age = \"26h\""),
+        ("memory", "\"< 1.5GiB\""),
+        ("tasks", "\"< 80%\""),
+        ("fds", "\"< 1000\""),
+        ("threads", "\"< 200\""),
+        ("cpu", "\"< 95% for 10m\""),
+        ("pressure", "\"io < 20% for 5m\""),
+        ("swap", "\"none\""),
+        ("oom_kills", "\"none\""),
+        ("restarts", "\"< 5/h\""),
+        ("age", "\"< 7d\""),
     ];
     assert_eq!(probes.len(), crate::probe::PROBES.len());
     for (kind, keys) in probes {

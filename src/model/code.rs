@@ -190,6 +190,10 @@ codes! {
     ProbeFailed = "probe-failed": Serving, OfUnit, trouble, explained, Restart, No;
     /// A probe is answered too late, or later than usual.
     ProbeSlow = "probe-slow": Serving, OfUnit, trouble, explained, Restart, No;
+    /// It uses more of something than a probe allows.
+    ResourceHigh = "resource-high": Serving, OfUnit, trouble, own, Restart, No;
+    /// It uses more and more of something, and will be at its limit before long.
+    ResourceGrowing = "resource-growing": Serving, Warning, trouble, own, Nothing, No;
     /// A probe cannot be judged.
     ProbeUnknown = "probe-unknown": Serving, Warning, trouble, explained, Nothing, No;
     /// Items wait, and none is completed.

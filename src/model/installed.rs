@@ -70,6 +70,14 @@ impl Kind {
     }
 }
 
+/// A container that a unit makes anew with each start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The program that runs it: `/usr/bin/podman`.
+    pub engine: String,
+    pub name: String,
+}
+
 /// One place where code of a unit is installed, as one look showed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Installed {

@@ -10,7 +10,7 @@ use super::finding::Code;
 use super::incident::Looked;
 use super::moment::Moment;
 use super::operator::Request;
-use super::probe::{CommandOutcome, ProbeOutcome};
+use super::probe::{CommandOutcome, Figure, ProbeOutcome};
 use super::progress::Sample;
 use super::release::ProcessesReading;
 use super::spec::{Problem, Settings, Spec};
@@ -54,6 +54,8 @@ pub enum Observation {
     ProcessesInspected { unit: UnitName, reading: ProcessesReading },
     /// A probe's answer.
     ProbeFinished { unit: UnitName, probe: String, outcome: ProbeOutcome },
+    /// The same of what the unit uses, with the figure behind it.
+    ResourceRead { unit: UnitName, probe: String, outcome: ProbeOutcome, figure: Figure },
     /// The smoke test of an order ended.
     SmokeTestFinished { unit: UnitName, order: u64, outcome: CommandOutcome },
     /// The job of an order ended.

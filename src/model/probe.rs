@@ -44,6 +44,50 @@ pub struct ProbeKind {
     pub weakness: Option<String>,
     /// What the unit's file requires: those may be asked, with a password, besides the unit itself.
     pub requires: Vec<UnitName>,
+    /// It asks what the unit itself uses.
+    pub resource: bool,
+    /// What is known of the run, where it asks for that; filled in whenever it is asked.
+    pub run: Option<Box<RunFacts>>,
+}
+
+/// What is known of a unit's run when its resources are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunFacts {
+    /// `ControlGroup=`.
+    pub control_group: String,
+    pub active_since: Option<Moment>,
+    /// When systemd restarted it by itself, oldest first; a bounded number.
+    pub restarts: Vec<Moment>,
+}
+
+/// What is used of something, and how much may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figure {
+    pub value: u64,
+    /// From here on it is too much.
+    pub limit: u64,
+    pub kind: FigureKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FigureKind {
+    Bytes,
+    Count,
+}
+
+impl Figure {
+    /// An amount as people say it: `512.0 MiB`, `31`.
+    #[must_use]
+    pub fn shown(self, amount: u64) -> String {
+        let units = [(1_u64 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+        match (self.kind, units.iter().find(|(size, _)| amount >= *size)) {
+            (FigureKind::Bytes, Some((size, unit))) => {
+                format!("{}.{} {unit}", amount / size, amount % size * 10 / size)
+            }
+            (FigureKind::Bytes, None) => format!("{amount} B"),
+            (FigureKind::Count, _) => amount.to_string(),
+        }
+    }
 }
 
 impl ProbeKind {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::installed::{Installed, Kind};
+use super::installed::{Container, Installed, Kind};
 use super::moment::{Moment, kept};
 use super::outside::{Outsider, Sought};
 
@@ -45,6 +45,8 @@ pub struct Search {
     pub kinds: BTreeSet<Kind>,
     /// What the last look found installed: what did not change since need not be read again.
     pub installed: Vec<Installed>,
+    /// The container that the unit runs, where its image is looked at.
+    pub container: Option<Container>,
 }
 
 impl Search {
@@ -57,7 +59,7 @@ impl Search {
     /// There is nothing to follow.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.paths().next().is_none()
+        self.paths().next().is_none() && self.installed.is_empty()
     }
 }
 

@@ -66,6 +66,19 @@ pub const UNKNOWN_DEPENDENCY: Duration = Duration::from_secs(120);
 /// A unit's trouble that began at most this long before that of what it requires is explained by it.
 pub const REATTRIBUTION: Duration = Duration::from_secs(60);
 
+/// Restarts by systemd that a probe may count.
+pub const RESTARTS_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+/// Figures of a resource that are kept; after twice the time every second one.
+pub const TREND_POINTS: usize = 120;
+/// So many are needed to say that something grows …
+pub const TREND_LEAST: usize = 30;
+/// … by at least one part in so many of its limit …
+pub const TREND_SHARE: u64 = 50;
+/// … and that it will be at its limit, which is said at most this long ahead …
+pub const TREND_AHEAD: Duration = Duration::from_secs(86_400);
+/// … and at most so many times as long as it was seen to grow.
+pub const TREND_REACH: u32 = 10;
+
 /// Answers of which the median is taken …
 pub const LATENCIES: usize = 15;
 /// … after so many it is known what is usual …

@@ -1,5 +1,6 @@
 //! Releases: which paths to look at, what was read of links remembered, processes judged, and what follows for the unit.
 
+mod containers;
 mod handover;
 mod installed;
 mod residence;
@@ -55,6 +56,7 @@ pub fn search(spec: &Spec, settings: &UnitSettings) -> Search {
         // What came with a package is replaced by its package: that is `binary-outdated`.
         search.kinds.remove(&Kind::File);
     }
+    search.container = search.kinds.contains(&Kind::Container).then(|| settings.container()).flatten();
     if settings.root_image {
         return search;
     }
@@ -120,9 +122,8 @@ pub fn own_links(
     let (declared, directory) = (home(&search.declared), home(&search.directory));
     let directory = directory.filter(|_| !settings.directory_optional);
     let kind = |link: &LinkReading| if link.plain { Kind::Directory } else { Kind::Link };
-    let wanted = |link: &LinkReading| {
-        search.kinds.contains(&kind(link)) || declared.as_ref() == Some(&link.link)
-    };
+    let wanted =
+        |link: &LinkReading| search.kinds.contains(&kind(link)) || declared.as_ref() == Some(&link.link);
     links
         .into_iter()
         .filter(wanted)

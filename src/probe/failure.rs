@@ -68,6 +68,11 @@ impl Failure {
         Self { status: ProbeStatus::Unresolved, clause: clause.into() }
     }
 
+    /// The same, told of somebody.
+    pub fn about(self, who: &str) -> Self {
+        Self { clause: format!("{who}: {}", self.clause), ..self }
+    }
+
     /// Whose fault it is, and the clause.
     pub fn parts(self) -> (ProbeStatus, String) {
         (self.status, self.clause)

@@ -28,6 +28,7 @@ mod progress;
 mod rabbitmq;
 mod redis;
 mod relay;
+mod resource;
 mod room;
 mod secret;
 mod server;
@@ -57,10 +58,11 @@ pub use handing::{Wants, open as hand_over};
 pub use http::{status, wants as wants_of_page};
 pub use journal::{Log, log_since, run as read_log};
 pub use progress::{KINDS as SOURCES, Source, judge_sample, source};
+pub use resource::{Resource, ask as read_resource};
 pub use timer::judge as judge_timer;
 
 /// Every kind of probe. A new one is a line here and a file.
-pub static PROBES: [Kind<dyn Probe>; 19] = [
+pub static PROBES: [Kind<dyn Probe>; 29] = [
     kind::<http::Http>("http"),
     kind::<tcp::Tcp>("tcp"),
     kind::<unix::Unix>("unix"),
@@ -80,6 +82,16 @@ pub static PROBES: [Kind<dyn Probe>; 19] = [
     kind::<room::Inodes>("inodes"),
     kind::<journal::Journal>("journal"),
     kind::<timer::Timer>("timer"),
+    kind::<resource::Memory>("memory"),
+    kind::<resource::Tasks>("tasks"),
+    kind::<resource::Fds>("fds"),
+    kind::<resource::Threads>("threads"),
+    kind::<resource::Cpu>("cpu"),
+    kind::<resource::Pressure>("pressure"),
+    kind::<resource::Swap>("swap"),
+    kind::<resource::OomKills>("oom_kills"),
+    kind::<resource::Restarts>("restarts"),
+    kind::<resource::Age>("age"),
 ];
 
 /// What every kind of probe can do. Its fields are its keys, and the first one names it.
@@ -140,6 +152,8 @@ pub enum Needs<'a> {
     Log(&'a str),
     /// The service manager tells how what this timer starts last ran; `judge_timer` says what that means.
     Timer { timer: &'a str, max_age: Duration },
+    /// What is known of the unit's run; `read_resource` reads and judges.
+    Resource(&'a Resource),
 }
 
 const fn kind<T>(name: &'static str) -> Kind<dyn Probe>

@@ -18,3 +18,5 @@ pub mod survivors;
 mod tests;
 mod trail;
 pub mod watch;
+
+pub use installed::print_of;

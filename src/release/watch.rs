@@ -118,6 +118,8 @@ struct Picture {
     releases: BTreeMap<PathBuf, BTreeSet<OsString>>,
     /// The print of what is installed in place; `None` while that cannot be told.
     installed: BTreeMap<(Kind, String), Option<FileId>>,
+    /// Of the lists of images, where the unit runs a container.
+    images: Option<u64>,
 }
 
 impl Picture {
@@ -136,6 +138,7 @@ impl Picture {
             releases: holders.map(|holder| (holder.to_owned(), directories_in(holder))).collect(),
             directories: watch_directories(search).into_iter().chain(installed::watched(search)).collect(),
             installed: installed::read_again(search).iter().map(print).collect(),
+            images: installed::images_of(search),
             links,
         }
     }
@@ -146,12 +149,16 @@ impl Picture {
             .releases
             .iter()
             .any(|(holder, names)| self.releases.get(holder).is_some_and(|now| !names.is_subset(now)));
-        vanished || self.links != before.links || self.installed != before.installed
+        vanished
+            || self.links != before.links
+            || self.installed != before.installed
+            || self.images != before.images
     }
 
     /// What is installed is not what the wish knows of.
     fn has_news(&self, search: &Search) -> bool {
-        !search.installed.is_empty() && self.installed != search.installed.iter().map(print).collect()
+        let in_place = search.installed.iter().filter(|one| one.kind != Kind::Container);
+        self.installed != in_place.map(print).collect()
     }
 }
 

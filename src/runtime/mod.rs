@@ -186,6 +186,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::ReleaseSwitched { .. } => "ReleaseSwitched",
         Observation::ProcessesInspected { .. } => "ProcessesInspected",
         Observation::ProbeFinished { .. } => "ProbeFinished",
+        Observation::ResourceRead { .. } => "ResourceRead",
         Observation::ProgressSampled { .. } => "ProgressSampled",
         Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
         Observation::JobFinished { .. } => "JobFinished",

@@ -14,7 +14,8 @@ use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::outside::Outsider;
 use steadfast::model::probe::{
-    CommandEnd, CommandOutcome, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec, ProbeStatus,
+    CommandEnd, CommandOutcome, Figure, FigureKind, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec,
+    ProbeStatus,
 };
 use steadfast::model::progress::{ProgressSpec, Sample};
 use steadfast::model::release::{
@@ -174,6 +175,10 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
             let kind = ProbeKind { curable: false, ..ProbeKind::default() };
             spec.probes.push(ProbeSpec { kind, ..probe(value, OnFailure::Alert) });
         }
+        "probe-resource" => {
+            let kind = ProbeKind { curable: true, resource: true, ..ProbeKind::default() };
+            spec.probes.push(ProbeSpec { kind, vital: false, ..probe(value, OnFailure::Restart) });
+        }
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
         "owner" => spec.owner = Some(value.to_owned()),
@@ -251,6 +256,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
             probe: rest.first().copied().unwrap_or("").to_owned(),
             outcome: outcome(rest.get(1..).unwrap_or_default())?,
         },
+        "uses" => used(unit, rest)?,
         "smoke" => Observation::SmokeTestFinished { order: order(), unit, outcome: command(rest)? },
         "sample" => Observation::ProgressSampled {
             unit,
@@ -558,6 +564,23 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
         one.users = reading.processes.iter().map(|process| process.pid).collect();
     }
     Ok(reading)
+}
+
+/// `uses UNIT PROBE 300 512`: 300 MiB of 512.
+fn used(unit: UnitName, words: &[&str]) -> Result<Observation> {
+    let [probe, value, limit] = words else {
+        return Err("PROBE VALUE LIMIT".to_owned());
+    };
+    let mib =
+        |text: &str| text.parse::<u64>().map(|count| count << 20).map_err(|_| format!("{text} is no number"));
+    let figure = Figure { value: mib(value)?, limit: mib(limit)?, kind: FigureKind::Bytes };
+    let (status, sentence) = if figure.value < figure.limit {
+        (ProbeStatus::Healthy, format!("memory {value} MiB of {limit} MiB"))
+    } else {
+        (ProbeStatus::Unmet, format!("memory {value} MiB: the limit is {limit} MiB"))
+    };
+    let outcome = ProbeOutcome { status, message: sentence, latency: None };
+    Ok(Observation::ResourceRead { unit, probe: (*probe).to_owned(), outcome, figure })
 }
 
 /// `venv:/srv/venv#7@5s`: content number 7, there for five seconds; `venv:/srv/venv#7~` an installer is at work; with `!` instead

@@ -176,6 +176,8 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::SmokeFailed
         | Code::ProbeFailed
         | Code::ProbeSlow
+        | Code::ResourceHigh
+        | Code::ResourceGrowing
         | Code::ProbeUnknown
         | Code::QueueMissing
         | Code::ProgressUnknown

@@ -41,10 +41,11 @@ pub fn remember_installed(
         if last.is_some_and(|last| last.id == content.print) {
             continue;
         }
-        let from = since(content, last, seen, now);
+        let from = content.since(last, seen, now);
         if last.is_some() {
             let (noun, place) = (one.kind.noun(), &one.place);
-            let file = if content.newest == *place { String::new() } else { format!(" ({})", content.newest) };
+            let file =
+                if content.newest == *place { String::new() } else { format!(" ({})", content.newest) };
             told.push(format!("{noun} {place} was changed{file}"));
         }
         past.push(PastTarget { path: content.newest.clone(), id: content.print, from });
@@ -52,22 +53,6 @@ pub fn remember_installed(
         past.drain(..surplus);
     }
     told
-}
-
-/// Since when this content is there.
-fn since(content: &Content, last: Option<&PastTarget>, seen: Option<Moment>, now: Moment) -> Moment {
-    let Some(last) = last else {
-        // Nobody saw what was there before: since it was made, or ever.
-        return content.made_at.unwrap_or(now.at_boot_ms(0)).min(now);
-    };
-    // What was moved there bears times of its own; but the look before saw that it was not there yet.
-    let floor = seen.unwrap_or(last.from);
-    let changed = content.changed_at;
-    if changed.boot_ms > floor.boot_ms && changed.boot_ms <= now.boot_ms {
-        changed
-    } else {
-        seen.unwrap_or(now)
-    }
 }
 
 /// What is installed, with the time since when it is there, as far as remembered.
@@ -87,71 +72,14 @@ pub fn dated_installed(installed: Vec<Installed>, history: &History) -> Vec<Inst
 pub fn judge_installed(residents: &mut [Resident], reading: &ProcessesReading, known: Known<'_>) {
     for one in &reading.installed {
         let past = known.history.get(&one.key()).map_or(&[][..], Vec::as_slice);
-        let users = users(one, reading, known);
+        let users = one.users_in(reading, known);
         for resident in residents.iter_mut().filter(|resident| users.contains(&resident.pid)) {
             let open = matches!(resident.residence, Residence::Current | Residence::Elsewhere);
-            if let Some(replaced) = replaced(one, past, resident, known.now).filter(|_| open) {
+            if let Some(replaced) = one.replaced(past, resident, known.now).filter(|_| open) {
                 resident.residence = replaced;
             }
         }
-        forgive_master(one, residents, known.settings);
-    }
-}
-
-/// The processes that run what is installed there.
-fn users(one: &Installed, reading: &ProcessesReading, known: Known<'_>) -> BTreeSet<u32> {
-    let main = reading.processes.iter().find(|process| Some(process.pid) == known.main_pid);
-    let own = main.filter(|main| one.of_unit || one.users.contains(&main.pid));
-    let exe = |process: &ProcessReading| process.exe.as_ref().ok().map(|exe| exe.path.clone());
-    // Workers rename themselves; what the main process began from the same executable runs the same code.
-    let program = own.filter(|_| one.kind != Kind::File).and_then(exe);
-    let same = reading.processes.iter().filter(|process| program.is_some() && exe(process) == program);
-    let named = one.users.iter().copied();
-    named.chain(own.map(|main| main.pid)).chain(same.map(|process| process.pid)).collect()
-}
-
-/// What became of the code of this process, if it is not what is there now.
-fn replaced(one: &Installed, past: &[PastTarget], resident: &Resident, now: Moment) -> Option<Residence> {
-    let place = one.place.clone();
-    if let State::Gone(since) = one.state {
-        // An update may take away before it puts there.
-        let lasts = since.plus(limits::REFILL) <= now && before(resident.started_ms, since);
-        let because = format!("{} {place} is gone", one.kind.noun());
-        return lasts.then_some(Residence::Replaced { place, because, gone: true });
-    }
-    let current = past.last()?;
-    let began = |old: &&PastTarget| old.from.boot_ms <= resident.started_ms.saturating_add(TICK_MS);
-    let held = one.content.as_ref().and_then(|content| content.held.get(&resident.pid));
-    let stale = match held {
-        Some(held) => *held != current.id,
-        None => past.iter().rev().find(began).is_none_or(|then| then.id != current.id),
-    };
-    let because = match one.kind {
-        Kind::File => format!("{place} was replaced after it began"),
-        Kind::Git => format!("another commit was checked out after it began ({})", current.path),
-        Kind::Venv | Kind::Npm | Kind::Link | Kind::Directory | Kind::Container | Kind::Package => {
-            format!("{} was written after it began", current.path)
-        }
-    };
-    stale.then_some(Residence::Replaced { place, because, gone: false })
-}
-
-/// A master whose workers load the code, and were all begun anew, runs nothing old.
-fn forgive_master(one: &Installed, residents: &mut [Resident], settings: &UnitSettings) {
-    let words = || settings.exec_start.iter().flatten();
-    let by_workers = words().any(|word| {
-        let name = Path::new(word).file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| LOADED_BY_WORKERS.contains(&name))
-    });
-    let replaced = |resident: &Resident| {
-        matches!(&resident.residence, Residence::Replaced { place, gone: false, .. } if *place == one.place)
-    };
-    let workers = || residents.iter().filter(|one| one.role == Role::Worker);
-    let all_new = workers().next().is_some() && !workers().any(replaced);
-    let lazy = by_workers && !words().any(|word| word.starts_with(PRELOAD));
-    if lazy && all_new && one.kind != Kind::File {
-        let masters = residents.iter_mut().filter(|resident| replaced(resident));
-        masters.for_each(|master| master.residence = Residence::Elsewhere);
+        one.forgive_master(residents, known.settings);
     }
 }
 
@@ -159,57 +87,142 @@ fn forgive_master(one: &Installed, residents: &mut [Resident], settings: &UnitSe
 #[must_use]
 pub fn named_installed(residents: &[Resident], installed: &[Installed]) -> Vec<Named> {
     let of = |wanted: bool| -> Vec<&Resident> {
-        let is = |one: &&Resident| matches!(one.residence, Residence::Replaced { gone, .. } if gone == wanted);
+        let is =
+            |one: &&Resident| matches!(one.residence, Residence::Replaced { gone, .. } if gone == wanted);
         residents.iter().filter(is).collect()
     };
     let told = |gone: bool| {
         let stale = of(gone);
-        let place = stale.iter().find_map(|one| place(one))?;
+        let place = stale.iter().find_map(|one| one.place())?;
         let one = installed.iter().find(|one| one.place == place)?;
-        Some(sentence(one, gone, (&stale, residents)))
+        Some(one.sentence(gone, (&stale, residents)))
     };
     told(true).into_iter().chain(told(false)).collect()
-}
-
-fn place(resident: &Resident) -> Option<&str> {
-    match &resident.residence {
-        Residence::Replaced { place, .. } => Some(place),
-        Residence::Current
-        | Residence::Outdated { .. }
-        | Residence::Deleted { .. }
-        | Residence::Draining { .. }
-        | Residence::Elsewhere
-        | Residence::Unreadable { .. } => None,
-    }
-}
-
-fn sentence(one: &Installed, gone: bool, (stale, all): (&[&Resident], &[Resident])) -> Named {
-    let who = whom(stale, all.len());
-    let verb = if stale.len() == 1 { "runs" } else { "run" };
-    let (noun, place) = (one.kind.noun(), &one.place);
-    let newest = one.content.as_ref().map(|content| content.newest.as_str()).unwrap_or_default();
-    let archive = [".jar", ".war", ".ear"].iter().any(|ending| place.ends_with(ending));
-    let later = if archive { "; classes that it loads from now on may be missing" } else { "" };
-    let (code, message) = match (gone, one.kind) {
-        (true, _) => (
-            Code::ReleaseDeleted,
-            format!("{who} {verb} what was in {place}, which is gone; a restart would fail until it is back"),
-        ),
-        (false, Kind::File) => (
-            Code::ReleaseOutdated,
-            format!("{who} {verb} an older {place} than the one on disk{later}"),
-        ),
-        (false, _) => (
-            Code::ReleaseOutdated,
-            format!("{who} {verb} older code than {noun} {place} holds: {newest} is newer"),
-        ),
-    };
-    let changed = std::iter::once(format!("changed: {newest}")).filter(|_| !newest.is_empty());
-    Named { code, message, evidence: changed.chain(evidence(all)).collect(), releases: BTreeSet::new() }
 }
 
 /// Something of it is gone: a restart would fail.
 #[must_use]
 pub fn is_gone(residents: &[Resident]) -> bool {
     residents.iter().any(|one| matches!(one.residence, Residence::Replaced { gone: true, .. }))
+}
+
+impl Content {
+    /// Since when this content is there.
+    fn since(&self, last: Option<&PastTarget>, seen: Option<Moment>, now: Moment) -> Moment {
+        let Some(last) = last else {
+            // Nobody saw what was there before: since it was made, or ever.
+            return self.made_at.unwrap_or(now.at_boot_ms(0)).min(now);
+        };
+        // What was moved there bears times of its own; but the look before saw that it was not there yet.
+        let floor = seen.unwrap_or(last.from);
+        let changed = self.changed_at;
+        if changed.boot_ms > floor.boot_ms && changed.boot_ms <= now.boot_ms {
+            changed
+        } else {
+            seen.unwrap_or(now)
+        }
+    }
+}
+
+impl Installed {
+    /// The processes that run what is installed there.
+    fn users_in(&self, reading: &ProcessesReading, known: Known<'_>) -> BTreeSet<u32> {
+        let main = reading.processes.iter().find(|process| Some(process.pid) == known.main_pid);
+        let own = main.filter(|main| self.of_unit || self.users.contains(&main.pid));
+        let exe = |process: &ProcessReading| process.exe.as_ref().ok().map(|exe| exe.path.clone());
+        // Workers rename themselves; what the main process began from the same executable runs the same code.
+        let program = own.filter(|_| self.kind != Kind::File).and_then(exe);
+        let same = reading.processes.iter().filter(|process| program.is_some() && exe(process) == program);
+        let named = self.users.iter().copied();
+        named.chain(own.map(|main| main.pid)).chain(same.map(|process| process.pid)).collect()
+    }
+
+    /// What became of the code of this process, if it is not what is there now.
+    fn replaced(&self, past: &[PastTarget], resident: &Resident, now: Moment) -> Option<Residence> {
+        let place = self.place.clone();
+        if let State::Gone(since) = self.state {
+            // An update may take away before it puts there.
+            let lasts = since.plus(limits::REFILL) <= now && before(resident.started_ms, since);
+            let because = format!("{} {place} is gone", self.kind.noun());
+            return lasts.then_some(Residence::Replaced { place, because, gone: true });
+        }
+        let current = past.last()?;
+        let began = |old: &&PastTarget| old.from.boot_ms <= resident.started_ms.saturating_add(TICK_MS);
+        let held = self.content.as_ref().and_then(|content| content.held.get(&resident.pid));
+        let stale = match held {
+            Some(held) => *held != current.id,
+            None => past.iter().rev().find(began).is_none_or(|then| then.id != current.id),
+        };
+        let because = match self.kind {
+            Kind::File => format!("{place} was replaced after it began"),
+            Kind::Container => format!("{place} names another image since it began"),
+            Kind::Git => format!("another commit was checked out after it began ({})", current.path),
+            Kind::Venv | Kind::Npm | Kind::Link | Kind::Directory | Kind::Package => {
+                format!("{} was written after it began", current.path)
+            }
+        };
+        stale.then_some(Residence::Replaced { place, because, gone: false })
+    }
+
+    /// A master whose workers load the code, and were all begun anew, runs nothing old.
+    fn forgive_master(&self, residents: &mut [Resident], settings: &UnitSettings) {
+        let words = || settings.exec_start.iter().flatten();
+        let by_workers = words().any(|word| {
+            let name = Path::new(word).file_name().and_then(|name| name.to_str());
+            name.is_some_and(|name| LOADED_BY_WORKERS.contains(&name))
+        });
+        let replaced = |resident: &Resident| matches!(&resident.residence, Residence::Replaced { place, gone: false, .. } if *place == self.place);
+        let workers = || residents.iter().filter(|one| one.role == Role::Worker);
+        let all_new = workers().next().is_some() && !workers().any(replaced);
+        let lazy = by_workers && !words().any(|word| word.starts_with(PRELOAD));
+        if lazy && all_new && self.kind != Kind::File {
+            let masters = residents.iter_mut().filter(|resident| replaced(resident));
+            masters.for_each(|master| master.residence = Residence::Elsewhere);
+        }
+    }
+
+    /// What is to be told of processes that run something else than what is there.
+    fn sentence(&self, gone: bool, (stale, all): (&[&Resident], &[Resident])) -> Named {
+        let who = whom(stale, all.len());
+        let verb = if stale.len() == 1 { "runs" } else { "run" };
+        let (noun, place) = (self.kind.noun(), &self.place);
+        let newest = self.content.as_ref().map(|content| content.newest.as_str()).unwrap_or_default();
+        let archive = [".jar", ".war", ".ear"].iter().any(|ending| place.ends_with(ending));
+        let later = if archive { "; classes that it loads from now on may be missing" } else { "" };
+        let (code, message) = match (gone, self.kind) {
+            (true, _) => (
+                Code::ReleaseDeleted,
+                format!(
+                    "{who} {verb} what was in {place}, which is gone; a restart would fail until it is back"
+                ),
+            ),
+            (false, Kind::File) => {
+                (Code::ReleaseOutdated, format!("{who} {verb} an older {place} than the one on disk{later}"))
+            }
+            (false, Kind::Container) => {
+                (Code::ReleaseOutdated, format!("{who} {verb} an older image than {place} names now"))
+            }
+            (false, _) => (
+                Code::ReleaseOutdated,
+                format!("{who} {verb} older code than {noun} {place} holds: {newest} is newer"),
+            ),
+        };
+        let changed = std::iter::once(format!("changed: {newest}")).filter(|_| !newest.is_empty());
+        Named { code, message, evidence: changed.chain(evidence(all)).collect(), releases: BTreeSet::new() }
+    }
+}
+
+impl Resident {
+    /// Where what it runs was replaced.
+    fn place(&self) -> Option<&str> {
+        match &self.residence {
+            Residence::Replaced { place, .. } => Some(place),
+            Residence::Current
+            | Residence::Outdated { .. }
+            | Residence::Deleted { .. }
+            | Residence::Draining { .. }
+            | Residence::Elsewhere
+            | Residence::Unreadable { .. } => None,
+        }
+    }
 }

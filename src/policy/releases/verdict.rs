@@ -237,7 +237,10 @@ fn running(residents: &[Resident], current: Option<&str>) -> Option<String> {
     let runs = |one: &Resident| match &one.residence {
         Residence::Current => current.map(str::to_owned),
         Residence::Outdated { .. } | Residence::Deleted { .. } => release(one).map(str::to_owned),
-        Residence::Replaced { .. } | Residence::Draining { .. } | Residence::Elsewhere | Residence::Unreadable { .. } => None,
+        Residence::Replaced { .. }
+        | Residence::Draining { .. }
+        | Residence::Elsewhere
+        | Residence::Unreadable { .. } => None,
     };
     let main = residents.iter().filter(|one| one.role == Role::Main).find_map(runs);
     let stale = || residents.iter().filter(|one| is_stale(one)).find_map(runs);

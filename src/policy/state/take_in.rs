@@ -73,6 +73,7 @@ impl State {
             | Observation::UnitSettingsRead { .. }
             | Observation::ReleaseSwitched { .. }
             | Observation::ProbeFinished { .. }
+            | Observation::ResourceRead { .. }
             | Observation::ProgressSampled { .. }
             | Observation::SmokeTestFinished { .. }
             | Observation::JobFinished { .. }
@@ -107,6 +108,12 @@ impl State {
             }
             Observation::ProbeFinished { unit, probe, outcome } => {
                 self.touching(&unit, |unit, view| unit.probe_answered(&probe, outcome, view));
+            }
+            Observation::ResourceRead { unit, probe, outcome, figure } => {
+                self.touching(&unit, |unit, view| {
+                    unit.measured(&probe, figure, view.now);
+                    unit.probe_answered(&probe, outcome, view);
+                });
             }
             Observation::ProgressSampled { unit, progress, answer } => {
                 self.touching(&unit, |unit, _| unit.sampled(&progress, answer, now));

@@ -130,7 +130,7 @@ impl Unit {
     /// It became active a moment ago and its probes have not answered well yet: it may be a slow starter, as a JVM is. It gets
     /// the time that a restart of ours would get.
     fn starting(&self, want: &Want, now: Moment) -> Option<Gate> {
-        let probes = matches!(want.because, Code::ProbeFailed | Code::ProbeSlow);
+        let probes = matches!(want.because, Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh);
         let begun = self.run.active_since().filter(|_| probes && want.kind == OrderKind::Restart)?;
         let patience = self.spec.recovery.verify_within;
         let why = format!(

@@ -36,6 +36,7 @@ mod run;
 mod survivors;
 mod switched_off;
 mod transitions;
+mod trend;
 mod troubles;
 mod wants;
 mod will;

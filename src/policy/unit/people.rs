@@ -104,7 +104,7 @@ impl Unit {
     /// The remedy of a finding, as it is now.
     fn remedy_of(&self, found: &Finding) -> Remedy {
         let remedy = found.code.row().remedy;
-        let probed = matches!(found.code, Code::ProbeFailed | Code::ProbeSlow);
+        let probed = matches!(found.code, Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh);
         let not_loaded = self.run.settings().is_some_and(|known| known.need_daemon_reload);
         // What systemd has not loaded no restart brings into force.
         let in_vain = found.code == Code::UnitFileOutdated && not_loaded;

@@ -5,9 +5,12 @@ use std::time::Duration;
 use crate::model::finding::{Code, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
-use crate::model::probe::{Latency, OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Figure, Latency, OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::span::span;
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
+
+use super::trend::{Growth, Trend};
 
 /// One probe of a unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +23,8 @@ pub struct Probe {
     warming: bool,
     /// Its last good answer.
     well_at: Option<Moment>,
+    /// What it measured in this run.
+    trend: Trend,
 }
 
 /// In what state the unit was when an answer came.
@@ -50,7 +55,21 @@ pub struct Counted {
 
 impl Probe {
     pub fn new(spec: ProbeSpec, now: Moment) -> Self {
-        Self { spec, seen: ProbeSeen::unasked(now), failed: 0, warming: false, well_at: None }
+        Self {
+            spec,
+            seen: ProbeSeen::unasked(now),
+            failed: 0,
+            warming: false,
+            well_at: None,
+            trend: Trend::default(),
+        }
+    }
+
+    /// What the unit uses. An answer to an earlier run counts for nothing.
+    pub fn measured(&mut self, figure: Figure, now: Moment) {
+        if !self.seen.outdated {
+            self.trend.note(figure, now);
+        }
     }
 
     pub fn last(&self) -> Option<&ProbeOutcome> {
@@ -123,6 +142,7 @@ impl Probe {
     pub fn forget(&mut self, now: Moment) {
         let ProbeSeen { poll, latency, .. } = std::mem::replace(&mut self.seen, ProbeSeen::unasked(now));
         self.seen.latency = latency;
+        self.trend = Trend::default();
         if let Poll::Running { until, .. } = poll {
             self.seen.poll = Poll::Running { until, again: Some(now) };
             self.seen.outdated = true;
@@ -192,10 +212,15 @@ impl Probe {
     /// What it fails with, as a code.
     pub fn trouble(&self) -> Option<Code> {
         match self.seen.settled {
+            ProbeStatus::Unhealthy | ProbeStatus::Unmet if self.spec.kind.resource => {
+                Some(Code::ResourceHigh)
+            }
             ProbeStatus::Unhealthy | ProbeStatus::Unmet | ProbeStatus::Unresolved | ProbeStatus::Squatted => {
                 Some(Code::ProbeFailed)
             }
             ProbeStatus::Slow => Some(Code::ProbeSlow),
+            // What goes up and down around its limit is told whenever it is above for long enough.
+            ProbeStatus::Healthy if self.spec.kind.resource => None,
             ProbeStatus::Healthy if self.seen.flaky => Some(Code::ProbeFailed),
             ProbeStatus::Healthy | ProbeStatus::Unknown => None,
         }
@@ -242,6 +267,9 @@ impl Probe {
             let waits = format!("probe {name}: {}", self.message());
             return judgement.or_unknown(Judgement::unknown(Why::NotRead, "waiting", waits));
         }
+        if let Some(message) = self.grows() {
+            return judgement.note(found(Code::ResourceGrowing, Severity::Warning, &message));
+        }
         match self.drift() {
             Some(message) => judgement.note(found(Code::ProbeSlow, Severity::Warning, &message)),
             None => judgement,
@@ -265,6 +293,23 @@ impl Probe {
             return format!("{failed} of the last {of} answers failed");
         }
         format!("{} in a row, failure_threshold {}", self.seen.in_a_row, self.spec.failure_threshold)
+    }
+
+    /// It will be at its limit before long.
+    fn grows(&self) -> Option<String> {
+        let Growth { figure, grown, within, full_in } = self.trend.growth()?;
+        // People are to read the same sentence for a while: in steps of a twelfth.
+        let step = Duration::from_secs((full_in.as_secs() / 12).max(1));
+        let full_in = Duration::from_secs(full_in.as_secs() / step.as_secs().max(1) * step.as_secs());
+        Some(format!(
+            "probe {}: {} of {}, {} more within {}; at this rate full in {}",
+            self.spec.name,
+            figure.shown(figure.value),
+            figure.shown(figure.limit),
+            figure.shown(grown),
+            span(within),
+            span(full_in)
+        ))
     }
 
     fn drift(&self) -> Option<String> {

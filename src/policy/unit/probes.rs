@@ -2,7 +2,7 @@
 
 use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
-use crate::model::probe::{OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Figure, OnFailure, ProbeOutcome, ProbeSeen, ProbeSpec, ProbeStatus};
 use crate::policy::judgement::Judgement;
 use crate::policy::limits;
 use crate::policy::peers::Answer;
@@ -63,6 +63,13 @@ impl Probes {
     /// A probe answered. `None`: it does not exist, or was asked of an earlier run.
     pub fn answered(&mut self, name: &str, outcome: ProbeOutcome, asked: Asked) -> Option<Counted> {
         self.get_mut(name)?.answered(outcome, asked)
+    }
+
+    /// What the unit uses, as a probe measured it.
+    pub fn measured(&mut self, name: &str, figure: Figure, now: Moment) {
+        if let Some(probe) = self.get_mut(name) {
+            probe.measured(figure, now);
+        }
     }
 
     /// The answer that is here counts, whatever was forgotten while it was awaited.

@@ -6,7 +6,7 @@ use crate::model::action::Action;
 use crate::model::cause::Pull;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
-use crate::model::probe::ProbeOutcome;
+use crate::model::probe::{Figure, ProbeOutcome, ProbeSpec, RunFacts};
 use crate::model::progress::Sample;
 use crate::model::release::ProcessesReading;
 use crate::model::spec::Spec;
@@ -147,6 +147,11 @@ impl Unit {
         }
     }
 
+    /// What it uses was measured.
+    pub fn measured(&mut self, name: &str, figure: Figure, now: Moment) {
+        self.probes.measured(name, figure, now);
+    }
+
     /// A source of progress answered, or did not.
     pub fn sampled(&mut self, name: &str, answer: Result<Sample, String>, now: Moment) {
         self.queues.sampled(name, answer, now);
@@ -216,13 +221,29 @@ impl Unit {
         }
         let proving = self.kept.recovery.as_ref().is_some_and(|order| order.phase == Phase::Proof);
         for probe in self.probes.start(proving, self.run.active_since(), now) {
-            let unit = self.name.clone();
+            let (unit, probe) = (self.name.clone(), self.with_run(probe, now));
             self.act(Action::RunProbe { unit, probe });
         }
         for progress in self.queues.start(proving, now) {
             let unit = self.name.clone();
             self.act(Action::SampleProgress { unit, progress });
         }
+    }
+
+    /// The probe, with what is known of the run, where it asks for what the unit uses.
+    fn with_run(&self, mut probe: ProbeSpec, now: Moment) -> ProbeSpec {
+        if probe.kind.resource {
+            probe.kind.run = Some(Box::new(RunFacts {
+                control_group: self
+                    .run
+                    .settings()
+                    .map(|known| known.control_group.clone())
+                    .unwrap_or_default(),
+                active_since: self.run.active_since(),
+                restarts: self.run.restarts_within(limits::RESTARTS_WITHIN, now).collect(),
+            }));
+        }
+        probe
     }
 
     /// Its probes that have not answered well since then are asked at once.

@@ -105,7 +105,7 @@ impl Unit {
         let plain = processes.links.iter().all(|link| link.plain);
         let no_link = plain && processes.links_unread.is_none();
         let mut judgement = match (&verdict.unknown, &verdict.current) {
-            _ if no_link => in_place(processes),
+            _ if no_link => processes.in_place(),
             (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
             // It cannot be seen, or began just now.
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
@@ -326,18 +326,20 @@ impl Unit {
     }
 }
 
-/// Nothing stale, and no link: what else its code is known by.
-fn in_place(processes: &ProcessesReading) -> Judgement {
-    let places: Vec<&str> = processes.installed.iter().map(|one| one.place.as_str()).collect();
-    match places.as_slice() {
-        [] => Judgement::good("no-link", "it runs from no release link"),
-        [one] => Judgement::good("current", format!("every process runs what {one} holds")),
-        [first, others @ ..] => {
-            let others = match others {
-                [other] => other.to_string(),
-                more => format!("{} other places", more.len()),
-            };
-            Judgement::good("current", format!("every process runs what {first} and {others} hold"))
+impl ProcessesReading {
+    /// Nothing stale, and no link: what else its code is known by.
+    fn in_place(&self) -> Judgement {
+        let places: Vec<&str> = self.installed.iter().map(|one| one.place.as_str()).collect();
+        match places.as_slice() {
+            [] => Judgement::good("no-link", "it runs from no release link"),
+            [one] => Judgement::good("current", format!("every process runs what {one} holds")),
+            [first, others @ ..] => {
+                let others = match others {
+                    [other] => (*other).to_owned(),
+                    more => format!("{} other places", more.len()),
+                };
+                Judgement::good("current", format!("every process runs what {first} and {others} hold"))
+            }
         }
     }
 }

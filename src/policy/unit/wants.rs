@@ -93,7 +93,7 @@ impl Unit {
             (Code::BinaryOutdated, _) => {
                 (spec.release.binaries == Reaction::Restart).then(|| finding.since.plus(spec.release.settle))
             }
-            (Code::ProbeFailed | Code::ProbeSlow, _) => {
+            (Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh, _) => {
                 self.probes.ask_for_restart(finding.code).then_some(now)
             }
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),

@@ -17,8 +17,8 @@ const ARCHIVES: [&str; 8] = ["jar", "war", "ear", "phar", "pyz", "dll", "nupkg",
 const SCRIPTS: [&str; 12] = ["py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "lua", "tcl", "r", "exs"];
 /// Programs that run code of others: that they were replaced says nothing of that code.
 const INTERPRETERS: [&str; 22] = [
-    "python", "pypy", "node", "bun", "deno", "ruby", "perl", "php", "java", "dotnet", "mono", "lua", "tclsh", "beam",
-    "erl", "sh", "bash", "dash", "zsh", "busybox", "guile", "Rscript",
+    "python", "pypy", "node", "bun", "deno", "ruby", "perl", "php", "java", "dotnet", "mono", "lua", "tclsh",
+    "beam", "erl", "sh", "bash", "dash", "zsh", "busybox", "guile", "Rscript",
 ];
 /// Open files of a process that are looked at.
 const OPEN_FILES: usize = 512;

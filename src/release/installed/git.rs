@@ -19,8 +19,18 @@ const PACKED: u64 = 8 * 1024 * 1024;
 const LOG: u64 = 256 * 1024;
 /// What makes code of a directory in which a process lives.
 const MANIFESTS: [&str; 12] = [
-    "Gemfile", "package.json", "pyproject.toml", "requirements.txt", "setup.py", "manage.py", "composer.json", "artisan",
-    "go.mod", "Cargo.toml", "mix.exs", "config.ru",
+    "Gemfile",
+    "package.json",
+    "pyproject.toml",
+    "requirements.txt",
+    "setup.py",
+    "manage.py",
+    "composer.json",
+    "artisan",
+    "go.mod",
+    "Cargo.toml",
+    "mix.exs",
+    "config.ru",
 ];
 /// Kept in git by tools of their own (etckeeper, dotfiles): no code.
 const NO_CODE: [&str; 10] =
@@ -105,7 +115,10 @@ fn packed(common: &Path, branch: &Path) -> Option<String> {
     let text = print::text(&common.join("packed-refs"), PACKED)?;
     let name = branch.to_str()?;
     let mut found = text.lines().filter_map(|line| line.split_once(' '));
-    found.find(|(_, known)| *known == name).map(|(commit, _)| commit.to_owned()).filter(|commit| is_commit(commit))
+    found
+        .find(|(_, known)| *known == name)
+        .map(|(commit, _)| commit.to_owned())
+        .filter(|commit| is_commit(commit))
 }
 
 /// Since when `HEAD` is this commit, as its log tells: `OLD NEW Name <mail> SECONDS +0000<tab>what`.

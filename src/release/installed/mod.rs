@@ -2,6 +2,7 @@
 
 mod file;
 mod git;
+mod images;
 mod npm;
 mod print;
 #[cfg(test)]
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 use crate::clock;
 use crate::model::installed::{Content, Installed, Kind, State};
 use crate::model::moment::Moment;
-use crate::model::release::Search;
+use crate::model::release::{FileId, Search};
 
 use super::identity;
 use super::location;
@@ -66,7 +67,10 @@ pub(super) fn read(search: &Search, listed: &[Listed]) -> Vec<Installed> {
         let key = (before.kind, PathBuf::from(&before.place));
         let users: BTreeSet<u32> =
             before.users.iter().copied().filter(|pid| listed.iter().any(|known| known.pid == *pid)).collect();
-        if !places.contains_key(&key) && search.kinds.contains(&before.kind) && (before.of_unit || !users.is_empty()) {
+        if !places.contains_key(&key)
+            && search.kinds.contains(&before.kind)
+            && (before.of_unit || !users.is_empty())
+        {
             places.insert(key, (before.of_unit, users));
         }
     }
@@ -82,6 +86,11 @@ pub(super) fn read_again(search: &Search) -> Vec<Installed> {
     search.installed.iter().filter_map(again).collect()
 }
 
+/// A stamp of the lists of images, where one of these is a container.
+pub(super) fn images_of(search: &Search) -> Option<u64> {
+    search.installed.iter().any(|known| known.kind == Kind::Container).then(images::stamp)
+}
+
 /// Where a change shows that something was installed: files and directories.
 pub(super) fn watched(search: &Search) -> BTreeSet<PathBuf> {
     let of = |known: &Installed| {
@@ -91,7 +100,8 @@ pub(super) fn watched(search: &Search) -> BTreeSet<PathBuf> {
             Kind::Npm => npm::watched(place),
             Kind::File => file::watched(place),
             Kind::Git => git::watched(place),
-            Kind::Link | Kind::Directory | Kind::Container | Kind::Package => Vec::new(),
+            Kind::Container => images::lists(),
+            Kind::Link | Kind::Directory | Kind::Package => Vec::new(),
         }
     };
     search.installed.iter().flat_map(of).collect()
@@ -135,6 +145,12 @@ impl Look<'_> {
         let quiet = self.now.boot_ms.saturating_sub(content.changed_at.boot_ms);
         self.known.is_some_and(|known| known.print != content.print) && (0..QUIET_MS).contains(&quiet)
     }
+}
+
+/// The print of some bytes, as those of files are made.
+#[must_use]
+pub fn print_of(bytes: &[u8]) -> FileId {
+    print::of(bytes)
 }
 
 fn root_of(search: &Search) -> PathBuf {
@@ -226,7 +242,11 @@ fn of_process(pid: u32, root: &Path, seeker: Seeker<'_>, places: &mut Places) {
             seeker.path(&path, places);
             let is_script = script && !option && file::is_script(&path) && own(&path);
             seeker.found(places, Kind::File, is_script.then(|| path.clone()));
-            seeker.found(places, Kind::Npm, Some(&path).filter(|_| npm && !option).and_then(|path| npm::around(path)));
+            seeker.found(
+                places,
+                Kind::Npm,
+                Some(&path).filter(|_| npm && !option).and_then(|path| npm::around(path)),
+            );
         }
         script &= option;
     }
@@ -239,7 +259,8 @@ fn of_process(pid: u32, root: &Path, seeker: Seeker<'_>, places: &mut Places) {
 
 /// What package managers of a language put there is told by them.
 fn in_packages(path: &Path) -> bool {
-    path.components().any(|part| [OsStr::new("site-packages"), OsStr::new("node_modules")].contains(&part.as_os_str()))
+    path.components()
+        .any(|part| [OsStr::new("site-packages"), OsStr::new("node_modules")].contains(&part.as_os_str()))
 }
 
 /// It was changed so little ago that an installer may still be at work on it.

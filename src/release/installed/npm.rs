@@ -34,7 +34,8 @@ pub(super) fn around(path: &Path) -> Option<PathBuf> {
             let held = above.parent().and_then(Path::file_name) == Some(OsStr::new(MODULES));
             if lock(&modules).is_some() {
                 Some(modules)
-            } else if held && above.join("package.json").is_file() && above.parent().and_then(lock).is_none() {
+            } else if held && above.join("package.json").is_file() && above.parent().and_then(lock).is_none()
+            {
                 Some(above.to_owned())
             } else {
                 None

@@ -32,7 +32,9 @@ impl Scratch {
     /// As pip leaves a package.
     fn package(&self, name: &str, sum: &str) -> PathBuf {
         let folder = format!("venv/lib/python3.13/site-packages/{name}.dist-info");
-        let record = format!("flask/app.py,sha256={sum},9\nflask/__pycache__/app.pyc,,\n{name}.dist-info/INSTALLER,sha256=x,4\n../../../bin/flask,sha256=y,1\n");
+        let record = format!(
+            "flask/app.py,sha256={sum},9\nflask/__pycache__/app.pyc,,\n{name}.dist-info/INSTALLER,sha256=x,4\n../../../bin/flask,sha256=y,1\n"
+        );
         self.write(&format!("{folder}/RECORD"), &record);
         self.at(&folder)
     }
@@ -49,7 +51,7 @@ fn only(search: &Search) -> Installed {
     found.remove(0)
 }
 
-fn print_of(search: &Search) -> crate::model::release::FileId {
+fn print_of(search: &Search) -> FileId {
     only(search).whole().expect("whole").print
 }
 
@@ -74,7 +76,9 @@ impl Running {
         let until = Instant::now() + Duration::from_secs(10);
         // Until it has become what it was told to be.
         let own = fs::read(format!("/proc/{}/cmdline", std::process::id())).expect("our own");
-        while fs::read(format!("/proc/{}/cmdline", running.0.id())).is_ok_and(|line| line == own || line.is_empty()) {
+        while fs::read(format!("/proc/{}/cmdline", running.0.id()))
+            .is_ok_and(|line| line == own || line.is_empty())
+        {
             assert!(Instant::now() < until, "it did not begin");
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -102,7 +106,10 @@ fn c5_a_venv_is_what_its_records_say() {
     symlink(scratch.at("venv/bin/python"), scratch.at("tool")).expect("a link");
     let search = search_of(&[&python]);
     let before = only(&search);
-    assert_eq!((before.kind, before.place.as_str()), (Kind::Venv, scratch.at("venv").to_str().expect("text")));
+    assert_eq!(
+        (before.kind, before.place.as_str()),
+        (Kind::Venv, scratch.at("venv").to_str().expect("text"))
+    );
     let print = print_of(&search);
     // pipx, uv: a link elsewhere leads there.
     let tool = scratch.at("tool");
@@ -147,7 +154,7 @@ fn c5_packages_of_npm_are_what_their_lock_says() {
     let look = Look { now: clock::now(), known: None, users: &users };
     let state = || match npm::read(&known, &look) {
         Some(Found::Whole(content)) => content.print,
-        Some(Found::Unsettled(_) | Found::Gone(_)) | None => crate::model::release::FileId::default(),
+        Some(Found::Unsettled(_) | Found::Gone(_)) | None => FileId::default(),
     };
     let print = state();
     fs::write(&lock, "{\"express\": \"4\"}").expect("written anew");
@@ -178,8 +185,12 @@ fn c5_a_file_is_its_content_and_what_a_process_holds_of_it_is_known() {
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
     };
+    let holds = || {
+        let files = fs::read_dir(format!("/proc/{}/fd", process.0.id())).into_iter().flatten().flatten();
+        files.map(|file| fs::read_link(file.path())).any(|path| path.is_ok_and(|path| path == jar))
+    };
     let until = Instant::now() + Duration::from_secs(10);
-    while fs::read_dir(format!("/proc/{}/fd", process.0.id())).expect("its files").count() < 4 && Instant::now() < until {
+    while !holds() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(5));
     }
     let before = look(&search);
@@ -213,7 +224,9 @@ fn c5_an_executable_of_its_own_counts_and_an_interpreter_does_not() {
     fs::copy("/bin/sleep", scratch.at("bin/server")).expect("a program");
     fs::copy("/bin/sleep", scratch.at("bin/python3.13")).expect("a program");
     for (name, kinds) in [("server", vec![Kind::File]), ("python3.13", Vec::new())] {
-        let process = Running::begin(Command::new(scratch.at("bin").join(name)).arg("1000").current_dir(scratch.at("bin")));
+        let process = Running::begin(
+            Command::new(scratch.at("bin").join(name)).arg("1000").current_dir(scratch.at("bin")),
+        );
         let found: Vec<Kind> = read(&search_of(&[]), &process.listed()).iter().map(|one| one.kind).collect();
         assert_eq!(found, kinds, "{name}");
     }

@@ -115,7 +115,9 @@ fn content(place: &Path, configuration: &Metadata, packages: &[Package], now: Mo
 fn sums(record: &Path) -> u64 {
     let text = print::text(record, RECORD).unwrap_or_default();
     let lines = text.lines().filter(|line| {
-        line.contains(",sha") && !line.starts_with("../") && !line.split(',').next().unwrap_or_default().contains(".dist-info/")
+        line.contains(",sha")
+            && !line.starts_with("../")
+            && !line.split(',').next().unwrap_or_default().contains(".dist-info/")
     });
     lines.fold(0, |sum, line| sum.wrapping_add(print::of(line.trim_end().as_bytes()).ino))
 }
@@ -144,9 +146,7 @@ fn package(entry: &DirEntry, look: &Look<'_>) -> Entry {
         return Entry::Other;
     };
     match fs::metadata(directory.join("RECORD")) {
-        Ok(record) if record.len() > 0 => {
-            Entry::Package(Box::new(Package { directory, made, record }))
-        }
+        Ok(record) if record.len() > 0 => Entry::Package(Box::new(Package { directory, made, record })),
         Ok(_) | Err(_) if is_recent(&made, look.now) => {
             Entry::HalfWay(format!("{} is not installed whole yet: it has no RECORD", directory.display()))
         }
