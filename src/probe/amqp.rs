@@ -10,13 +10,13 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::keys::{Credential, FullPath, Wrong};
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::failure::Failure;
+use super::secured::{self, Connection, Tls};
 use super::server::{self, Known, Server};
 use super::{Limit, Probe, Wants, text};
 use frames::{Closed, Frame, Said, Start, Tune};
@@ -25,31 +25,41 @@ use frames::{Closed, Frame, Said, Start, Tune};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Amqp {
-    /// "amqp://HOST" greets in AMQP; with a user, "amqp://USER@HOST/VHOST", it lets that user in.
+    /// "amqp://HOST" greets in AMQP; with a user, "amqp://USER@HOST/VHOST", it lets that user in; over TLS "amqps://HOST".
     amqp: String,
     /// The systemd credential of steadfast.service that holds the password.
     credential: Option<Credential>,
     /// A file that holds the password, readable for its owner alone.
     password_file: Option<FullPath>,
+    /// For TLS: a file with the certificates of the authorities that are trusted instead of this host's.
+    ca_file: Option<FullPath>,
+    /// For TLS: any certificate will do. Default: false.
+    #[serde(default)]
+    insecure: bool,
 }
 
 impl Probe for Amqp {
     fn check(&self) -> Result<(), Wrong> {
-        server::check("amqp", &self.amqp, &["amqp"], (&self.credential, &self.password_file))
+        let secured = self.amqp.starts_with("amqps://");
+        secured::check(&self.ca_file, self.insecure, secured, "amqp = \"amqps://HOST\"")?;
+        server::check("amqp", &self.amqp, &["amqp", "amqps"], (&self.credential, &self.password_file))
     }
 
     fn wants(&self) -> Wants {
-        Wants::password((&self.credential, &self.password_file))
+        Wants::password((&self.credential, &self.password_file)).and_authorities(&self.ca_file)
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
         let server = Server::of(&self.amqp, (&self.credential, &self.password_file));
+        let server = Server { tls: Tls::of(&self.ca_file, self.insecure), ..server };
         Box::pin(async move { run(&server, limit).await })
     }
 }
 
 /// The port where the URL names none.
 const PORT: u16 = 5672;
+/// The port of encrypted connections.
+const SECURED: u16 = 5671;
 /// Frames that are read until a broker lets us in, or says goodbye.
 const FRAMES: usize = 16;
 /// After a login in time, the answer to the goodbye is not worth more.
@@ -70,10 +80,16 @@ async fn run(asked: &Server, limit: Limit) -> ProbeOutcome {
 }
 
 async fn ask(asked: &Server, limit: Limit) -> Result<(&'static str, Duration), Failure> {
-    let known = server::known(asked, PORT, limit).await?;
+    let encrypted = asked.url.starts_with("amqps://");
+    let known = server::known(asked, if encrypted { SECURED } else { PORT }, limit).await?;
     let began = Instant::now();
     let login = Login::of(&known)?;
-    let mut stream = server::connect(&known.addresses, limit).await?;
+    let stream = server::connect(&known.addresses, limit).await?;
+    let mut stream: Connection = if encrypted {
+        secured::secure(stream, known.host(), &asked.tls, limit).await?
+    } else {
+        Box::new(stream)
+    };
     let greeted = limit.within(greeted(&mut stream)).await;
     let rest = greeted.ok_or_else(|| Failure::late("no greeting", limit))??;
     let Some(login) = login else {
@@ -88,7 +104,7 @@ async fn ask(asked: &Server, limit: Limit) -> Result<(&'static str, Duration), F
 }
 
 /// Says what protocol we speak, and hears the head of the answer. Returns the bytes of that frame that are still to come.
-async fn greeted(stream: &mut TcpStream) -> Result<usize, Failure> {
+async fn greeted(stream: &mut Connection) -> Result<usize, Failure> {
     frames::send(stream, frames::HEADER).await?;
     let mut head = [0; frames::HEAD];
     let mut read = 0;
@@ -139,7 +155,7 @@ impl Login {
 }
 
 /// Logs in behind a greeting of which `rest` bytes are still to come.
-async fn enter(stream: &mut TcpStream, rest: usize, login: &Login) -> Result<(), Failure> {
+async fn enter(stream: &mut Connection, rest: usize, login: &Login) -> Result<(), Failure> {
     let start = Start::read(&frames::bytes(stream, rest).await?)?;
     if !start.offers("PLAIN") {
         let offered = text::name(&start.mechanisms);
@@ -175,7 +191,7 @@ fn tune_and_open(tune: Tune, login: &Login) -> Vec<u8> {
     [frames::tune_ok(tune), frames::open(&login.vhost)].concat()
 }
 
-async fn leave(stream: &mut TcpStream) -> Result<(), Failure> {
+async fn leave(stream: &mut Connection) -> Result<(), Failure> {
     frames::send(stream, &frames::close()).await?;
     for _ in 0..FRAMES {
         if let Frame::Said(Said::CloseOk) = frames::next(stream).await? {

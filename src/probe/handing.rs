@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use crate::keys;
+use crate::keys::{self, FullPath};
 use crate::model::probe::ProbeStatus;
 use crate::secret::Secret;
 
@@ -30,6 +30,11 @@ impl Wants {
     pub(super) fn password(password: Password<'_>) -> Self {
         let secret = keys::password(password.0.as_ref(), password.1.as_ref()).unwrap_or_default();
         Self { secret, ..Self::default() }
+    }
+
+    /// Besides, the authorities in this file.
+    pub(super) fn and_authorities(self, ca_file: &Option<FullPath>) -> Self {
+        Self { ca_file: ca_file.as_ref().map(|path| PathBuf::from(&**path)), ..self }
     }
 
     /// Besides, one connection to this socket.

@@ -31,6 +31,7 @@ mod relay;
 mod resource;
 mod room;
 mod secret;
+mod secured;
 mod server;
 mod sql;
 mod tcp;

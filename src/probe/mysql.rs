@@ -40,6 +40,11 @@ pub struct Mysql {
     credential: Option<Credential>,
     /// A file that holds the password, readable for its owner alone.
     password_file: Option<FullPath>,
+    /// For TLS: a file with the certificates of the authorities that are trusted instead of this host's.
+    ca_file: Option<FullPath>,
+    /// For TLS: any certificate will do. Default: false.
+    #[serde(default)]
+    insecure: bool,
 }
 
 impl Mysql {
@@ -48,6 +53,8 @@ impl Mysql {
             engine: Engine::Mysql,
             url: &self.mysql,
             password: (&self.credential, &self.password_file),
+            ca_file: &self.ca_file,
+            insecure: self.insecure,
             query: self.query.as_deref(),
             expect: self.expect.as_ref(),
         }
@@ -119,7 +126,9 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
         let known = server::known(asked, PORT, limit).await?;
         (Box::new(server::connect(&known.addresses, limit).await?), known)
     };
+    let encrypted = is_encrypted(&asked.url) && !known.addresses.is_empty();
     let login = Login {
+        tls: encrypted.then(|| (known.host().to_owned(), asked.tls.clone(), limit)),
         user: known.user().unwrap_or_default(),
         database: Some(known.path()).filter(|path| !path.is_empty()),
         local: known.addresses.is_empty(),
@@ -127,6 +136,11 @@ pub async fn first_row(asked: &Server, query: &str, limit: Limit) -> Result<Opti
     };
     let talked = limit.within(talk(Packets::new(stream), &login, query)).await;
     talked.ok_or_else(|| Failure::late("no answer", limit))?
+}
+
+/// The URL asks for TLS.
+pub fn is_encrypted(url: &str) -> bool {
+    ["REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY"].iter().any(|mode| url.contains(&format!("ssl-mode={mode}")))
 }
 
 /// The local socket that this URL names.
@@ -139,7 +153,8 @@ fn socket_of(url: &Url) -> Option<String> {
 }
 
 fn known_options(url: &Url) -> Result<(), Failure> {
-    let unknown = url.query_pairs().find(|(name, _)| name != "socket" && !IDLE.contains(&&**name));
+    let known = |name: &str| matches!(name, "socket" | "ssl-mode") || IDLE.contains(&name);
+    let unknown = url.query_pairs().find(|(name, _)| !known(name));
     match unknown {
         Some((name, _)) => {
             let name = text::name(&name);

@@ -6,8 +6,9 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_postgres::config::Host;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage, SimpleQueryRow};
 
@@ -17,6 +18,7 @@ use crate::model::probe::ProbeOutcome;
 
 use super::expected::Expected;
 use super::failure::Failure;
+use super::secured;
 use super::server::{self, Server};
 use super::sql::{self, Cell, Engine, Row, Sql};
 use super::{Limit, Probe, Wants, handed, names, secret, text};
@@ -25,7 +27,7 @@ use super::{Limit, Probe, Wants, handed, names, secret, text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Postgres {
-    /// "postgres://USER@HOST/DB" lets that user in and answers.
+    /// "postgres://USER@HOST/DB" lets that user in and answers; over TLS with "?sslmode=require", the certificate is judged.
     postgres: String,
     /// What is asked, in a read-only session. Default: SELECT 1.
     query: Option<String>,
@@ -35,6 +37,11 @@ pub struct Postgres {
     credential: Option<Credential>,
     /// A file that holds the password, readable for its owner alone.
     password_file: Option<FullPath>,
+    /// For TLS: a file with the certificates of the authorities that are trusted instead of this host's.
+    ca_file: Option<FullPath>,
+    /// For TLS: any certificate will do. Default: false.
+    #[serde(default)]
+    insecure: bool,
 }
 
 impl Postgres {
@@ -43,6 +50,8 @@ impl Postgres {
             engine: Engine::Postgres,
             url: &self.postgres,
             password: (&self.credential, &self.password_file),
+            ca_file: &self.ca_file,
+            insecure: self.insecure,
             query: self.query.as_deref(),
             expect: self.expect.as_ref(),
         }
@@ -75,10 +84,13 @@ impl Probe for Postgres {
 const PORT: u16 = 5432;
 
 pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Option<Row>, Failure> {
-    let mut config: Config = server
+    // The library knows one word for it; whether the certificate is judged, and by whom, is ours to say.
+    let url = server
         .url
-        .parse()
-        .map_err(|error| Failure::unknown(format!("it is no URL of PostgreSQL ({error})")))?;
+        .replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require");
+    let mut config: Config =
+        url.parse().map_err(|error| Failure::unknown(format!("it is no URL of PostgreSQL ({error})")))?;
     if let Some(password) = secret::of(server, limit).await? {
         config.password(password);
     }
@@ -86,6 +98,8 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
     let ms = limit.timeout.as_millis() / 2;
     config.options(format!("-c statement_timeout={ms} -c default_transaction_read_only=on"));
     config.application_name("steadfast");
+    let encrypted = config.get_ssl_mode() == SslMode::Require;
+    config.ssl_mode(SslMode::Disable);
     let port = config.get_ports().first().copied().unwrap_or(PORT);
     match config.get_hosts().first() {
         Some(Host::Unix(directory)) => {
@@ -99,14 +113,42 @@ pub async fn first_row(server: &Server, query: &str, limit: Limit) -> Result<Opt
                 _ => "localhost",
             };
             let addresses = names::resolve(name, port, limit).await?;
-            let stream = server::connect(&addresses, limit).await?;
+            let mut stream = server::connect(&addresses, limit).await?;
+            if encrypted {
+                limit
+                    .within(ask_for_tls(&mut stream))
+                    .await
+                    .ok_or_else(|| Failure::late("no answer", limit))??;
+                let stream = secured::secure(stream, name, &server.tls, limit).await?;
+                return talk(&config, stream, query, limit).await;
+            }
             talk(&config, stream, query, limit).await
         }
     }
 }
 
+/// The URL asks for TLS.
+pub fn is_encrypted(url: &str) -> bool {
+    ["sslmode=require", "sslmode=verify-full", "sslmode=verify-ca"].iter().any(|mode| url.contains(mode))
+}
+
+/// Asks whether it speaks TLS, before the session begins.
+async fn ask_for_tls(stream: &mut TcpStream) -> Result<(), Failure> {
+    let told = |error: std::io::Error| Failure::connection(&error);
+    stream.write_all(&[0, 0, 0, 8, 4, 210, 22, 47]).await.map_err(told)?;
+    let mut answer = [0];
+    stream.read_exact(&mut answer).await.map_err(told)?;
+    match answer {
+        [b'S'] => Ok(()),
+        [b'N'] => Err(Failure::unhealthy("it does not speak TLS (ssl = off)")),
+        other => Err(server::stranger("PostgreSQL", &other)),
+    }
+}
+
 /// The local socket that this URL names.
 pub fn socket(url: &str) -> Option<PathBuf> {
+    let url =
+        url.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
     let config: Config = url.parse().ok()?;
     let port = config.get_ports().first().copied().unwrap_or(PORT);
     match config.get_hosts().first()? {
@@ -191,7 +233,7 @@ fn told(error: &tokio_postgres::Error, user: &str) -> Failure {
 mod tests {
     use std::time::Duration;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::io::{DuplexStream, duplex};
 
     use super::*;
 

@@ -18,6 +18,7 @@ use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::expected::Expected;
 use super::failure::Failure;
+use super::secured::{self, Connection, Tls};
 use super::server::{self, Server};
 use super::{Limit, Probe, Wants, json, text};
 
@@ -25,7 +26,7 @@ use super::{Limit, Probe, Wants, json, text};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Redis {
-    /// "redis://HOST/DB" answers PING.
+    /// "redis://HOST/DB" answers PING; over TLS "rediss://HOST/DB".
     redis: String,
     /// A key to "missing", a text, or a comparison with its number or length such as "< 1000".
     #[serde(default)]
@@ -34,11 +35,18 @@ pub struct Redis {
     credential: Option<Credential>,
     /// A file that holds the password, readable for its owner alone.
     password_file: Option<FullPath>,
+    /// For TLS: a file with the certificates of the authorities that are trusted instead of this host's.
+    ca_file: Option<FullPath>,
+    /// For TLS: any certificate will do. Default: false.
+    #[serde(default)]
+    insecure: bool,
 }
 
 impl Probe for Redis {
     fn check(&self) -> Result<(), Wrong> {
-        server::check("redis", &self.redis, &["redis"], (&self.credential, &self.password_file))
+        let secured = self.redis.starts_with("rediss://");
+        secured::check(&self.ca_file, self.insecure, secured, "redis = \"rediss://HOST\"")?;
+        server::check("redis", &self.redis, &["redis", "rediss"], (&self.credential, &self.password_file))
     }
 
     fn is_curable(&self) -> bool {
@@ -46,7 +54,7 @@ impl Probe for Redis {
     }
 
     fn wants(&self) -> Wants {
-        Wants::password((&self.credential, &self.password_file))
+        Wants::password((&self.credential, &self.password_file)).and_authorities(&self.ca_file)
     }
 
     fn run(&self, limit: Limit) -> BoxFuture<'_, ProbeOutcome> {
@@ -61,6 +69,7 @@ const TEXT: i64 = 1024;
 
 async fn run(probe: &Redis, limit: Limit) -> ProbeOutcome {
     let server = Server::of(&probe.redis, (&probe.credential, &probe.password_file));
+    let server = Server { tls: Tls::of(&probe.ca_file, probe.insecure), ..server };
     let shown = format!("PING to {}", server::shown(&server));
     match ask(&server, &probe.keys, limit).await {
         Ok(latency) => ProbeOutcome {
@@ -111,6 +120,10 @@ pub async fn with<T>(
 ) -> Result<T, Failure> {
     let known = server::known(asked, PORT, limit).await?;
     let stream = server::connect(&known.addresses, limit).await?;
+    let stream: Connection = match known.url.scheme() {
+        "rediss" => secured::secure(stream, known.host(), &asked.tls, limit).await?,
+        _ => Box::new(stream),
+    };
     let mut login = RedisConnectionInfo::default().set_skip_set_lib_name();
     if let Some(user) = known.user() {
         login = login.set_username(user);

@@ -14,6 +14,7 @@ use crate::keys::{self, Credential, FullPath, Wrong};
 use crate::secret::Secret;
 
 use super::failure::Failure;
+use super::secured::Tls;
 use super::{Limit, names, secret, text};
 
 /// A server that may want a password.
@@ -22,6 +23,8 @@ pub struct Server {
     /// With a user where one is needed, never with a password.
     pub url: String,
     pub secret: Option<Secret>,
+    /// Whom to trust, where the connection is encrypted.
+    pub tls: Tls,
 }
 
 /// The keys `credential` and `password_file`.
@@ -31,7 +34,7 @@ impl Server {
     /// From keys that were checked.
     pub fn of(url: &str, (credential, file): Password<'_>) -> Self {
         let secret = keys::password(credential.as_ref(), file.as_ref()).unwrap_or_default();
-        Self { url: url.to_owned(), secret }
+        Self { url: url.to_owned(), secret, tls: Tls::default() }
     }
 }
 
@@ -136,6 +139,11 @@ pub async fn connect(addresses: &[SocketAddr], limit: Limit) -> Result<TcpStream
 }
 
 impl Known {
+    /// The name that its certificate must be for.
+    pub fn host(&self) -> &str {
+        self.url.host_str().filter(|host| !host.is_empty()).unwrap_or("localhost")
+    }
+
     /// The user of the URL, without its escapes.
     pub fn user(&self) -> Option<String> {
         let user = self.url.username();

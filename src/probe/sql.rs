@@ -3,11 +3,12 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::keys::Wrong;
+use crate::keys::{FullPath, Wrong};
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 
 use super::expected::Expected;
 use super::failure::Failure;
+use super::secured::{self, Tls};
 use super::server::{self, Password, Server};
 use super::{Limit, Wants, json, mysql, postgres, text};
 
@@ -87,6 +88,8 @@ pub struct Sql<'a> {
     pub engine: Engine,
     pub url: &'a str,
     pub password: Password<'a>,
+    pub ca_file: &'a Option<FullPath>,
+    pub insecure: bool,
     pub query: Option<&'a str>,
     /// What the first column of the first row must be.
     pub expect: Option<&'a Expected>,
@@ -95,6 +98,15 @@ pub struct Sql<'a> {
 impl Sql<'_> {
     pub fn check(&self) -> Result<(), Wrong> {
         self.engine.check(self.url, self.password)?;
+        let (encrypted, how) = match self.engine {
+            Engine::Postgres => {
+                (postgres::is_encrypted(self.url), "postgres = \"postgres://USER@HOST/DB?sslmode=require\"")
+            }
+            Engine::Mysql => {
+                (mysql::is_encrypted(self.url), "mysql = \"mysql://USER@HOST/DB?ssl-mode=REQUIRED\"")
+            }
+        };
+        secured::check(self.ca_file, self.insecure, encrypted, how)?;
         if self.expect.is_some() && self.query.is_none() {
             let message = "cannot use `expect`: there is no query";
             return Err(Wrong::at("expect", message).help("add query = \"SELECT …\""));
@@ -103,7 +115,7 @@ impl Sql<'_> {
     }
 
     pub fn wants(&self) -> Wants {
-        self.engine.wants(self.url, self.password)
+        self.engine.wants(self.url, self.password).and_authorities(self.ca_file)
     }
 
     pub fn weakness(&self) -> Option<String> {
@@ -116,6 +128,7 @@ impl Sql<'_> {
 
 pub async fn run(probe: Sql<'_>, limit: Limit) -> ProbeOutcome {
     let server = Server::of(probe.url, probe.password);
+    let server = Server { tls: Tls::of(probe.ca_file, probe.insecure), ..server };
     let asked = format!("{} at {}", probe.engine.as_str(), server::shown(&server));
     let began = Instant::now();
     let query = probe.query.unwrap_or(USUAL);

@@ -304,18 +304,17 @@ impl Probe {
     /// It will be at its limit before long.
     fn grows(&self) -> Option<String> {
         let Growth { figure, grown, within, full_in } = self.trend.growth()?;
-        let when = if full_in.is_zero() {
-            "it is full".to_owned()
-        } else {
-            format!("at this rate full in {}", span(full_in))
-        };
+        // People are to read the same sentence for a while: in steps of a twelfth.
+        let step = Duration::from_secs((full_in.as_secs() / 12).max(1));
+        let full_in = Duration::from_secs(full_in.as_secs() / step.as_secs().max(1) * step.as_secs());
         Some(format!(
-            "probe {}: {} of {}, {} more within {}; {when}",
+            "probe {}: {} of {}, {} more within {}; at this rate full in {}",
             self.spec.name,
             figure.shown(figure.value),
             figure.shown(figure.limit),
             figure.shown(grown),
-            span(within)
+            span(within),
+            span(full_in)
         ))
     }
 

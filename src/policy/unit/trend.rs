@@ -55,7 +55,7 @@ impl Trend {
         let figure = self.last?;
         let (first, last) = (self.points.front()?, self.points.back()?);
         let middle = self.points.get(self.points.len() / 2)?;
-        if self.points.len() < limits::TREND_LEAST {
+        if self.points.len() < limits::TREND_LEAST || figure.value >= figure.limit {
             return None;
         }
         let (early, late) = (middle.1.checked_sub(first.1)?, last.1.checked_sub(middle.1)?);

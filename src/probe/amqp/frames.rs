@@ -3,9 +3,9 @@
 //! broker names.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 use crate::probe::failure::Failure;
+use crate::probe::secured::Connection;
 
 /// What a client says first.
 pub const HEADER: &[u8; 8] = b"AMQP\x00\x00\x09\x01";
@@ -126,11 +126,11 @@ pub enum Frame {
     Aside,
 }
 
-pub async fn send(stream: &mut TcpStream, bytes: &[u8]) -> Result<(), Failure> {
+pub async fn send(stream: &mut Connection, bytes: &[u8]) -> Result<(), Failure> {
     stream.write_all(bytes).await.map_err(|error| Failure::connection(&error))
 }
 
-pub async fn bytes(stream: &mut TcpStream, count: usize) -> Result<Vec<u8>, Failure> {
+pub async fn bytes(stream: &mut Connection, count: usize) -> Result<Vec<u8>, Failure> {
     let mut bytes = vec![0; count];
     stream.read_exact(&mut bytes).await.map_err(|error| Failure::connection(&error))?;
     Ok(bytes)
@@ -144,7 +144,7 @@ pub fn length(named: [u8; 4]) -> Result<usize, Failure> {
 }
 
 /// The next frame.
-pub async fn next(stream: &mut TcpStream) -> Result<Frame, Failure> {
+pub async fn next(stream: &mut Connection) -> Result<Frame, Failure> {
     let head = bytes(stream, 7).await?;
     let [kind, 0, 0, a, b, c, d] = *head else {
         return Err(broken());

@@ -62,7 +62,8 @@ async fn broker(parts: Vec<Vec<u8>>) -> (u16, JoinHandle<Vec<Vec<u8>>>) {
 /// What becomes of a probe of a broker that says these parts.
 async fn asks(url: &str, parts: Vec<Vec<u8>>) -> (ProbeOutcome, Vec<Vec<u8>>) {
     let (port, heard) = broker(parts).await;
-    let server = Server { url: url.replace("PORT", &port.to_string()), secret: None };
+    let server =
+        Server { url: url.replace("PORT", &port.to_string()), secret: None, tls: Default::default() };
     let outcome = run(&server, Limit::new(Duration::from_millis(800))).await;
     (outcome, heard.await.expect("what it heard"))
 }

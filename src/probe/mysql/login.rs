@@ -2,7 +2,9 @@
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
+use crate::probe::Limit;
 use crate::probe::failure::Failure;
+use crate::probe::secured::Tls;
 use crate::probe::text;
 
 use super::packets::{Fields, Packet, Packets, broken};
@@ -12,12 +14,15 @@ use super::{key, refused};
 const LONG_PASSWORD: u32 = 1;
 const WITH_DATABASE: u32 = 1 << 3;
 const PROTOCOL_41: u32 = 1 << 9;
+const ENCRYPTED: u32 = 1 << 11;
 const TRANSACTIONS: u32 = 1 << 13;
 const SCRAMBLED: u32 = 1 << 15;
 const SEVERAL_STATEMENTS: u32 = 1 << 16;
 const SEVERAL_ANSWERS: u32 = 1 << 17;
 const WAYS: u32 = 1 << 19;
 
+/// Bytes of an answer to a greeting before the user's name.
+const HEAD: usize = 32;
 /// Longest packet that we announce.
 const PACKET: u32 = 1 << 20;
 /// `utf8mb4_general_ci`
@@ -37,6 +42,8 @@ const KEY: &[u8] = &[2];
 pub struct Login {
     pub user: String,
     pub database: Option<String>,
+    /// For whom a certificate must be, whom to trust and how long that may take, where the session is encrypted.
+    pub tls: Option<(String, Tls, Limit)>,
     /// Over a socket of this host, where nobody else reads a password.
     pub local: bool,
     /// Empty: there is none.
@@ -129,7 +136,16 @@ pub async fn enter(packets: &mut Packets, login: &Login) -> Result<(), Failure> 
     if greeting.can & needed != needed {
         return Err(Failure::unknown("it is older than MySQL 4.1, which steadfast does not speak to"));
     }
-    packets.send(&hello(&greeting, login)).await?;
+    let hello = hello(&greeting, login);
+    if let Some((host, trusted, limit)) = &login.tls {
+        if greeting.can & ENCRYPTED == 0 {
+            return Err(Failure::unhealthy("it does not speak TLS (have_ssl)"));
+        }
+        // The beginning of what is said once more, and encrypted, after that.
+        packets.send(hello.get(..HEAD).unwrap_or_default()).await?;
+        packets.secure(host, trusted, *limit).await?;
+    }
+    packets.send(&hello).await?;
     let Greeting { mut salt, mut way, .. } = greeting;
     let mut switched = false;
     for _ in 0..PACKETS {
@@ -156,6 +172,9 @@ fn hello(greeting: &Greeting, login: &Login) -> Vec<u8> {
     can |= SEVERAL_STATEMENTS | SEVERAL_ANSWERS;
     if login.database.is_some() {
         can |= WITH_DATABASE;
+    }
+    if login.tls.is_some() {
+        can |= ENCRYPTED;
     }
     can &= greeting.can;
     let proof = greeting.way.proof(&greeting.salt, &login.password);
@@ -201,7 +220,7 @@ async fn sha2(packets: &mut Packets, said: &Packet, salt: &[u8], login: &Login) 
         Some(KNOWN) => Ok(()),
         Some(WHOLE) => {
             let password = [login.password.as_bytes(), &[0]].concat();
-            if login.local {
+            if login.local || login.tls.is_some() {
                 return packets.send(&password).await;
             }
             packets.send(KEY).await?;

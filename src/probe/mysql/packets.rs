@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::probe::Limit;
 use crate::probe::failure::Failure;
+use crate::probe::secured::{self, Connection, Tls};
 use crate::probe::server;
 
 /// Bytes of one session that are read.
@@ -26,12 +28,7 @@ const REFUSED: u8 = 0xff;
 const END: usize = 9;
 
 /// A connection to a server.
-pub type Stream = Box<dyn Talk>;
-
-/// What a server is spoken to over.
-pub trait Talk: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Talk for T {}
+pub type Stream = Connection;
 
 /// Packets of one session, both ways.
 pub struct Packets {
@@ -156,6 +153,13 @@ impl<'a> Fields<'a> {
 }
 
 impl Packets {
+    /// From here on the session is encrypted.
+    pub async fn secure(&mut self, host: &str, trusted: &Tls, limit: Limit) -> Result<(), Failure> {
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = secured::secure(plain, host, trusted, limit).await?;
+        Ok(())
+    }
+
     pub fn new(stream: Stream) -> Self {
         Self { stream, number: 0, left: SESSION, over: false }
     }
