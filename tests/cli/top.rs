@@ -1,5 +1,8 @@
 //! `top`: what is drawn, and what keys do, without a terminal.
 
+#[path = "../browser/svg.rs"]
+mod svg;
+
 use super::*;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -76,6 +79,19 @@ fn the_worst_is_chosen_and_explained() {
     press(&mut app, "r");
     let ascii = drawn(&mut app, 80, 24);
     assert!(ascii.is_ascii() && ascii.contains("Do it?"), "{ascii}");
+}
+
+#[test]
+fn the_picture_of_the_screen_can_be_made() {
+    let mut app = app_of(&pictures::zoo(TEN_O_CLOCK), Look { colour: true, ..plain(true) });
+    let mut terminal = Terminal::new(TestBackend::new(120, 30)).unwrap();
+    terminal.draw(|frame| draw(frame, &mut app)).unwrap();
+    let picture = svg::svg(terminal.backend().buffer());
+    assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
+    assert_eq!(picture.matches("<text ").count(), picture.matches("</text>").count());
+    for shown in ["rabbitmq-server.service", "6 need attention", "#ff7b84", "fill=\"#161b22\""] {
+        assert!(picture.contains(shown), "{shown}");
+    }
 }
 
 #[test]

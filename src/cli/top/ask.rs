@@ -73,7 +73,7 @@ impl Question {
                 "{} would be observed only: nothing is started, restarted or enabled until the end.",
                 unit.unit
             ),
-            "It is shown as held, with the reason; what is found meanwhile raises no alert.".to_owned(),
+            "It is shown as held, with the reason; what is found is shown and alerted as before.".to_owned(),
         ];
         lines.extend(unit.hold.as_ref().map(|_| "The hold that is in force is replaced.".to_owned()));
         lines.extend(

@@ -16,7 +16,7 @@ use crate::api::render::page::Page;
 use crate::api::render::style::{FAINT, STRONG};
 use crate::api::render::text::{count, wrap};
 use crate::api::render::{Look, since};
-use crate::api::wire::{self, State, Unit};
+use crate::api::wire::{self, State, Status, Unit};
 use crate::cli::screen::{canvas, line, sheet};
 
 /// Nothing can be read on less.
@@ -94,39 +94,12 @@ fn dim() -> Style {
 /// Host, counts, and whether all this is still so.
 fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let look = &app.look;
-    let mut left = String::new();
-    if let Some(status) = &app.status {
-        left = look.paint(STRONG, &status.host);
-        let mut states: Vec<_> = status.summary.iter().filter(|(_, many)| **many > 0).collect();
-        states.sort_by_key(|(state, _)| std::cmp::Reverse(state.rank()));
-        for (state, many) in states {
-            let sign = look.of_state(*state);
-            left.push_str(&format!(
-                "  {}",
-                look.paint(sign.style, &format!("{} {many} {}", sign.sign, state.as_str()))
-            ));
-        }
-        if status.incidents_open > 0 {
-            left.push_str(&look.paint(FAINT, &format!("  {}", count(status.incidents_open, "incident"))));
-        }
-        for finding in status.findings.iter().take(1) {
-            let more = if status.findings.len() > 1 {
-                format!(" (and {} more)", status.findings.len() - 1)
-            } else {
-                String::new()
-            };
-            left.push_str(&format!(
-                "  {} {}: {}{more}",
-                look.sign(look.of_severity(finding.severity)),
-                finding.code,
-                finding.message
-            ));
-        }
-    }
+    let left = app.status.as_ref().map(|status| summary(look, status, usize::from(area.width)));
+    let left = left.unwrap_or_default();
     let right = match (&app.away, &app.status) {
         (None, Some(status)) => format!(" {} ", look.clock(status.generated_at)),
         (None, None) => " reading ".to_owned(),
-        (Some(why), None) => format!(" {why}; trying again "),
+        (Some(_), None) => " NO ANSWER, trying again ".to_owned(),
         (Some(_), Some(status)) => format!(" NO ANSWER, this is {} old ", look.age(status.generated_at)),
     };
     let long = u16::try_from(right.chars().count()).unwrap_or(u16::MAX).min(area.width);
@@ -134,6 +107,31 @@ fn header(frame: &mut Frame<'_>, app: &App, area: Rect) {
     let style = if app.away.is_some() { Style::new().add_modifier(Modifier::REVERSED) } else { dim() };
     frame.render_widget(Paragraph::new(line(&left)), near);
     frame.render_widget(Paragraph::new(right).style(style), far);
+}
+
+/// Host, counts, incidents, the first finding of the host. Where words do not fit, the signs stand alone.
+fn summary(look: &Look, status: &Status, width: usize) -> String {
+    let mut states: Vec<_> = status.summary.iter().filter(|(_, many)| **many > 0).collect();
+    states.sort_by_key(|(state, _)| std::cmp::Reverse(state.rank()));
+    let long = |(state, _): &(&State, &usize)| state.as_str().len() + 7;
+    let words = status.host.chars().count() + states.iter().map(long).sum::<usize>() + 10 <= width;
+    let mut text = look.paint(STRONG, &status.host);
+    for (state, many) in states {
+        let sign = look.of_state(*state);
+        let word = if words { format!(" {}", state.as_str()) } else { String::new() };
+        text.push_str(&format!("  {}", look.paint(sign.style, &format!("{} {many}{word}", sign.sign))));
+    }
+    if status.incidents_open > 0 {
+        let open = count(status.incidents_open, "open incident");
+        text.push_str(&look.paint(FAINT, &format!("  {open}")));
+    }
+    if let Some(finding) = status.findings.first() {
+        let more = status.findings.len() - 1;
+        let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+        let sign = look.sign(look.of_severity(finding.severity));
+        text.push_str(&format!("  {sign} {}{more}: {}", finding.code, finding.message));
+    }
+    text
 }
 
 /// The left part.
@@ -186,21 +184,23 @@ fn heading(look: &Look, group: Group, many: usize, open: bool) -> Line<'static> 
     line(&look.paint(STRONG, &format!("{sign} {said}")))
 }
 
-/// Sign, name, state, since when; the name gives way.
+/// Sign, name, state, since when; where there is no room, first the time gives way, and then the name.
 fn unit_line(look: &Look, unit: &Unit, width: usize) -> Line<'static> {
     let sign = look.of_state(unit.state);
+    let state = if unit.state == State::Ok { "" } else { unit.state.as_str() };
+    let name = unit.unit.strip_suffix(".service").unwrap_or(&unit.unit);
     let age = since(unit).map(|since| look.age(since)).unwrap_or_default();
-    let state = if unit.state == State::Ok { String::new() } else { unit.state.as_str().to_owned() };
-    let right = format!("{state} {age:>6}");
-    let room = width.saturating_sub(right.chars().count() + 5);
-    let name = shortened(look, &unit.unit, room);
+    let mut age = format!(" {age:>6}");
+    let room = |age: &str| width.saturating_sub(5 + state.len() + age.len());
+    if room(&age) < name.chars().count() {
+        age.clear();
+    }
+    let room = room(&age);
+    let full = unit.unit.chars().count() <= room;
+    let name = shortened(look, if full { &unit.unit } else { name }, room);
     let gap = " ".repeat(room.saturating_sub(name.chars().count()));
-    line(&format!(
-        "  {} {name}{gap} {} {}",
-        look.sign(sign),
-        look.paint(sign.style, &state),
-        look.paint(FAINT, &format!("{age:>6}"))
-    ))
+    let (sign, state) = (look.sign(sign), look.paint(sign.style, state));
+    line(&format!("  {sign} {name}{gap} {state}{}", look.paint(FAINT, &age)))
 }
 
 /// The end of a name tells instances apart: what is cut is the middle.

@@ -39,6 +39,10 @@ impl App {
     }
 
     fn usual(&mut self, key: KeyCode) -> Wish {
+        // What became of the last order was read.
+        if key != KeyCode::Esc {
+            self.said = None;
+        }
         match key {
             KeyCode::Char('q') => return Wish::Quit,
             KeyCode::Esc => self.back(),
