@@ -14,7 +14,7 @@ use steadfast::cli::top::draw::draw;
 use steadfast::cli::top::keys::Wish;
 
 fn plain(unicode: bool) -> Look {
-    let zone = jiff::tz::TimeZone::UTC;
+    let zone = TimeZone::UTC;
     let now = Time(TEN_O_CLOCK.wall_ms);
     Look { now, zone, colour: false, unicode, size: Some((80, 24)), user: false, root: true }
 }
