@@ -120,6 +120,33 @@ sweep: tools-fast ## adopts the servers of Debian 12 and 13 on throw-away system
 	$(CARGO) build --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example sweep
 
+BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
+STAGE := $(or $(CARGO_TARGET_DIR),target)/debug/examples/stage
+# The pictures show this unit of this story.
+STORY := tests/pictures/zoo.txt
+
+.PHONY: chromium
+chromium: # 400 MB: not part of `test`
+	@command -v chromium >/dev/null || { echo 'installing chromium' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+.PHONY: browser
+browser: tools-fast chromium ## the status page in a real Chromium: live, folded, grey, axe-core, widths; screenshots in target/browser; as root
+	@command -v npm >/dev/null || { apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
+	mkdir -p $(BROWSER)
+	cd $(BROWSER) && { [ -e package.json ] || npm init -y >/dev/null; } && npm install --silent --no-audit playwright-core@1 axe-core@4
+	$(CARGO) build --locked --quiet --example stage
+	node tests/browser/page.mjs $(STAGE) $(STORY) $(abspath $(BROWSER))
+
+.PHONY: pictures
+pictures: tools-fast chromium ## makes the pictures of README.md, docs/pictures: the terminal as SVG, the page as PNG; as root
+	$(CARGO) build --locked --quiet --example stage
+	mkdir -p docs/pictures
+	$(STAGE) svg $(STORY) shop.service >docs/pictures/top.svg
+	@coproc STAGED { $(STAGE) 127.0.0.1:29631 $(STORY); }; read -r _ <&$${STAGED[0]}; \
+	  chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1150 --virtual-time-budget=1500 \
+	    --screenshot=docs/pictures/page.png http://127.0.0.1:29631/; kill $$STAGED_PID
+
 UNITS ?= 500
 SEED ?= $(shell date +%s)
 

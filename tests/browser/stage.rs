@@ -1,20 +1,53 @@
 //! The page with a story behind it, for a browser: `stage ADDRESS STORY [CROWD]` serves what a story of `tests/pictures` publishes at
 //! its end at an address, and at a socket beside it whose path it prints. Each line of its standard input is played next; `away`
-//! closes the address and `back` opens it again.
+//! closes the address and `back` opens it again. `stage svg STORY UNIT` prints what `top` shows of it, as an SVG.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "for tests alone")]
 
 #[expect(dead_code, reason = "the tests of the commands use the rest")]
 #[path = "../pictures/mod.rs"]
 mod pictures;
+mod svg;
 
 use std::net::SocketAddr;
 use std::{env, fs};
 
 use pictures::{Past, now, story, well};
+use steadfast::api::render::Look;
 use steadfast::api::server::{serve, serve_reading};
+use steadfast::api::wire::{Status, Unit};
+use steadfast::cli::top::app::{App, Choice};
+use steadfast::cli::top::draw::draw;
 use steadfast::model::snapshot::Snapshot;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
+
+/// What `top` shows at the end of a story, while this unit is chosen.
+fn screen(file: &str, unit: &str) -> String {
+    let snapshot = pictures::published(&fs::read_to_string(file).unwrap(), now());
+    let zone = jiff::tz::TimeZone::UTC;
+    let look = Look {
+        now: snapshot.at.into(),
+        zone,
+        colour: true,
+        unicode: true,
+        size: None,
+        user: false,
+        root: true,
+    };
+    let mut app = App::new(look, String::new());
+    app.take_status(Status::of(&snapshot));
+    snapshot.events.iter().for_each(|event| app.take_event(event.into()));
+    app.choose(Choice::Unit(unit.to_owned()));
+    let status = &snapshot.units[&unit.into()];
+    let mut whole = Unit::of(status);
+    whole.recall(status, snapshot.at);
+    let of_it = snapshot.events.iter().filter(|event| event.unit.as_ref() == Some(&status.unit));
+    whole.events = of_it.map(Into::into).collect();
+    app.take_unit(whole);
+    let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(126, 38)).unwrap();
+    terminal.draw(|frame| draw(frame, &mut app)).unwrap();
+    svg::svg(terminal.backend().buffer())
+}
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
@@ -22,6 +55,10 @@ async fn main() {
     let (Some(address), Some(file)) = (arguments.next(), arguments.next()) else {
         panic!("stage ADDRESS STORY [CROWD]");
     };
+    if address == "svg" {
+        println!("{}", screen(&file, &arguments.next().unwrap()));
+        return;
+    }
     let address: SocketAddr = address.parse().unwrap();
     let crowd: usize = arguments.next().map_or(0, |number| number.parse().unwrap());
     let mut told = story(&fs::read_to_string(file).unwrap(), now());
