@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::calendar::Window;
@@ -40,8 +41,11 @@ const LOOK: Duration = Duration::from_secs(1);
 static LOOKS: Semaphore = Semaphore::const_new(4);
 /// Units whose enablement waits to be asked.
 const ENABLEMENTS: usize = 16_384;
-/// Units whose enablement is asked in one go.
+/// Units whose enablement is asked in one go, or that share one look at what runs.
 const BATCH: usize = 256;
+
+/// Who wants to know what runs.
+type Asks = mpsc::Sender<oneshot::Sender<Arc<host::Running>>>;
 
 /// The shells that read, and what leads to them.
 #[derive(Debug)]
@@ -55,6 +59,7 @@ pub struct Readings {
     rereads: mpsc::Sender<()>,
     links: watch::Sender<BTreeMap<UnitName, Search>>,
     enablements: mpsc::Sender<UnitName>,
+    running: Asks,
 }
 
 /// How the daemon comes to a process that asks.
@@ -83,7 +88,9 @@ impl Readings {
         tokio::spawn(follow(instance, wished, reread, inbox.clone()));
         tokio::spawn(release::watch::watch(linked, inbox.clone()));
         tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
-        Self { orders, prober, cursors, inbox, wishes, rereads, links, enablements }
+        let (running, asks) = mpsc::channel(BATCH);
+        tokio::spawn(read_running(asks));
+        Self { orders, prober, cursors, inbox, wishes, rereads, links, enablements, running }
     }
 
     /// The way to this instance of the service manager.
@@ -179,6 +186,7 @@ impl Outside for Readings {
             Action::InspectProcesses { unit, control_group, invocation, main_pid, search } => {
                 let orders = self.orders.clone();
                 let user = orders.instance() == Instance::User;
+                let running = self.running.clone();
                 self.spawn(async move {
                     let (control_group, invocation) = (control_group.as_str(), invocation.as_str());
                     let subject = Subject { unit: &unit, control_group, invocation, main_pid };
@@ -189,7 +197,7 @@ impl Outside for Readings {
                             .extend(containers::image(&orders, &unit, container, main_pid).await);
                     }
                     let outside = match search.outside {
-                        Some(sought) => look_outside(*sought, user).await,
+                        Some(sought) => look_outside(*sought, user, running).await,
                         None => None,
                     };
                     let absent = absent(search.programs).await;
@@ -216,9 +224,27 @@ impl Outside for Readings {
 }
 
 /// Looks whether the program of a unit that is down runs outside of it.
-async fn look_outside(sought: Sought, user: bool) -> Option<Vec<Outsider>> {
+async fn look_outside(sought: Sought, user: bool, asks: Asks) -> Option<Vec<Outsider>> {
     let ports: BTreeSet<u16> = sought.probes.iter().flat_map(|keys| probes::local_ports(keys)).collect();
-    tokio::task::spawn_blocking(move || host::look_outside(&sought, &ports, user)).await.ok()
+    let (ask, answer) = oneshot::channel();
+    asks.send(ask).await.ok()?;
+    let running = answer.await.ok()?;
+    // A PID file may lie on a file system that hangs: that holds up this look alone.
+    tokio::task::spawn_blocking(move || host::look_outside(&sought, &ports, user, &running)).await.ok()
+}
+
+/// Reads what runs, once for all who want to know it at one time: when half the host dies, everybody does.
+async fn read_running(mut asks: mpsc::Receiver<oneshot::Sender<Arc<host::Running>>>) {
+    let mut waiting = Vec::new();
+    while asks.recv_many(&mut waiting, BATCH).await > 0 {
+        if let Ok(running) = tokio::task::spawn_blocking(host::Running::read).await {
+            let running = Arc::new(running);
+            for ask in waiting.drain(..) {
+                drop(ask.send(Arc::clone(&running)));
+            }
+        }
+        waiting.clear();
+    }
 }
 
 /// The first of these files that is not there; what cannot be told is not told.

@@ -16,7 +16,7 @@ mod users;
 pub use held::{Held, Holder, held};
 pub use identity::identity;
 pub use managers::managers;
-pub use outside::look as look_outside;
+pub use outside::{Running, look as look_outside};
 pub use owner::owner;
 pub use users::users;
 

@@ -1,6 +1,6 @@
 //! Looks for the program of a unit that is down outside of the unit. What is not sure is not told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Read;
 use std::net::IpAddr;
@@ -35,22 +35,47 @@ const PEOPLE: u32 = 1000;
 /// Wait, and do nothing that only one may do.
 const IDLE: [&str; 4] = ["sleep", "tail", "cat", "true"];
 
-/// Looks for it: `ports` are those at which its probes ask on this host. Blocks, for a few milliseconds per thousand processes.
+/// Which processes execute which file: read once for all that is looked for at one time.
+#[derive(Debug, Default)]
+pub struct Running(BTreeMap<String, Vec<i32>>);
+
+impl Running {
+    /// Reads what runs now. Blocks, for a few milliseconds per thousand processes.
+    #[must_use]
+    pub fn read() -> Self {
+        let mut running: BTreeMap<String, Vec<i32>> = BTreeMap::new();
+        for process in procfs::process::all_processes().into_iter().flatten().flatten().take(PROCESSES) {
+            if let Some(path) = path(process.exe()) {
+                running.entry(path).or_default().push(process.pid());
+            }
+        }
+        Self(running)
+    }
+
+    /// The processes that execute this file, if they still do.
+    fn of(&self, file: &str) -> impl Iterator<Item = Process> {
+        let pids = self.0.get(file).map(Vec::as_slice).unwrap_or_default();
+        let alive = pids.iter().filter_map(|pid| Process::new(*pid).ok());
+        alive.filter(move |process| path(process.exe()).is_some_and(|path| path == file))
+    }
+}
+
+/// Looks for it among what runs: `ports` are those at which its probes ask on this host. Blocks.
 #[must_use]
-pub fn look(sought: &Sought, ports: &BTreeSet<u16>, user_instance: bool) -> Vec<Outsider> {
+pub fn look(sought: &Sought, ports: &BTreeSet<u16>, user_instance: bool, running: &Running) -> Vec<Outsider> {
     let sockets = listening(ports).into_iter().chain(named_sockets(&sought.probes)).collect();
     let look = Look { sought, sockets, uid: uid(&sought.user), user_instance };
     let mut found: Vec<(Process, Outsider)> = look.named().into_iter().collect();
     let wanted: BTreeSet<&str> = sought.programs.iter().map(|program| program.path.as_str()).collect();
-    if !wanted.is_empty() {
-        for process in procfs::process::all_processes().into_iter().flatten().flatten().take(PROCESSES) {
+    for path in wanted.into_iter().filter(|path| !IDLE.contains(&base(path))) {
+        for process in running.of(path) {
             let known = found.iter().any(|(known, _)| known.pid() == process.pid());
-            let runs = path(process.exe()).filter(|path| wanted.contains(path.as_str()));
-            if let Some(path) = runs.filter(|_| !known) {
-                found.extend(look.at(&process, &path).map(|outsider| (process, outsider)));
+            if let Some(outsider) = (!known).then(|| look.at(&process, path)).flatten() {
+                found.push((process, outsider));
             }
         }
     }
+    found.sort_by_key(|(process, _)| process.pid());
     // A family is told by its eldest.
     let pids: BTreeSet<i32> = found.iter().map(|(process, _)| process.pid()).collect();
     let eldest = |process: &Process| process.stat().is_ok_and(|stat| !pids.contains(&stat.ppid));
@@ -100,7 +125,7 @@ impl Look<'_> {
             self.sought.words.iter().any(|word| word != path && words.contains(&word.as_bytes()))
         };
         let stranger = !self.may_run_it(process) || !is_of_host(process);
-        if (interprets && !runs_it()) || IDLE.contains(&base(path)) || stranger {
+        if (interprets && !runs_it()) || stranger {
             return None;
         }
         let of_other = matches!(place, Place::Unit(_) | Place::User { unit: Some(_), .. });
@@ -162,6 +187,9 @@ fn listening(ports: &BTreeSet<u16>) -> Vec<(u64, String)> {
 
 /// Sockets in the file system that the keys of a probe name; PostgreSQL's by the directory that they are in.
 fn named_sockets(probes: &[String]) -> Vec<(u64, String)> {
+    if probes.is_empty() {
+        return Vec::new();
+    }
     let named = |path: &str| probes.iter().any(|keys| keys.contains(path));
     let text = network::text("unix").unwrap_or_default();
     // `Num RefCount Protocol Flags Type St Inode Path`
@@ -256,7 +284,7 @@ mod tests {
         let file = folder.path().join("x.pid");
         fs::write(&file, format!("{}\n", child.id())).expect("a file");
         let sought = Sought { pid_file: file.display().to_string(), ..Sought::default() };
-        let found = look(&sought, &BTreeSet::new(), false);
+        let found = look(&sought, &BTreeSet::new(), false, &Running::default());
         assert_eq!(found.iter().map(|one| one.pid).collect::<Vec<_>>(), [child.id()]);
         assert_eq!(found.first().map(|one| one.how.clone()), Some(format!("{} names it", file.display())));
         let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
@@ -265,7 +293,11 @@ mod tests {
             .open(&file)
             .and_then(|file| file.set_modified(long_ago))
             .expect("a time");
-        assert_eq!(look(&sought, &BTreeSet::new(), false), [], "the file is older than the process");
+        assert_eq!(
+            look(&sought, &BTreeSet::new(), false, &Running::default()),
+            [],
+            "the file is older than the process"
+        );
         end(child);
     }
 
@@ -276,7 +308,8 @@ mod tests {
         let seek = |line: &str, user: &str| {
             let command = Some(command_of(line.replace(' ', "\0").as_bytes()));
             let programs = vec![Program { path: path.clone(), command }];
-            look(&Sought { programs, user: user.to_owned(), ..Sought::default() }, &BTreeSet::new(), false)
+            let sought = Sought { programs, user: user.to_owned(), ..Sought::default() };
+            look(&sought, &BTreeSet::new(), false, &Running::read())
         };
         // The child may not have executed it yet.
         let begins = std::time::Instant::now();

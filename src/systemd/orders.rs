@@ -18,8 +18,8 @@ use crate::clock;
 use crate::model::moment::Moment;
 use crate::model::unit::{JobResult, UnitFileState, UnitName};
 
-/// Jobs of ours in flight: a restart costs PID 1 about 15 ms, and it has other work.
-const JOBS: usize = 4;
+/// Jobs of ours in flight, each with a connection of its own. How much is ordered at once is for the policy to say.
+const JOBS: usize = 32;
 /// Commands that run at once; the next waits for its turn.
 const COMMANDS: usize = 16;
 /// Signals that may wait for us, and results of others' jobs kept until we know which job is ours.

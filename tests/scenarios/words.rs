@@ -521,8 +521,7 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
     reading.invocation = story.invocation(name);
     let mut link = LinkReading { switched_at: earlier(Duration::from_secs(3600)), ..LinkReading::default() };
     let mut target = Target { parent: FileId { dev: 1, ino: 1 }, ..Target::default() };
-    let mut app = "app";
-    let mut linked = false;
+    let (mut app, mut linked) = ("app", false);
     for word in words {
         match pair(word) {
             ("app", name) => app = name,

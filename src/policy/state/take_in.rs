@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use crate::model::action::Action;
 use crate::model::audit::Audited;
+use crate::model::boot::BootReading;
 use crate::model::cause::PackagesReading;
 use crate::model::finding::Code;
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
 use crate::model::observation::Observation;
 use crate::model::release::ProcessesReading;
-use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading};
+use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 use crate::policy::gaps::{Ended, Settled};
 use crate::policy::unit::Unit;
 use crate::policy::view::View;
@@ -31,16 +32,11 @@ impl State {
             Observation::UnitChanged { unit, reading } => self.unit_changed(&unit, reading),
             Observation::UnitsRead { began } => self.units_read(began),
             Observation::PackageManagerRead(reading) => self.packages_read(reading),
-            Observation::WindowRead { unit, openings } => {
-                self.touching(&unit, |unit, view| unit.window_read(openings, view.now));
-            }
+            Observation::WindowRead { unit, openings } => self.window_read(&unit, openings),
             Observation::Resumed { after } => self.resumed(after),
             Observation::UnitFilesChanged { units } => self.unit_files_changed(&units),
             Observation::EnablementRead { unit, state } => self.enablement_read(&unit, state),
-            Observation::BootPredicted(reading) => {
-                self.host.predicted(reading, now);
-                self.touched_all = true;
-            }
+            Observation::BootPredicted(reading) => self.predicted(reading),
             Observation::ProcessesInspected { unit, reading } => self.inspected(&unit, reading),
             Observation::AlertDelivered { sink, message, result } => self.delivered(&sink, message, result),
             Observation::EvidenceCaptured { incident, looked } => {
@@ -95,15 +91,7 @@ impl State {
             Observation::JobWaits { unit, job, on } => {
                 self.touching(&unit, |unit, _| unit.waits(job, on));
             }
-            Observation::UnitSettingsRead { unit, settings } => {
-                if self.units.contains_key(&unit) {
-                    self.named(&unit, settings.names.first());
-                }
-                let changed = self.with(&unit, |unit, _| unit.settings_read(settings, now));
-                if changed == Some(true) {
-                    self.touch(&unit);
-                }
-            }
+            Observation::UnitSettingsRead { unit, settings } => self.settings_read(&unit, settings),
             Observation::ReleaseSwitched { units } => {
                 for unit in &units {
                     self.touching(unit, |unit, _| unit.look_at_processes(now));
@@ -159,6 +147,25 @@ impl State {
             | Observation::UnitsFailed(_)
             | Observation::DeadlineReached => {}
         }
+    }
+
+    fn settings_read(&mut self, name: &UnitName, settings: UnitSettings) {
+        let now = self.now;
+        if self.units.contains_key(name) {
+            self.named(name, settings.names.first());
+        }
+        if self.with(name, |unit, _| unit.settings_read(settings, now)) == Some(true) {
+            self.touch(name);
+        }
+    }
+
+    fn window_read(&mut self, unit: &UnitName, openings: Vec<(Moment, Moment)>) {
+        self.touching(unit, |unit, view| unit.window_read(openings, view.now));
+    }
+
+    fn predicted(&mut self, reading: BootReading) {
+        self.host.predicted(reading, self.now);
+        self.touched_all = true;
     }
 
     /// Lets a unit take something in; it is judged at the end of the turn.

@@ -170,23 +170,18 @@ impl Crowd {
     }
 
     fn carry_out(&mut self, action: Action) -> Option<Observation> {
-        match action {
-            Action::ReadPackageManager => Some(Observation::PackageManagerRead(PackagesReading::default())),
-            Action::InspectProcesses { unit, invocation, search, .. } => {
-                let outside = search.outside.map(|_| Vec::new());
-                let reading =
-                    ProcessesReading { read_at: self.now, invocation, outside, ..Default::default() };
-                Some(Observation::ProcessesInspected { unit, reading })
-            }
-            Action::StartUnit { unit, order, .. } => {
-                self.start(&unit, order);
-                None
-            }
-            other => {
-                drop(other);
-                None
-            }
+        if action == Action::ReadPackageManager {
+            return Some(Observation::PackageManagerRead(PackagesReading::default()));
         }
+        if let Action::InspectProcesses { unit, invocation, search, .. } = action {
+            let outside = search.outside.map(|_| Vec::new());
+            let reading = ProcessesReading { read_at: self.now, invocation, outside, ..Default::default() };
+            return Some(Observation::ProcessesInspected { unit, reading });
+        }
+        if let Action::StartUnit { unit, order, .. } = action {
+            self.start(&unit, order);
+        }
+        None
     }
 
     fn start(&mut self, unit: &UnitName, order: u64) {

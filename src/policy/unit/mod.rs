@@ -46,7 +46,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use crate::model::action::Action;
-use crate::model::finding::{Code, Condition, ConditionKind, Finding};
+use crate::model::finding::{Code, Condition, ConditionKind, Finding, Truth};
 use crate::model::moment::Moment;
 use crate::model::spec::Spec;
 use crate::model::state::{Plan, UnitDurable};
@@ -260,6 +260,14 @@ impl Unit {
             && self.enablement.is_some()
             && self.residents.inspected_at().is_some()
             && (asked || !self.run.is_up())
+            && !self.is_settling()
+    }
+
+    /// It is down since a moment ago: whether it stays so is not told yet.
+    fn is_settling(&self) -> bool {
+        let word = self.run.reading().filter(|reading| reading.active.is_down());
+        let known = self.conditions.get(&ConditionKind::Active).filter(|known| known.truth == Truth::False);
+        word.zip(known).is_some_and(|(reading, known)| known.reason == reading.active.as_str())
     }
 
     /// When its probes are silent for too long, and the sentence that says so.
