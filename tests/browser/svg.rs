@@ -66,7 +66,8 @@ fn run(cell: &Cell, text: &str, x: usize, y: usize) -> String {
     }
     let fill = if reversed { GROUND } else { colour };
     let weight = if cell.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // Spaces that a renderer would leave out would stretch the rest.
+    let text = text.replace(' ', "\u{a0}").replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     run.push_str(&format!(
         "<text x=\"{left}\" y=\"{}\" fill=\"{fill}\"{weight} textLength=\"{}\">{text}</text>\n",
         top + HIGH - 5,

@@ -89,7 +89,7 @@ fn the_picture_of_the_screen_can_be_made() {
     let picture = svg::svg(terminal.backend().buffer());
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"), "{picture}");
     assert_eq!(picture.matches("<text ").count(), picture.matches("</text>").count());
-    for shown in ["rabbitmq-server.service", "6 need attention", "#ff7b84", "fill=\"#161b22\""] {
+    for shown in ["rabbitmq-server.service", "6\u{a0}need\u{a0}attention", "#ff7b84", "fill=\"#161b22\""] {
         assert!(picture.contains(shown), "{shown}");
     }
 }
