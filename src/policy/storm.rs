@@ -42,8 +42,6 @@ pub struct Storm {
     as_of: u64,
     /// … and until then.
     until: Option<Moment>,
-    /// What is said of it, as long as it lasts.
-    told: String,
     out: Outbox,
 }
 
@@ -149,12 +147,11 @@ impl Storm {
         self.windows = windows(peers, now);
         self.until = changes(peers).filter(|at| *at > now).min();
         self.on = self.storms(peers, now);
-        self.told = if self.on.is_empty() { String::new() } else { self.sentence(peers, now) };
         let mut over = false;
         match (self.since, self.on.is_empty()) {
             (None, false) => {
                 self.since = Some(now);
-                let message = self.told.clone();
+                let message = self.sentence(peers, now);
                 self.out.file_code(None, (EventKind::Found, Some(Code::HostStorm)), message);
             }
             (Some(since), true) => {
@@ -187,8 +184,8 @@ impl Storm {
 
     /// The finding, as long as it lasts.
     #[must_use]
-    pub fn finding(&self) -> Option<Finding> {
-        let found = finding(Code::HostStorm, Severity::Critical, self.told.clone(), self.since?);
+    pub fn finding(&self, peers: &Peers, now: Moment) -> Option<Finding> {
+        let found = finding(Code::HostStorm, Severity::Critical, self.sentence(peers, now), self.since?);
         Some(proven(found, Vec::new(), Some("steadfast status".to_owned())))
     }
 

@@ -223,7 +223,7 @@ impl State {
     /// What is wrong with the host, and with ourselves.
     pub(super) fn host_findings(&self) -> Vec<Finding> {
         let (mut findings, last) = self.host.findings(self.now);
-        findings.extend(self.storm.finding());
+        findings.extend(self.storm.finding(&self.peers, self.now));
         findings.extend(self.alerts.undeliverable(self.now));
         findings.extend(self.regressions.finding());
         findings.extend(last);
