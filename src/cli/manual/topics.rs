@@ -115,7 +115,10 @@ fn conditions() -> Page {
         ),
         Block::term("Enabled", "It starts at boot, permanently and not only until the next reboot."),
         Block::term("Boot", "The next boot really starts it, or the socket, timer or path that does."),
-        Block::term("Release", "Every process of it runs the release that its link points to now."),
+        Block::term(
+            "Release",
+            "Every process of it runs the release that its link points to now, or the code that is installed in place now.",
+        ),
         Block::term("Serving", "Its probes are healthy."),
         Block::term("Progressing", "Its queues are being drained; an empty queue is fine."),
         Block::heading("States"),
