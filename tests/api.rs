@@ -182,6 +182,19 @@ fn assert_speaks(wanted: &Value, found: &Value, at: &str) {
     }
 }
 
+/// A connection to `listen`, as soon as somebody listens.
+async fn connect(address: SocketAddr) -> TcpStream {
+    let connected = async {
+        loop {
+            if let Ok(stream) = TcpStream::connect(address).await {
+                return stream;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(SOON, connected).await.unwrap()
+}
+
 #[tokio::test]
 async fn the_status_is_the_contract_to_the_letter() {
     let served = Served::new(contract());
@@ -756,17 +769,6 @@ async fn listen_is_followed_and_serves_for_reading_only() {
     let reading =
         tokio::spawn(serve_reading(served.snapshots.subscribe(), ask, mpsc::channel(1).0, socket.clone()));
     let first = free_address();
-    let connect = async |address: SocketAddr| {
-        let connected = async {
-            loop {
-                if let Ok(stream) = TcpStream::connect(address).await {
-                    return stream;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(SOON, connected).await.unwrap()
-    };
     served.snapshots.send_modify(|snapshot| snapshot.listen = Some(first));
     for path in ["/metrics", "/v1/status", "/healthz", "/v1/units/nginx"] {
         let (status, _, body) = said(connect(first).await, &asking("GET", path, "")).await;

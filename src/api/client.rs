@@ -357,7 +357,7 @@ impl Client {
 }
 
 /// A unit's name as one segment of a path.
-fn encoded(name: &str) -> String {
+pub(super) fn encoded(name: &str) -> String {
     let mut path = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::unit::UnitName;
@@ -14,6 +13,8 @@ use crate::systemd::Instance;
 use crate::systemd::command;
 use crate::systemd::execution::like_unit;
 use crate::systemd::orders::Orders;
+
+use super::patience;
 
 /// Looking who may write a program, and every directory above it.
 const LOOK: Duration = Duration::from_secs(5);
@@ -76,16 +77,8 @@ async fn trusted(argv: Vec<String>, instance: Instance, how: Look) -> Result<(),
         Instance::System => 0,
         Instance::User => nix::unistd::getuid().as_raw(),
     };
-    let looked = timeout(LOOK, async move {
-        let turn = LOOKS.acquire().await.ok()?;
-        let look = tokio::task::spawn_blocking(move || {
-            let seen = how(&argv, owner);
-            drop(turn);
-            seen
-        });
-        look.await.ok()
-    });
-    looked.await.ok().flatten().unwrap_or_else(|| Err("its file system does not answer".to_owned()))
+    let looked = patience::look(LOOK, &LOOKS, move || how(&argv, owner)).await;
+    looked.unwrap_or_else(|| Err("its file system does not answer".to_owned()))
 }
 
 #[cfg(test)]

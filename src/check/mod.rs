@@ -4,6 +4,7 @@
 mod commands;
 mod confided;
 mod containers;
+mod patience;
 mod probes;
 mod readings;
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
 
 use crate::calendar::Window;
 use crate::clock;
@@ -31,7 +30,7 @@ use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
 use crate::systemd::{Instance, boot, stand_in};
 
-use super::{containers, probes};
+use super::{containers, patience, probes};
 
 /// An inspection of one unit's processes; the policy gives it up a little later.
 const INSPECTION: Duration = Duration::from_secs(4);
@@ -249,20 +248,11 @@ async fn read_running(mut asks: mpsc::Receiver<oneshot::Sender<Arc<host::Running
 
 /// The first of these files that is not there; what cannot be told is not told.
 async fn absent(programs: Vec<String>) -> Option<String> {
-    let looked = timeout(LOOK, async {
-        let turn = LOOKS.acquire().await.ok()?;
-        let look = tokio::task::spawn_blocking(move || {
-            let gone = |path: &String| {
-                let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-                std::fs::metadata(path).is_err_and(|why| missing.contains(&why.kind()))
-            };
-            let found = programs.into_iter().find(gone);
-            drop(turn);
-            found
-        });
-        look.await.ok().flatten()
-    });
-    looked.await.ok().flatten()
+    let gone = |path: &String| {
+        let missing = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+        std::fs::metadata(path).is_err_and(|why| missing.contains(&why.kind()))
+    };
+    patience::look(LOOK, &LOOKS, move || programs.into_iter().find(gone)).await.flatten()
 }
 
 /// Asks the enablement of what waits, many at a time.

@@ -29,7 +29,7 @@ pub struct Arguments {
     units: Vec<String>,
     /// Only units in these states, such as down,degraded
     #[arg(long, value_name = "STATE", value_delimiter = ',')]
-    state: Vec<OfState>,
+    state: Vec<State>,
     /// Order of the table
     #[arg(long, value_name = "ORDER", value_enum, default_value_t)]
     sort: Sort,
@@ -55,34 +55,6 @@ enum Format {
     Wide,
     Name,
     Json,
-}
-
-/// A state as people type it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum OfState {
-    Ok,
-    Degraded,
-    Down,
-    Recovering,
-    Held,
-    Quarantined,
-    Unknown,
-    Disabled,
-}
-
-impl From<OfState> for State {
-    fn from(state: OfState) -> Self {
-        match state {
-            OfState::Ok => Self::Ok,
-            OfState::Degraded => Self::Degraded,
-            OfState::Down => Self::Down,
-            OfState::Recovering => Self::Recovering,
-            OfState::Held => Self::Held,
-            OfState::Quarantined => Self::Quarantined,
-            OfState::Unknown => Self::Unknown,
-            OfState::Disabled => Self::Disabled,
-        }
-    }
 }
 
 /// One unit, or many. `of`: so many there are, of which these were asked for.
@@ -142,8 +114,7 @@ async fn take(client: &Client, arguments: &Arguments) -> Result<Picture, Error> 
         status.units.retain(|unit| units.contains(&unit.unit));
     }
     if filtered {
-        let wanted: Vec<State> = arguments.state.iter().map(|state| (*state).into()).collect();
-        status.units.retain(|unit| wanted.contains(&unit.state));
+        status.units.retain(|unit| arguments.state.contains(&unit.state));
     }
     let of = (filtered || !arguments.units.is_empty()).then_some(all);
     Ok(Picture::Many { status: Box::new(status), of })

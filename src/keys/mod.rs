@@ -1,5 +1,6 @@
 //! Keys as people write them in a TOML file: lists of kinds, each with its own keys, and the values that kinds share.
 
+mod amount;
 mod kind;
 mod length;
 mod names;
@@ -8,6 +9,7 @@ mod texts;
 
 use std::fmt;
 
+pub use amount::scale;
 pub use kind::{Kind, read, read_again};
 pub use length::{Length, LengthOrNever};
 pub use names::names;

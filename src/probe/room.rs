@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{FullPath, Wrong};
+use crate::keys::{FullPath, Wrong, scale};
 use crate::model::probe::ProbeOutcome;
 
 use super::failure::Failure;
@@ -119,18 +119,7 @@ impl TryFrom<String> for Free {
         }
         let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
-        let scale: u64 = match unit.trim() {
-            "" | "B" => 1,
-            "K" | "KiB" => 1 << 10,
-            "M" | "MiB" => 1 << 20,
-            "G" | "GiB" => 1 << 30,
-            "T" | "TiB" => 1 << 40,
-            "KB" | "kB" => 1000,
-            "MB" => 1_000_000,
-            "GB" => 1_000_000_000,
-            "TB" => 1_000_000_000_000,
-            _ => return Err(wrong()),
-        };
+        let scale = scale(unit.trim()).ok_or_else(wrong)?;
         let count = number.parse::<u64>().ok().and_then(|number| number.checked_mul(scale));
         count.map(Self::Count).ok_or_else(wrong)
     }

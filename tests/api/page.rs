@@ -215,17 +215,6 @@ async fn listen_gives_every_answer_with_rules_and_none_under_a_strangers_name() 
     let address = free_address();
     let _reading = tokio::spawn(serve_reading(served.snapshots.subscribe(), ask, recall, served.socket()));
     served.snapshots.send_modify(|snapshot| snapshot.listen = Some(address));
-    let connect = async || {
-        let connected = async {
-            loop {
-                if let Ok(stream) = TcpStream::connect(address).await {
-                    return stream;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(SOON, connected).await.unwrap()
-    };
     let document = served.ask("GET", "/v1/openapi.json", "").await.1;
     let paths = document["paths"].as_object().unwrap();
     let mut asked = 0;
@@ -236,7 +225,7 @@ async fn listen_gives_every_answer_with_rules_and_none_under_a_strangers_name() 
         "/favicon.ico",
     ]) {
         let path = path.replace("{unit}", "shop.service").replace("{id}", "8");
-        let (status, head, _) = said(connect().await, &asking("HEAD", &path, "")).await;
+        let (status, head, _) = said(connect(address).await, &asking("HEAD", &path, "")).await;
         assert!(status < 500, "{path}: {status}");
         for rule in [
             "x-content-type-options: nosniff",
@@ -249,14 +238,14 @@ async fn listen_gives_every_answer_with_rules_and_none_under_a_strangers_name() 
             assert!(head.contains(rule), "{path} has no {rule}: {head}");
         }
         let foreign = format!("HEAD {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
-        let (status, head, _) = said(connect().await, &foreign).await;
+        let (status, head, _) = said(connect(address).await, &foreign).await;
         assert_eq!(status, 421, "{path}: {head}");
         assert!(head.contains("nosniff"), "{head}");
         asked += 1;
     }
     assert!(asked > 15, "{asked}");
     // Style and script are those that the policy names: another hash would leave the page bare.
-    let (_, head, body) = said(connect().await, &asking("GET", "/", "")).await;
+    let (_, head, body) = said(connect(address).await, &asking("GET", "/", "")).await;
     for (element, source) in [("style", "style-src"), ("script", "script-src")] {
         let inside = body.split_once(&format!("<{element}>")).unwrap().1;
         let inside = inside.split_once(&format!("</{element}>")).unwrap().0;
@@ -280,15 +269,7 @@ async fn journal_lines_are_shown_at_listen_only_where_the_settings_allow_it() {
     let (ask, _asked) = mpsc::channel(1);
     let _reading = tokio::spawn(serve_reading(served.snapshots.subscribe(), ask, recall, served.socket()));
     let read = async |path: &str| {
-        let connected = async {
-            loop {
-                if let Ok(stream) = TcpStream::connect(address).await {
-                    return stream;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        let stream = timeout(SOON, connected).await.unwrap();
+        let stream = connect(address).await;
         said(stream, &asking("GET", path, "")).await.2
     };
     let paths = ["/units/shop.service", "/v1/units/shop.service", "/", "/v1/status"];

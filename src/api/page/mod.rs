@@ -12,6 +12,7 @@ mod shell;
 mod strip;
 mod unit;
 
+use crate::api::client::encoded;
 use crate::api::render::Look;
 use crate::api::render::text::cleaned;
 use crate::api::wire::{Event, Incident, Time, Unit};
@@ -68,19 +69,6 @@ impl Sight<'_> {
     fn now(&self) -> Time {
         self.look.now
     }
-}
-
-/// A name as part of a path.
-fn encoded(name: &str) -> String {
-    let mut path = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path
 }
 
 /// Where a unit's page is, seen from `root`.

@@ -18,6 +18,7 @@ mod hold;
 mod kept;
 mod lookers;
 mod missing;
+mod openings;
 mod order;
 mod outcome;
 mod outside;
@@ -41,7 +42,6 @@ mod trend;
 mod troubles;
 mod wants;
 mod will;
-mod window;
 
 use std::collections::BTreeMap;
 
@@ -56,11 +56,11 @@ use crate::policy::effects::{Out, Outbox};
 use crate::policy::view::View;
 
 use fate::Fate;
+use openings::Openings;
 use probes::Probes;
 use queues::Queues;
 use residents::Residents;
 use run::Run;
-use window::Openings;
 
 pub use conditions::News;
 

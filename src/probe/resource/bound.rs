@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::keys::{Length, Wrong};
+use crate::keys::{Length, Wrong, scale};
 
 /// What a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,18 +79,7 @@ fn length(text: &str) -> Option<Duration> {
 fn count(text: &str) -> Option<u64> {
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
-    let scale: u64 = match unit.trim() {
-        "" | "B" => 1,
-        "K" | "KiB" => 1 << 10,
-        "M" | "MiB" => 1 << 20,
-        "G" | "GiB" => 1 << 30,
-        "T" | "TiB" => 1 << 40,
-        "KB" | "kB" => 1000,
-        "MB" => 1_000_000,
-        "GB" => 1_000_000_000,
-        "TB" => 1_000_000_000_000,
-        _ => return None,
-    };
+    let scale = scale(unit.trim())?;
     let (whole, part) = number.split_once('.').unwrap_or((number, ""));
     let whole: u64 = whole.parse().ok()?;
     let places = u32::try_from(part.len()).ok().filter(|places| *places <= 6)?;

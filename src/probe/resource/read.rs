@@ -152,6 +152,11 @@ fn share(most: u64, percent: f64) -> u64 {
 fn cpu(bound: &Bound, used: Duration, took: Duration) -> Judged {
     let percent = used.as_secs_f64() / took.as_secs_f64() * 100.0;
     let told = format!("it uses {percent:.0} % of a processor");
+    below_percent(bound, percent, told)
+}
+
+/// Judges a share that is told so.
+fn below_percent(bound: &Bound, percent: f64, told: String) -> Judged {
     match bound.below {
         Amount::Percent(most) if percent < most => Ok((told, None)),
         Amount::Percent(most) => Err((Failure::unmet(format!("{told}; the limit is {most} %")), None)),
@@ -178,12 +183,7 @@ fn pressure(bound: &Bound, group: &Path) -> Judged {
     let Some((what, most)) = told.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)) else {
         return Err(unknown("the kernel tells no pressure of its control group (psi)"));
     };
-    let sentence = format!("it waited for {what} in {most:.0} % of the last minute");
-    match bound.below {
-        Amount::Percent(limit) if most < limit => Ok((sentence, None)),
-        Amount::Percent(limit) => Err((Failure::unmet(format!("{sentence}; the limit is {limit} %")), None)),
-        Amount::Count(_) | Amount::Time(_) | Amount::Rate(..) => Err(unknown("the limit does not fit")),
-    }
+    below_percent(bound, most, format!("it waited for {what} in {most:.0} % of the last minute"))
 }
 
 /// The process with most open files, by its own limit where a share is asked for.
