@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::moment::Moment;
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
-use crate::model::will::{Exit, ServiceType};
+use crate::model::will::Exit;
 use crate::policy::limits;
 
 /// What is read of one unit. A new reading replaces the one before.
@@ -213,9 +213,7 @@ impl UnitReading {
     /// A oneshot without `RemainAfterExit=` that ran in this boot and succeeded.
     #[must_use]
     pub fn is_done(&self, settings: Option<&UnitSettings>) -> bool {
-        let oneshot = settings
-            .is_some_and(|known| known.service_type == ServiceType::Oneshot && !known.remain_after_exit);
-        oneshot
+        settings.is_some_and(UnitSettings::is_a_job)
             && self.active == ActiveState::Inactive
             && self.result.is_success()
             && !self.invocation.is_empty()

@@ -160,9 +160,16 @@ impl Unit {
 
     /// Its file wants no restart after such an end: the setting.
     pub(super) fn forbidden(&self) -> Option<String> {
-        let (reading, will) = (self.run.reading().filter(|reading| reading.active.is_down())?, self.will()?);
+        let reading = self.run.reading().filter(|reading| reading.active.is_down())?;
+        let settings = self.run.settings()?;
+        let will = &settings.will;
         if let Some(trigger) = self.left_to_trigger().filter(|_| reading.active == ActiveState::Failed) {
             return Some(format!("leaves its runs to {trigger}"));
+        }
+        if reading.active == ActiveState::Failed && will.restart == Restart::No && settings.is_a_job() {
+            return Some(
+                "makes it a job that runs once (Type=oneshot): a failed run is left to people".to_owned(),
+            );
         }
         if let Some(exit) = reading.exit.filter(|exit| will.prevents.contains(*exit)) {
             return Some(format!("wants no restart after {exit} (RestartPreventExitStatus=)"));
@@ -188,7 +195,7 @@ impl Unit {
     /// What it does, it does when its trigger says so: a backup that failed at night is not made at noon.
     fn left_to_trigger(&self) -> Option<&UnitName> {
         let settings = self.run.settings()?;
-        let ends = settings.service_type == ServiceType::Oneshot && !settings.remain_after_exit;
+        let ends = settings.is_a_job();
         let timed = |trigger: &UnitName| trigger.kind() == "timer" && !self.is_enabled();
         settings.triggered_by.iter().find(|trigger| ends || timed(trigger))
     }
@@ -290,6 +297,12 @@ impl UnitSettings {
     #[must_use]
     pub fn is_triggered_oneshot(&self) -> bool {
         self.service_type == ServiceType::Oneshot && !self.triggered_by.is_empty()
+    }
+
+    /// It does something and ends: a backup, a migration. What was done by half may not be fit to be done again.
+    #[must_use]
+    pub fn is_a_job(&self) -> bool {
+        self.service_type == ServiceType::Oneshot && !self.remain_after_exit
     }
 
     /// How long systemd may wait before a restart of its own; `None`: for ever.
