@@ -2,7 +2,7 @@
 
 use crate::model::alert::{Alert, AlertStatus, Message};
 use crate::model::moment::Moment;
-use crate::model::span::span;
+use crate::model::span::{span, times};
 
 use super::text;
 
@@ -171,9 +171,8 @@ fn state(host: &str, alert: &Alert, now: Moment) -> String {
     };
     let repeats = match alert.repeats {
         0 => String::new(),
-        before => format!("; alerted {before} times before"),
-    }
-    .replace("alerted 1 times", "alerted once");
+        before => format!("; alerted {} before", times(before)),
+    };
     let unit = alert.unit.as_ref().map(|unit| format!(" {unit}")).unwrap_or_default();
     text::line(&format!("{told}{repeats}; {}; {}; {host}{unit}.", alert.severity.as_str(), alert.code), LINE)
 }

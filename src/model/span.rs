@@ -22,6 +22,15 @@ pub fn span(length: Duration) -> String {
     }
 }
 
+/// How often: `once`, `2 times`.
+#[must_use]
+pub fn times(often: impl Into<u64>) -> String {
+    match often.into() {
+        1 => "once".to_owned(),
+        often => format!("{often} times"),
+    }
+}
+
 /// Seconds as people write them in a unit file: `90s`, `15m`, `31h`, `2d`.
 #[must_use]
 pub fn written(seconds: u64) -> String {

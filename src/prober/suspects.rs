@@ -1,5 +1,6 @@
 //! Which questions may have ended the prober, and how they are asked from then on: on their own, and less and less often.
 
+use crate::model::span::times;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -139,7 +140,7 @@ pub fn paused(ended: u32, pause: Duration) -> String {
     if ended == 0 {
         return "it is still being asked on its own, since the prober ended while it was asked".to_owned();
     }
-    let times = if ended == 1 { "once".to_owned() } else { format!("{ended} times in a row") };
+    let times = if ended == 1 { times(ended) } else { format!("{} in a row", times(ended)) };
     let seconds = pause.as_secs().max(1);
     format!("the answer ended the prober {times}; it is asked again in {seconds} s")
 }

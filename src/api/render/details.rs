@@ -7,6 +7,7 @@ use super::page::Page;
 use super::style::{FAINT, STRONG};
 use super::text::{bytes, latency, length, took};
 use crate::api::wire::{Condition, Event, LastTransition, Release, Step, Truth, Unit, Usage};
+use crate::model::span::times;
 
 /// Where the facts begin.
 const LABEL: usize = 12;
@@ -76,7 +77,7 @@ pub fn activity(look: &Look, unit: &Unit) -> String {
     facts.extend(running.map(|since| format!("for {}", look.age(since))));
     facts.extend(unit.exit.as_ref().map(|exit| format!("last ended with {exit}")));
     let restarts = unit.n_restarts.filter(|number| *number > 0);
-    facts.extend(restarts.map(|number| format!("restarted by systemd {number} times")));
+    facts.extend(restarts.map(|number| format!("restarted by systemd {}", times(number))));
     facts.join(look.dot())
 }
 

@@ -7,6 +7,7 @@ use crate::model::audit::Gap;
 use crate::model::finding::{Code, Condition, ConditionKind, Finding, Severity, Truth, Why};
 use crate::model::moment::Moment;
 use crate::model::snapshot::UnitStatus;
+use crate::model::span::times;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName};
 use crate::model::will::ServiceType;
 use crate::policy::coverage::ANONYMOUS;
@@ -240,7 +241,7 @@ fn looping(status: &UnitStatus, at: Moment, user: &str) -> Option<Finding> {
     }
     let unit = &status.unit;
     let how = reading.exit.as_ref().map_or(String::new(), |exit| format!("; it last ended with {exit}"));
-    let message = format!("systemd restarted {unit} {} times so far{how}", reading.n_restarts);
+    let message = format!("systemd restarted {unit} {} so far{how}", times(reading.n_restarts));
     let found = finding(Code::UnitCrashLooping, Severity::Critical, message, at);
     Some(proven(found, status_text(status), Some(format!("journalctl{user} -u {unit} -n 50"))))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::model::cause::{Cause, What};
 use crate::model::finding::{Code, Severity, Why};
 use crate::model::moment::Moment;
-use crate::model::span::span;
+use crate::model::span::{span, times};
 use crate::model::state::HoldKind;
 use crate::model::unit::{ActiveState, Job, JobKind, LoadState, UnitReading, UnitSettings};
 use crate::policy::judgement::{Judgement, finding, proven};
@@ -168,9 +168,9 @@ impl Unit {
         let window = limits::CRASH_LOOP_WINDOW;
         let least = if recent.len() >= limits::RESTARTS_REMEMBERED { "at least " } else { "" };
         let message = format!(
-            "systemd restarted {} {least}{} times within {} (NRestarts={})",
+            "systemd restarted {} {least}{} within {} (NRestarts={})",
             self.name,
-            recent.len(),
+            times(recent.len() as u64),
             span(window),
             reading.n_restarts
         );

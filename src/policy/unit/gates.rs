@@ -8,7 +8,7 @@ use crate::model::finding::ConditionKind::Loaded;
 use crate::model::finding::{Code, Truth};
 use crate::model::moment::Moment;
 use crate::model::operator::StepName;
-use crate::model::span::span;
+use crate::model::span::{span, times};
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind};
 use crate::policy::gate::Gate;
@@ -225,9 +225,9 @@ impl Unit {
         let starts: Vec<Moment> = self.run.starts_within(interval, now).collect();
         let oldest = starts.first().filter(|_| starts.len() + 1 >= burst)?;
         let why = format!(
-            "it was started {} times within {} s, and systemd allows {burst} (StartLimitBurst=): the last one is left to people",
-            starts.len(),
-            interval.as_secs()
+            "it was started {} within {}, and systemd allows {burst} (StartLimitBurst=): the last one is left to people",
+            times(starts.len() as u64),
+            span(interval)
         );
         Some(Gate::because(why).until(oldest.plus(interval)))
     }

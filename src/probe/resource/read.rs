@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cgroup;
 use crate::clock;
 use crate::model::probe::{Figure, FigureKind, RunFacts};
-use crate::model::span::span;
+use crate::model::span::{span, times};
 
 use super::bound::{Amount, Bound};
 use super::{Of, Resource};
@@ -70,10 +70,9 @@ fn of_run(resource: &Resource, facts: &RunFacts) -> Option<Judged> {
             })
         }
         (Of::Restarts, Amount::Rate(most, within)) => {
-            let late = facts.restarts.iter().filter(|at| now.since(**at) < within).count();
-            let told = format!("systemd restarted it {late} times within {}", span(within));
-            let few = u64::try_from(late).is_ok_and(|late| late < most);
-            Some(if few {
+            let late = facts.restarts.iter().filter(|at| now.since(**at) < within).count() as u64;
+            let told = format!("systemd restarted it {} within {}", times(late), span(within));
+            Some(if late < most {
                 Ok((told, None))
             } else {
                 Err((Failure::unmet(format!("{told}; fewer than {most} are right")), None))
@@ -107,7 +106,9 @@ fn of_group(resource: &Resource, group: &Path) -> Judged {
         Of::OomKills => {
             let killed = field(&group.join("memory.events"), "oom_kill");
             let killed = killed.ok_or_else(|| unknown("its control group counts no memory"))?;
-            let told = format!("{killed} processes were killed for want of memory in this run");
+            let who =
+                if killed == 1 { "1 process was".to_owned() } else { format!("{killed} processes were") };
+            let told = format!("{who} killed for want of memory in this run");
             match bound.below {
                 Amount::Count(most) if killed < most => Ok((told, None)),
                 _ => Err((Failure::unmet(told), None)),
@@ -322,7 +323,7 @@ mod tests {
         assert!(why.starts_with("memory 512.0 MiB: the limit is 512.0 MiB"), "{why}");
         assert!(
             told(Of::OomKills, "none", &group)
-                .is_err_and(|(_, why)| why.starts_with("1 processes were killed"))
+                .is_err_and(|(_, why)| why.starts_with("1 process was killed"))
         );
         assert_eq!(told(Of::Tasks, "< 8", &group), Ok("tasks 7 of 8".to_owned()));
         let (status, why) = told(Of::Tasks, "< 80%", &group).expect_err("no limit");
