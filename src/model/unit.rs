@@ -279,6 +279,8 @@ pub struct UnitSettings {
     pub binds_to: Vec<UnitName>,
     /// `ConsistsOf=`, `RequiredBy=`, `BoundBy=` and `RequisiteOf=`: a stop or restart of this unit is theirs as well.
     pub takes_along: Vec<UnitName>,
+    /// `Requires=` and `BindsTo=`: a start of this unit starts these.
+    pub pulls: Vec<UnitName>,
     /// `Conflicts=` and `ConflictedBy=`: a start of these units stops this one.
     pub conflicts: Vec<UnitName>,
     /// Unmet or untried `Condition…=`/`Assert…=` and where the unit file lives: what `Boot` needs besides PID 1's transaction.

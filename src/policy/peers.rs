@@ -30,6 +30,10 @@ pub struct Peer {
     pub spent: Option<Moment>,
     /// A person does not want it to be restarted along with another unit: why.
     pub spared: Option<String>,
+    /// A person does not want it to be started along with another unit: why, and until when.
+    pub kept_down: Option<(String, Option<Moment>)>,
+    /// A start of it starts these.
+    pub pulls: Vec<UnitName>,
     pub drilled: bool,
     /// It is about to be restarted into new code, which is tested first.
     pub tests: bool,
@@ -354,6 +358,20 @@ impl Peers {
     #[must_use]
     pub fn spared(&self, unit: &UnitName) -> Option<&str> {
         self.units.get(unit)?.spared.as_deref()
+    }
+
+    /// Why this unit is not to be started along with another one, where a person wants that, and until when.
+    #[must_use]
+    pub fn kept_down(&self, unit: &UnitName) -> Option<&(String, Option<Moment>)> {
+        self.units.get(unit)?.kept_down.as_ref()
+    }
+
+    /// The unit whose job of ours starts this one, too.
+    #[must_use]
+    pub fn pulled_by(&self, unit: &UnitName) -> Option<&UnitName> {
+        let jobs = self.in_flight.iter().filter(|(_, order)| order.phase == Phase::Job);
+        let pulls = |other: &UnitName| self.units.get(other).is_some_and(|peer| peer.pulls.contains(unit));
+        jobs.map(|(other, _)| other).find(|other| pulls(other))
     }
 
     /// Units that are managed.

@@ -77,6 +77,7 @@ pub(super) fn of_unit(told: &Values<'_>) -> UnitSettings {
         binds_to: named(told, &["BindsTo", "StopPropagatedFrom"]),
         conflicts: named(told, &["Conflicts", "ConflictedBy"]),
         takes_along: named(told, &ALONG),
+        pulls: named(told, &["Requires", "BindsTo"]),
         boot,
         will: Box::new(will(told)),
         ..UnitSettings::default()

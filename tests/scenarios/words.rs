@@ -431,6 +431,7 @@ fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
             }
             "alias" => settings.names.push(UnitName::from(value)),
             "conflicts" => settings.conflicts.push(UnitName::from(value)),
+            "pulls" => settings.pulls.push(UnitName::from(value)),
             "takes" => settings.takes_along.push(UnitName::from(value)),
             "kill-mode" => settings.kill_mode = KillMode::of(value),
             "no-timeout" => settings.timeout_start_ms = None,

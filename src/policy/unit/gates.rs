@@ -40,6 +40,7 @@ impl Unit {
             .or_else(|| disturbs.then(|| self.dependency(want, view)).flatten())
             .or_else(|| (want.kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
             .or_else(|| disturbs.then(|| self.conflict(view)).flatten())
+            .or_else(|| disturbs.then(|| self.pull(view)).flatten())
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
             .or_else(|| self.starting(want, now))
             .or_else(|| self.staggered(want, view))
@@ -214,6 +215,28 @@ impl Unit {
             _ => return None,
         };
         runs.then_some(why)
+    }
+
+    /// A start starts what it requires: what a person stopped, holds or only observes is not started that way.
+    fn pull(&self, view: &View<'_>) -> Option<Gate> {
+        self.run.settings()?.pulls.iter().find_map(|other| {
+            let (why, until) = view.peers.kept_down(other)?;
+            let why = format!("its start would start {other}, which it requires and which {why}");
+            Some(Gate { until: *until, ..Gate::because(why) })
+        })
+    }
+
+    /// Why it is not to be started along with another unit, where it is down and a person wants that, and until when.
+    pub(super) fn kept_down(&self) -> Option<(String, Option<Moment>)> {
+        let down = self.run.reading().is_some_and(|reading| reading.active.is_down());
+        let hold = self.kept.hold.as_ref();
+        let why = match hold.map(|hold| &hold.kind) {
+            Some(HoldKind::Operator { who, reason }) => format!("is held by {who}: {reason}"),
+            Some(HoldKind::ManualStop) => "was stopped on purpose".to_owned(),
+            _ if self.spec.mode == Mode::Observe => "is only observed".to_owned(),
+            Some(HoldKind::StoppedWith { .. }) | None => return None,
+        };
+        down.then(|| (why, hold.and_then(|hold| hold.until)))
     }
 
     /// systemd starts a unit only so often (`StartLimitBurst=`). The last of these starts is left to people: one more, and

@@ -10,6 +10,7 @@ use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading};
 use crate::policy::effects::Out;
+use crate::policy::view::View;
 
 use super::Unit;
 
@@ -97,12 +98,20 @@ impl Unit {
         matches!(self.enablement, Some(UnitFileState::Masked | UnitFileState::MaskedRuntime))
     }
 
-    /// Ends a hold whose time has come.
-    pub(super) fn expire_hold(&mut self, now: Moment) {
-        let Some(until) = self.kept.hold.as_ref().and_then(|hold| hold.until) else {
+    /// Ends a hold whose time has come. What was stopped along with another unit is held as long as that one is kept down.
+    pub(super) fn expire_hold(&mut self, view: &View<'_>) {
+        let Some(hold) = &mut self.kept.hold else {
             return;
         };
-        if until > now {
+        if let HoldKind::StoppedWith { unit, conflicts: false } = &hold.kind
+            && let Some((_, until)) = view.peers.kept_down(unit)
+        {
+            hold.until = hold.until.zip(*until).map(|(known, until)| known.max(until));
+        }
+        let Some(until) = hold.until else {
+            return;
+        };
+        if until > view.now {
             self.look_again(until);
             return;
         }

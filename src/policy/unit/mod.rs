@@ -212,7 +212,7 @@ impl Unit {
     pub fn prepare(&mut self, view: &View<'_>) -> bool {
         self.recheck = None;
         self.keep_prediction(view);
-        self.expire_hold(view.now);
+        self.expire_hold(view);
         let off = self.follow_switch(view.now);
         self.follow_outage(view);
         self.await_end(view);

@@ -135,6 +135,8 @@ impl Unit {
             last_order: Peer::of_last(self.kept.last_action.as_ref()),
             spent: self.kept.spent.last().copied(),
             spared: self.spared(),
+            kept_down: self.kept_down(),
+            pulls: self.run.settings().map(|settings| settings.pulls.clone()).unwrap_or_default(),
             drilled: self.drill_in_flight().is_some(),
             tests: self.tests_new_code(),
             owner: self.run.settings().map_or_else(String::new, |settings| settings.will.user.clone()),

@@ -35,7 +35,10 @@ impl Unit {
         let theirs = step.job.is_some_and(|(job, _)| job.kind == JobKind::Stop);
         let ours = given && !theirs && !self.resume && !stopping;
         let job = step.job.map(|(job, _)| job);
-        let pull = self.fate.pull_of(job).cloned();
+        let pull = self.fate.pull_of(job).cloned().or_else(|| {
+            let unit = view.peers.pulled_by(&self.name).filter(|_| what == What::Started)?.clone();
+            Some(Pull { unit, how: Tie::Job })
+        });
         let order = pull.as_ref().and_then(|pull| view.peers.order(&pull.unit));
         let evidence = Evidence {
             what,
@@ -147,7 +150,11 @@ impl Unit {
         };
         // To start it would stop the other one, or mount a disk that somebody works on: that is no question of time.
         let unmounted = evidence.by_stop_job && evidence.job.is_none();
-        let forever = unmounted || matches!(kind, HoldKind::StoppedWith { conflicts: true, .. });
+        let forever = match &kind {
+            HoldKind::StoppedWith { conflicts: true, .. } => true,
+            HoldKind::StoppedWith { unit, .. } => matches!(unit.kind(), "mount" | "swap"),
+            HoldKind::ManualStop | HoldKind::Operator { .. } => unmounted,
+        };
         let until = self.spec.recovery.after_manual_stop.map(|length| now.plus(length));
         let until = until.filter(|_| !forever);
         let follow_other = matches!(kind, HoldKind::StoppedWith { .. });

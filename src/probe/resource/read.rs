@@ -322,8 +322,7 @@ mod tests {
         assert_eq!(status, ProbeStatus::Unmet);
         assert!(why.starts_with("memory 512.0 MiB: the limit is 512.0 MiB"), "{why}");
         assert!(
-            told(Of::OomKills, "none", &group)
-                .is_err_and(|(_, why)| why.starts_with("1 process was killed"))
+            told(Of::OomKills, "none", &group).is_err_and(|(_, why)| why.starts_with("1 process was killed"))
         );
         assert_eq!(told(Of::Tasks, "< 8", &group), Ok("tasks 7 of 8".to_owned()));
         let (status, why) = told(Of::Tasks, "< 80%", &group).expect_err("no limit");
