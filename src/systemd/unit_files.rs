@@ -20,6 +20,8 @@ const DEBOUNCE: Duration = Duration::from_millis(100);
 const DIRS: usize = 16 * 1024;
 /// Units named in one hint; beyond, anything may have changed.
 const UNITS: usize = 1024;
+/// Start links of init scripts, by runlevel: by these boot starts what a generator made of a script.
+const RUNLEVELS: [&str; 4] = ["/etc/rc2.d", "/etc/rc3.d", "/etc/rc4.d", "/etc/rc5.d"];
 /// Users whose manager runs from boot on, a file each.
 const LINGER: &str = "/var/lib/systemd/linger";
 
@@ -34,7 +36,10 @@ pub async fn watch_unit_files(instance: Instance, out: mpsc::Sender<Observation>
             return;
         }
     };
-    let watched = Watched::of(watched_dirs(instance), instance == Instance::User);
+    let mut watched = Watched::of(watched_dirs(instance), instance == Instance::User);
+    if instance == Instance::System {
+        watched.runlevels = RUNLEVELS.iter().map(PathBuf::from).filter(|dir| dir.is_dir()).collect();
+    }
     let mut looking = Looking { watch, watched, plan: BTreeSet::new() };
     let mut lost = None;
     let mut changed = None;
@@ -118,6 +123,8 @@ fn unwatched(why: Option<String>) -> Observation {
 struct Watched {
     /// Directories of unit files.
     dirs: Vec<PathBuf>,
+    /// Directories of start links of init scripts.
+    runlevels: Vec<PathBuf>,
     /// Directory of lingering users, where that matters.
     linger: Option<PathBuf>,
     /// Too many directories was told.
@@ -126,12 +133,13 @@ struct Watched {
 
 impl Watched {
     fn of(dirs: Vec<PathBuf>, user_instance: bool) -> Self {
-        Self { dirs, linger: user_instance.then(|| LINGER.into()), told: false }
+        Self { dirs, runlevels: Vec::new(), linger: user_instance.then(|| LINGER.into()), told: false }
     }
 
     /// Every directory to watch as things stand: of unit files, and those of links and drop-ins in them.
     fn plan(&mut self) -> BTreeSet<PathBuf> {
-        let mut plan: BTreeSet<PathBuf> = self.dirs.iter().chain(&self.linger).cloned().collect();
+        let mut plan: BTreeSet<PathBuf> =
+            self.dirs.iter().chain(&self.linger).chain(&self.runlevels).cloned().collect();
         for dir in &self.dirs {
             let found = names(dir)
                 .into_iter()
@@ -175,6 +183,9 @@ impl Watched {
         if self.linger.as_deref() == Some(parent) {
             return Meaning::Anything;
         }
+        if self.runlevels.iter().any(|dir| dir == parent) {
+            return of_script(name).map_or(Meaning::Nothing, |unit| Meaning::Units(vec![unit]));
+        }
         if self.dirs.iter().any(|dir| dir == parent) {
             return in_unit_dir(path, name);
         }
@@ -195,6 +206,14 @@ enum Meaning {
     /// It cannot be told for which units.
     Anything,
     Units(Vec<UnitName>),
+}
+
+/// The unit that is made of an init script, by a start or stop link of it: `S01tftpd-hpa`.
+fn of_script(link: &OsStr) -> Option<UnitName> {
+    let rest = link.to_str()?.strip_prefix(['S', 'K'])?;
+    let script = rest.strip_prefix(|first: char| first.is_ascii_digit())?;
+    let script = script.strip_prefix(|second: char| second.is_ascii_digit())?;
+    unit(OsStr::new(&format!("{script}.service")))
 }
 
 /// A unit file or a link, or a directory of links or drop-ins.

@@ -368,7 +368,9 @@ fn inferred(id: u32, entry: &Entry) -> Option<JobKind> {
         return Some(JobKind::Other);
     };
     let refused = after.reading.result == UnitResult::StartLimitHit && after.reading != before.reading;
-    let tried = after.tried_us != before.tried_us || refused;
+    // Its own restart, given up: a start limit leaves no other trace since systemd 254. A stop would leave it inactive.
+    let given_up = before.reading.is_passing() && after.reading.active == ActiveState::Failed;
+    let tried = after.tried_us != before.tried_us || refused || given_up;
     Some(match (tried, is_up(before), is_up(after)) {
         (true, true, _) => JobKind::Restart,
         (true, false, _) => JobKind::Start,
@@ -412,9 +414,11 @@ mod tests {
             Self { watched, outbox: Outbox::default() }
         }
 
-        fn signal(&mut self, active: &'static str, job: u32, tried: u64) -> Noticed {
+        fn signal(&mut self, state: &'static str, job: u32, tried: u64) -> Noticed {
+            let (active, sub) = state.split_once('/').unwrap_or((state, ""));
             let values: Values<'_> = HashMap::from([
                 ("ActiveState", Variant::from(active)),
+                ("SubState", Variant::from(sub)),
                 ("Job", Variant::from((job, ObjectPath::from_static_str_unchecked("/")))),
                 ("ConditionTimestampMonotonic", Variant::from(tried)),
             ]);
@@ -496,6 +500,15 @@ mod tests {
         assert_eq!(bench().inferred(&restart), [JobKind::Restart]);
         let start = [("failed", 0, 5), ("activating", 7, 6), ("active", 0, 6)];
         assert_eq!(bench().inferred(&start), [JobKind::Start]);
+        let limit = [
+            ("activating/auto-restart", 0, 5),
+            ("activating/auto-restart-queued", 7, 5),
+            ("failed/failed", 7, 5),
+            ("failed/failed", 0, 5),
+        ];
+        assert_eq!(bench().inferred(&limit), [JobKind::Restart; 2], "the start limit was reached");
+        let stopped = [("activating/auto-restart", 0, 5), ("inactive/dead", 7, 5), ("inactive/dead", 0, 5)];
+        assert_eq!(bench().inferred(&stopped), [JobKind::Stop]);
         let reload = [("active", 0, 5), ("reloading", 7, 5), ("active", 0, 5)];
         assert_eq!(bench().inferred(&reload), [JobKind::Other]);
     }

@@ -19,11 +19,18 @@ impl Unit {
     pub(super) fn follow_enablement(&mut self, read: &UnitFileState, now: Moment) {
         if !enablement::lacks_links(read) {
             self.kept.disabling = None;
-        } else if self.enablement == Some(UnitFileState::Enabled) {
+        } else if self.was_enabled(read) {
             self.kept.disabling = Some(Disabling { at: now });
             self.disabling_doubted = true;
             self.out.push(Out::AskPackages);
         }
+    }
+
+    /// It had the links that it has no more. What is made of an init script has those of the script.
+    fn was_enabled(&self, read: &UnitFileState) -> bool {
+        let script = self.enablement == Some(UnitFileState::Generated);
+        let off = *read == UnitFileState::InitScriptOff;
+        self.enablement == Some(UnitFileState::Enabled) || (script && off)
     }
 
     /// Word of the package manager has come, or will not come.

@@ -83,6 +83,16 @@ impl Unit {
                 "not started in this boot: it is disabled, and its file says start = false, enable = false";
             return Some(Judgement::unknown(Why::ByWill, "left-to-others", why));
         }
+        if never && self.kept.disabling.is_some() {
+            let due = self.enabled_from(view.now);
+            let why = "not started in this boot: it was disabled by a person or a script";
+            let judgement = Judgement::unknown(Why::ByWill, "disabled-by-hand", why);
+            match due {
+                Some(due) if due > view.now => return Some(judgement.until(due)),
+                Some(_) => {}
+                None => return Some(judgement),
+            }
+        }
         // What boot starts by itself is meant to run until it ends by itself.
         if (never && self.is_enabled()) || reading.exit.is_some_and(Exit::is_signal) {
             return None;

@@ -45,6 +45,20 @@ fn a_change_names_the_units_that_it_concerns() {
 }
 
 #[test]
+fn a_start_link_of_an_init_script_concerns_the_unit_that_is_made_of_it() {
+    let dir = tempfile::tempdir().expect("a scratch directory");
+    let mut watched = Watched::of(Vec::new(), false);
+    watched.runlevels = vec![dir.path().to_owned()];
+    let of = |name: &str| watched.meaning(&dir.path().join(name));
+    let tftpd = Meaning::Units(vec![UnitName::from("tftpd-hpa.service")]);
+    assert_eq!(of("S01tftpd-hpa"), tftpd);
+    assert_eq!(of("K20tftpd-hpa"), tftpd, "disabled");
+    assert_eq!(of("README"), Meaning::Nothing);
+    assert_eq!(of("S1"), Meaning::Nothing);
+    assert!(watched.plan().contains(dir.path()));
+}
+
+#[test]
 fn editors_and_package_managers_make_no_noise() {
     let dir = unit_dir();
     for path in [
