@@ -134,6 +134,8 @@ pub struct Evidence {
     pub manager: Option<ManagerState>,
     /// The unit's release link that was switched last, and how long before; `None` when that is long ago.
     pub flip: Option<(String, Duration)>,
+    /// It had failed, and this unit, which is up, upholds it (`Upholds=`); and how it had ended.
+    pub revived: Option<(UnitName, String)>,
     /// Sockets, timers and paths that start the unit.
     pub triggers: Vec<UnitName>,
 }

@@ -83,6 +83,10 @@ impl Evidence {
         if self.manager == Some(ManagerState::Starting) {
             return (Cause::Boot, "boot started it".to_owned());
         }
+        if let Some((by, how)) = self.revived.as_ref().filter(|_| !self.restarted_itself) {
+            let why = format!("systemd started it again after {how}, as {by} upholds it (Upholds=)");
+            return (Cause::Systemd, why);
+        }
         if self.job.is_none() {
             return (Cause::Unknown, format!("no job of its {word} was seen"));
         }

@@ -167,13 +167,13 @@ impl Unit {
     fn crash_loop(&self, reading: &UnitReading, recent: &[Moment], now: Moment) -> Judgement {
         let window = limits::CRASH_LOOP_WINDOW;
         let least = if recent.len() >= limits::RESTARTS_REMEMBERED { "at least " } else { "" };
-        let message = format!(
-            "systemd restarted {} {least}{} within {} (NRestarts={})",
-            self.name,
-            times(recent.len() as u64),
-            span(window),
-            reading.n_restarts
-        );
+        let counted = match reading.n_restarts {
+            0 => String::new(),
+            counted => format!(" (NRestarts={counted})"),
+        };
+        let often = times(recent.len() as u64);
+        let message =
+            format!("systemd restarted {} {least}{often} within {}{counted}", self.name, span(window));
         let repair = Some(format!("journalctl -u {} -n 50", self.name));
         let judgement = self.bad(Code::UnitCrashLooping, message, repair, now);
         recent.first().map_or(judgement.clone(), |oldest| judgement.until(oldest.plus(window)))

@@ -23,6 +23,8 @@ pub struct Fate {
     doubt: Option<Evidence>,
     /// A person's stop holds it until then, whether or not that could be saved; the inner `None`: until it runs again.
     stop_holds: Option<Option<Moment>>,
+    /// How it failed, since it was last up.
+    failed: Option<String>,
     /// The manager could not be reached since it was last read: what happened meanwhile was missed.
     unseen: bool,
 }
@@ -96,6 +98,11 @@ impl Fate {
         self.ours.replace(order) != Some(order)
     }
 
+    /// How it had failed, once it is up again.
+    pub fn take_failure(&mut self) -> Option<String> {
+        self.failed.take()
+    }
+
     pub fn hold_stop(&mut self, until: Option<Moment>) {
         self.stop_holds = Some(until);
     }
@@ -129,6 +136,11 @@ impl Fate {
         // As long as its stop job is not over, that it was stopped is not known yet.
         self.unseen = unseen && reading.job.is_some() && !up;
         let missed = unseen && !by_stop_job && last_active.is_some() && reading.is_cleanly_down();
+        if reading.active == ActiveState::Failed && reading.result.is_failure() {
+            let how =
+                reading.exit.map_or_else(|| format!("result {}", reading.result), |exit| exit.to_string());
+            self.failed = Some(how);
+        }
         if let Some(job) = reading.job {
             let known = self.job.filter(|(known, _)| *known == job);
             self.job = Some(known.unwrap_or((job, now)));

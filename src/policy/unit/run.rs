@@ -145,6 +145,11 @@ impl Run {
         Some(self.settings.replace(settings))
     }
 
+    /// systemd started it again after a failure, otherwise than by `Restart=`.
+    pub fn restarted_by_systemd(&mut self, at: Moment) {
+        remember(&mut self.restarts, at, 1);
+    }
+
     /// What it did before says nothing any more of how it is.
     pub fn forget_restarts(&mut self) {
         self.restarts.clear();

@@ -25,6 +25,7 @@ impl Unit {
         let manager = view.host.manager();
         let stopping = manager == Some(ManagerState::Stopping);
         let up = reading.active.is_up();
+        let failed = up.then(|| self.fate.take_failure()).flatten();
         let booted = first && up && manager == Some(ManagerState::Starting);
         let what = step.what.or(booted.then_some(What::Started));
         let Some(what) = what.filter(|_| !reading.is_done(self.run.settings())) else {
@@ -57,6 +58,7 @@ impl Unit {
             pull,
             manager,
             flip: self.flipped_lately(view.now),
+            revived: failed.and_then(|how| Some((self.upholder()?.clone(), how))),
             triggers: self.starters(),
         };
         self.weigh_transition(evidence, view);
@@ -99,6 +101,9 @@ impl Unit {
             | Cause::Shutdown
             | Cause::Unknown => EventKind::Operated,
         };
+        if evidence.revived.is_some() && cause == Cause::Systemd {
+            self.run.restarted_by_systemd(evidence.at);
+        }
         if evidence.what != What::Stopped && matches!(cause, Cause::Operator | Cause::Deploy) {
             self.begun_by_people();
         }

@@ -113,13 +113,18 @@ impl Unit {
 
     /// Another unit that is up upholds it: systemd starts it, and is awaited for a moment.
     pub(super) fn upheld(&self, now: Moment) -> Option<Judgement> {
-        let will = self.will()?;
-        let by = will.awake_among(&will.upheld_by)?;
+        let by = self.upholder()?;
         let until = self.run.since().plus(limits::UPHELD);
         (until > now).then(|| {
             Judgement::passing("upheld", format!("{by} upholds it: systemd starts it (Upholds=)"))
                 .until(until)
         })
+    }
+
+    /// A unit that is up and upholds it.
+    pub(super) fn upholder(&self) -> Option<&UnitName> {
+        let will = self.will()?;
+        will.awake_among(&will.upheld_by)
     }
 
     /// A service that ended by itself, without a stop job, and well: how.
