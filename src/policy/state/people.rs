@@ -63,7 +63,7 @@ impl State {
                 unit.look_afresh(request, view.now);
                 None
             }
-            UnitAsk::Resume => Some(unit.resume(&who)),
+            UnitAsk::Resume => Some(unit.resume(&who, view.now)),
             UnitAsk::Recover => {
                 unit.recover(request, &who, view);
                 None

@@ -147,14 +147,14 @@ impl Unit {
         self.burst().saturating_sub(ours.saturating_add(self.restarts_by_systemd(now)))
     }
 
-    /// An order is given now. To follow a deploy costs nothing.
+    /// An order is given now. To follow a deploy costs nothing, nor does what a person let go on.
     pub(super) fn spend(&mut self, now: Moment) {
         let release = self.release_now();
         if let Some(order) = &mut self.kept.recovery {
             order.release = release;
         }
         let because = self.kept.recovery.as_ref().and_then(|recovery| recovery.because);
-        if !because.is_some_and(Code::is_stale_release) {
+        if !because.is_some_and(Code::is_stale_release) && self.bidden.is_none() {
             self.kept.spent.push(now);
         }
     }

@@ -10,6 +10,7 @@ use crate::model::spec::Mode;
 use crate::model::state::{Hold, HoldKind, NextAction, OrderKind, Plan};
 use crate::model::unit::{ActiveState, LoadState, UnitFileState, UnitName, UnitReading};
 use crate::policy::effects::Out;
+use crate::policy::limits;
 use crate::policy::view::View;
 
 use super::Unit;
@@ -115,6 +116,7 @@ impl Unit {
             self.look_again(until);
             return;
         }
+        self.bid(view.now);
         self.kept.hold = None;
         self.out.note(EventKind::Decided, None, format!("the hold of {} has ended", self.name));
     }
@@ -140,9 +142,33 @@ impl Unit {
         message
     }
 
+    /// It is about to be let go: what was stopped on purpose is down on purpose until its start has failed.
+    pub(super) fn bid(&mut self, now: Moment) {
+        if self.run.is_down() && self.is_stopped_on_purpose() {
+            self.bidden = Some(now);
+        }
+    }
+
+    /// The start that was bidden is over, or does not come.
+    pub(super) fn follow_bid(&mut self, now: Moment) {
+        let Some(at) = self.bidden.filter(|_| self.kept.recovery.is_none()) else {
+            return;
+        };
+        let failed = self.kept.last_action.as_ref().is_some_and(|last| last.at >= at && !last.ok);
+        // How it ended is judged once that is settled.
+        let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
+        let until = if failed { settled } else { at.plus(limits::BIDDEN) };
+        if self.run.is_up() || until <= now {
+            self.bidden = None;
+        } else {
+            self.look_again(until);
+        }
+    }
+
     /// A person ends what keeps it from being acted on. Returns the answer.
-    pub fn resume(&mut self, who: &str) -> String {
+    pub fn resume(&mut self, who: &str, now: Moment) -> String {
         let mut was = Vec::new();
+        self.bid(now);
         was.extend(self.kept.hold.take().map(|_| "hold"));
         was.extend(self.kept.disabling.take().map(|_| "the wait after it was disabled"));
         was.extend(self.kept.quarantine.take().map(|_| "quarantine"));

@@ -84,6 +84,8 @@ pub struct Unit {
     disabling_doubted: bool,
     /// When the unit along with which it was stopped came back: systemd may have started it, too, and that is read in a moment.
     freed_at: Option<Moment>,
+    /// When a person, or the end of a hold, let it be started: it is down as it was meant to be until that start has failed.
+    bidden: Option<Moment>,
     /// What it requires is down.
     outage: bool,
     conditions: BTreeMap<ConditionKind, Condition>,
@@ -132,6 +134,7 @@ impl Unit {
             fate: Fate::default(),
             disabling_doubted: false,
             freed_at: None,
+            bidden: None,
             outage: false,
             conditions: BTreeMap::new(),
             findings: Vec::new(),
@@ -213,6 +216,7 @@ impl Unit {
         self.recheck = None;
         self.keep_prediction(view);
         self.expire_hold(view);
+        self.follow_bid(view.now);
         let off = self.follow_switch(view.now);
         self.follow_outage(view);
         self.await_end(view);

@@ -43,7 +43,7 @@ impl Unit {
             self.kept.mismatch = None;
             if order.because.is_none() {
                 // A person's order is no sign of an unstable unit.
-                self.kept.spent.pop();
+                self.kept.spent.pop_if(|at| *at >= order.began_at);
             }
         }
         let took = view.now.since(order.began_at);

@@ -40,6 +40,7 @@ impl Unit {
         }
         match self.recovery(view) {
             Ok(kind) => {
+                self.bid(view.now);
                 self.kept.hold.take_if(|hold| hold.kind.is_implicit());
                 if let Some(hold) = &mut self.kept.hold {
                     // Whoever asks for it to run does not want it stopped any more, however that ends.

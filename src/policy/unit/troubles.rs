@@ -17,7 +17,9 @@ impl Unit {
         let settles = self.settling && found.code.settles();
         let upgraded = self.upgraded
             && matches!(found.code.row().concern, Concern::Enabled | Concern::Boot | Concern::Loaded);
-        found.is_trouble() && !settles && !upgraded
+        let bidden = self.bidden.is_some()
+            && matches!(found.code, Code::UnitInactive | Code::UnitFailed | Code::RecoveryFailed);
+        found.is_trouble() && !settles && !upgraded && !bidden
     }
 
     pub(super) fn troubles(&self) -> impl Iterator<Item = &Finding> {
