@@ -44,10 +44,14 @@ impl Unit {
         self.say_who_disabled(judgement)
     }
 
-    /// Whoever wrote `enable = false` knows that it is disabled.
+    /// Whoever wrote `enable = false` knows that it is disabled, and who started an instance by hand need not want it for ever.
     fn boot_severity(&self) -> Severity {
         let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
-        if off && !self.spec.recovery.enable { Severity::Warning } else { self.spec.severity }
+        if off && (!self.spec.recovery.enable || self.is_of_the_moment()) {
+            Severity::Warning
+        } else {
+            self.spec.severity
+        }
     }
 
     pub(super) fn boot(&self, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {

@@ -57,6 +57,9 @@ impl Unit {
     /// What follows, and how to keep it disabled.
     fn after_disabling(&self) -> String {
         let recovery = &self.spec.recovery;
+        if self.enablement == Some(UnitFileState::InitScriptOff) {
+            return format!("Steadfast does not enable init scripts: systemctl enable {}", self.name);
+        }
         match recovery.after_manual_disable.filter(|_| recovery.enable) {
             Some(length) if length.is_zero() => "it is enabled again at once".to_owned(),
             Some(length) => format!(

@@ -80,6 +80,8 @@ pub struct Unit {
     probes: Probes,
     queues: Queues,
     fate: Fate,
+    /// It was enabled at one time since we manage it.
+    seen_enabled: bool,
     /// It was just disabled, and whether a package manager did that is being looked up.
     disabling_doubted: bool,
     /// When the unit along with which it was stopped came back: systemd may have started it, too, and that is read in a moment.
@@ -132,6 +134,7 @@ impl Unit {
             queues: Queues::new(&spec.progress, now),
             spec,
             fate: Fate::default(),
+            seen_enabled: false,
             disabling_doubted: false,
             freed_at: None,
             bidden: None,

@@ -54,7 +54,8 @@ impl Unit {
             return None;
         };
         let why = self.foreign().or_else(|| match kind {
-            OrderKind::Start | OrderKind::Enable => self.unasked(),
+            OrderKind::Start => self.unasked(),
+            OrderKind::Enable => self.unasked().or_else(|| self.never_enabled()),
             // What is restarted or checked runs.
             OrderKind::Restart | OrderKind::Check => None,
         })?;
@@ -76,6 +77,17 @@ impl Unit {
             return Some("it puts the host into another mode");
         }
         (!settings.can_start).then_some("its unit file refuses manual starts (RefuseManualStart=)")
+    }
+
+    /// Somebody started it, and nobody has enabled it since it is managed: that is no wish for the next boot.
+    fn never_enabled(&self) -> Option<&'static str> {
+        let seen = self.seen_enabled || self.kept.disabling.is_some();
+        (!seen).then_some("it was not enabled when it was first seen")
+    }
+
+    /// A pattern selects it, and nobody has enabled it: it may be meant for this boot alone.
+    pub(super) fn is_of_the_moment(&self) -> bool {
+        matches!(self.spec.selector, Selector::Pattern(_)) && self.never_enabled().is_some()
     }
 
     /// Nobody but the pattern wants it to run.

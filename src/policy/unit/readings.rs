@@ -72,6 +72,7 @@ impl Unit {
             self.out.push(Out::PredictBoot);
         }
         self.follow_enablement(&read, now);
+        self.seen_enabled |= read == UnitFileState::Enabled;
         self.enablement = Some(read);
     }
 
