@@ -177,7 +177,7 @@ pub struct ProcessesReading {
     pub incomplete: Option<String>,
     /// Its program outside of it, where that was looked for.
     pub outside: Option<Vec<Outsider>>,
-    /// The first of its programs that is not there.
+    /// The first of its programs, or its working directory, that is not there.
     pub absent: Option<String>,
     /// Code that is installed in place.
     pub installed: Vec<Installed>,

@@ -258,7 +258,7 @@ pub struct UnitSettings {
     pub directory_optional: bool,
     /// Path and arguments of every `ExecStart=` command.
     pub exec_start: Vec<Vec<String>>,
-    /// Values of `Environment=` and paths of `EnvironmentFile=` that are absolute paths.
+    /// Values of `Environment=`, paths of `EnvironmentFile=`, and sources of `BindPaths=` that are absolute paths.
     pub environment_paths: Vec<String>,
     /// `ControlGroup=`, e.g. `/system.slice/horizon.service`; empty when not realised.
     pub control_group: String,

@@ -135,6 +135,7 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
         .iter()
         .filter_map(|assignment| assignment.split_once('=').map(|(_, value)| value.to_owned()))
         .chain(values::texts(told, "EnvironmentFiles"))
+        .chain(["BindPaths", "BindReadOnlyPaths"].iter().flat_map(|name| sources(told, name)))
         .filter(|path| path.starts_with('/'))
         .collect();
     settings.control_group = values::text_or_empty(told, "ControlGroup");
@@ -193,6 +194,14 @@ fn command(item: &Variant<'_>) -> Option<Vec<String>> {
     let mut command = vec![values::as_text(path)?.to_owned()];
     command.extend(arguments.inner().iter().skip(1).filter_map(values::as_text).map(str::to_owned));
     Some(command)
+}
+
+/// The host's paths of what is mounted for the unit alone: they may lead over a release link.
+fn sources(told: &Values<'_>, name: &str) -> impl Iterator<Item = String> {
+    values::items(told, name).filter_map(|item| match item {
+        Variant::Structure(fields) => fields.fields().first().and_then(values::as_text).map(str::to_owned),
+        _ => None,
+    })
 }
 
 /// One `Condition…=` or `Assert…=`.

@@ -229,7 +229,9 @@ pub fn release(look: &Look, release: &Release) -> Vec<String> {
             }
             (None, problem) => {
                 let problem = problem.as_deref().unwrap_or("it leads nowhere");
-                format!("{} {arrow} {problem}", link.link)
+                // What is not there itself leads nowhere, and not to itself.
+                let itself = problem.starts_with(&link.link);
+                if itself { problem.to_owned() } else { format!("{} {arrow} {problem}", link.link) }
             }
         });
     }

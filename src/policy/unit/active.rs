@@ -246,9 +246,9 @@ impl Unit {
         } else {
             (Code::UnitInactive, format!("{unit} is inactive ({})", reading.sub))
         };
-        match self.absent() {
-            Some(absent) => {
-                let message = format!("{message}: its program {absent} is not there");
+        match self.lacking() {
+            Some(lacking) => {
+                let message = format!("{message}: {lacking}");
                 self.bad(code, message, Some(format!("systemctl cat {unit}")), now)
             }
             None => self.bad(code, message, Some(format!("steadfast recover {unit}")), now),

@@ -68,8 +68,16 @@ impl Unit {
         Some(Gate::because(format!("{}; stop that one first", runs(found))))
     }
 
-    /// A file that it runs is not there, as it was last looked since it went down, or in this run.
-    pub(super) fn absent(&self) -> Option<&str> {
+    /// What it cannot run without and is not there, for people.
+    pub(super) fn lacking(&self) -> Option<String> {
+        let absent = self.absent()?;
+        let directory = self.run.settings().is_some_and(|known| known.working_directory == absent);
+        let what = if directory { "working directory" } else { "program" };
+        Some(format!("its {what} {absent} is not there"))
+    }
+
+    /// A file that it runs, or its directory, is not there, as it was last looked since it went down, or in this run.
+    fn absent(&self) -> Option<&str> {
         let looked = self.residents.inspected_at()?;
         let seen = self.run.is_up() || looked >= self.run.since();
         self.residents.reading()?.absent.as_deref().filter(|_| seen)
@@ -77,8 +85,8 @@ impl Unit {
 
     /// What is not there is not started, and what still runs is not ended for it: for a person neither.
     pub(super) fn programless(&self, kind: OrderKind) -> Option<Gate> {
-        let absent = self.absent().filter(|_| kind.disturbs())?;
-        Some(Gate::because(format!("its program {absent} is not there; it is tried again once that is back")))
+        let lacking = self.lacking().filter(|_| kind.disturbs())?;
+        Some(Gate::because(format!("{lacking}; it is tried again once that is back")))
     }
 
     /// Before a start: whether it must be awaited if its program runs outside. Without an answer it is started.
@@ -173,10 +181,11 @@ impl UnitSettings {
         })
     }
 
-    /// The files that `ExecStart=` runs, where the host must have them.
+    /// The files that `ExecStart=` runs, and `WorkingDirectory=`, where the host must have them.
     pub(in crate::policy) fn programs_on_host(&self) -> impl Iterator<Item = String> {
         let apart = self.sees_more || self.root_image || !self.root_directory.is_empty();
         let programs = self.exec_start.iter().filter(move |_| !apart).filter_map(|command| command.first());
-        programs.filter(|path| path.starts_with('/')).cloned()
+        let directory = Some(&self.working_directory).filter(|_| !apart && !self.directory_optional);
+        programs.chain(directory).filter(|path| path.starts_with('/')).cloned()
     }
 }

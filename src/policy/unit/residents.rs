@@ -177,7 +177,9 @@ impl Residents {
             }
             releases::drain(&mut self.judged, &reading, known);
         }
-        let last = reading.links.iter().max_by_key(|link| link.switched_at);
+        // What is not there was not switched.
+        let there = reading.links.iter().filter(|link| link.target.is_some() || link.dangling.is_some());
+        let last = there.max_by_key(|link| link.switched_at);
         self.flip = last.map(|link| (link.link.clone(), link.switched_at)).or(self.flip.take());
         let no_link = reading.links.iter().all(|link| link.plain) && reading.links_unread.is_none();
         if reading.outside.is_some() {
