@@ -111,6 +111,7 @@ impl Unit {
         match order.because.filter(of_queue).map(|code| self.queues.work_again(code)) {
             Some(Err(why)) if order.phase_due <= view.now => self.fail(StepName::Progress, &why, view),
             Some(Err(_)) => self.await_proof(order, view),
+            Some(Ok(())) | None if self.was_disabled_meanwhile(order) => self.enable_after_all(view),
             Some(Ok(())) | None => {
                 self.report(StepName::Proof, StepResult::Done, message, view);
                 self.succeed(view);

@@ -27,6 +27,7 @@ impl Unit {
             return;
         }
         self.callers.push(request);
+        self.ask_enablement();
         self.out.note(EventKind::Decided, None, format!("{who} asks to recover {}", self.name));
         if !busy {
             self.take_up_waiting(view);
