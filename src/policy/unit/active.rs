@@ -239,7 +239,7 @@ impl Unit {
             (Code::UnitInactive, message)
         } else if reading.active == ActiveState::Failed {
             let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));
-            let will = self.forbidden().map_or(String::new(), |why| format!("; its unit file {why}"));
+            let will = self.forbidden().map_or(String::new(), |why| format!("; {why}"));
             (Code::UnitFailed, format!("{unit} failed with result {}{exit}{will}", reading.result))
         } else if reading.invocation.is_empty() {
             (Code::UnitInactive, format!("{unit} was not started in this boot"))

@@ -173,26 +173,33 @@ impl Unit {
         }
     }
 
-    /// Its file wants no restart after such an end: the setting.
+    /// Its file wants no restart after such an end, or none would help: why.
     pub(super) fn forbidden(&self) -> Option<String> {
         let reading = self.run.reading().filter(|reading| reading.active.is_down())?;
         let settings = self.run.settings()?;
         let will = &settings.will;
         if let Some(trigger) = self.left_to_trigger().filter(|_| reading.active == ActiveState::Failed) {
-            return Some(format!("leaves its runs to {trigger}"));
+            return Some(format!("its unit file leaves its runs to {trigger}"));
         }
         if reading.active == ActiveState::Failed && will.restart == Restart::No && settings.is_a_job() {
             return Some(
-                "makes it a job that runs once (Type=oneshot): a failed run is left to people".to_owned(),
+                "its unit file makes it a job that runs once (Type=oneshot): a failed run is left to people"
+                    .to_owned(),
             );
         }
         if let Some(exit) = reading.exit.filter(|exit| will.prevents.contains(*exit)) {
-            return Some(format!("wants no restart after {exit} (RestartPreventExitStatus=)"));
+            return Some(format!("its unit file wants no restart after {exit} (RestartPreventExitStatus=)"));
         }
         let ended =
             reading.exit.map_or_else(|| format!("result {}", reading.result), |exit| exit.to_string());
         let (restart, excluded) = (will.restart, will.restart.excludes(&reading.result));
-        excluded.then(|| format!("wants no restart after {ended} (Restart={})", restart.as_str()))
+        let limits = ["unit-start-limit-hit", "trigger-limit-hit"];
+        if limits.contains(&reading.result.to_string().as_str()) {
+            let why = "what it starts ends at once, again and again, and would do so anew: that one is to be mended first";
+            return Some(why.to_owned());
+        }
+        excluded
+            .then(|| format!("its unit file wants no restart after {ended} (Restart={})", restart.as_str()))
     }
 
     /// Boot is told to start it.
@@ -220,7 +227,7 @@ impl Unit {
         let start =
             want.kind == OrderKind::Start && matches!(want.because, Code::UnitFailed | Code::UnitInactive);
         let why = self.forbidden().filter(|_| start)?;
-        Some(Gate::because(format!("its unit file {why}")))
+        Some(Gate::because(why))
     }
 
     /// What makes an order impossible, or too dangerous, whoever wishes it.
