@@ -153,6 +153,15 @@ async fn said(look: &Look) -> Vec<String> {
     if !look.run.is_empty() {
         command.arg(format!("_SYSTEMD_INVOCATION_ID={}", look.run));
     }
+    let said: Vec<String> = output(command).await.lines().map(str::to_owned).collect();
+    if said.is_empty() && !look.user { of_manager(unit.as_str()).await } else { said }
+}
+
+/// What PID 1 itself warns of about a unit that wrote nothing: it may never have come so far.
+async fn of_manager(unit: &str) -> Vec<String> {
+    let mut command = Command::new("journalctl");
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES, "--priority=warning"]);
+    command.args([&format!("UNIT={unit}"), "_PID=1"]);
     output(command).await.lines().map(str::to_owned).collect()
 }
 

@@ -42,9 +42,9 @@ pub fn telling(lines: &[String]) -> Vec<String> {
     let mut told: Vec<String> = Vec::new();
     for line in chosen.iter().skip(first).filter_map(|at| written.get(*at)) {
         let line = bounded(line);
-        if told.last() != Some(&line) {
-            told.push(line);
-        }
+        // What came in each try is said once, where it came last.
+        told.retain(|known| *known != line);
+        told.push(line);
     }
     told
 }
@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(of(&lines), ["OSError: [Errno 98] Address already in use", "bye"]);
         assert_eq!(of(&["a", "b", "", "c", "d", "e"]), ["b", "c", "d", "e"]);
         assert_eq!(of(&["cannot bind", "cannot bind", "cannot bind"]), ["cannot bind"]);
+        assert_eq!(of(&["cannot a", "failed b", "cannot a", "failed b"]), ["cannot a", "failed b"]);
         assert!(of(&[]).is_empty());
     }
 

@@ -147,12 +147,20 @@ async fn look(calls: &Connection, path: &str, user: bool) -> Result<Option<Faile
     Ok(Some(FailedUnit { unit, result, lines }))
 }
 
-/// What the unit itself wrote last; systemd's own lines about it say nothing of the cause.
+/// What the unit itself wrote last. Where it wrote nothing, what PID 1 warns of: it may never have come so far.
 async fn last_lines(unit: &UnitName, user: bool) -> std::io::Result<Vec<String>> {
     let field = if user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
+    let said = lines_of(&[&format!("{field}={unit}")]).await?;
+    if !said.is_empty() || user {
+        return Ok(said);
+    }
+    lines_of(&["--priority=warning", &format!("UNIT={unit}"), "_PID=1"]).await
+}
+
+async fn lines_of(what: &[&str]) -> std::io::Result<Vec<String>> {
     let mut command = Command::new("journalctl");
     command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", LINES]);
-    command.arg(format!("{field}={unit}"));
+    command.args(what);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut bytes = Vec::new();

@@ -710,3 +710,35 @@ fn a_file_that_is_not_read_is_told_with_its_likely_name() {
         ]
     );
 }
+
+/// A service that runs, was made at run time, and is not started by the next boot.
+fn lost<'h>(host: &'h mut Look, name: &str) -> &'h mut UnitStatus {
+    let status = host.unit(name, "/run/systemd/transient/x", ActiveState::Active, UnitFileState::Transient);
+    status.findings.push(crate::policy::judgement::finding(
+        Code::NotEnabled,
+        Severity::Warning,
+        "not enabled".to_owned(),
+        AT,
+    ));
+    let boot = Condition {
+        kind: ConditionKind::Boot,
+        truth: Truth::False,
+        reason: "boot-unreachable".to_owned(),
+        message: String::new(),
+        since: AT,
+    };
+    status.conditions.push(boot);
+    status
+}
+
+#[test]
+fn a_command_that_ends_by_itself_need_not_outlive_a_reboot() {
+    let mut host = host();
+    lost(&mut host, "byhand.service");
+    lost(&mut host, "run-u12.service");
+    lost(&mut host, "steadfast-after-apt.service");
+    lost(&mut host, "report.service").settings.as_mut().expect("settings").will.runtime_max_ms = Some(60_000);
+    let told: Vec<String> = host.told().into_iter().filter(|line| line.starts_with("not-enabled")).collect();
+    let only = "not-enabled: byhand.service runs, but was made at run time: a reboot ends it for good";
+    assert_eq!(told, [only]);
+}

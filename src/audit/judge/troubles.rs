@@ -17,6 +17,8 @@ use crate::policy::lists::listed;
 
 use super::{Look, NAMED};
 
+/// Units that we make ourselves.
+const OURS: &str = "steadfast-";
 /// A run that is younger, after restarts by systemd, counts as one more round of a crash loop.
 const YOUNG: Duration = Duration::from_secs(60);
 
@@ -146,7 +148,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
             status.is_running()
                 && boots == Truth::False
                 && !armed(status)
-                && !status.unit.as_str().starts_with(ANONYMOUS)
+                && !is_passing(status)
         }
         Code::BootUnreachable => enabled && status.enablement != Some(UnitFileState::EnabledRuntime),
         // `looping` says it for a single look.
@@ -206,6 +208,14 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::HostFilesUnwatched
         | Code::HostWorseThanBaseline => false,
     }
+}
+
+/// A command that runs as a unit and ends by itself: one that nobody named, one of ours, or one whose end is set.
+fn is_passing(status: &UnitStatus) -> bool {
+    let name = status.unit.as_str();
+    let ends = status.settings.as_ref().is_some_and(|settings| settings.will.runtime_max_ms.is_some());
+    let transient = status.enablement == Some(UnitFileState::Transient);
+    name.starts_with(ANONYMOUS) || (transient && (name.starts_with(OURS) || ends))
 }
 
 /// The boot of the service manager starts it; for a user's manager, whenever that begins.
