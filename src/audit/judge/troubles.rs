@@ -145,10 +145,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         }
         // Runs now and will surely not after the next boot. A command that somebody runs by systemd-run is not to.
         Code::NotEnabled | Code::EnabledRuntimeOnly => {
-            status.is_running()
-                && boots == Truth::False
-                && !armed(status)
-                && !is_passing(status)
+            status.is_running() && boots == Truth::False && !armed(status) && !is_passing(status)
         }
         Code::BootUnreachable => enabled && status.enablement != Some(UnitFileState::EnabledRuntime),
         // `looping` says it for a single look.

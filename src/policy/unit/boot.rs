@@ -46,7 +46,7 @@ impl Unit {
 
     /// Whoever wrote `enable = false` knows that it is disabled, and who started an instance by hand need not want it for ever.
     fn boot_severity(&self) -> Severity {
-        let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
+        let off = self.lacks_only_links() || self.enablement == Some(UnitFileState::Static);
         if off && (!self.spec.recovery.enable || self.is_of_the_moment()) {
             Severity::Warning
         } else {
@@ -81,6 +81,11 @@ impl Unit {
     /// Whether boot starts it is open by the will of its own file: a condition, a device or a call of its bus name decides.
     fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
         let skipped = self.skipped().is_some();
+        let unneeded = self.will().is_some_and(|will| will.stop_when_unneeded);
+        if unneeded && matches!(verdict, Some(BootVerdict::Unreachable { .. })) && !self.lacks_only_links() {
+            let why = "systemd runs it only while a unit that is up needs it (StopWhenUnneeded=)";
+            return Judgement::unknown(Why::ByWill, "unneeded", why);
+        }
         let by_file = self.run.settings().is_some_and(|known| {
             let called = known.will.bus_activated || known.will.accepted_by.is_some();
             called || !known.boot.unmet_conditions.is_empty()
@@ -92,6 +97,11 @@ impl Unit {
             return Judgement::unknown(Why::ByWill, &judgement.reason, why.clone());
         }
         judgement
+    }
+
+    /// It could be enabled, and is not.
+    fn lacks_only_links(&self) -> bool {
+        self.enablement.as_ref().is_some_and(enablement::lacks_links)
     }
 
     /// That it is not enabled is told already, and is all that keeps boot from starting it.

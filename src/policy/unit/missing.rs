@@ -11,8 +11,12 @@ impl Unit {
     /// What is said of a unit that has no file.
     pub(super) fn missing_sentence(&self, reading: &UnitReading) -> String {
         let unit = &self.name;
+        let file = &self.spec.file;
+        if reading.active.is_down() && self.run.settings().is_none() {
+            return format!("there is no unit {unit}; the file {file} manages nothing");
+        }
         if reading.active.is_down() {
-            return format!("there is no unit {unit}; the file {} manages nothing", self.spec.file);
+            return format!("the unit file of {unit} is gone; if that was meant, remove {file} as well");
         }
         let left = reading
             .main_pid
@@ -22,7 +26,8 @@ impl Unit {
 
     /// Its file went away. A package manager that did that may bring another one, until it is done.
     pub(super) fn follow_load(&mut self, reading: &UnitReading) {
-        if reading.load == LoadState::NotFound && !reading.active.is_down() {
+        let was_there = self.run.settings().is_some();
+        if reading.load == LoadState::NotFound && (was_there || !reading.active.is_down()) {
             self.upgraded = true;
             self.disabling_doubted = true;
             self.out.push(Out::AskPackages);
