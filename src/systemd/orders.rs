@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use zbus::message::Message;
 use zbus::{Connection, MatchRule, ObjectPath, OwnedObjectPath};
 
@@ -35,6 +35,9 @@ const RELOADED_LIMIT: Duration = Duration::from_secs(2);
 /// A signal is sent at once.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 const SIGKILL: i32 = 9;
+/// Tries to reach the manager before an order, and the pause between them.
+const BEGIN_TRIES: u32 = 10;
+const BEGIN_PAUSE: Duration = Duration::from_millis(300);
 /// Never queue an order in place of another's job: what a person ordered stands.
 const MODE: &str = "fail";
 
@@ -187,7 +190,7 @@ impl Orders {
 
 /// Listens for ends of jobs, orders, then waits for the end of its own job.
 async fn carry_out(instance: Instance, verb: Verb, unit: &UnitName) -> JobResult {
-    let begun = async {
+    let begin = || async {
         let connection = bus::connect(instance).await?;
         let rule = MatchRule::builder().sender(SYSTEMD).interface(MANAGER).member("JobRemoved").build()?;
         let signals = Signals::open(&connection, vec![rule], QUEUE).await?;
@@ -195,7 +198,18 @@ async fn carry_out(instance: Instance, verb: Verb, unit: &UnitName) -> JobResult
         manager.subscribe().await?;
         Ok::<_, bus::BusError>((manager, signals))
     };
-    match begun.await {
+    let mut tries = 0;
+    let begun = loop {
+        match begin().await {
+            // Nothing was ordered yet: a manager that executes itself anew (daemon-reexec) answers in a moment.
+            Err(_) if tries < BEGIN_TRIES => {
+                tries += 1;
+                sleep(BEGIN_PAUSE).await;
+            }
+            begun => break begun,
+        }
+    };
+    match begun {
         Ok((manager, signals)) => ordered(&manager, signals, verb, unit).await,
         Err(error) => JobResult::Refused(error.to_string()),
     }
