@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::model::finding::Code;
 use crate::model::moment::Moment;
-use crate::model::state::{LastAction, OrderKind, Phase, Recovery};
+use crate::model::state::{LastAction, Phase};
 use crate::model::unit::UnitName;
 use crate::policy::limits;
+use crate::policy::ordered::Ordered;
 
 /// What one unit shows to the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,37 +51,6 @@ pub struct Answer {
     pub bad: Option<String>,
     /// Another one is here within this time.
     pub within: Duration,
-}
-
-/// An order in flight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ordered {
-    pub kind: OrderKind,
-    pub phase: Phase,
-    /// When it entered that phase.
-    pub since: Moment,
-    pub because: Option<Code>,
-}
-
-impl From<&Recovery> for Ordered {
-    fn from(order: &Recovery) -> Self {
-        Self { kind: order.kind, phase: order.phase, since: order.phase_at, because: order.because }
-    }
-}
-
-impl Ordered {
-    /// Its smoke test or its job is awaited.
-    #[must_use]
-    pub fn works(&self) -> bool {
-        matches!(self.phase, Phase::SmokeTest | Phase::Job)
-    }
-
-    /// When a start counts as a success although its proof goes on: its job was done a moment ago, and it is up since.
-    #[must_use]
-    pub fn lives_at(&self) -> Option<Moment> {
-        let started = self.kind == OrderKind::Start && self.phase == Phase::Proof;
-        started.then(|| self.since.plus(limits::LIVES))
-    }
 }
 
 impl Peer {

@@ -1,16 +1,18 @@
 //! A person disabled the unit while we looked: a wish like a stop. It is told at once, and not undone before its time; a
 //! unit that dies is brought back enabled all the same.
 
-use crate::model::finding::Code;
+use crate::model::finding::{Code, ConditionKind, Truth, Why};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
+use crate::model::operator::{Step, StepName, StepResult};
 use crate::model::span::span;
-use crate::model::state::{Disabling, OrderKind, Recovery};
+use crate::model::state::{Disabling, OrderKind, Phase, Recovery};
 use crate::model::unit::UnitFileState;
 use crate::policy::effects::Out;
 use crate::policy::enablement;
 use crate::policy::judgement::Judgement;
 use crate::policy::packages::Packages;
+use crate::policy::view::View;
 
 use super::Unit;
 
@@ -101,5 +103,30 @@ impl Unit {
         let never = self.spec.recovery.after_manual_disable.is_none();
         let respects = order.kind == OrderKind::Restart || never;
         asked && !(respects && order.because.is_some() && self.kept.disabling.is_some())
+    }
+
+    /// It is not enabled, and this order enables it.
+    pub(super) fn is_to_enable(&self, order: &Recovery) -> bool {
+        // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
+        let truth = self.truth(ConditionKind::Enabled);
+        let links = self.enablement.as_ref().is_some_and(enablement::lacks_links);
+        let lacking = truth == Some(Truth::False) || (truth == Some(Truth::Unknown(Why::NotRead)) && links);
+        // An init script is enabled by a tool of its own.
+        let script = self.enablement == Some(UnitFileState::InitScriptOff);
+        lacking && !script && self.enables(order)
+    }
+
+    /// A person asked for it right after it was disabled: that was read only after the step was skipped.
+    pub(super) fn was_disabled_meanwhile(&self, order: &Recovery) -> bool {
+        let skipped = |step: &Step| step.name == StepName::Enable && step.result == StepResult::Skipped;
+        order.because.is_none() && order.steps.iter().any(skipped) && self.is_to_enable(order)
+    }
+
+    /// The step that was skipped is taken, and what it led to is proven.
+    pub(super) fn enable_after_all(&mut self, view: &View<'_>) {
+        if let Some(order) = &mut self.kept.recovery {
+            order.steps.retain(|step| step.name != StepName::Enable);
+        }
+        self.enter(Phase::Enable, view);
     }
 }

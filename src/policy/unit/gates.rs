@@ -13,7 +13,8 @@ use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind};
 use crate::policy::gate::Gate;
 use crate::policy::limits;
-use crate::policy::peers::{Explanation, Ordered};
+use crate::policy::ordered::Ordered;
+use crate::policy::peers::Explanation;
 use crate::policy::view::View;
 
 use super::Unit;

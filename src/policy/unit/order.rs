@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use crate::model::action::Action;
 use crate::model::code::Concern;
-use crate::model::finding::{Code, ConditionKind, Truth, Why};
+use crate::model::finding::{Code, ConditionKind};
 use crate::model::incident::EventKind;
-use crate::model::operator::{Step, StepName, StepResult};
+use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery};
-use crate::model::unit::{ActiveState, JobKind, JobResult, UnitFileState};
+use crate::model::unit::{ActiveState, JobKind, JobResult};
 use crate::policy::effects::Out;
-use crate::policy::enablement;
 use crate::policy::limits;
 use crate::policy::view::View;
 
@@ -201,7 +200,7 @@ impl Unit {
     }
 
     /// Enters a stage; one that has nothing to do leads on to the next.
-    fn enter(&mut self, phase: Phase, view: &View<'_>) {
+    pub(super) fn enter(&mut self, phase: Phase, view: &View<'_>) {
         let Some(order) = self.kept.recovery.clone() else {
             return;
         };
@@ -267,31 +266,6 @@ impl Unit {
         };
         let limit = own(settings.timeout_start_ms).saturating_add(stop);
         limit.saturating_add(limits::JOB_SLACK).min(limits::LONGEST_JOB)
-    }
-
-    /// It is not enabled, and this order enables it.
-    fn is_to_enable(&self, order: &Recovery) -> bool {
-        // Whether boot starts it all the same takes a moment to compute: enabling it does no harm meanwhile.
-        let truth = self.truth(ConditionKind::Enabled);
-        let links = self.enablement.as_ref().is_some_and(enablement::lacks_links);
-        let lacking = truth == Some(Truth::False) || (truth == Some(Truth::Unknown(Why::NotRead)) && links);
-        // An init script is enabled by a tool of its own.
-        let script = self.enablement == Some(UnitFileState::InitScriptOff);
-        lacking && !script && self.enables(order)
-    }
-
-    /// A person asked for it right after it was disabled: that was read only after the step was skipped.
-    pub(super) fn was_disabled_meanwhile(&self, order: &Recovery) -> bool {
-        let skipped = |step: &Step| step.name == StepName::Enable && step.result == StepResult::Skipped;
-        order.because.is_none() && order.steps.iter().any(skipped) && self.is_to_enable(order)
-    }
-
-    /// The step that was skipped is taken, and what it led to is proven.
-    pub(super) fn enable_after_all(&mut self, view: &View<'_>) {
-        if let Some(order) = &mut self.kept.recovery {
-            order.steps.retain(|step| step.name != StepName::Enable);
-        }
-        self.enter(Phase::Enable, view);
     }
 
     fn enter_enabling(&mut self, order: &Recovery, view: &View<'_>) {
