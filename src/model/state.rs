@@ -72,7 +72,9 @@ kept! {
         pub off: Option<SwitchedOff>,
         /// How often each probe answered and failed, as long as it is in the file.
         pub probes: BTreeMap<String, ProbeRecord>,
-        /// A person disabled it, and we saw that.
+        /// It was enabled when that was read last.
+        pub enabled: bool,
+        /// A person disabled it.
         pub disabling: Option<Disabling>,
         /// What its main process was when it ran last.
         pub program: Option<Program>,

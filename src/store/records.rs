@@ -40,6 +40,7 @@ record!(UnitDurable {
     drills,
     off,
     probes,
+    enabled,
     disabling,
     program,
     daemon_seen,

@@ -204,6 +204,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         drills: fourth.0,
         off: fourth.1,
         ran: fourth.2,
+        enabled: fourth.2,
         disabling: None,
         program: fourth.3,
         daemon_seen: fourth.4,

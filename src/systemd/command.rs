@@ -31,6 +31,8 @@ const QUEUE: usize = 256;
 /// `LogLevelMax=`: the manager's "Started …" and "Deactivated …" of every run stay out of the journal.
 const WARNING: i32 = 4;
 /// How the names of our transient units begin.
+/// As a set of capabilities.
+const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
 pub(super) const PREFIX: &str = "steadfast-run-";
 /// Processes and threads of one command: a fork bomb ends here, and with the command's timeout.
 const TASKS: u64 = 1024;
@@ -62,6 +64,8 @@ pub struct Command {
     pub timeout: Duration,
     /// `PrivateTmp=`.
     pub private_tmp: bool,
+    /// It may read every file, whoever it runs as.
+    pub reads_all: bool,
     /// How much of its output is kept.
     pub output: OutputLimit,
     /// Once a line of the output contains this, the command has said all that is wanted and is killed.
@@ -95,6 +99,7 @@ impl Command {
             secrets: Vec::new(),
             timeout,
             private_tmp: false,
+            reads_all: false,
             output: OutputLimit::default(),
             until: None,
             like: Vec::new(),
@@ -137,6 +142,11 @@ impl Command {
         }
         if !self.environment.is_empty() {
             settings.push(Setting::new("Environment", self.environment.clone())?);
+        }
+        if self.reads_all {
+            for name in ["AmbientCapabilities", "CapabilityBoundingSet"] {
+                settings.push(Setting::new(name, CAP_DAC_READ_SEARCH)?);
+            }
         }
         if self.private_tmp {
             settings.push(Setting::new("PrivateTmp", true)?);

@@ -2,6 +2,7 @@
 
 use crate::model::boot::{BootReading, BootVerdict, Prediction};
 use crate::model::finding::{Code, Severity, Truth, Why};
+use crate::model::spec::Mode;
 use crate::model::state::Mismatch;
 use crate::model::unit::{ManagerState, UnitFileState, UnitSettings};
 use crate::policy::enablement;
@@ -47,7 +48,7 @@ impl Unit {
     /// Whoever wrote `enable = false` knows that it is disabled, and who started an instance by hand need not want it for ever.
     fn boot_severity(&self) -> Severity {
         let off = self.lacks_only_links() || self.enablement == Some(UnitFileState::Static);
-        if off && (!self.spec.recovery.enable || self.is_of_the_moment()) {
+        if off && (!self.spec.recovery.enable || self.spec.mode == Mode::Observe || self.is_of_the_moment()) {
             Severity::Warning
         } else {
             self.spec.severity

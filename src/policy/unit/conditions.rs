@@ -246,7 +246,11 @@ impl Unit {
 
     /// What runs is well only when it has run for a while: many a unit dies right after each start. When that is.
     fn lasts_at(&self) -> Option<Moment> {
-        self.run.is_up().then(|| self.run.since().plus(self.steady_for()))
+        // After two deaths it must live longer than it did before the last one.
+        let again = self.kept.spent.len() >= 2 && self.drill_in_flight().is_none();
+        let longer = self.run.lasted().saturating_mul(2).min(limits::CRASH_LOOP_WINDOW);
+        let steady = if again { self.steady_for().max(longer) } else { self.steady_for() };
+        self.run.is_up().then(|| self.run.since().plus(steady))
     }
 
     /// From then on a crash loop of this unit would have been seen.

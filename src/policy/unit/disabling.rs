@@ -32,7 +32,9 @@ impl Unit {
     fn was_enabled(&self, read: &UnitFileState) -> bool {
         let script = self.enablement == Some(UnitFileState::Generated);
         let off = *read == UnitFileState::InitScriptOff;
-        self.enablement == Some(UnitFileState::Enabled) || (script && off)
+        // Before its first reading it is what it was when we were here last.
+        let known = self.enablement == Some(UnitFileState::Enabled);
+        known || (self.enablement.is_none() && self.kept.enabled) || (script && off)
     }
 
     /// Word of the package manager has come, or will not come.

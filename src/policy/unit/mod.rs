@@ -125,7 +125,6 @@ impl Unit {
             name,
             managed_since: now,
             resume: kept.recovery.is_some(),
-            kept,
             run: Run::new(now),
             enablement: None,
             enablement_since: now,
@@ -134,7 +133,7 @@ impl Unit {
             queues: Queues::new(&spec.progress, now),
             spec,
             fate: Fate::default(),
-            seen_enabled: false,
+            seen_enabled: kept.enabled,
             disabling_doubted: false,
             freed_at: None,
             bidden: None,
@@ -152,6 +151,7 @@ impl Unit {
             waits: false,
             recheck: None,
             tally: UnitTally::default(),
+            kept,
             out: Outbox::default(),
         }
     }

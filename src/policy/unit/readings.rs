@@ -73,6 +73,9 @@ impl Unit {
         }
         self.follow_enablement(&read, now);
         self.seen_enabled |= read == UnitFileState::Enabled;
+        if !matches!(read, UnitFileState::Unknown(_)) {
+            self.kept.enabled = read == UnitFileState::Enabled;
+        }
         self.enablement = Some(read);
     }
 

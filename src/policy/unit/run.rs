@@ -21,6 +21,8 @@ pub struct Run {
     starts: VecDeque<Moment>,
     /// The job that is to start it, and for whose jobs that waits.
     waits: Option<(u32, Vec<UnitName>)>,
+    /// How long its run before this one was active.
+    lasted: Duration,
     /// Its last end was as its file wants it: systemd's own restart after that is not a crash.
     ended_well: bool,
 }
@@ -35,6 +37,7 @@ impl Run {
             restarts: VecDeque::new(),
             starts: VecDeque::new(),
             waits: None,
+            lasted: Duration::ZERO,
             ended_well: false,
         }
     }
@@ -58,6 +61,12 @@ impl Run {
     /// Time that nobody had counts for nothing.
     pub fn stood_still(&mut self, now: Moment) {
         self.since = now;
+    }
+
+    /// How long its run before this one was active.
+    #[must_use]
+    pub fn lasted(&self) -> Duration {
+        self.lasted
     }
 
     /// It is active or reloading.
@@ -103,6 +112,11 @@ impl Run {
     /// Takes in a reading; returns the one before.
     pub fn read(&mut self, reading: &UnitReading, now: Moment) -> Option<UnitReading> {
         let before = self.reading.replace(reading.clone());
+        let began =
+            before.as_ref().filter(|before| before.active.is_up()).and_then(|before| before.active_since);
+        if let Some(began) = began.filter(|_| !reading.active.is_up()) {
+            self.lasted = now.since(began);
+        }
         let same = |before: &UnitReading| before.active == reading.active && before.sub == reading.sub;
         if !before.as_ref().is_some_and(same) {
             self.since = now;

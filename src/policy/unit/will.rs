@@ -79,8 +79,12 @@ impl Unit {
         }
         let never = reading.invocation.is_empty();
         if never && self.is_left_to_others() {
-            let why =
-                "not started in this boot: it is disabled, and its file says start = false, enable = false";
+            let why = match self.spec.mode {
+                Mode::Observe => "not started in this boot: it is disabled, and only observed",
+                Mode::Act => {
+                    "not started in this boot: it is disabled, and its file says start = false, enable = false"
+                }
+            };
             return Some(Judgement::unknown(Why::ByWill, "left-to-others", why));
         }
         if never && self.kept.disabling.is_some() {
@@ -92,6 +96,14 @@ impl Unit {
                 Some(_) => {}
                 None => return Some(judgement),
             }
+        }
+        if never && self.kept.enabled && self.enablement.is_none() {
+            // It may have been disabled while we were away: then nobody wants it to run.
+            return Some(Judgement::unknown(
+                Why::NotRead,
+                "unread",
+                "whether it is still enabled was not read yet",
+            ));
         }
         // What boot starts by itself is meant to run until it ends by itself.
         if (never && self.is_enabled()) || reading.exit.is_some_and(Exit::is_signal) {
@@ -207,11 +219,12 @@ impl Unit {
         matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime))
     }
 
-    /// It is disabled, and Steadfast is neither to enable nor to start it: another manager does, on this host or on another.
+    /// It is disabled, and Steadfast is neither to enable nor to start it: another manager does, on this host or on another; or it
+    /// is only observed, as its admin left it.
     fn is_left_to_others(&self) -> bool {
         let recovery = &self.spec.recovery;
         let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
-        off && !recovery.start && !recovery.enable
+        off && (self.spec.mode == Mode::Observe || (!recovery.start && !recovery.enable))
     }
 
     /// What it does, it does when its trigger says so: a backup that failed at night is not made at noon.

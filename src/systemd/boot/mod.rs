@@ -130,6 +130,8 @@ fn question(engine: &str, units: Instance, target: &str, runs_it: Instance) -> C
     command.private_tmp = true;
     if runs_it == Instance::System {
         command.user = Some("nobody".to_owned());
+        // As PID 1 it reads unit files that root alone may read.
+        command.reads_all = true;
         command.until = Some(transcript::DONE.to_owned());
     }
     let path: Vec<String> = left_after_reboot(units).map(|dir| dir.display().to_string()).collect();
