@@ -11,6 +11,7 @@ use crate::model::operator::StepName;
 use crate::model::span::{span, times};
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind};
+use crate::model::unit::UnitName;
 use crate::policy::gate::Gate;
 use crate::policy::limits;
 use crate::policy::ordered::Ordered;
@@ -31,6 +32,7 @@ impl Unit {
             .or_else(|| self.switched_off(now))
             .or_else(|| self.observed())
             .or_else(|| self.pattern(want.kind))
+            .or_else(|| (want.kind == OrderKind::Enable).then(|| repairs(view)).flatten())
             .or_else(|| self.held())
             .or_else(|| self.own_will(want))
             .or_else(|| self.programless(want.kind))
@@ -269,4 +271,15 @@ impl Unit {
     fn crowded(&self, want: &Want, view: &View<'_>) -> Option<Gate> {
         view.storm.closed((&self.name, want.kind), view.peers, view.now)
     }
+}
+
+/// A person prepares a boot for repairs: to enable units would not help, and would outlast it.
+fn repairs(view: &View<'_>) -> Option<Gate> {
+    let starts = &view.host.boot()?.starts;
+    let target = ["rescue.target", "emergency.target"]
+        .into_iter()
+        .find(|target| starts.contains(&UnitName::from(*target)))?;
+    Some(Gate::because(format!(
+        "the next boot goes to {target} (systemctl set-default), and starts no service"
+    )))
 }
