@@ -88,6 +88,7 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
             weakness: probe.weakness(timeout),
             limit: probe.slow_after(),
             resource: matches!(probe.needs(), Needs::Resource(_)),
+            planned: restarts && matches!(probe.needs(), Needs::Resource(resource) if resource.is_planned()),
             ..ProbeKind::default()
         },
         period,

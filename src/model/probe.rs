@@ -49,6 +49,8 @@ pub struct ProbeKind {
     pub requires: Vec<UnitName>,
     /// It asks what the unit itself uses.
     pub resource: bool,
+    /// Its failure is no trouble: the restart that it asks for was planned, and waits for the unit's window.
+    pub planned: bool,
     /// What is known of the run, where it asks for that; filled in whenever it is asked.
     pub run: Option<Box<RunFacts>>,
 }

@@ -181,6 +181,10 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
             let kind = ProbeKind { curable: true, resource: true, ..ProbeKind::default() };
             spec.probes.push(ProbeSpec { kind, vital: false, ..probe(value, OnFailure::Restart) });
         }
+        "probe-age" => {
+            let kind = ProbeKind { curable: true, resource: true, planned: true, ..ProbeKind::default() };
+            spec.probes.push(ProbeSpec { kind, vital: false, ..probe(value, OnFailure::Restart) });
+        }
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
         "owner" => spec.owner = Some(value.to_owned()),

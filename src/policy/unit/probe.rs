@@ -257,6 +257,9 @@ impl Probe {
             let found = finding(code, severity, message, now).about(name);
             proven(found, vec![self.counted()], None)
         };
+        if let Some(code) = self.trouble().filter(|_| self.spec.kind.planned) {
+            return judgement.note(found(code, Severity::Warning, &self.sentence()));
+        }
         if let Some(code) = self.trouble() {
             return judgement.and(found(code, severity, &self.sentence()));
         }

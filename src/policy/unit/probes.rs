@@ -159,6 +159,12 @@ impl Probes {
         self.asking_for_restart(code).any(|probe| probe.was_well(since))
     }
 
+    /// All that asks for a restart with this code was planned.
+    #[must_use]
+    pub fn is_planned(&self, code: Code) -> bool {
+        self.asking_for_restart(code).all(|probe| probe.spec.kind.planned)
+    }
+
     fn asking_for_restart(&self, code: Code) -> impl Iterator<Item = &Probe> {
         self.in_trouble(code)
             .filter(|probe| probe.spec.on_failure == OnFailure::Restart && probe.seen.settled.is_curable())

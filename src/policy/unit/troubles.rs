@@ -19,7 +19,8 @@ impl Unit {
             && matches!(found.code.row().concern, Concern::Enabled | Concern::Boot | Concern::Loaded);
         let bidden = self.bidden.is_some()
             && matches!(found.code, Code::UnitInactive | Code::UnitFailed | Code::RecoveryFailed);
-        found.is_trouble() && !settles && !upgraded && !bidden
+        let planned = found.code == Code::ResourceHigh && self.probes.is_planned(found.code);
+        found.is_trouble() && !settles && !upgraded && !bidden && !planned
     }
 
     pub(super) fn troubles(&self) -> impl Iterator<Item = &Finding> {

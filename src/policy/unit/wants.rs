@@ -95,7 +95,8 @@ impl Unit {
                 (spec.release.binaries == Reaction::Restart).then(|| self.in_window(settled))
             }
             (Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh, _) => {
-                self.probes.ask_for_restart(finding.code).then_some(now)
+                let due = if self.probes.is_planned(finding.code) { self.in_window(now) } else { now };
+                self.probes.ask_for_restart(finding.code).then_some(due)
             }
             (Code::ProcessesGone, _) => self.refilled_at(),
             (code, Remedy::Restart) => self.queues.ask_for_restart(code, now).then_some(now),

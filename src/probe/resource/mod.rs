@@ -104,6 +104,11 @@ impl Of {
 }
 
 impl Resource {
+    /// Who sets a limit of age wishes the restart: it is no trouble, and waits for the unit's window.
+    pub fn is_planned(&self) -> bool {
+        self.of == Of::Age
+    }
+
     fn read(of: Of, text: &str) -> Result<Self, Wrong> {
         let bound = Bound::read(text, of.example())?;
         if of.takes(&bound) {
@@ -215,7 +220,7 @@ resources! {
     OomKills, OomKillsLimit, oom_kills, Of::OomKills, "none";
     /// Restarts by systemd itself, at most 15 of a time.
     Restarts, RestartsLimit, restarts, Of::Restarts, "< 5/h";
-    /// How long the unit has run: older than this it is restarted.
+    /// How long the unit has run: older than this it is restarted, in its window (`[release] window`); told to nobody unless that fails.
     Age, AgeLimit, age, Of::Age, "< 7d";
 }
 
