@@ -148,21 +148,31 @@ async fn said(look: &Look) -> Vec<String> {
     };
     let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES]);
     command.arg(format!("{field}={unit}"));
-    if !look.run.is_empty() {
+    let said = if look.run.is_empty() {
+        last_hour(command).await
+    } else {
         command.arg(format!("_SYSTEMD_INVOCATION_ID={}", look.run));
-    }
-    let said: Vec<String> = output(command).await.lines().map(str::to_owned).collect();
+        output(command).await.lines().map(str::to_owned).collect()
+    };
     if said.is_empty() && !look.user { of_manager(unit.as_str()).await } else { said }
 }
 
 /// What PID 1 itself warns of about a unit that wrote nothing: it may never have come so far.
 async fn of_manager(unit: &str) -> Vec<String> {
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", OWN_SINCE, OWN_LINES, "--priority=warning"]);
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES, "--priority=warning"]);
     command.args([&format!("UNIT={unit}"), "_PID=1"]);
-    output(command).await.lines().map(str::to_owned).collect()
+    last_hour(command).await
+}
+
+/// The last lines of the last hour. Up to systemd 253 `--lines` counts from `--since` on, unless the newest comes first.
+async fn last_hour(mut command: Command) -> Vec<String> {
+    command.args([OWN_SINCE, "--reverse"]);
+    let mut lines: Vec<String> = output(command).await.lines().map(str::to_owned).collect();
+    lines.reverse();
+    lines
 }
 
 async fn log(look: &Look) -> String {

@@ -102,6 +102,8 @@ kept! {
         pub stopped_run: Option<String>,
         /// `None` only for a manual stop with `after_manual_stop = "never"`: until it runs again.
         pub until: Option<Moment>,
+        /// What a person asked for, where a stop has made it longer: that counts again once it was started.
+        pub asked: Option<Moment>,
     }
 }
 

@@ -66,7 +66,7 @@ record!(Drill {
 });
 record!(Hearing { arrived_at, failure });
 record!(DrillEnd { at, verdict, message });
-record!(Hold { kind, since, stopped_run, until });
+record!(Hold { kind, since, stopped_run, until, asked });
 record!(Quarantine { since, retry_at, round, because, why });
 record!(Prediction { boot_id, verdict, made_at });
 record!(Mismatch { boot_id, message, at });

@@ -59,7 +59,7 @@ fn hold() -> impl Strategy<Value = Hold> {
         (name(), any::<bool>()).prop_map(|(unit, conflicts)| HoldKind::StoppedWith { unit, conflicts });
     let kind = prop_oneof![by, Just(HoldKind::ManualStop), with];
     let parts = (kind, moment(), option::of(text()), option::of(moment()));
-    parts.prop_map(|(kind, since, stopped_run, until)| Hold { kind, since, stopped_run, until })
+    parts.prop_map(|(kind, since, stopped_run, until)| Hold { kind, since, stopped_run, until, asked: until })
 }
 
 fn step() -> impl Strategy<Value = Step> {

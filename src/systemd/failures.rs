@@ -159,7 +159,8 @@ async fn last_lines(unit: &UnitName, user: bool) -> std::io::Result<Vec<String>>
 
 async fn lines_of(what: &[&str]) -> std::io::Result<Vec<String>> {
     let mut command = Command::new("journalctl");
-    command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", LINES]);
+    // Up to systemd 253 the number of lines counts from `--since` on, unless the newest comes first.
+    command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", "--reverse", LINES]);
     command.args(what);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;
@@ -169,5 +170,5 @@ async fn lines_of(what: &[&str]) -> std::io::Result<Vec<String>> {
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let harmless = |line: &str| line.replace(char::is_control, " ").chars().take(300).collect::<String>();
-    Ok(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(harmless).collect())
+    Ok(text.lines().rev().map(str::trim).filter(|line| !line.is_empty()).map(harmless).collect())
 }

@@ -317,6 +317,7 @@ mod tests {
             since: at(1),
             stopped_run: Some("a".to_owned()),
             until: Some(at(1800)),
+            asked: None,
         };
         let kept = UnitDurable { hold: Some(hold), ..UnitDurable::default() };
         let durable = Durable { units: [(shop(), kept)].into(), ..Durable::default() };

@@ -123,8 +123,7 @@ impl Unit {
 
     /// A person wants it to be left alone for so long. Returns the answer.
     pub fn hold(&mut self, who: String, length: Duration, reason: String, now: Moment) -> String {
-        let text = format!("{} is held by {who} for {}: {reason}", self.name, span(length));
-        let kind = HoldKind::Operator { who, reason };
+        let kind = HoldKind::Operator { who: who.clone(), reason: reason.clone() };
         let known = self.kept.hold.take();
         // A lease that is renewed, or given back, is no news.
         let renewed = known.as_ref().filter(|known| known.kind == kind).map(|known| known.since);
@@ -134,7 +133,11 @@ impl Unit {
         let until = now.plus(length);
         let until = stop.as_ref().map_or(Some(until), |known| known.until.map(|known| known.max(until)));
         let stopped_run = stop.as_ref().and_then(|known| known.stopped_run.clone());
-        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), stopped_run, until });
+        let asked = Some(now.plus(length));
+        let longer = until.filter(|until| Some(*until) > asked).map(|until| span(until.since(now)));
+        let lasts = longer.map_or_else(|| span(length), |longer| format!("{longer}, as long as its stop"));
+        let text = format!("{} is held by {who} for {lasts}: {reason}", self.name);
+        self.kept.hold = Some(Hold { kind, since: renewed.unwrap_or(now), stopped_run, until, asked });
         let message = self.after_hold().map_or(text.clone(), |then| format!("{text}; {then}"));
         if renewed.is_none() {
             self.out.note(EventKind::Decided, None, message.clone());

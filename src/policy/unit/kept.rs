@@ -65,6 +65,7 @@ impl UnitDurable {
         if let Some(hold) = self.hold.as_mut().filter(|hold| hold.was_started(reading)) {
             // It was started although somebody holds it: it is no stop any more.
             hold.stopped_run = None;
+            hold.until = hold.asked.or(hold.until);
         }
     }
 }

@@ -164,7 +164,7 @@ impl Unit {
         let until = until.filter(|_| !forever);
         let follow_other = matches!(kind, HoldKind::StoppedWith { .. });
         self.kept.hold = Some(match self.kept.hold.take() {
-            None => Hold { kind, since: now, stopped_run: evidence.after.run(), until },
+            None => Hold { kind, since: now, stopped_run: evidence.after.run(), until, asked: None },
             // It is only made longer.
             Some(hold) => Hold {
                 stopped_run: evidence.after.run(),
