@@ -33,7 +33,7 @@ pub fn run(terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
         let words = arguments.topic.join(" ");
         let near = nearest(&words).map_or(String::new(), |near| format!("; did you mean {near}?"));
         terminal.remark(&format!("steadfast: there is no help on {words}{near}"));
-        terminal.remark(list().trim_end());
+        list().lines().for_each(|line| terminal.remark(line));
         return Ok(Exit::Usage);
     };
     SeenEnough::forgive(terminal.print(&page), Exit::Ok)

@@ -46,7 +46,18 @@ fn section(code: &str) -> Option<&'static str> {
 }
 
 fn paragraphs(section: &str) -> impl Iterator<Item = Block> + '_ {
-    section.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).map(block)
+    section.split("\n\n").map(str::trim).filter(|text| !text.is_empty()).flat_map(|text| {
+        let table = text.starts_with('|');
+        let rows = text.lines().filter(move |_| table).skip(2).filter_map(row);
+        rows.chain((!table).then(|| block(text)))
+    })
+}
+
+/// A row of a table: its first cell, and what the others say of it.
+fn row(line: &str) -> Option<Block> {
+    let mut cells = line.trim().trim_matches('|').split('|').map(str::trim);
+    let word = cells.next()?.replace('`', "");
+    Some(Block::Term(word, cells.collect::<Vec<_>>().join("; ")))
 }
 
 /// A paragraph, a list or lines of code of our Markdown.
@@ -73,6 +84,12 @@ mod tests {
             assert!(page.blocks.len() >= 4, "{page:?}");
         }
         assert!(finding("no-such-code").is_none() && finding("Findings").is_none());
+        let page = finding("release-outdated").map(|page| page.blocks).unwrap_or_default();
+        let row = page.iter().find_map(|block| match block {
+            Block::Term(word, text) if word == "venv" => Some(text),
+            _ => None,
+        });
+        assert!(row.is_some_and(|text| text.contains("; ") && !text.contains('|')), "{page:?}");
         assert!(introduction().starts_with("Every code"), "{}", introduction());
     }
 }
