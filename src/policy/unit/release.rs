@@ -112,7 +112,7 @@ impl Unit {
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "its main process was not found")
             }
-            (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
+            (None, Some(current)) => Judgement::good("current", self.residents.living_in(current)),
             (None, None) => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "the release link leads nowhere")
             }
@@ -172,12 +172,15 @@ impl Unit {
     }
 
     /// All that is stale are programs of a manager, which runs nothing old itself: a restart of the unit would end every
-    /// other program as well.
+    /// other program as well. Where a person declared the link for the unit and nothing else runs below it, that ends nothing
+    /// that is well.
     fn manages_stale(&self) -> Option<Manager> {
         let (reading, settings) = (self.residents.reading()?, self.run.settings()?);
-        let mut stale = self.residents.judged().iter().filter(|one| one.is_stale());
+        let all = self.residents.judged();
         let manager = releases::manager(reading, self.run.reading()?.main_pid, settings)?;
-        stale.all(|one| one.role == Role::Worker).then_some(manager)
+        let programs = all.iter().all(|one| one.role == Role::Worker || !one.is_stale());
+        let others = all.iter().any(|one| one.role == Role::Worker && !one.is_stale());
+        (programs && (others || self.spec.release.link.is_none())).then_some(manager)
     }
 
     /// Programs of a manager are stale: it is told how to have these begun anew, and the unit is left alone.
