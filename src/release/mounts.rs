@@ -26,12 +26,10 @@ impl Mounts {
     /// Begins to follow it on a thread of its own; where that cannot be, nothing is ever told.
     pub(super) fn new() -> Self {
         let (tell, noticed) = mpsc::channel(1);
-        let table = File::open("/proc/self/mountinfo");
-        let follow = |table| {
+        if let Ok(table) = File::open("/proc/self/mountinfo") {
             let thread = std::thread::Builder::new().name("mounts".to_owned());
             drop(thread.spawn(move || follow(&table, &tell)));
-        };
-        table.map_or((), follow);
+        }
         Self { noticed, due: None }
     }
 
