@@ -9,8 +9,10 @@ use nix::poll::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-/// So long what follows is waited for: `umount` and `mount` of a deploy are one change, and a host of containers mounts a lot.
+/// So long what follows is waited for: `umount` and `mount` of a deploy are one change.
 const GATHER: Duration = Duration::from_millis(500);
+/// Not told more often than this: a host of containers mounts a lot.
+const APART: Duration = Duration::from_secs(5);
 /// So often the thread looks whether anybody listens still, in milliseconds.
 const LISTENING: u16 = 5000;
 
@@ -20,6 +22,8 @@ pub(super) struct Mounts {
     noticed: mpsc::Receiver<()>,
     /// Something changed, and is told then.
     due: Option<Instant>,
+    /// When it was told last.
+    told: Option<Instant>,
 }
 
 impl Mounts {
@@ -30,21 +34,24 @@ impl Mounts {
             let thread = std::thread::Builder::new().name("mounts".to_owned());
             drop(thread.spawn(move || follow(&table, &tell)));
         }
-        Self { noticed, due: None }
+        Self { noticed, due: None, told: None }
     }
 
     /// Waits until something was mounted or unmounted. May be dropped while it waits: nothing is lost.
     pub(super) async fn changed(&mut self) {
-        let due = match self.due {
-            Some(due) => due,
-            None => match self.noticed.recv().await {
-                Some(()) => Instant::now() + GATHER,
-                None => std::future::pending().await,
-            },
+        let due = match (self.due, self.told) {
+            (Some(due), _) => due,
+            (None, told) => {
+                if self.noticed.recv().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+                let soon = Instant::now() + GATHER;
+                told.map_or(soon, |told| soon.max(told + APART))
+            }
         };
         self.due = Some(due);
         sleep_until(due).await;
-        self.due = None;
+        (self.due, self.told) = (None, Some(due));
     }
 }
 
@@ -83,6 +90,6 @@ mod tests {
         assert!(run("umount", &["-l"]));
         // Who waits may give up and ask again.
         assert!(timeout(Duration::from_millis(1), mounts.changed()).await.is_err());
-        timeout(Duration::from_secs(10), mounts.changed()).await.expect("a word of its end");
+        timeout(APART * 3, mounts.changed()).await.expect("a word of its end");
     }
 }
