@@ -33,6 +33,8 @@ pub struct Changes {
     events: mpsc::Receiver<Vec<PathBuf>>,
     overflow: Arc<AtomicBool>,
     debounce: Duration,
+    /// What is gathered now, and when it is told at the latest.
+    gathered: Option<(Changed, Instant)>,
 }
 
 /// What changed since the last time.
@@ -74,7 +76,7 @@ impl Watch {
             }
         })?;
         let watch = Self { watcher, watched: BTreeMap::new() };
-        Ok((watch, Changes { events, overflow, debounce }))
+        Ok((watch, Changes { events, overflow, debounce, gathered: None }))
     }
 
     /// Watches exactly these directories from now on. Call it again after each change: a directory that is missing is
@@ -108,25 +110,27 @@ impl Watch {
 }
 
 impl Changes {
-    /// The next change, once it has settled; `None` when the `Watch` is gone.
+    /// The next change, once it has settled; `None` when the `Watch` is gone. May be dropped while it waits: what was gathered
+    /// until then is told the next time.
     pub async fn next(&mut self) -> Option<Changed> {
-        let first = self.events.recv().await?;
-        let mut changed = Changed::default();
-        changed.paths.extend(first);
-        let latest = Instant::now() + self.debounce * LONGEST_DEBOUNCE;
-        loop {
-            let quiet = (Instant::now() + self.debounce).min(latest);
+        if self.gathered.is_none() {
+            let first = self.events.recv().await?;
+            let latest = Instant::now() + self.debounce * LONGEST_DEBOUNCE;
+            let changed = Changed { paths: first.into_iter().collect(), everything: false };
+            self.gathered = Some((changed, latest));
+        }
+        while let Some((changed, latest)) = &mut self.gathered {
+            let quiet = (Instant::now() + self.debounce).min(*latest);
             match timeout_at(quiet, self.events.recv()).await {
-                Ok(Some(paths)) if changed.paths.len() < PATHS_PER_CHANGE => {
-                    changed.paths.extend(paths);
-                }
+                Ok(Some(paths)) if changed.paths.len() < PATHS_PER_CHANGE => changed.paths.extend(paths),
                 Ok(Some(_)) => changed.everything = true,
                 Ok(None) | Err(_) => break,
             }
-            if Instant::now() >= latest {
+            if Instant::now() >= *latest {
                 break;
             }
         }
+        let (mut changed, _) = self.gathered.take()?;
         changed.everything |= self.overflow.swap(false, Ordering::AcqRel);
         Some(changed)
     }
@@ -184,6 +188,26 @@ mod tests {
         std::fs::write(later.join("x.toml"), "").expect("a file");
         let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
         assert!(changed.expect("a change").paths.contains(&later.join("x.toml")));
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_loses_nothing() {
+        let root = tempfile::tempdir().expect("a scratch directory");
+        let (mut watch, mut changes) = Watch::new(Duration::from_secs(1)).expect("inotify");
+        assert_eq!(watch.set(&BTreeSet::from([root.path().to_owned()])), []);
+        let file = root.path().join("current");
+        std::fs::write(&file, "").expect("a file");
+        // It has begun to gather, and is dropped before it tells.
+        let waits = async {
+            while changes.gathered.is_none() && timeout_at(soon(), changes.next()).await.is_err() {}
+        };
+        tokio::time::timeout(LIMIT, waits).await.expect("in time");
+        let changed = tokio::time::timeout(LIMIT, changes.next()).await.expect("in time");
+        assert!(changed.expect("a change").paths.contains(&file));
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_millis(20)
     }
 
     #[tokio::test]

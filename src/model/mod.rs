@@ -21,6 +21,7 @@ pub mod history;
 pub mod host;
 pub mod incident;
 pub mod installed;
+pub mod manager;
 pub mod moment;
 pub mod observation;
 pub mod operator;

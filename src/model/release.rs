@@ -123,6 +123,8 @@ pub struct Place {
     pub gone: bool,
     /// It is gone, and something else of that name stands in its place.
     pub anew: bool,
+    /// It lies in what was mounted and is not any more (`umount -l`): its path tells nothing.
+    pub detached: bool,
     pub id: Option<FileId>,
     /// Identities of the directories above it, nearest first.
     pub above: Vec<FileId>,
@@ -148,6 +150,8 @@ pub struct ProcessReading {
     pub replaced: Vec<String>,
     /// The process that began it.
     pub parent: u32,
+    /// The name by which the manager of its unit (supervisord …) knows it.
+    pub program: Option<String>,
     /// Read where the search asks for it.
     pub sockets: Sockets,
 }

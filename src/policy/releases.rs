@@ -3,6 +3,7 @@
 mod containers;
 mod handover;
 mod installed;
+mod masters;
 mod residence;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,10 @@ use crate::model::will::ServiceType::{Dbus, Exec, Notify, NotifyReload, Simple};
 
 pub use handover::drain;
 pub use installed::{dated_installed, is_gone, judge_installed, named_installed, remember_installed};
-pub use residence::{Known, judge};
+pub use masters::manager;
+pub use residence::judge;
 pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
+pub use yardstick::Known;
 
 /// Where release links led, by the link's path; oldest first.
 pub type History = BTreeMap<String, Vec<PastTarget>>;

@@ -1,4 +1,4 @@
-//! A release link that a unit does not name: one beside the directory in which its process lives.
+//! Release links that a unit does not name: beside the directories in which its processes live.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,10 +6,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::model::release::HOLDERS;
+use crate::model::manager::Manager;
+use crate::model::release::{HOLDERS, LinkReading, Search};
 
+use super::links::read_links;
 use super::location;
-use super::process::{self, COMMAND_LINE};
+use super::process::{self, COMMAND_LINE, Listed};
 use super::trail;
 
 /// Entries of one directory that are looked at.
@@ -23,21 +25,130 @@ const WORDS: usize = 64;
 /// Names of links that lead to the release in force.
 const IN_FORCE: [&str; 8] =
     ["current", "live", "active", "latest", "stable", "release", "production", "prod"];
-/// Paths that lead over a release link of this process: a link beside the release in which it lives, whether it leads to it
-/// or to another one beside it, and words of its command line that are relative to its directory.
+/// Directories of processes of one unit from which links are looked for.
+const PLACES: usize = 64;
+/// Programs that do nothing but begin another one, where they have one child.
+const WRAPPERS: [&str; 14] = [
+    "sh",
+    "bash",
+    "dash",
+    "busybox",
+    "su",
+    "sudo",
+    "runuser",
+    "setpriv",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "timeout",
+    "flock",
+    "chpst",
+];
+/// Interpreters, without their versions: two processes of one may run anything.
+const INTERPRETERS: [&str; 13] = [
+    "python", "node", "nodejs", "ruby", "perl", "java", "php", "sh", "bash", "dash", "busybox", "bun", "deno",
+];
+
+/// A directory, and the words of a command line that look like paths in it.
+type AtWork = (PathBuf, Vec<String>);
+
+/// The links beside which the processes of a unit live. `known`: those on its own paths. Of `usable` processes the file systems
+/// answer.
+///
+/// The main process tells it where it lives in a release; where it lives elsewhere, what it began as its own does: its like (a
+/// pool of php-fpm), and what a mere wrapper runs. Programs of a manager have releases of their own, whatever else is known.
 ///
 /// Asks file systems, which may hang: not for the loop's thread.
-pub(super) fn of_process(pid: u32) -> Vec<String> {
-    let Some((directory, words)) = at_work(pid).filter(|(directory, _)| !trail::is_system(directory)) else {
+pub(super) fn of_unit(
+    listed: &[Listed],
+    main: Option<u32>,
+    known: &[LinkReading],
+    usable: impl Fn(&Listed) -> bool,
+) -> Vec<LinkReading> {
+    let Some(main) = listed.iter().find(|process| Some(process.pid) == main).filter(|main| usable(main))
+    else {
+        return Vec::new();
+    };
+    let leads = known.iter().any(|link| !link.plain && link.target.is_some());
+    let own = if leads { Vec::new() } else { read(at_work(main.pid)) };
+    let manager = manager(listed, main.pid);
+    if manager.is_none() && (leads || !own.is_empty()) {
+        return own;
+    }
+    let others = match manager {
+        Some(_) => listed.iter().filter(|process| process.pid != main.pid).collect(),
+        None => begun_as_own(listed, main),
+    };
+    let places: BTreeSet<AtWork> = others
+        .into_iter()
+        .filter(|process| usable(process))
+        .filter_map(|process| at_work(process.pid))
+        .collect();
+    let mut found = own;
+    for link in places.into_iter().take(PLACES).flat_map(|place| read(Some(place))) {
+        if !found.iter().any(|other| other.link == link.link) {
+            found.push(link);
+        }
+    }
+    found
+}
+
+/// What manages the programs of a unit.
+pub(super) fn manager(listed: &[Listed], main: u32) -> Option<Manager> {
+    let processes: Vec<(u32, u32, &str)> =
+        listed.iter().map(|one| (one.pid, one.parent, one.name.as_str())).collect();
+    let line = process::open(main).and_then(|held| process::content(held.as_fd(), "cmdline", COMMAND_LINE));
+    let line = line.unwrap_or_default();
+    let words = line.split(|byte| *byte == 0).take(WORDS).filter_map(|word| std::str::from_utf8(word).ok());
+    Manager::among(main, &processes, words)
+}
+
+/// What a main process began and what cannot be anything else than a part of it.
+fn begun_as_own<'a>(listed: &'a [Listed], main: &'a Listed) -> Vec<&'a Listed> {
+    let mut own = Vec::new();
+    let mut wrapper = main;
+    while WRAPPERS.contains(&wrapper.name.as_str()) && own.len() < listed.len() {
+        let mut children = listed.iter().filter(|process| process.parent == wrapper.pid);
+        let (Some(only), None) = (children.next(), children.next()) else {
+            break;
+        };
+        own.push(only);
+        wrapper = only;
+    }
+    let Some(exe) = executable(main.pid).filter(|exe| !is_interpreter(exe)) else {
+        return own;
+    };
+    let like = |process: &&Listed| {
+        process.pid != main.pid && process.name == main.name && executable(process.pid).as_ref() == Some(&exe)
+    };
+    own.extend(listed.iter().filter(like));
+    own
+}
+
+fn executable(pid: u32) -> Option<PathBuf> {
+    location::text(process::open(pid).ok()?.as_fd(), Path::new("exe")).ok()
+}
+
+fn is_interpreter(exe: &Path) -> bool {
+    let name = exe.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    INTERPRETERS.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
+/// The links of what works there that lead somewhere: beside the release in which it lives, whether they lead to it or to
+/// another one beside it, and words of its command line that are relative to its directory.
+fn read(place: Option<AtWork>) -> Vec<LinkReading> {
+    let Some((directory, words)) = place.filter(|(directory, _)| !trail::is_system(directory)) else {
         return Vec::new();
     };
     let named = words.iter().map(|word| directory.join(word)).filter(|path| path.exists());
     let found: BTreeSet<PathBuf> = named.chain(beside(&directory)).collect();
-    found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect()
+    let others = found.into_iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let links = read_links(&Search { others, ..Search::default() }).into_iter();
+    links.filter(|link| link.target.is_some()).map(|link| LinkReading { found: true, ..link }).collect()
 }
 
 /// The directory of a process, and the words of its command line that look like paths in it.
-fn at_work(pid: u32) -> Option<(PathBuf, Vec<String>)> {
+fn at_work(pid: u32) -> Option<AtWork> {
     let process = process::open(pid).ok()?;
     let directory = location::text(process.as_fd(), Path::new("cwd")).ok()?;
     let directory = if location::looks_gone(&directory) { location::bare(&directory) } else { directory };

@@ -47,8 +47,9 @@ pub(super) fn read(
     let path = if gone { bare(&text) } else { text };
     let above = above(&path, seen, &held, root.as_ref(), gone, chains);
     let anew = gone && exists(&path, root.as_ref());
+    let detached = !gone && seen.is_directory() && is_detached(seen, &above, root.as_ref());
     let path = on_host(path, below);
-    Ok(Place { path: path.to_string_lossy().into_owned(), gone, anew, id: Some(seen.id), above })
+    Ok(Place { path: path.to_string_lossy().into_owned(), gone, anew, detached, id: Some(seen.id), above })
 }
 
 /// What can be said of a link in `/proc/PID` without asking the file system: its text, with the kernel's ending left on.
@@ -96,6 +97,14 @@ fn is_gone(text: &Path, seen: Seen, root: Option<&OwnedFd>) -> bool {
         }
     }
     !unsure || seen.links == 0
+}
+
+/// The way up ends in neither root: it is the root of what was mounted, and that is mounted nowhere any more.
+fn is_detached(seen: Seen, above: &[FileId], root: Option<&OwnedFd>) -> bool {
+    let roots = [root.map(identity::of_fd), Some(identity::of_path(Path::new("/")))];
+    let below = |root: Seen| root.id == seen.id || above.contains(&root.id);
+    above.len() < ABOVE
+        && roots.into_iter().all(|root| root.is_some_and(|root| root.is_ok_and(|root| !below(root))))
 }
 
 /// What lies at an absolute path in the root of the process, or in ours. The kernel's own text has no symlink in it.

@@ -8,6 +8,7 @@ mod identity;
 mod installed;
 pub mod links;
 mod location;
+mod mounts;
 mod process;
 pub mod processes;
 mod sight;

@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Dir, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::clock;
+use crate::model::manager::Manager;
 use crate::model::outside::command_of;
 use crate::model::release::{FileId, LinkReading, Place, ProcessReading, Search, Sockets};
 
@@ -55,6 +56,8 @@ pub(super) struct Neighbourhood {
     root: Option<(PathBuf, FileId)>,
     /// Sockets are read, too.
     sockets: bool,
+    /// What manages the programs of the unit.
+    manager: Option<Manager>,
 }
 
 impl Neighbourhood {
@@ -69,6 +72,7 @@ impl Neighbourhood {
         Self {
             links: links.iter().map(inner).collect(),
             sockets: search.sockets,
+            manager: None,
             holders: targets
                 .filter_map(|target| Path::new(&target.path).parent())
                 .filter(|holder| *holder != Path::new("/"))
@@ -79,6 +83,11 @@ impl Neighbourhood {
                 Some((root, identity::of_fd(&held).ok()?.id))
             }),
         }
+    }
+
+    /// By which name a manager knows each process is told, too.
+    pub(super) fn under(self, manager: Option<Manager>) -> Self {
+        Self { manager, ..self }
     }
 
     fn mentioned(&self, line: &[u8]) -> bool {
@@ -115,6 +124,7 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
         files: files(process, around, &below, chains),
         replaced: replaced(process),
         parent: known.parent,
+        program: around.manager.and_then(|manager| program(process, manager)),
         sockets: if around.sockets { sockets::read(process) } else { Sockets::default() },
     };
     // It may have ended meanwhile, and then half of this is missing; or its number was another's all the time.
@@ -140,6 +150,7 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
         files: Vec::new(),
         replaced: Vec::new(),
         parent: known.parent,
+        program: None,
         sockets: Sockets::default(),
     })
 }
@@ -191,6 +202,12 @@ pub(super) fn content(process: BorrowedFd<'_>, name: &str, limit: usize) -> Resu
 
 fn cannot(what: &str, error: Errno) -> String {
     format!("cannot look at its {what}: {error}")
+}
+
+/// The name by which its manager knows it.
+fn program(process: BorrowedFd<'_>, manager: Manager) -> Option<String> {
+    let line = content(process, "cmdline", COMMAND_LINE).unwrap_or_default();
+    manager.program(&line, &content(process, "environ", COMMAND_LINE).unwrap_or_default())
 }
 
 fn names_link(process: BorrowedFd<'_>, around: &Neighbourhood) -> bool {

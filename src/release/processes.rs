@@ -313,7 +313,8 @@ impl Job {
                 links.unwrap_or_default()
             }
         };
-        let around = Neighbourhood::of(&self.search, &links);
+        let manager = self.main_pid.and_then(|main| found::manager(&listed, main));
+        let around = Neighbourhood::of(&self.search, &links).under(manager);
         let mut chains = Chains::new();
         for (at, process) in listed.iter().enumerate() {
             if self.done.contains(&at) {
@@ -339,18 +340,12 @@ impl Job {
             return Err(format!("cannot follow its links: {}", self.why));
         }
         let links = read_links(&self.search);
-        if links.iter().any(|link| !link.plain && link.target.is_some()) {
-            return Ok(links);
-        }
-        // None of its paths leads over a link: one beside where its main process lives tells as much.
-        let local = |process: &&Listed| file_systems(process).iter().all(|(_, local)| *local);
-        let main = listed.iter().find(|process| Some(process.pid) == self.main_pid);
-        let found = main.filter(|main| !self.avoids(main)).filter(local);
-        let found = found.map(|main| found::of_process(main.pid)).unwrap_or_default();
-        let search = Search { root: String::new(), others: found, ..Search::default() };
-        let found = read_links(&search).into_iter().filter(|link| link.target.is_some());
-        let new = found.filter(|link| !links.iter().any(|known| known.link == link.link));
-        Ok(links.iter().cloned().chain(new.map(|link| LinkReading { found: true, ..link })).collect())
+        let usable =
+            |process: &Listed| !self.avoids(process) && file_systems(process).iter().all(|(_, local)| *local);
+        let found = found::of_unit(listed, self.main_pid, &links, usable).into_iter();
+        let new: Vec<LinkReading> =
+            found.filter(|link| !links.iter().any(|known| known.link == link.link)).collect();
+        Ok(links.into_iter().chain(new).collect())
     }
 
     fn avoids(&self, process: &Listed) -> bool {

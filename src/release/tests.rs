@@ -1,5 +1,6 @@
 //! Real processes in real directories, read through a made-up control group.
 
+mod found;
 mod hung;
 mod mounts;
 
@@ -82,15 +83,15 @@ impl World {
     async fn inspect_within(&self, limit: Duration) -> ProcessesReading {
         let current = self.app("current").to_str().expect("text").to_owned();
         let search = Search { others: vec![current], ..Search::default() };
+        self.inspect_for(&search, None, limit).await
+    }
+
+    async fn inspect_for(&self, search: &Search, main_pid: Option<u32>, limit: Duration) -> ProcessesReading {
         let groups = self.root.path().join("cgroup");
         let unit = UnitName::from("a.service");
-        let subject = Subject {
-            unit: &unit,
-            control_group: "/system.slice/a.service",
-            invocation: "a",
-            main_pid: None,
-        };
-        inspect_below(&groups, subject, &search, limit).await
+        let subject =
+            Subject { unit: &unit, control_group: "/system.slice/a.service", invocation: "a", main_pid };
+        inspect_below(&groups, subject, search, limit).await
     }
 
     async fn only(&self) -> ProcessReading {

@@ -18,6 +18,7 @@ use crate::model::unit::UnitName;
 
 use super::installed;
 use super::links::{read_links, watch_directories};
+use super::mounts::Mounts;
 
 /// A flip is told once nothing followed for so long, five times this at the latest.
 const DEBOUNCE: Duration = Duration::from_millis(10);
@@ -42,6 +43,7 @@ pub async fn watch(mut wishes: watch::Receiver<BTreeMap<UnitName, Search>>, out:
         }
     };
     let mut follower = Follower::new(watch);
+    let mut mounts = Mounts::new();
     let mut units = follower.wish(&wishes.borrow_and_update());
     let mut told_lost = None;
     let mut anew = 0;
@@ -70,7 +72,12 @@ pub async fn watch(mut wishes: watch::Receiver<BTreeMap<UnitName, Search>>, out:
                 return;
             }
         }
-        units = match next(&mut wishes, &mut changes).await {
+        let woken = tokio::select! {
+            woken = next(&mut wishes, &mut changes) => woken,
+            () = mounts.changed() => Some(Woken::Mounted),
+        };
+        units = match woken {
+            Some(Woken::Mounted) => follower.at_home(),
             Some(Woken::Wishes) => follower.wish(&wishes.borrow_and_update()),
             Some(Woken::Changed(changed)) => follower.touched(&changed),
             None => return,
@@ -87,6 +94,8 @@ fn unwatched(why: Option<String>) -> Observation {
 enum Woken {
     Wishes,
     Changed(Changed),
+    /// Something was mounted or unmounted.
+    Mounted,
 }
 
 async fn next(
@@ -221,6 +230,13 @@ impl Follower {
         let new = new.cloned().collect();
         self.paths.clone_from(wished);
         new
+    }
+
+    /// The units that are started in a directory of their own: another one may be mounted there now.
+    fn at_home(&self) -> BTreeSet<UnitName> {
+        let home = |search: &Search| search.directory.is_some() || search.declared.is_some();
+        let units = self.paths.iter().filter(|(_, search)| home(search));
+        units.map(|(unit, _)| unit.clone()).collect()
     }
 
     /// The units whose directories are concerned.

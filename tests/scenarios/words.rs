@@ -651,26 +651,31 @@ fn held_by(path: &str) -> FileId {
 
 /// `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere; its command line names the link), `103:/srv/app#7` (in
 /// the directory number 7 that bears that name), `104:/srv/app#7!+` (it was deleted, and another one bears its name); behind
-/// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection.
+/// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection,
+/// `%app` the name by which a manager knows it; `105:/#7-`: in directory 7, which was mounted and is not any more.
 fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
     let (pid, rest) = word.split_once(':').ok_or("pid:place")?;
-    let marks = ['@', '<', '*', '^', '~'];
+    let marks = ['@', '<', '*', '^', '~', '%'];
     let (place, mut rest) = rest.split_at(rest.find(marks).unwrap_or(rest.len()));
     let (place, anew) = place.strip_suffix('+').map_or((place, false), |place| (place, true));
     let gone = place.ends_with('!');
-    let release = place.trim_end_matches('!');
+    let (release, detached) = match place.strip_suffix('-') {
+        Some(place) => (place, true),
+        None => (place.trim_end_matches('!'), false),
+    };
     let cwd = match release {
         "?" => Err("permission denied".to_owned()),
         "/" => Ok(Place { path: "/".to_owned(), id: Some(FileId { dev: 1, ino: 2 }), ..Place::default() }),
         path if path.starts_with('/') => {
             let (path, id) = numbered(path);
-            let above = vec![held_by(&path)];
-            Ok(Place { path, gone, anew, id: Some(id), above })
+            let above = if detached { Vec::new() } else { vec![held_by(&path)] };
+            Ok(Place { path, gone, anew, detached, id: Some(id), above })
         }
         release => Ok(Place {
             path: format!("/srv/{app}/releases/{release}"),
             gone,
             anew,
+            detached,
             id: Some(identity(app, release)),
             above: vec![FileId { dev: 1, ino: 1 }, FileId { dev: 1, ino: 3 }],
         }),
@@ -690,6 +695,7 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
         files: Vec::new(),
         replaced: Vec::new(),
         parent: 1,
+        program: None,
         sockets: Sockets::default(),
     };
     while let Some(mark) = rest.chars().next() {
@@ -703,6 +709,7 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
             }
             '<' => process.parent = value.parse().map_err(|_| "parent")?,
             '*' => value.clone_into(&mut process.name),
+            '%' => process.program = Some(value.to_owned()),
             '^' => drop(process.sockets.listens.insert(port()?)),
             _ => drop(process.sockets.connected.insert(port()?)),
         }

@@ -418,6 +418,7 @@ impl Host {
             files: Vec::new(),
             replaced: Vec::new(),
             parent: 1,
+            program: None,
             sockets: Sockets::default(),
         };
         let running = unit.active == ActiveState::Active;

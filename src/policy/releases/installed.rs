@@ -10,8 +10,8 @@ use crate::model::release::{PastTarget, ProcessReading, ProcessesReading, Reside
 use crate::model::unit::UnitSettings;
 use crate::policy::limits;
 
-use super::residence::before;
 use super::verdict::{Named, evidence, whom};
+use super::yardstick::before;
 use super::{History, Known, LINKS, TARGETS, TICK_MS};
 
 /// Masters that begin their workers from what is on disk, so that the workers alone tell what runs …

@@ -4,34 +4,25 @@ use std::path::Path;
 
 use crate::model::moment::Moment;
 use crate::model::release::{
-    PastTarget, Place, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
+    FileId, PastTarget, Place, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
 };
-use crate::model::unit::UnitSettings;
 
-use super::yardstick::{Yardstick, below, yardsticks};
-use super::{History, TICK_MS, handover};
+use super::masters::Master;
+use super::yardstick::{ByStart, Known, Yardstick, before, below, yardsticks};
+use super::{TICK_MS, handover};
 
 /// What is there is made and deleted all the time.
 const SCRATCH: [&str; 4] = ["/tmp", "/var/tmp", "/run", "/dev/shm"];
-
-/// What is known besides the reading.
-#[derive(Clone, Copy, Debug)]
-pub struct Known<'a> {
-    /// `MainPID=`.
-    pub main_pid: Option<u32>,
-    /// When the unit was down last: what began later is of the present run. `None` where it never was.
-    pub rested_at: Option<Moment>,
-    /// Since when the run is active.
-    pub active_since: Option<Moment>,
-    pub history: &'a History,
-    pub settings: &'a UnitSettings,
-    pub now: Moment,
-}
 
 /// Judges every process of a unit against its links. A link without target tells only of what is deleted.
 #[must_use]
 pub fn judge(reading: &ProcessesReading, known: Known<'_>) -> Vec<Resident> {
     let mut links = yardsticks(&reading.links, known);
+    if let Some(master) = Master::of(reading, known) {
+        let placed = |process: &ProcessReading| lies(process, false, &links).0 != Lies::Elsewhere;
+        let told: Vec<_> = links.iter().map(|by| master.by_start(by.link, placed)).collect();
+        links.iter_mut().zip(told).for_each(|(by, told)| by.by_start = told);
+    }
     let main = reading.processes.iter().find(|process| Some(process.pid) == known.main_pid);
     let of_main = main.map(|process| residence(process, true, &links, known));
     let mut main_pid = known.main_pid;
@@ -89,7 +80,8 @@ enum Held {
     File,
 }
 
-fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], known: Known<'_>) -> Residence {
+/// Where a process lies by what it holds, and by what of it.
+fn lies(process: &ProcessReading, main: bool, links: &[Yardstick<'_>]) -> (Lies, &'static str) {
     let directory = if main { Held::MainDirectory } else { Held::Directory };
     let cwd = process.cwd.as_ref().map(|cwd| worst(cwd, directory, process, links));
     let exe = process.exe.as_ref().map(|exe| worst(exe, Held::File, process, links));
@@ -100,8 +92,11 @@ fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], know
     if verdicts.iter().all(|(lies, _)| *lies == Lies::Elsewhere) {
         verdicts.push((by_files(process, links), "it holds files of it open"));
     }
-    let (lies, because) =
-        verdicts.into_iter().max_by_key(|(lies, _)| lies.rank()).unwrap_or((Lies::Elsewhere, ""));
+    verdicts.into_iter().max_by_key(|(lies, _)| lies.rank()).unwrap_or((Lies::Elsewhere, ""))
+}
+
+fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], known: Known<'_>) -> Residence {
+    let (lies, because) = lies(process, main, links);
     match lies {
         Lies::Gone(release) => Residence::Deleted { release },
         Lies::Old(release) => Residence::Outdated { release, because: because.to_owned() },
@@ -118,10 +113,7 @@ fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], know
                 Err(why) if links.iter().any(|by| !by.link.plain) => {
                     Residence::Unreadable { why: why.clone() }
                 }
-                _ => {
-                    let late = (main || process.names_link).then(|| by_time(process, links, known));
-                    late.flatten().unwrap_or_else(|| in_outer(process, links))
-                }
+                _ => by_time(process, main, links, known).unwrap_or_else(|| in_outer(process, links)),
             }
         }
     }
@@ -167,6 +159,9 @@ impl Yardstick<'_> {
             return if anew { Lies::Refilled(target.path.clone()) } else { Lies::Current };
         }
         let main = held == Held::MainDirectory;
+        if place.detached {
+            return self.unmounted(place, main).map_or(Lies::Elsewhere, Lies::Old);
+        }
         let found = self
             .was_target(place, process)
             .or_else(|| {
@@ -245,6 +240,15 @@ impl Yardstick<'_> {
         related.then(|| place.path.clone())
     }
 
+    /// What it lives in was mounted here, and is mounted nowhere any more; what is there now is another directory.
+    fn unmounted(&self, place: &Place, main: bool) -> Option<String> {
+        let target = self.target.filter(|_| !self.side)?;
+        let within = |id: FileId| place.id == Some(id) || place.above.contains(&id);
+        let known = self.past.iter().any(|old| old.id != target.id && within(old.id));
+        let at = if self.link.plain { &self.link.link } else { &target.path };
+        (known || (main && self.directory)).then(|| format!("what was mounted at {at} before"))
+    }
+
     /// Where the link led when the process started, as far as remembered, with its position in the past.
     fn in_force(&self, process: &ProcessReading) -> Option<(usize, &PastTarget)> {
         self.past
@@ -295,15 +299,20 @@ fn beside(place: &Place, held: Held, target: &Target) -> Option<String> {
     Some(release.to_string_lossy().into_owned())
 }
 
-/// Started so much before that no coarse clock explains it.
-pub(super) fn before(started_ms: i64, moment: Moment) -> bool {
-    started_ms.saturating_add(TICK_MS) < moment.boot_ms
-}
-
 /// Nothing places it, and a link of the unit was switched to another release after it started.
-fn by_time(process: &ProcessReading, links: &[Yardstick<'_>], known: Known<'_>) -> Option<Residence> {
+fn by_time(
+    process: &ProcessReading,
+    main: bool,
+    links: &[Yardstick<'_>],
+    known: Known<'_>,
+) -> Option<Residence> {
     let late = links
         .iter()
+        .filter(|by| match by.by_start {
+            ByStart::Main if main => true,
+            ByStart::Workers(name) if !main => process.names_link || process.name == name,
+            ByStart::Main | ByStart::Workers(_) | ByStart::Nobody => !main && process.names_link,
+        })
         .filter(|by| !by.side && !by.link.plain)
         // A switch in the future is a clock that was set back: it proves nothing.
         .filter(|by| by.link.switched_at.boot_ms <= known.now.boot_ms)

@@ -88,6 +88,7 @@ fn process(pid: u32, started_ms: i64, cwd: Place) -> ProcessReading {
         files: Vec::new(),
         replaced: Vec::new(),
         parent: 1,
+        program: None,
         sockets: Sockets::default(),
     }
 }

@@ -8,7 +8,8 @@ use crate::model::moment::Moment;
 use crate::model::release::{LinkReading, ProcessesReading, Residence, Resident, Role, Target};
 
 use super::History;
-use super::residence::before;
+use super::masters::is_pool;
+use super::yardstick::before;
 
 /// Lines of evidence of one finding.
 const EVIDENCE: usize = 20;
@@ -183,7 +184,8 @@ pub(super) fn whom(stale: &[&Resident], all: usize) -> String {
 
 /// New workers under an old master: only the workers were restarted.
 fn workers_only(residents: &[Resident], link: &LinkReading) -> Option<Named> {
-    let main = residents.iter().find(|one| one.role == Role::Main && is_stale(one))?;
+    let is_old = |one: &&Resident| one.role == Role::Main && is_stale(one);
+    let main = residents.iter().find(is_old).filter(|main| !is_pool(&main.name))?;
     let workers = || residents.iter().filter(|one| one.role == Role::Worker);
     let new = workers()
         .filter(|one| before(link.switched_at.boot_ms, Moment { boot_ms: one.started_ms, wall_ms: 0 }))

@@ -2,9 +2,34 @@
 
 use std::path::Path;
 
+use crate::model::moment::Moment;
 use crate::model::release::{HOLDERS, LinkReading, PastTarget, Target};
+use crate::model::unit::UnitSettings;
 
-use super::Known;
+use super::{History, TICK_MS};
+
+/// What is known besides the reading.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// `MainPID=`.
+    pub main_pid: Option<u32>,
+    /// When the unit was down last: what began later is of the present run. `None` where it never was.
+    pub rested_at: Option<Moment>,
+    /// Since when the run is active.
+    pub active_since: Option<Moment>,
+    pub history: &'a History,
+    pub settings: &'a UnitSettings,
+    pub now: Moment,
+}
+
+/// Whose start tells which release they run, where nothing else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ByStart<'a> {
+    Main,
+    /// Processes of this name.
+    Workers(&'a str),
+    Nobody,
+}
 
 /// A link, and how far it can be used to judge.
 pub(super) struct Yardstick<'a> {
@@ -22,6 +47,13 @@ pub(super) struct Yardstick<'a> {
     pub directory: bool,
     /// The old release in which the main process lives.
     pub of_main: Option<String>,
+    /// Whose start tells which release they run.
+    pub by_start: ByStart<'a>,
+}
+
+/// Started so much before that no coarse clock explains it.
+pub(super) fn before(started_ms: i64, moment: Moment) -> bool {
+    started_ms.saturating_add(TICK_MS) < moment.boot_ms
 }
 
 /// How far each link can be used.
@@ -50,6 +82,7 @@ pub(super) fn yardsticks<'a>(links: &'a [LinkReading], known: Known<'a>) -> Vec<
                 dedicated: leads.is_some_and(|target| is_dedicated(link, target, past, links, outer)),
                 directory: below(&directory, &link.link),
                 of_main: None,
+                by_start: ByStart::Main,
             }
         })
         .collect()

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::installed::Kind;
+use crate::model::manager::Manager;
 use crate::model::moment::Moment;
-use crate::model::release::{FileId, LinkReading, ProcessesReading, Residence, Resident};
+use crate::model::release::{FileId, LinkReading, ProcessesReading, Residence, Resident, Role};
 use crate::model::span::span;
 use crate::model::spec::Reaction;
 use crate::model::state::Phase;
@@ -70,7 +71,7 @@ impl Unit {
     fn way_back(&self) -> Option<String> {
         let link = releases::relevant(self.residents.links(), self.residents.judged())?;
         let runs = self.residents.judged().iter().find_map(|one| match &one.residence {
-            Residence::Outdated { release, .. } => Some(release),
+            Residence::Outdated { release, .. } => Some(release).filter(|release| release.starts_with('/')),
             Residence::Current
             | Residence::Draining { .. }
             | Residence::Deleted { .. }
@@ -111,7 +112,7 @@ impl Unit {
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "its main process was not found")
             }
-            (None, Some(current)) => Judgement::good("current", format!("every process lives in {current}")),
+            (None, Some(current)) => Judgement::good("current", self.residents.living_in(current)),
             (None, None) => {
                 Judgement::unknown(Why::CannotTell, "unreadable", "the release link leads nowhere")
             }
@@ -148,6 +149,9 @@ impl Unit {
 
     /// A process lives in an old release. Where the unit itself names that release, a restart would not help.
     fn stale(&self, named: Named, judgement: Judgement, now: Moment) -> Judgement {
+        if let Some(manager) = self.manages_stale() {
+            return judgement.and(self.of_programs(named, manager, now));
+        }
         let fixed = named.releases.iter().find_map(|release| self.fixes(release));
         let Some(fixed) = fixed else {
             return judgement.and(self.named(named, self.spec.severity, now));
@@ -167,6 +171,37 @@ impl Unit {
         judgement.and(proven(found, named.evidence, Some(repair)))
     }
 
+    /// All that is stale are programs of a manager, which runs nothing old itself: a restart of the unit would end every
+    /// other program as well. Where a person declared the link for the unit and nothing else runs below it, that ends nothing
+    /// that is well.
+    fn manages_stale(&self) -> Option<Manager> {
+        let (reading, settings) = (self.residents.reading()?, self.run.settings()?);
+        let all = self.residents.judged();
+        let manager = releases::manager(reading, self.run.reading()?.main_pid, settings)?;
+        let programs = all.iter().all(|one| one.role == Role::Worker || !one.is_stale());
+        let others = all.iter().any(|one| one.role == Role::Worker && !one.is_stale());
+        (programs && (others || self.spec.release.link.is_none())).then_some(manager)
+    }
+
+    /// Programs of a manager are stale: it is told how to have these begun anew, and the unit is left alone.
+    fn of_programs(&self, named: Named, manager: Manager, now: Moment) -> Finding {
+        let processes = self.residents.reading().map(|reading| reading.processes.as_slice());
+        let stale = |pid: u32| self.residents.judged().iter().any(|one| one.pid == pid && one.is_stale());
+        let programs = processes.unwrap_or_default().iter().filter(|process| stale(process.pid));
+        let programs = programs.filter_map(|process| process.program.as_deref()).collect();
+        let words = self.run.settings().into_iter().flat_map(|settings| settings.exec_start.iter().flatten());
+        let repair = manager.command(&programs, words.map(String::as_str));
+        let (unit, noun) = (&self.name, manager.noun());
+        let message = format!(
+            "{}; {unit} is not restarted, which would end every {noun} of {}",
+            named.message,
+            manager.name()
+        );
+        let severity =
+            if named.code == Code::ReleaseDeleted { self.spec.severity } else { Severity::Warning };
+        proven(finding(named.code, severity, message, now), named.evidence, Some(repair))
+    }
+
     /// The old release, where the unit's own settings lead to it and not over a link.
     fn fixes(&self, release: &str) -> Option<String> {
         let settings = self.run.settings()?;
@@ -182,11 +217,13 @@ impl Unit {
         releases::started_in(settings, release).then(|| release.to_owned())
     }
 
-    /// It would be started in the same old release again: no order follows from that.
+    /// It would be started in the same old release again, or end what is well: no order follows from that.
     pub(super) fn is_fixed(&self) -> bool {
         let named = self.residents.verdict().map(|verdict| verdict.named).unwrap_or_default();
         let mut stale = named.iter().flat_map(|named| &named.releases);
-        releases::is_gone(self.residents.judged()) || stale.any(|release| self.fixes(release).is_some())
+        releases::is_gone(self.residents.judged())
+            || self.manages_stale().is_some()
+            || stale.any(|release| self.fixes(release).is_some())
     }
 
     /// The main process lives in the current release, and what it took over from is not gone yet.
@@ -284,6 +321,7 @@ impl Unit {
         let missing = self.residents.links().iter().find(|link| link.target.is_none());
         missing
             .map(|link| format!("{} leads nowhere now", link.link))
+            .or_else(|| self.residents.emptied().map(|place| format!("nothing is mounted at {place} now")))
             .or_else(|| self.residents.unsettled().map(str::to_owned))
             .or_else(|| verdict.cannot_tell().map(str::to_owned))
     }

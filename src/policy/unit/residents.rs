@@ -250,6 +250,34 @@ impl Residents {
             .is_some_and(|target| cwds.any(|cwd| cwd.id == Some(target.id) || cwd.above.contains(&target.id)))
     }
 
+    /// Nothing is stale: who lives in the current release, as a sentence.
+    #[must_use]
+    pub fn living_in(&self, current: &str) -> String {
+        // Those that drain are told besides.
+        let counted = |one: &&Resident| !matches!(one.residence, Residence::Draining { .. });
+        let living = self.judged.iter().filter(|one| one.residence == Residence::Current).count();
+        match (living, self.judged.iter().filter(counted).count()) {
+            (living, all) if living == all => format!("every process lives in {current}"),
+            (0, _) => format!("no process lives in another release than {current}"),
+            (1, all) => format!("1 of {all} processes lives in {current}, the others in no release"),
+            (living, all) => {
+                format!("{living} of {all} processes live in {current}, the others in no release")
+            }
+        }
+    }
+
+    /// What it lives in was mounted at this path; it is not any more, and nothing is there: a start would find nothing.
+    #[must_use]
+    pub fn emptied(&self) -> Option<&str> {
+        let mut all = self.reading.iter().flat_map(|reading| &reading.processes);
+        let detached = all.any(|process| process.cwd.as_ref().is_ok_and(|cwd| cwd.detached));
+        let is_empty = |link: &&LinkReading| {
+            let target = link.target.as_ref().filter(|_| link.plain && detached);
+            target.is_some_and(|target| target.made.is_empty() && target.written.is_empty())
+        };
+        self.links().iter().find(is_empty).map(|link| link.link.as_str())
+    }
+
     /// Links that were found beside where it lives.
     pub fn found_links(&self) -> impl Iterator<Item = &str> {
         self.links().iter().filter(|link| link.found).map(|link| link.link.as_str())

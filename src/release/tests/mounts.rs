@@ -28,7 +28,7 @@ async fn a_bind_mount_of_the_release_is_the_release() {
     assert_eq!(cwd.path, text(&alias.join("public")));
     assert_eq!(cwd.id, Some(id(&release.join("public"))));
     assert_eq!(cwd.above[0], id(&release));
-    assert!(!cwd.gone);
+    assert!(!cwd.gone && !cwd.detached);
 }
 
 #[tokio::test]
@@ -87,4 +87,27 @@ async fn what_overlayfs_deletes_is_gone_although_its_link_count_says_no() {
     let cwd = world.only().await.cwd.expect("readable");
     assert!(cwd.gone, "{cwd:?}");
     assert_eq!(cwd.path, text(&world.app("merged/release")));
+}
+
+#[tokio::test]
+async fn row_27_what_was_mounted_and_is_not_any_more_is_known_by_its_way_up() {
+    let mut world = World::new();
+    let live = world.app("live");
+    create_dir(&live).expect("a directory");
+    let (first, second) = (world.app("releases/1"), world.app("releases/2"));
+    let mount = |release: &Path| format!("mount --bind {} {}", release.display(), live.display());
+    let line = format!(
+        "{}; cd {}/public; umount -l {}; {}",
+        mount(&first),
+        live.display(),
+        live.display(),
+        mount(&second)
+    );
+    if apart(&mut world, &line).is_none() {
+        return;
+    }
+    let cwd = world.only().await.cwd.expect("readable");
+    assert!(cwd.detached && !cwd.gone, "{cwd:?}");
+    assert_eq!(cwd.id, Some(id(&first.join("public"))));
+    assert_eq!(cwd.above, [id(&first)]);
 }
