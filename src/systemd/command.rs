@@ -30,9 +30,9 @@ const CHUNK: usize = 64 * 1024;
 const QUEUE: usize = 256;
 /// `LogLevelMax=`: the manager's "Started …" and "Deactivated …" of every run stay out of the journal.
 const WARNING: i32 = 4;
-/// How the names of our transient units begin.
 /// As a set of capabilities.
 const CAP_DAC_READ_SEARCH: u64 = 1 << 2;
+/// How the names of our transient units begin.
 pub(super) const PREFIX: &str = "steadfast-run-";
 /// Processes and threads of one command: a fork bomb ends here, and with the command's timeout.
 const TASKS: u64 = 1024;
@@ -143,10 +143,8 @@ impl Command {
         if !self.environment.is_empty() {
             settings.push(Setting::new("Environment", self.environment.clone())?);
         }
-        if self.reads_all {
-            for name in ["AmbientCapabilities", "CapabilityBoundingSet"] {
-                settings.push(Setting::new(name, CAP_DAC_READ_SEARCH)?);
-            }
+        for name in ["AmbientCapabilities", "CapabilityBoundingSet"].iter().filter(|_| self.reads_all) {
+            settings.push(Setting::new(name, CAP_DAC_READ_SEARCH)?);
         }
         if self.private_tmp {
             settings.push(Setting::new("PrivateTmp", true)?);
