@@ -49,8 +49,19 @@ pub struct ProbeKind {
     pub requires: Vec<UnitName>,
     /// It asks what the unit itself uses.
     pub resource: bool,
+    /// It asks over a network: another host can ask the same.
+    pub remote: bool,
     /// What is known of the run, where it asks for that; filled in whenever it is asked.
     pub run: Option<Box<RunFacts>>,
+}
+
+/// What another host sees of the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerSaw {
+    Reaches,
+    Down,
+    /// It was not reached, does not ask the same, or has not looked since it fails here.
+    CannotTell,
 }
 
 /// What is known of a unit's run when its resources are asked.
