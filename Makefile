@@ -37,6 +37,7 @@ INSTALLED := \
 	$(LIB)/systemd/system/steadfast.socket \
 	$(LIB)/systemd/system/steadfast-prober.service \
 	$(LIB)/systemd/system/steadfast-prober.socket \
+	$(LIB)/systemd/system/steadfast-boot-check.service \
 	$(LIB)/systemd/user/steadfast.service \
 	$(LIB)/systemd/user/steadfast.socket \
 	$(LIB)/sysusers.d/steadfast.conf \
@@ -252,9 +253,9 @@ install: $(BINARY) install-files ## installs below DESTDIR and PREFIX, and says 
 .PHONY: install-files
 install-files: # the files alone, of a program that was built; what packages are made of
 	install -D -m 0755 -t $(BIN) $(BINARY)
-	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast{,-prober}.{service,socket}
+	install -D -m 0644 -t $(LIB)/systemd/system units/steadfast{,-prober}.{service,socket} units/steadfast-boot-check.service
 	install -D -m 0644 -t $(LIB)/systemd/user units/user/steadfast.service units/user/steadfast.socket
-	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service $(LIB)/systemd/system/steadfast-prober.service
+	sed -i 's,/usr/bin/steadfast,$(PREFIX)/bin/steadfast,' $(LIB)/systemd/{system,user}/steadfast.service $(LIB)/systemd/system/steadfast-{prober,boot-check}.service
 	install -D -m 0644 units/steadfast.sysusers $(LIB)/sysusers.d/steadfast.conf
 	install -D -m 0644 -t $(LIB)/systemd/catalog units/steadfast.catalog
 	install -D -m 0644 units/steadfast.tmpfiles $(LIB)/tmpfiles.d/steadfast.conf
@@ -292,7 +293,7 @@ check-deb: tools-fast deb-tools ## installs, upgrades, removes and purges the pa
 
 .PHONY: uninstall
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
-	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket || true; systemctl stop --quiet steadfast-prober.socket steadfast-prober.service || true; fi
+	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket steadfast-boot-check.service || true; systemctl stop --quiet steadfast-prober.socket steadfast-prober.service || true; fi
 	@# The sample of the settings goes unless somebody wrote into it.
 	if cmp -s $(SHARE)/doc/steadfast/steadfast.toml $(ETC)/steadfast.toml; then rm -f $(ETC)/steadfast.toml; fi
 	rm -f $(INSTALLED)

@@ -3,6 +3,8 @@
 
 mod pictures;
 
+#[path = "cli/far.rs"]
+mod far;
 #[path = "cli/top.rs"]
 mod top;
 
@@ -150,6 +152,35 @@ async fn status_tells_the_worst_first() {
 async fn status_of_one_unit_is_one_screen() {
     let served = Served::new(pictures::zoo(pictures::now()));
     insta::assert_snapshot!(shown(&served.run(&["status", "horizon"]).await));
+}
+
+#[tokio::test]
+async fn a_boot_is_good_when_every_unit_works() {
+    let zoo = pictures::zoo(pictures::now());
+    let mut fine = zoo.clone();
+    fine.units.retain(|name, _| ["nginx.service", "broken.service"].contains(&name.as_str()));
+    let well = Served::new(fine.clone());
+    let said = shown(&well.run(&["wait", "--all", "--timeout", "30s"]).await);
+    assert!(said.starts_with("1 unit: as wanted after ") && said.ends_with("exit status 0\n"), "{said}");
+    let broken = shown(&Served::new(zoo).run(&["wait", "--all", "--timeout", "1s"]).await);
+    assert!(broken.contains("steadfast: horizon.service after "), "{broken}");
+    assert!(!broken.contains("nginx.service") && broken.ends_with("exit status 2\n"), "{broken}");
+    fine.units.clear();
+    let none = shown(&Served::new(fine.clone()).run(&["wait", "--all"]).await);
+    assert!(none.contains("there is nothing to wait for"), "{none}");
+    fine.ready = false;
+    let unready = shown(&Served::new(fine).run(&["wait", "--all", "--timeout", "1s"]).await);
+    assert!(
+        unready.contains("not every unit has been read") && unready.ends_with("exit status 3\n"),
+        "{unready}"
+    );
+    // The supervisor comes later, or not at all.
+    let folder = tempfile::tempdir().unwrap();
+    let mut waits = command(folder.path(), &["wait", "--all", "--timeout", "1s"]);
+    let away = shown(&spawn_blocking(move || waits.output().unwrap()).await.unwrap());
+    assert!(away.contains("cannot reach the supervisor") && away.ends_with("exit status 3\n"), "{away}");
+    let usage = shown(&well.run(&["wait", "--all", "nginx"]).await);
+    assert!(usage.ends_with("exit status 64\n"), "{usage}");
 }
 
 #[tokio::test]

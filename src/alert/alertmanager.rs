@@ -9,12 +9,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::keys::{Credential, FullPath, PostUrl, Wrong, password};
-use crate::model::alert::{Alert, AlertStatus, Message};
+use crate::model::alert::{Alert, AlertStatus, Message, Silence};
 use crate::model::moment::Moment;
 
 use super::http::{Login, Post};
 use super::letter::{self, Letter};
-use super::{Delivery, Sink, blocking, message, text};
+use super::silence::Quiet;
+use super::{Delivery, Sink, Telling, blocking, message, text};
 
 /// It fires for so long after we last said so; the policy says it again long before.
 const FIRES: Duration = Duration::from_secs(240);
@@ -87,6 +88,49 @@ impl Sink for Alertmanager {
     fn deliver<'a>(&'a self, delivery: Delivery<'a>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(deliver(self, delivery))
     }
+
+    fn silence<'a>(&'a self, silence: &'a Silence, by: Telling<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(quiet(self, silence, by))
+    }
+}
+
+/// One member is told, the first that takes it: the others learn of it from that one.
+async fn quiet(cluster: &Alertmanager, silence: &Silence, by: Telling<'_>) -> Result<(), String> {
+    let password = blocking::secret(&cluster.credential, &cluster.password_file).await?;
+    let mut why = Vec::new();
+    let members: Vec<&PostUrl> = cluster.url.iter().chain(cluster.urls.iter().flatten()).collect();
+    let mut left = u32::try_from(members.len()).unwrap_or(u32::MAX);
+    for url in members {
+        let quiet = Quiet {
+            url: url.to_string(),
+            login: login(cluster, password.as_ref()),
+            secret: password.clone(),
+            host: text::line(&silence.host, LABEL),
+            unit: text::line(silence.unit.as_str(), LABEL),
+            key: text::line(&silence.key, ANNOTATION),
+            who: text::line(&silence.who, LABEL),
+            comment: text::line(&silence.reason, ANNOTATION),
+            now: text::rfc3339(by.now.wall_ms),
+            ends: silence.until.map(|until| text::rfc3339(until.wall_ms)),
+        };
+        // One that hangs leaves time for the others.
+        let limit = by.limit.part(left);
+        left = left.saturating_sub(1);
+        match by.carrier.carry(Letter::Quiet(Box::new(quiet)), limit).await {
+            Ok(()) => return Ok(()),
+            Err(because) => why.push(because),
+        }
+    }
+    Err(if why.is_empty() { "it has no URL".to_owned() } else { why.join("; ") })
+}
+
+/// Who we are to it.
+fn login(cluster: &Alertmanager, password: Option<&String>) -> Login {
+    match (&cluster.user, password) {
+        (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
+        (None, Some(token)) => Login::Bearer(token.clone()),
+        (_, None) => Login::None,
+    }
 }
 
 /// A user needs a password.
@@ -120,16 +164,11 @@ async fn deliver(cluster: &Alertmanager, delivery: Delivery<'_>) -> Result<(), S
 
 /// One part of what a member is told.
 fn post(cluster: &Alertmanager, url: &str, password: Option<&String>, body: &str) -> Post {
-    let login = match (&cluster.user, password) {
-        (Some(user), Some(password)) => Login::Basic { user: user.clone(), password: password.clone() },
-        (None, Some(token)) => Login::Bearer(token.clone()),
-        (_, None) => Login::None,
-    };
     Post {
         url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
         content_type: "application/json".to_owned(),
         headers: Vec::new(),
-        login,
+        login: login(cluster, password),
         secret: password.cloned(),
         body: body.to_owned(),
     }

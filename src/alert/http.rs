@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::{Client, Request, Response, Url, redirect};
+use reqwest::{Client, Method, Request, RequestBuilder, Response, Url, redirect};
 use serde::{Deserialize, Serialize};
 
 use crate::tls;
@@ -62,6 +62,14 @@ impl fmt::Debug for Post {
 /// # Errors
 /// One clause that names the server, never the path of the URL, which may be a secret.
 pub async fn post(post: Post) -> Result<(), String> {
+    exchange(Method::POST, post, 0).await.map(drop)
+}
+
+/// The same in another way than by POST, and so many bytes of what is answered.
+///
+/// # Errors
+/// As for `post`; the answer is longer.
+pub async fn exchange(method: Method, post: Post, most: usize) -> Result<Vec<u8>, String> {
     // What the library says is left out: it may quote the URL.
     let url = Url::parse(&post.url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     let url = url.ok_or("it has no http:// or https:// URL")?;
@@ -69,19 +77,23 @@ pub async fn post(post: Post) -> Result<(), String> {
     let plain = url.scheme() == "http";
     let client = client(plain).await.map_err(|why| format!("{shown}: {why}"))?;
     let secret = post.secret.clone();
-    let request =
-        request(&client, url, post).map_err(|why| format!("{shown}: cannot make the request, {why}"))?;
+    let request = request(client.request(method, url), post)
+        .map_err(|why| format!("{shown}: cannot make the request, {why}"))?;
     let secrets = secrets(&request, secret);
     let response =
         client.execute(request).await.map_err(|error| format!("{shown}: {}", failure::why(&error)))?;
     let status = response.status();
+    if status.is_success() && most == 0 {
+        return Ok(Vec::new());
+    }
     if status.is_success() {
-        return Ok(());
+        let body = beginning(response, most.saturating_add(1)).await;
+        return if body.len() > most { Err(format!("{shown} answered more than is read")) } else { Ok(body) };
     }
     if status.is_redirection() {
         return Err(format!("{shown} answered {}, a redirect, which is not followed", status.as_u16()));
     }
-    let words = tokio::time::timeout(WORDS, beginning(response)).await.unwrap_or_default();
+    let words = tokio::time::timeout(WORDS, beginning(response, ANSWER)).await.unwrap_or_default();
     Err(format!("{shown} answered {}, {}", status.as_u16(), text::quoted(&words, &secrets)))
 }
 
@@ -110,8 +122,8 @@ async fn client(plain: bool) -> Result<Client, String> {
     built.map_err(|error| format!("cannot prepare the request, {}", failure::why(&error)))
 }
 
-fn request(client: &Client, url: Url, post: Post) -> Result<Request, String> {
-    let mut builder = client.post(url).header(reqwest::header::CONTENT_TYPE, post.content_type);
+fn request(builder: RequestBuilder, post: Post) -> Result<Request, String> {
+    let mut builder = builder.header(reqwest::header::CONTENT_TYPE, post.content_type);
     for (name, value) in post.headers {
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| format!("{name} is no header"))?;
         let header = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header"))?;
@@ -140,10 +152,10 @@ fn secrets(request: &Request, secret: Option<String>) -> Vec<String> {
     secrets
 }
 
-async fn beginning(mut response: Response) -> Vec<u8> {
+async fn beginning(mut response: Response, most: usize) -> Vec<u8> {
     let mut read = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = ANSWER.saturating_sub(read.len());
+        let room = most.saturating_sub(read.len());
         read.extend_from_slice(chunk.get(..room).unwrap_or(&chunk));
         if chunk.len() >= room {
             break;

@@ -11,6 +11,7 @@ use crate::model::span::span;
 
 use super::http::{self, Post};
 use super::mail::Mail;
+use super::silence::Quiet;
 
 /// Bytes of text in one letter, about: so much fits into one question to the prober, however it is escaped.
 pub const LENGTH: usize = 256 * 1024;
@@ -21,6 +22,8 @@ pub enum Letter {
     /// All of them at the same time; each must be accepted.
     Posts(Vec<Post>),
     Mail(Box<Mail>),
+    /// A silence in an Alertmanager, made or ended.
+    Quiet(Box<Quiet>),
 }
 
 /// Until when something is sent.
@@ -36,6 +39,14 @@ impl Limit {
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
         Self { timeout, deadline: Instant::now() + timeout }
+    }
+
+    /// A part of what is left, where so many share it.
+    #[must_use]
+    pub fn part(self, of: u32) -> Self {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let part = left / of.max(1);
+        Self { timeout: part.min(self.timeout), deadline: Instant::now() + part }
     }
 
     /// Nobody answered until then.
@@ -59,6 +70,7 @@ pub async fn send(letter: Letter, limit: Limit) -> Result<(), String> {
         match letter {
             Letter::Posts(posts) => try_join_all(posts.into_iter().map(http::post)).await.map(drop),
             Letter::Mail(mail) => mail.send().await,
+            Letter::Quiet(quiet) => quiet.tell().await,
         }
     };
     timeout_at(limit.deadline, sent).await.unwrap_or_else(|_| Err(limit.late()))

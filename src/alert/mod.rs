@@ -14,6 +14,7 @@ mod letter;
 mod mail;
 mod message;
 mod sentry;
+mod silence;
 mod smtp;
 #[cfg(test)]
 mod tests;
@@ -31,7 +32,7 @@ use tokio::time::timeout_at;
 
 use crate::clock;
 use crate::keys::{self, Kind, Wrong};
-use crate::model::alert::{Message, SinkSpec};
+use crate::model::alert::{Message, Silence, SinkSpec};
 use crate::model::moment::Moment;
 
 pub use environment::environment;
@@ -73,6 +74,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// Has it know of a hold. `Err`: one clause, without any secret.
+    fn silence<'a>(&'a self, _silence: &'a Silence, _by: Telling<'a>) -> BoxFuture<'a, Result<(), String>> {
+        Box::pin(async { Err("it knows no silences".to_owned()) })
+    }
+
     /// The command that the service manager runs, with `environment`.
     fn command(&self) -> Option<&[String]> {
         None
@@ -86,6 +92,14 @@ pub trait Sink: fmt::Debug + Send + Sync {
 #[derive(Clone, Copy, Debug)]
 pub struct Delivery<'a> {
     pub message: &'a Message,
+    pub now: Moment,
+    pub limit: Limit,
+    pub carrier: &'a dyn Carrier,
+}
+
+/// When, until when, and by whom something is told.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling<'a> {
     pub now: Moment,
     pub limit: Limit,
     pub carrier: &'a dyn Carrier,
@@ -133,6 +147,18 @@ pub async fn deliver(
     // Whoever carries it keeps to the limit, and has a moment to say so; what is done before may hang.
     let delivered = timeout_at(limit.deadline + ANSWERS, delivered).await;
     delivered.unwrap_or_else(|_| Err(limit.late())).map_err(|why| told(&why))
+}
+
+/// Has an Alertmanager know of a hold, within the sink's timeout. Told again it is as if it were told once.
+///
+/// # Errors
+/// One clause that says why it is not known to have taken it, without any secret.
+pub async fn silence(sink: &SinkSpec, silence: &Silence, carrier: &dyn Carrier) -> Result<(), String> {
+    let kind = of(sink)?;
+    let limit = Limit::new(sink.timeout);
+    let told_it = kind.silence(silence, Telling { now: clock::now(), limit, carrier });
+    let ended = timeout_at(limit.deadline + ANSWERS, told_it).await;
+    ended.unwrap_or_else(|_| Err(limit.late())).map_err(|why| told(&why))
 }
 
 /// The clause of a carrier, as one of ours is.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use futures_util::future::join_all;
 
 use crate::clock;
-use crate::model::probe::{Figure, ProbeOutcome, ProbeSpec, ProbeStatus};
+use crate::model::probe::{Figure, PeerSaw, ProbeOutcome, ProbeSpec, ProbeStatus};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
 use crate::probe::{self, Limit, Needs};
@@ -83,6 +86,24 @@ async fn asked(
             probe::judge_timer(timer, max_age, read, clock::now().wall_ms)
         }
     }
+}
+
+/// A peer has so long.
+const PEER: Duration = Duration::from_secs(2);
+
+/// What other hosts see of this probe. `peers.1`: who reaches it must have looked so lately.
+pub async fn peers(
+    prober: &Prober,
+    unit: &UnitName,
+    probe: &str,
+    (peers, fresh): (&[String], Duration),
+) -> Vec<PeerSaw> {
+    let asked = peers.iter().map(async |peer| match prober.peer(unit, probe, (peer, fresh), PEER).await {
+        Some(true) => PeerSaw::Reaches,
+        Some(false) => PeerSaw::Down,
+        None => PeerSaw::CannotTell,
+    });
+    join_all(asked).await
 }
 
 /// One sample of a queue.

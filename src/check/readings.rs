@@ -206,8 +206,16 @@ impl Outside for Readings {
             }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
             Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
+            Action::AskPeers { unit, probe, peers, fresh } => {
+                let prober = self.prober.clone();
+                self.spawn(async move {
+                    let saw = probes::peers(&prober, &unit, &probe, (&peers, fresh)).await;
+                    Observation::PeersAnswered { unit, probe, saw }
+                });
+            }
             Action::AuditHost { .. }
             | Action::SendAlert { .. }
+            | Action::Silence { .. }
             | Action::CaptureEvidence { .. }
             | Action::DraftPostmortem { .. }
             | Action::AnswerOperator { .. }

@@ -42,6 +42,17 @@ enum Command {
     Accept,
 }
 
+impl Arguments {
+    /// It writes, or tells the daemon.
+    pub fn changes(&self) -> bool {
+        match &self.command {
+            Command::Save(_) | Command::Delete { .. } | Command::Accept => true,
+            Command::Diff(diff) => diff.tell || diff.settle.is_some(),
+            Command::List | Command::Show { .. } => false,
+        }
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Save {
     /// Its name (default: the time)

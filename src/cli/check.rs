@@ -22,6 +22,13 @@ pub struct Arguments {
     nagios: bool,
 }
 
+impl Arguments {
+    /// It prints one line.
+    pub fn is_one_line(&self) -> bool {
+        self.nagios
+    }
+}
+
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     let mut waiting = Waiting::new();
     let checked = check::check(options.user, &arguments.units, |read, all| waiting.tell(read, all)).await;

@@ -27,19 +27,35 @@ pub enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Ok => 0,
-            Exit::Warning => 1,
-            Exit::Critical => 2,
-            Exit::Unknown => 3,
-            Exit::Usage => 64,
-            Exit::Config => 78,
-            Exit::OfCommand(status) => status,
-        })
+        Self::from(exit.status())
     }
 }
 
 impl Exit {
+    /// As a shell sees it.
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+            Self::Unknown => 3,
+            Self::Usage => 64,
+            Self::Config => 78,
+            Self::OfCommand(status) => status,
+        }
+    }
+
+    /// 0 is best.
+    pub fn rank(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Unknown => 2,
+            Self::Critical => 3,
+            Self::Usage | Self::Config | Self::OfCommand(_) => 4,
+        }
+    }
+
     /// What became of a request.
     pub fn of_reply(reply: &Reply) -> Self {
         match reply.result {
@@ -113,13 +129,6 @@ impl Exit {
 
     /// The one that is more serious.
     pub fn worse(self, other: Self) -> Self {
-        let rank = |exit: Self| match exit {
-            Self::Ok => 0,
-            Self::Warning => 1,
-            Self::Unknown => 2,
-            Self::Critical => 3,
-            Self::Usage | Self::Config | Self::OfCommand(_) => 4,
-        };
-        if rank(other) > rank(self) { other } else { self }
+        if other.rank() > self.rank() { other } else { self }
     }
 }

@@ -58,6 +58,13 @@ pub struct Arguments {
     command: Vec<String>,
 }
 
+impl Arguments {
+    /// It lasts as long as a process of this host.
+    pub fn has_holder(&self) -> bool {
+        self.holder.is_some() || !self.command.is_empty()
+    }
+}
+
 /// What a process calls itself.
 fn name(pid: i32) -> String {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

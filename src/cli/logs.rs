@@ -45,6 +45,13 @@ pub struct Arguments {
     steadfast: bool,
 }
 
+impl Arguments {
+    /// It goes on until it is ended.
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+}
+
 pub async fn run(options: &Options, arguments: &Arguments) -> anyhow::Result<Exit> {
     let incident = match arguments.incident {
         Some(id) => Some(options.client()?.incident(id).await?.incident),

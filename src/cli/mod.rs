@@ -11,6 +11,7 @@ mod daemon;
 mod drill;
 mod exit;
 mod explain;
+mod far;
 mod help;
 mod hints;
 mod hold;
@@ -35,10 +36,12 @@ pub mod top;
 mod verify;
 mod version;
 mod wait;
+mod wait_all;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand};
@@ -72,6 +75,19 @@ struct Options {
     /// Disable colours (also: NO_COLOR in the environment)
     #[arg(long, global = true, help_heading = "Global options")]
     no_color: bool,
+    /// Ask these hosts over ssh, not this one: HOST,HOST… or @FILE, a list with a host a line
+    #[arg(
+        short = 'H',
+        long = "host",
+        global = true,
+        value_name = "HOST",
+        value_delimiter = ',',
+        help_heading = "Global options"
+    )]
+    hosts: Vec<String>,
+    /// With -H: give up on a host after this long, besides what the command itself waits for
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = wait::duration, help_heading = "Global options")]
+    host_timeout: Duration,
 }
 
 impl Options {
@@ -115,7 +131,7 @@ enum Command {
     Recover(recover::Arguments),
     /// Test detection, recovery and alerting by breaking a unit on purpose
     Drill(drill::Arguments),
-    /// Suspend actions for a unit for a while; it is still observed
+    /// Suspend actions for a unit for a while, and its alerts in Alertmanager; it is still observed
     Hold(hold::Arguments),
     /// End a hold or a quarantine
     Resume(resume::Arguments),
@@ -154,7 +170,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return refused(&error).into(),
     };
     let terminal = Terminal::of(&line.options);
-    if let Command::Prober = line.command {
+    if let (Command::Prober, []) = (&line.command, line.options.hosts.as_slice()) {
         // What it gives up it gives up before there is a second thread.
         let ended = prober::run().map(|()| Exit::Ok);
         let exit = ended.unwrap_or_else(|error| {
@@ -166,7 +182,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let options = line.options.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(line, &terminal)),
+        Ok(runtime) if options.hosts.is_empty() => runtime.block_on(dispatch(line, &terminal)),
+        Ok(runtime) => runtime.block_on(far::run(&line.command, &options, &terminal, &arguments)),
         Err(error) => Err(anyhow::anyhow!("cannot start the runtime: {error}")),
     };
     let exit = ended.unwrap_or_else(|error| {
@@ -177,6 +194,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Exit::of_error(&error)
     });
     exit.into()
+}
+
+/// Whether these words, without the program's name, still choose other hosts.
+fn names_hosts(words: &[String]) -> bool {
+    let line = std::iter::once("steadfast").chain(words.iter().map(String::as_str));
+    Line::try_parse_from(line).is_ok_and(|line| !line.options.hosts.is_empty())
 }
 
 /// Whether this is a command line; nothing is done.

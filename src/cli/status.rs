@@ -44,6 +44,27 @@ pub struct Arguments {
     watch: bool,
 }
 
+impl Arguments {
+    /// It goes on until it is ended.
+    pub fn watches(&self) -> bool {
+        self.watch
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.output == Format::Json
+    }
+
+    pub fn is_names(&self) -> bool {
+        self.output == Format::Name
+    }
+
+    /// For a table of several hosts: whether units that are well have a line each, and the order; `None`: another format.
+    pub fn of_hosts(&self) -> Option<(bool, Sort)> {
+        let chosen = self.all || !self.units.is_empty() || !self.state.is_empty();
+        matches!(self.output, Format::Table | Format::Json).then_some((chosen, self.sort))
+    }
+}
+
 /// An answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(10);
 

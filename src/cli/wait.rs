@@ -11,7 +11,7 @@ use super::exit::Exit;
 use super::names::unit as named;
 use super::render::text::{cleaned, length, took};
 use super::terminal::{Terminal, Waiting};
-use super::{Options, complete};
+use super::{Options, complete, wait_all};
 use crate::api;
 use crate::api::client::{Client, Error};
 use crate::api::wire::{Condition, Time, Truth, Unit};
@@ -33,14 +33,28 @@ const UNASKED: [&str; 2] = ["no-probe", "no-progress"];
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The unit
-    #[arg(value_parser = named, add = ArgValueCandidates::new(complete::units))]
-    unit: String,
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_parser = named, add = ArgValueCandidates::new(complete::units))]
+    unit: Option<String>,
+    /// Wait until every managed unit works, is held or is switched off: the check of a boot
+    #[arg(long, conflicts_with = "conditions")]
+    all: bool,
     /// Conditions that must hold, such as Active,Release or Active=false; all of them by default
     #[arg(long = "for", value_name = "CONDITION", value_delimiter = ',', add = ArgValueCandidates::new(complete::conditions))]
     conditions: Vec<Wanted>,
     /// Give up after this long
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
     timeout: Duration,
+}
+
+impl Arguments {
+    /// It ends at the latest after this long.
+    pub fn limit(&self) -> Duration {
+        self.timeout
+    }
+
+    fn unit(&self) -> &str {
+        self.unit.as_deref().unwrap_or_default()
+    }
 }
 
 /// A condition and what it must be.
@@ -97,6 +111,9 @@ impl Wanted {
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
+    if arguments.all {
+        return wait_all::run(options, terminal, arguments.timeout).await;
+    }
     let client = options.client()?;
     let wanted = match arguments.conditions.as_slice() {
         [] => all(),
@@ -147,9 +164,9 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
 /// The unit as fresh readings show it, unless those take longer than anybody wants to wait.
 async fn first(client: &Client, arguments: &Arguments) -> Result<Unit, Error> {
     let patience = arguments.timeout.max(FIRST_LOOK);
-    match timeout(patience, client.unit_afresh(&arguments.unit)).await {
+    match timeout(patience, client.unit_afresh(arguments.unit())).await {
         Ok(read) => read,
-        Err(_) => client.unit(&arguments.unit).await,
+        Err(_) => client.unit(arguments.unit()).await,
     }
 }
 
@@ -167,7 +184,7 @@ async fn watch(
     loop {
         let over = began.elapsed() >= arguments.timeout;
         // The first answer rests on readings that began after the question: a link may have been switched just now.
-        let unit = if met { client.unit(&arguments.unit).await } else { first(client, arguments).await };
+        let unit = if met { client.unit(arguments.unit()).await } else { first(client, arguments).await };
         match unit {
             Ok(unit) if over || wanted.iter().all(|wanted| wanted.holds(&unit)) => return Ok((unit, None)),
             Ok(unit) => {
@@ -183,7 +200,7 @@ async fn watch(
             Err(error) if over => return Err(error),
             // Just dropped in, or between two versions of its file.
             Err(Error::NotManaged(_)) if met || began.elapsed() < APPEARS_WITHIN => {
-                waiting.say(|| format!("waiting for {} to be managed", arguments.unit));
+                waiting.say(|| format!("waiting for {} to be managed", arguments.unit()));
             }
             // The daemon was there and is being restarted.
             Err(Error::Unreachable(_) | Error::Broken { .. }) if met => {

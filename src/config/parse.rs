@@ -20,7 +20,7 @@ use super::diagnose::{self, Mistake, nearest, of_toml};
 use super::every::every;
 use super::file::{self, Binaries, DependencyFile, Disabled, OnStale, Recovery, Release, Smoke, UnitFile};
 use super::settings::{Coverage, SettingsFile};
-use super::{alert, probe, progress, trusted};
+use super::{alert, peers, probe, progress, trusted};
 
 /// The shortest slow reading; more often costs the service manager more than it tells.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
@@ -88,6 +88,7 @@ fn first_of_settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), V
         page_url: keys.page_url.as_deref().map(page_url).transpose().map_err(|one| vec![one])?,
         heartbeat: keys.heartbeat.as_ref().map(alert::heartbeat).transpose().map_err(|one| vec![one])?,
         audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
+        peers: peers::peers(&keys.fleet).map_err(|one| vec![one])?,
         ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,
         labels,
         sinks,

@@ -83,12 +83,13 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
     };
     Ok(ProbeSpec {
         kind: ProbeKind {
-            keys: text,
             curable,
             weakness: probe.weakness(timeout),
             limit: probe.slow_after(),
             resource: matches!(probe.needs(), Needs::Resource(_)),
             planned: restarts && matches!(probe.needs(), Needs::Resource(resource) if resource.is_planned()),
+            remote: matches!(probe.needs(), Needs::Nothing) && !is_of_this_host(&text),
+            keys: text,
             ..ProbeKind::default()
         },
         period,
@@ -100,6 +101,11 @@ fn probe(table: Table<'_>, dependency: bool, owner: u32) -> Result<ProbeSpec, Mi
         on_failure: if restarts { OnFailure::Restart } else { OnFailure::Alert },
         name,
     })
+}
+
+/// What it asks is each host's own.
+fn is_of_this_host(keys: &str) -> bool {
+    ["127.0.0.", "localhost", "[::1]", "unix:"].iter().any(|here| keys.contains(here))
 }
 
 /// So many answers in a row as `for 10m` is long.

@@ -13,6 +13,7 @@ use crate::keys::{Length, LengthOrNever};
 
 use super::alert::SinkKeys;
 use super::file::ReadElsewhere;
+use super::peers::Fleet;
 
 /// steadfast.toml: settings of Steadfast itself. Every key has a default.
 #[derive(Debug, Default, Derive, JsonSchema)]
@@ -48,6 +49,8 @@ pub struct SettingsFile {
     pub audit_every: Option<LengthOrNever>,
     /// Units and programs that the audit leaves alone until a date.
     pub coverage: Option<Coverage>,
+    /// Other hosts that run Steadfast.
+    pub fleet: Fleet,
     /// Labels of every alert of this host, besides host, unit, code, severity and owner.
     #[schemars(with = "BTreeMap<String, String>")]
     pub labels: BTreeMap<String, Spanned<String>>,

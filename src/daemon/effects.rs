@@ -1,8 +1,9 @@
 //! The loop's `Outside` over the real shells: each action becomes a task that reports back as an observation.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::audit;
 use crate::check::{Readings, run_as};
@@ -25,12 +26,17 @@ use crate::systemd::unit_files::watch_unit_files;
 use super::journal;
 use super::requests::Answers;
 
+/// Silences that are under way to Alertmanagers at the same time.
+const SILENCES: usize = 4;
+
 /// The shells and what leads to them.
 #[derive(Debug)]
 pub struct World {
     pub(super) readings: Readings,
     /// Takes alerts out.
     pub(super) courier: Courier,
+    /// Silences go out a few at a time: alerts are not to wait behind them.
+    pub(super) quiet: Arc<Semaphore>,
     pub(super) store: Store,
     /// The state directory: cursors of logs, evidence and post-mortems are kept in it.
     pub(super) kept: PathBuf,
@@ -50,7 +56,10 @@ impl World {
         tokio::spawn(watch_unit_files(instance, inbox.clone()));
         tokio::spawn(watch_failures(instance, inbox.clone()));
         let readings = Readings::new(instance, Some(kept.join("cursors")), inbox);
-        (Self { readings, courier, store, kept, answers }, answered)
+        (
+            Self { readings, courier, quiet: Arc::new(Semaphore::new(SILENCES)), store, kept, answers },
+            answered,
+        )
     }
 
     /// The user's own service manager is meant.
@@ -120,6 +129,7 @@ impl Outside for World {
                 self.readings.spawn(look);
             }
             Action::SendAlert { sink, message } => self.send_alert(sink, message),
+            Action::Silence { sink, silence } => self.silence(sink, *silence),
             Action::CaptureEvidence { incident, unit, control_group, run, known, changed_since } => {
                 let user = self.is_user();
                 self.capture(Look { incident, unit, control_group, run, known, changed_since, user });
@@ -144,6 +154,7 @@ impl Outside for World {
             | Action::WatchLinks { .. }
             | Action::InspectProcesses { .. }
             | Action::RunProbe { .. }
+            | Action::AskPeers { .. }
             | Action::SampleProgress { .. } => self.readings.perform(action),
         }
     }

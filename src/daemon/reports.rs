@@ -10,7 +10,7 @@ use crate::api::postmortem;
 use crate::api::wire::{Incident, IncidentDetails};
 use crate::check::run_ours;
 use crate::evidence::{self, Look};
-use crate::model::alert::{Message, SinkSpec};
+use crate::model::alert::{Message, Silence, SinkSpec};
 use crate::model::history::{History, Question};
 use crate::model::observation::Observation;
 use crate::model::probe::CommandEnd;
@@ -36,6 +36,19 @@ impl World {
             }
             let result = deliver(&orders, &courier, &sink, &message).await;
             Observation::AlertDelivered { sink: sink.name, message: message.id, result }
+        });
+    }
+
+    /// An Alertmanager is told of a hold, when it is its turn.
+    pub(super) fn silence(&self, sink: SinkSpec, silence: Silence) {
+        let (courier, quiet) = (self.courier.clone(), self.quiet.clone());
+        self.readings.spawn(async move {
+            // It is never closed.
+            let _turn = quiet.acquire_owned().await;
+            let (unit, until) = (silence.unit.clone(), silence.until);
+            let silence = Silence { reason: redacted(&silence.reason), ..silence };
+            let result = alert::silence(&sink, &silence, &courier).await;
+            Observation::Silenced { unit, sink: sink.name, until, result }
         });
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::alert::{Message, SinkSpec};
+use super::alert::{Message, Silence, SinkSpec};
 use super::audit::ProbeRecord;
 use super::incident::Event;
 use super::moment::Moment;
@@ -54,6 +54,14 @@ pub enum Action {
         unit: UnitName,
         probe: ProbeSpec,
     },
+    /// Ask other hosts what they see of this probe of a dependency, once.
+    AskPeers {
+        unit: UnitName,
+        probe: String,
+        peers: Vec<String>,
+        /// Who reaches it must have looked so lately.
+        fresh: Duration,
+    },
     SampleProgress {
         unit: UnitName,
         progress: ProgressSpec,
@@ -99,6 +107,11 @@ pub enum Action {
     SendAlert {
         sink: SinkSpec,
         message: Message,
+    },
+    /// Tell an Alertmanager of a hold, within the sink's limit.
+    Silence {
+        sink: SinkSpec,
+        silence: Box<Silence>,
     },
     /// Look closely at a sick unit (`None`: at the host) and write down what is seen.
     CaptureEvidence {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::finding::Severity;
 use super::moment::Moment;
+use super::unit::UnitName;
 
 /// One `[alert.NAME]`: a way to tell people, and what it is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,12 @@ impl SinkKind {
     /// It wants to hear of all that fires, again and again, in one message.
     #[must_use]
     pub fn takes_all(&self) -> bool {
+        self.all
+    }
+
+    /// It can be told not to alert people of a unit for a while: an Alertmanager.
+    #[must_use]
+    pub fn silences(&self) -> bool {
         self.all
     }
 }
@@ -126,6 +133,19 @@ impl Alert {
     pub fn is_pressing(&self) -> bool {
         self.status == AlertStatus::Firing && self.ended_at.is_none() && self.severity == Severity::Critical
     }
+}
+
+/// What an Alertmanager is to know of a unit that a person holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    pub host: String,
+    pub unit: UnitName,
+    /// The same for all that is told of this silence.
+    pub key: String,
+    pub who: String,
+    pub reason: String,
+    /// It ends then; `None`: now.
+    pub until: Option<Moment>,
 }
 
 /// What is told.

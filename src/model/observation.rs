@@ -10,7 +10,7 @@ use super::finding::Code;
 use super::incident::Looked;
 use super::moment::Moment;
 use super::operator::Request;
-use super::probe::{CommandOutcome, Figure, ProbeOutcome};
+use super::probe::{CommandOutcome, Figure, PeerSaw, ProbeOutcome};
 use super::progress::Sample;
 use super::release::ProcessesReading;
 use super::spec::{Problem, Settings, Spec};
@@ -70,10 +70,14 @@ pub enum Observation {
     OperatorAsked(Request),
     /// A message arrived, or why it did not.
     AlertDelivered { sink: String, message: u64, result: Result<(), String> },
+    /// An Alertmanager took what it was told of a hold, or why it did not. `until`: the end that it was told.
+    Silenced { unit: UnitName, sink: String, until: Option<Moment>, result: Result<(), String> },
     /// A sick unit was looked at: the file with what was seen, or why there is none; packages that were changed; the unit's own last lines.
     EvidenceCaptured { incident: u64, looked: Looked },
     /// A draft was written to this file, or why it was not.
     PostmortemDrafted { incident: u64, file: Result<String, String> },
+    /// What other hosts see of this probe, one after the other.
+    PeersAnswered { unit: UnitName, probe: String, saw: Vec<PeerSaw> },
     /// A source of progress said this, or why it said nothing.
     ProgressSampled { unit: UnitName, progress: String, answer: Result<Sample, String> },
     /// The durable state could not be saved; what was decided in that turn did not happen.

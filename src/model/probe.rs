@@ -51,8 +51,19 @@ pub struct ProbeKind {
     pub resource: bool,
     /// Its failure is no trouble: the restart that it asks for was planned, and waits for the unit's window.
     pub planned: bool,
+    /// It asks over a network: another host can ask the same.
+    pub remote: bool,
     /// What is known of the run, where it asks for that; filled in whenever it is asked.
     pub run: Option<Box<RunFacts>>,
+}
+
+/// What another host sees of the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerSaw {
+    Reaches,
+    Down,
+    /// It was not reached, does not ask the same, or has not looked since it fails here.
+    CannotTell,
 }
 
 /// What is known of a unit's run when its resources are asked.

@@ -241,6 +241,8 @@ pub struct Settings {
     /// The whole host is looked over this often; `None`: never.
     pub audit_every: Option<Duration>,
     pub ignored: Option<Ignored>,
+    /// Where other hosts show their status for reading, without a slash at the end.
+    pub peers: Vec<String>,
 }
 
 /// `[coverage]`: what is left alone on purpose, and until when.
@@ -270,6 +272,7 @@ impl Default for Settings {
             page_url: None,
             audit_every: Some(Duration::from_secs(6 * 3600)),
             ignored: None,
+            peers: Vec::new(),
         }
     }
 }

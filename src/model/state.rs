@@ -80,6 +80,36 @@ kept! {
         pub program: Option<Program>,
         /// When a daemon of it was first seen to stay, where systemd would call it active without one, too.
         pub daemon_seen: Option<Moment>,
+        /// A person holds it, or did: what the Alertmanagers are told of that.
+        pub silencing: Option<Silencing>,
+    }
+}
+
+kept! {
+    /// Alerts of a held unit are silenced.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Silencing {
+        /// With the names of host and unit, its key.
+        pub since: Moment,
+        /// Never later than the end of the hold.
+        pub until: Moment,
+        pub who: String,
+        pub reason: String,
+        /// The hold is over.
+        pub over: bool,
+        /// Sinks that may have a silence.
+        pub sinks: BTreeMap<String, SilencedAt>,
+    }
+}
+
+kept! {
+    /// What one Alertmanager knows.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct SilencedAt {
+        /// A silence may be there until then.
+        pub until: Moment,
+        /// The end that it took last; `None`: what it took is not known.
+        pub sure: Option<Moment>,
     }
 }
 

@@ -245,3 +245,17 @@ pub const AUDIT_LIMIT: Duration = Duration::from_secs(180);
 /// Gaps that are kept, and those that one look tells of one by one.
 pub const GAPS: usize = 500;
 pub const GAPS_TOLD: usize = 30;
+
+/// Nothing was heard of what an Alertmanager was told for so long: it is told again. It waits its turn among others.
+pub const SILENCE_GIVEN_UP: Duration = Duration::from_secs(300);
+/// A hold without an end is silenced for so long, again and again.
+pub const LONGEST_SILENCE: Duration = Duration::from_secs(24 * 3600);
+/// What is left of a hold is too short for a silence: it would be over when it arrives.
+pub const SHORTEST_SILENCE: Duration = Duration::from_secs(5);
+/// A hold that ends so soon is a lease, which is renewed again and again …
+pub const LEASE: Duration = Duration::from_secs(90);
+/// … and told anew when what was told ends so soon.
+pub const LEASE_LEFT: Duration = Duration::from_secs(25);
+
+/// Hosts that are asked about what fails here.
+pub const PEERS_ASKED: usize = 3;

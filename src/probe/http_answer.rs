@@ -92,6 +92,14 @@ pub enum Body {
 }
 
 impl Body {
+    /// All of it, where all was read.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match self {
+            Self::Whole(bytes) => Some(bytes),
+            Self::Longer(_) => None,
+        }
+    }
+
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Whole(bytes) | Self::Longer(bytes) => bytes,

@@ -23,6 +23,7 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
             Said::Answer { answer: Answer::Sample(Err(why)) | Answer::Page(Err(why)), .. } => {
                 probe::sentence(&why)
             }
+            Said::Answer { answer: Answer::Peer(saw), .. } => format!("{saw:?}"),
             Said::Answer { answer: Answer::Page(Ok(status)), .. } => status.to_string(),
             Said::Answer { answer: Answer::Confides(addresses), .. } => format!("{addresses:?}"),
             Said::Answer { answer: Answer::Carried(carried), .. } => {
@@ -48,7 +49,7 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
             Asked::Sample(keys) => {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
-            Asked::Page(url) | Asked::Confides(url) => url,
+            Asked::Page(url) | Asked::Confides(url) | Asked::Peer { url, .. } => url,
             Asked::Listen => String::new(),
             Asked::Letter { letter, .. } => format!("{letter:?}"),
         });

@@ -128,6 +128,28 @@ impl Prober {
         }
     }
 
+    /// Whether another host reaches what this probe asks, and looked lately; `None`: it cannot tell.
+    pub async fn peer(
+        &self,
+        unit: &UnitName,
+        probe: &str,
+        (peer, fresh): (&str, Duration),
+        timeout: Duration,
+    ) -> Option<bool> {
+        let url = format!("{peer}/v1/units/{unit}");
+        let order = Order {
+            subject: Subject { unit: unit.to_string(), what: format!("peer {peer}") },
+            wants: probe::wants_of_page(&url),
+            asked: Asked::Peer { url, probe: probe.to_owned(), fresh },
+            timeout,
+            period: timeout,
+        };
+        match self.ask(order).await {
+            Ok(Answer::Peer(saw)) => saw,
+            Ok(_) | Err(_) => None,
+        }
+    }
+
     /// The addresses of this host to which a question with these keys sends a password.
     ///
     /// # Errors

@@ -36,6 +36,12 @@ pub enum Asked {
     Sample(String),
     /// With which status this URL answers.
     Page(String),
+    /// What another host, at this URL, says of the probe of this name.
+    Peer {
+        url: String,
+        probe: String,
+        fresh: Duration,
+    },
     /// To which addresses of this host a question with these keys sends a password.
     Confides(String),
     /// Nothing more: from here on it serves the status for reading, as `api::server` says.
@@ -74,6 +80,7 @@ pub enum Answer {
     Probe(Outcome),
     Sample(Result<Figures, String>),
     Page(Result<u16, String>),
+    Peer(Option<bool>),
     Carried(Result<(), String>),
     Confides(Vec<SocketAddr>),
 }

@@ -237,6 +237,7 @@ async fn ask(asked: Asked, limit: Limit) -> Answer {
         }
         Asked::Listen => Answer::Carried(Ok(())),
         Asked::Confides(keys) => Answer::Confides(probe::confides(&keys, limit.longest()).await),
+        Asked::Peer { url, probe, fresh } => Answer::Peer(probe::peer(&url, &probe, fresh, limit).await),
         Asked::Page(url) => Answer::Page(probe::status(&url, limit.longest()).await),
         Asked::Letter { letter, timeout } => {
             let deadline = Instant::now() + limit.longest();
@@ -251,6 +252,7 @@ fn late(asked: &Asked) -> Answer {
         Asked::Probe(_) => Answer::Probe(probe::unknown("the question", why).into()),
         Asked::Sample(_) => Answer::Sample(Err(why.to_owned())),
         Asked::Confides(_) => Answer::Confides(Vec::new()),
+        Asked::Peer { .. } => Answer::Peer(None),
         Asked::Page(_) => Answer::Page(Err(why.to_owned())),
         Asked::Letter { .. } | Asked::Listen => Answer::Carried(Err(why.to_owned())),
     }

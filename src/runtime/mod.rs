@@ -192,6 +192,8 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
         Observation::JobFinished { .. } => "JobFinished",
         Observation::EnableFinished { .. } => "EnableFinished",
+        Observation::PeersAnswered { .. } => "PeersAnswered",
+        Observation::Silenced { .. } => "Silenced",
         Observation::MainProcessKilled { .. } => "MainProcessKilled",
         Observation::OperatorAsked(_) => "OperatorAsked",
         Observation::AlertDelivered { .. } => "AlertDelivered",

@@ -15,7 +15,7 @@ use crate::model::release::{FileId, PastTarget};
 use crate::model::spec::SwitchedOff;
 use crate::model::state::{
     Disabling, Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery,
-    SmokeFailure, UnitDurable,
+    SilencedAt, Silencing, SmokeFailure, UnitDurable,
 };
 use crate::model::unit::UnitName;
 
@@ -44,7 +44,10 @@ record!(UnitDurable {
     disabling,
     program,
     daemon_seen,
+    silencing,
 });
+record!(Silencing { since, until, who, reason, over, sinks });
+record!(SilencedAt { until, sure });
 record!(Program { path, command });
 record!(Disabling { at });
 record!(ProbeRecord { asked_since, answers, failures });

@@ -23,8 +23,8 @@ use crate::model::outside::Program;
 use crate::model::release::{FileId, PastTarget};
 use crate::model::spec::SwitchedOff;
 use crate::model::state::{
-    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SmokeFailure,
-    UnitDurable,
+    Hold, HoldKind, LastAction, Meta, Mismatch, OrderKind, Phase, Quarantine, Recovery, SilencedAt,
+    Silencing, SmokeFailure, UnitDurable,
 };
 use crate::model::unit::UnitName;
 
@@ -189,7 +189,18 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
     let program = (text(), option::of(text())).prop_map(|(path, command)| Program { path, command });
     let fourth =
         (vec(drill(), 0..3), option::of(off()), any::<bool>(), option::of(program), option::of(moment()));
-    (first, second, third, fourth).prop_map(|(first, second, third, fourth)| UnitDurable {
+    let told = (moment(), option::of(moment())).prop_map(|(until, sure)| SilencedAt { until, sure });
+    let parts = (moment(), moment(), text(), text(), any::<bool>(), btree_map(text(), told, 0..3));
+    let silencing = parts.prop_map(|(since, until, who, reason, over, sinks)| Silencing {
+        since,
+        until,
+        who,
+        reason,
+        over,
+        sinks,
+    });
+    let fifth = option::of(silencing);
+    (first, second, third, fourth, fifth).prop_map(|(first, second, third, fourth, silencing)| UnitDurable {
         hold: first.0,
         recovery: first.1,
         spent: first.2,
@@ -208,6 +219,7 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         disabling: None,
         program: fourth.3,
         daemon_seen: fourth.4,
+        silencing,
     })
 }
 

@@ -22,6 +22,7 @@ mod crowd;
 mod directives;
 mod directories;
 mod drill;
+mod far;
 mod faults;
 mod fuzz;
 mod generated;

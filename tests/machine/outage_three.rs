@@ -241,6 +241,31 @@ fn after_the_broker_came_back_only_the_wedged_worker_is_restarted() {
     assert_eq!(invocation(&machine, "digest"), digest, "what drains is left alone:\n{story}");
     machine.wait_until("all is well", LIMIT, || status(&machine, ".incidents_open") == "0");
     told_whole(&machine, &incident);
+    silenced(&machine);
+}
+
+/// Silences of a unit that Alertmanager holds to be active: who made them, and why.
+fn silences(machine: &Machine, unit: &str) -> String {
+    let of_unit = format!("any(.matchers[]; .name == \"unit\" and .value == \"{unit}\")");
+    let filter =
+        format!(".[] | select(.status.state == \"active\" and {of_unit}) | .createdBy + \": \" + .comment");
+    machine.try_sh(&format!("curl -sf http://127.0.0.1:9093/api/v2/silences | jq -r '{filter}'")).stdout
+}
+
+/// A hold is a silence in the real Alertmanager: made once, though we are killed meanwhile; moved; ended with the hold.
+fn silenced(machine: &Machine) {
+    let unit = "digest.service";
+    machine.sh("steadfast hold digest --for 30m --reason 'ticket 7'");
+    let took = machine.wait_until("it is silenced", LIMIT, || silences(machine, unit).contains("ticket 7 ["));
+    println!("silenced after {:.1} s: {}", took.as_secs_f64(), silences(machine, unit));
+    machine.sh("steadfast hold digest --for 1h --reason 'ticket 8'; systemctl kill -s KILL steadfast");
+    machine.wait_until("we are back", LIMIT, || {
+        machine.try_sh("steadfast status digest >/dev/null; test $? -lt 3").ok()
+    });
+    machine.wait_until("it is moved", LIMIT, || silences(machine, unit).contains("ticket 8 ["));
+    assert_eq!(silences(machine, unit).lines().count(), 1, "{}", silences(machine, unit));
+    machine.sh("steadfast resume digest");
+    machine.wait_until("it is over", LIMIT, || silences(machine, unit).is_empty());
 }
 
 /// The runbook's last lines: who was told, the timeline, and the draft of the post-mortem.

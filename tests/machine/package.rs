@@ -127,7 +127,13 @@ fn upgrade(machine: &Machine) {
 
 /// It is stopped; settings and state stay.
 fn remove(machine: &Machine) {
+    machine.sh("systemctl enable -q steadfast-boot-check.service");
     apt(machine, "remove steadfast");
+    assert_eq!(
+        machine.sh("find /etc/systemd -name 'steadfast-boot-check*'"),
+        "",
+        "no boot needs what is gone"
+    );
     let stopped =
         machine.try_sh("systemctl is-active steadfast.service steadfast.socket steadfast-prober.socket");
     assert_eq!(stopped.stdout, "inactive\ninactive\ninactive");

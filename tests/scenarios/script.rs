@@ -179,6 +179,12 @@ impl Story {
                 };
                 self.sinks.insert(first(&rest)?.to_owned(), result);
             }
+            "peers" => {
+                self.settings.peers = rest.iter().map(|peer| (*peer).to_owned()).collect();
+                if self.started {
+                    self.load();
+                }
+            }
             "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
             "failed" => self.observe(Observation::UnitsFailed(words::failed(&rest))),
             "audited" => {
@@ -227,6 +233,11 @@ impl Story {
             Action::SendAlert { sink, message } => {
                 let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
                 Some(Observation::AlertDelivered { sink: sink.name.clone(), message: message.id, result })
+            }
+            Action::Silence { sink, silence } => {
+                let result = self.sinks.get(&sink.name).cloned().unwrap_or(Some(Ok(())))?;
+                let (unit, until) = (silence.unit.clone(), silence.until);
+                Some(Observation::Silenced { unit, sink: sink.name.clone(), until, result })
             }
             Action::AuditHost { .. } => Some(Observation::HostAudited(Ok(self.audited.clone()))),
             _ => None,

@@ -5,9 +5,13 @@ use steadfast::model::alert::{Alert, AlertStatus};
 use steadfast::model::drill::DrillPlan;
 use steadfast::model::finding::{Severity, Truth};
 use steadfast::model::incident::{EventKind, Incident};
+use steadfast::model::moment::Moment;
 use steadfast::model::operator::Answer;
 use steadfast::model::snapshot::UnitStatus;
 use steadfast::model::unit::UnitName;
+
+/// When every story begins, by the wall clock.
+const BEGAN: i64 = 1_795_168_800_000;
 
 /// The line for an action; readings and the words of alerts only when asked for.
 pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
@@ -57,6 +61,14 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
         Action::SendAlert { sink, message } => {
             let told: Vec<String> = message.alerts.iter().map(|one| alert(one, words)).collect();
             Some(format!("tell {}: {}", sink.name, told.join("; ")))
+        }
+        Action::AskPeers { unit, probe, peers, .. } => {
+            Some(format!("ask {} of {unit} {probe}", peers.join(",")))
+        }
+        Action::Silence { sink, silence } => {
+            let seconds = |until: Moment| (until.wall_ms - BEGAN).div_euclid(1000).to_string();
+            let until = silence.until.map_or("now".to_owned(), seconds);
+            Some(format!("silence {} in {} until {until} ({})", silence.unit, sink.name, silence.reason))
         }
         Action::DraftPostmortem { incident } => Some(format!("DraftPostmortem {incident}")),
         Action::WatchUnits { .. }

@@ -14,7 +14,7 @@ use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
 use steadfast::model::outside::Outsider;
 use steadfast::model::probe::{
-    CommandEnd, CommandOutcome, Figure, FigureKind, OnFailure, ProbeKind, ProbeOutcome, ProbeSpec,
+    CommandEnd, CommandOutcome, Figure, FigureKind, OnFailure, PeerSaw, ProbeKind, ProbeOutcome, ProbeSpec,
     ProbeStatus,
 };
 use steadfast::model::progress::{ProgressSpec, Sample};
@@ -204,6 +204,7 @@ fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
         kind: ProbeKind {
             keys: "[tcp]\ntcp = \"127.0.0.1:1\"\n".to_owned(),
             curable: true,
+            remote: true,
             ..ProbeKind::default()
         },
         period: Duration::from_secs(10),
@@ -213,6 +214,14 @@ fn probe(name: &str, on_failure: OnFailure) -> ProbeSpec {
         success_threshold: 1,
         on_failure,
         vital: on_failure == OnFailure::Restart,
+    }
+}
+
+fn peer_saw(word: &str) -> PeerSaw {
+    match word {
+        "reaches" => PeerSaw::Reaches,
+        "down" => PeerSaw::Down,
+        _ => PeerSaw::CannotTell,
     }
 }
 
@@ -227,6 +236,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         units.get(&unit).and_then(|durable| durable.recovery.as_ref()).map_or(0, |recovery| recovery.order)
     };
     Ok(match verb {
+        "peers-saw" => Observation::PeersAnswered {
+            unit,
+            probe: rest.first().copied().unwrap_or_default().to_owned(),
+            saw: rest.iter().skip(1).map(|word| peer_saw(word)).collect(),
+        },
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
         "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest, story)? },

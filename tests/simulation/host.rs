@@ -818,6 +818,10 @@ impl Outside for Host {
             Action::KillMainProcess { unit } => self.killed(unit),
             Action::AuditHost { .. } | Action::CaptureEvidence { .. } => self.told_by(action),
             Action::DraftPostmortem { .. } | Action::SendAlert { .. } => self.told_by(action),
+            Action::Silence { sink, silence } => {
+                let (sink, unit, until) = (sink.name, silence.unit, silence.until);
+                self.perhaps(20, Observation::Silenced { unit, sink, until, result: Ok(()) });
+            }
             Action::SampleProgress { unit, progress } => {
                 let answer = self.sample(Self::index(&unit));
                 self.perhaps(5, Observation::ProgressSampled { unit, progress: progress.name, answer });
@@ -830,6 +834,8 @@ impl Outside for Host {
             Action::Record(event) => self.hear(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
             Action::AnswerOperator { request, answer } => self.answered(request, &answer),
+            // It has no peers.
+            Action::AskPeers { .. } => {}
             // None of its units has a window.
             Action::ReadWindow { .. } => {}
             Action::WatchLinks { .. } | Action::EndProcesses { .. } => {}

@@ -125,6 +125,7 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
         | Observation::EvidenceCaptured { .. }
         | Observation::PostmortemDrafted { .. }
         | Observation::AlertDelivered { .. }
+        | Observation::Silenced { .. }
         | Observation::UnitFilesLoaded { .. }
         | Observation::DeadlineReached
         | Observation::Saved

@@ -3,6 +3,7 @@
 mod http;
 mod mail;
 mod message;
+mod silence;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

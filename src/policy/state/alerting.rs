@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use crate::model::alert::{Alert, AlertStatus, News, SinkSpec};
 use crate::model::finding::{Code, Finding, Severity};
 use crate::model::incident::{EventKind, Incident, Told};
+use crate::model::probe::PeerSaw;
 use crate::model::unit::UnitName;
 use crate::policy::alerts::{Agenda, Due, Parcel};
 use crate::policy::effects::{File, Note};
 use crate::policy::host::Host;
 use crate::policy::limits;
-use crate::policy::unit::Unit;
+use crate::policy::unit::{Unit, Wish};
 
 use super::State;
 
@@ -123,6 +124,16 @@ impl State {
                 }
             }
         }
+    }
+
+    /// An Alertmanager took what it was told of a hold, or did not.
+    pub(super) fn silenced(&mut self, unit: &UnitName, sink: &str, told: (Wish, Result<(), String>)) {
+        self.touching(unit, |unit, view| unit.silence_told(sink, told, view.now));
+    }
+
+    /// Other hosts say what they see of a dependency.
+    pub(super) fn peers_answered(&mut self, unit: &UnitName, probe: &str, saw: &[PeerSaw]) {
+        self.touching(unit, |unit, _| unit.peers_answered(probe, saw));
     }
 
     /// What arrived is not told again.

@@ -206,6 +206,12 @@ impl State {
         Some(result)
     }
 
+    /// Lets a unit take something in; it is judged at the end of the turn.
+    fn touching(&mut self, name: &UnitName, take: impl FnOnce(&mut Unit, &View<'_>)) {
+        self.touch(name);
+        self.with(name, take);
+    }
+
     /// Files what an object has put out.
     fn drain(&mut self, unit: Option<&UnitName>, out: Vec<Out>) {
         for out in out {
@@ -303,6 +309,8 @@ impl State {
             unit.inspect(view);
             unit.ask(view.now);
             unit.answer_lookers(view.now);
+            unit.silence(view);
+            unit.ask_peers(view);
         });
         if self.with(name, Unit::advance_drill) == Some(true) {
             // What it leaves wrong is wrong in earnest.

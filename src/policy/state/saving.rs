@@ -194,6 +194,10 @@ impl State {
                 self.alerts.take_back(&sink.name);
                 None
             }
+            Action::Silence { sink, silence } => {
+                self.with(&silence.unit, |unit, _| unit.silence_taken_back(&sink.name));
+                None
+            }
             Action::AnswerOperator { request, .. } => {
                 Some(Action::AnswerOperator { request, answer: unsaved(why) })
             }
@@ -208,6 +212,7 @@ impl State {
             | Action::InspectProcesses { .. }
             | Action::RunProbe { .. }
             | Action::SampleProgress { .. }
+            | Action::AskPeers { .. }
             | Action::Record(_) => Some(action),
         }
     }

@@ -14,7 +14,6 @@ use crate::model::release::ProcessesReading;
 use crate::model::unit::{ManagerState, UnitFileState, UnitName, UnitReading, UnitSettings};
 use crate::policy::gaps::{Ended, Settled};
 use crate::policy::unit::Unit;
-use crate::policy::view::View;
 use crate::policy::{limits, releases};
 
 use super::State;
@@ -77,6 +76,8 @@ impl State {
             | Observation::SmokeTestFinished { .. }
             | Observation::JobFinished { .. }
             | Observation::EnableFinished { .. }
+            | Observation::Silenced { .. }
+            | Observation::PeersAnswered { .. }
             | Observation::MainProcessKilled { .. }) => self.of_unit(of_unit),
         }
     }
@@ -120,6 +121,10 @@ impl State {
             Observation::EnableFinished { unit, order, result } => {
                 self.touching(&unit, |unit, view| unit.enabling_over(order, &result, view));
             }
+            Observation::Silenced { unit, sink, until, result } => {
+                self.silenced(&unit, &sink, (until, result))
+            }
+            Observation::PeersAnswered { unit, probe, saw } => self.peers_answered(&unit, &probe, &saw),
             Observation::MainProcessKilled { unit, result } => {
                 self.touching(&unit, |unit, _| unit.killed(result, now));
             }
@@ -166,12 +171,6 @@ impl State {
     fn predicted(&mut self, reading: BootReading) {
         self.host.predicted(reading, self.now);
         self.touched_all = true;
-    }
-
-    /// Lets a unit take something in; it is judged at the end of the turn.
-    fn touching(&mut self, name: &UnitName, take: impl FnOnce(&mut Unit, &View<'_>)) {
-        self.touch(name);
-        self.with(name, take);
     }
 
     fn unit_changed(&mut self, name: &UnitName, reading: UnitReading) {

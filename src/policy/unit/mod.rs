@@ -10,6 +10,7 @@ mod disabling;
 mod drill;
 mod drill_plan;
 mod drill_verdict;
+mod elsewhere;
 mod emptied;
 mod fate;
 mod figures;
@@ -35,6 +36,7 @@ mod readings;
 mod release;
 mod residents;
 mod run;
+mod silence;
 mod survivors;
 mod switched_off;
 mod transitions;
@@ -61,8 +63,10 @@ use probes::Probes;
 use queues::Queues;
 use residents::Residents;
 use run::Run;
+use silence::Attempt;
 
 pub use conditions::News;
+pub use silence::Wish;
 
 /// One managed unit.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +117,8 @@ pub struct Unit {
     waits: bool,
     /// When what was judged and decided must be looked at again, besides what its parts wait for.
     recheck: Option<Moment>,
+    /// What is under way to Alertmanagers, by sink.
+    silenced: BTreeMap<String, Attempt>,
     tally: UnitTally,
     out: Outbox,
 }
@@ -150,6 +156,7 @@ impl Unit {
             openings: Openings::default(),
             waits: false,
             recheck: None,
+            silenced: BTreeMap::new(),
             tally: UnitTally::default(),
             kept,
             out: Outbox::default(),

@@ -11,6 +11,7 @@ use crate::model::trace::{Trace, micros};
 use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
 
+use super::elsewhere::Elsewhere;
 use super::trend::{Growth, Trend};
 
 /// One probe of a unit.
@@ -26,6 +27,7 @@ pub struct Probe {
     well_at: Option<Moment>,
     /// What it measured in this run.
     trend: Trend,
+    pub elsewhere: Elsewhere,
 }
 
 /// In what state the unit was when an answer came.
@@ -63,6 +65,7 @@ impl Probe {
             warming: false,
             well_at: None,
             trend: Trend::default(),
+            elsewhere: Elsewhere::default(),
         }
     }
 
@@ -261,7 +264,7 @@ impl Probe {
             return judgement.note(found(code, Severity::Warning, &self.sentence()));
         }
         if let Some(code) = self.trouble() {
-            return judgement.and(found(code, severity, &self.sentence()));
+            return judgement.and(found(code, severity, &self.told()));
         }
         if let Some(since) = self.unknown_since() {
             let text = self.cannot_ask();
@@ -286,7 +289,7 @@ impl Probe {
     }
 
     /// What it says, as a finding.
-    fn sentence(&self) -> String {
+    pub fn sentence(&self) -> String {
         let name = &self.spec.name;
         if self.seen.settled.is_bad() {
             return format!("probe {name}: {}", self.message());

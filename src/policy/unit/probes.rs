@@ -40,7 +40,12 @@ impl Probes {
         self.0.iter().find(|probe| probe.spec.name == name)
     }
 
-    fn get_mut(&mut self, name: &str) -> Option<&mut Probe> {
+    /// What `act` says of each, where it says something.
+    pub fn filter_map<T>(&mut self, act: impl FnMut(&mut Probe) -> Option<T>) -> Vec<T> {
+        self.0.iter_mut().filter_map(act).collect()
+    }
+
+    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Probe> {
         self.0.iter_mut().find(|probe| probe.spec.name == name)
     }
 
