@@ -43,6 +43,7 @@ impl Unit {
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
             .or_else(|| self.starting(want, now))
             .or_else(|| self.staggered(want, view))
+            .or_else(|| self.awaits_turn(want, view))
             .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(want, view)).flatten())
     }
 
@@ -79,6 +80,7 @@ impl Unit {
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
                 .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))
+                .or_else(|| self.awaits_turn_to_drill(view))
                 .map(|gate| gate.why)
         })
     }
