@@ -11,6 +11,7 @@ use crate::keys::{Argv, Length, LengthOrNever};
 
 use super::probe::ProbeKeys;
 use super::progress::ProgressKeys;
+use super::share::ShareKey;
 
 /// A unit file: /etc/steadfast/units.d/UNIT.toml. An empty file is complete.
 #[derive(Debug, Default, Derive, JsonSchema)]
@@ -125,6 +126,11 @@ pub struct Recovery {
     /// End processes that KillMode= left from an earlier run: SIGTERM, then SIGKILL after the unit's stop timeout. Default:
     /// false.
     pub end_survivors: Option<bool>,
+    /// Restart the instances of a template (or all units of a pattern) in turn: this many of them, or per cent of them, may be
+    /// away at once, each is proven before the next, and the first that fails in a release leaves the others on the old one. A
+    /// start of what is down never waits for it. Default: no limit.
+    #[schemars(with = "Option<ShareKey>")]
+    pub max_unavailable: Option<Spanned<ShareKey>>,
 }
 
 #[derive(Debug, Default, Derive, JsonSchema)]

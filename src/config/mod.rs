@@ -24,6 +24,7 @@ mod recipes;
 mod requires;
 mod schema;
 mod settings;
+mod share;
 #[cfg(test)]
 mod sink_tests;
 mod switched_off;

@@ -11,7 +11,7 @@ use crate::keys::Length;
 use crate::model::finding::Severity;
 use crate::model::installed::Kind;
 use crate::model::spec::{
-    CleanExit, DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings,
+    CleanExit, DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, Share,
     SmokeDirectory, SmokeSpec, Spec,
 };
 use crate::model::unit::{KINDS, UnitName};
@@ -20,6 +20,7 @@ use super::diagnose::{self, Mistake, nearest, of_toml};
 use super::every::every;
 use super::file::{self, Binaries, DependencyFile, Disabled, OnStale, Recovery, Release, Smoke, UnitFile};
 use super::settings::{Coverage, SettingsFile};
+use super::share::ShareKey;
 use super::{alert, peers, probe, progress, trusted};
 
 /// The shortest slow reading; more often costs the service manager more than it tells.
@@ -171,8 +172,10 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
         .help("add [probe.NAME] with tcp = \"HOST:PORT\", http = \"URL\" or another kind"));
     }
     let progress = progress::sources(text, owner)?;
+    let selector = selector(file, keys.unit.as_deref())?;
     Ok(Spec {
-        selector: selector(file, keys.unit.as_deref())?,
+        recovery: recovery(&keys.recovery, &selector)?,
+        selector,
         file: file.display().to_string(),
         mode: match keys.mode {
             file::Mode::Act => Mode::Act,
@@ -185,7 +188,6 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
         owner: keys.owner.clone(),
         runbook: keys.runbook.clone(),
         requires: keys.requires.iter().map(|name| UnitName::from(name.as_str())).collect(),
-        recovery: recovery(&keys.recovery)?,
         release: release(&keys.release)?,
         smoke: keys.smoke.as_ref().map(|smoke| self::smoke(smoke, owner)).transpose()?,
         probes,
@@ -194,7 +196,21 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
     })
 }
 
-fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
+/// Only of several units some can be away.
+fn in_turn(written: &Spanned<ShareKey>, selector: &Selector) -> Result<Share, Mistake> {
+    let alone = |unit: &UnitName| unit.template().is_none();
+    match selector {
+        Selector::Unit(unit) if alone(unit) => {
+            let message =
+                format!("cannot use `max_unavailable`: {unit} is one unit, and no instance of several");
+            let help = "write it into the file of a template, such as worker@.service.toml, or of a pattern";
+            Err(Mistake::at(written.span(), message).help(help))
+        }
+        Selector::Unit(_) | Selector::Pattern(_) => Ok(written.get_ref().0),
+    }
+}
+
+fn recovery(keys: &Recovery, selector: &Selector) -> Result<RecoverySpec, Mistake> {
     let usual = RecoverySpec::default();
     let length = |written: Option<Length>, usual: Duration| written.map_or(usual, |length| length.0);
     let after_stop = keys.after_manual_stop.map_or(usual.after_manual_stop, |length| length.0);
@@ -214,6 +230,7 @@ fn recovery(keys: &Recovery) -> Result<RecoverySpec, Mistake> {
         max_delay: length(keys.max_delay, usual.max_delay),
         verify_within: length(keys.verify_within, usual.verify_within),
         end_survivors: keys.end_survivors.unwrap_or(usual.end_survivors),
+        max_unavailable: keys.max_unavailable.as_ref().map(|share| in_turn(share, selector)).transpose()?,
     };
     if spec.verify_within.is_zero() {
         return Err(Mistake::whole("cannot use `verify_within`: nothing can be proven in no time"));

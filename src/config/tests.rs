@@ -65,6 +65,7 @@ fn an_empty_file_is_complete() {
         max_delay: seconds(300),
         verify_within: seconds(60),
         end_survivors: false,
+        max_unavailable: None,
     };
     assert_eq!(spec.recovery, recovery);
     let (on_stale, binaries) = (Reaction::Restart, Reaction::Alert);
@@ -104,6 +105,7 @@ fn every_key_has_an_effect() {
         "[recovery]\nmax_delay = \"1h\"",
         "[recovery]\nverify_within = \"2m\"",
         "[recovery]\nend_survivors = true",
+        "unit = \"web@.service\"\n[recovery]\nmax_unavailable = 1",
         "[release]\nlink = \"/srv/app/current\"",
         "[release]\non_stale = \"alert\"",
         "[release]\nsettle = \"5s\"",

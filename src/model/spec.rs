@@ -106,6 +106,8 @@ pub struct RecoverySpec {
     pub verify_within: Duration,
     /// Processes that an earlier run left are ended.
     pub end_survivors: bool,
+    /// Of the units of its group no more may be away at once for a restart of ours; `None`: any number.
+    pub max_unavailable: Option<Share>,
 }
 
 impl Default for RecoverySpec {
@@ -123,6 +125,26 @@ impl Default for RecoverySpec {
             max_delay: Duration::from_secs(300),
             verify_within: Duration::from_secs(60),
             end_survivors: false,
+            max_unavailable: None,
+        }
+    }
+}
+
+/// A part of a group, as people write it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    Count(usize),
+    /// Of all, rounded down, and never less than one.
+    PerCent(usize),
+}
+
+impl Share {
+    /// How many of so many.
+    #[must_use]
+    pub fn of(self, all: usize) -> usize {
+        match self {
+            Self::Count(count) => count,
+            Self::PerCent(part) => (all.saturating_mul(part) / 100).max(1),
         }
     }
 }

@@ -23,7 +23,6 @@ pub mod latency;
 pub mod limits;
 pub mod lists;
 pub mod log;
-pub mod ordered;
 pub mod packages;
 pub mod peers;
 pub mod probe_manner;

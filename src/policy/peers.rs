@@ -1,6 +1,9 @@
 //! What units need to know of each other: who is down and why, who requires whom, and the orders in flight. Each unit writes
 //! its own entry when it was judged or has acted; the others only read.
 
+mod ordered;
+mod turns;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -8,7 +11,9 @@ use crate::model::moment::Moment;
 use crate::model::state::{LastAction, Phase};
 use crate::model::unit::UnitName;
 use crate::policy::limits;
-use crate::policy::ordered::Ordered;
+
+pub use ordered::Ordered;
+pub use turns::{Member, Presence};
 
 /// What one unit shows to the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +46,8 @@ pub struct Peer {
     pub owner: String,
     /// It is to be started, and waits only for room among the orders under way.
     pub waits: bool,
+    /// How it stands among those that are restarted in turn.
+    pub member: Option<Member>,
 }
 
 /// The last answer of a probe.
@@ -98,17 +105,20 @@ pub struct Peers {
     spent: BTreeMap<UnitName, Moment>,
     /// Units that wait for room among the orders under way.
     waiting: BTreeSet<UnitName>,
+    /// Units that are restarted in turn, by group.
+    groups: BTreeMap<String, BTreeSet<UnitName>>,
     /// How often something of the orders changed.
     news: u64,
 }
 
 impl Peers {
-    /// The unit shows this from now on.
-    pub fn show(&mut self, unit: &UnitName, peer: Peer) {
+    /// The unit shows this from now on. Says whether it stands otherwise in its group.
+    pub fn show(&mut self, unit: &UnitName, peer: Peer) -> bool {
         let before = self.units.get(unit);
         if before == Some(&peer) {
-            return;
+            return false;
         }
+        let turned = before.is_some_and(|known| known.member != peer.member);
         let ordered = |peer: &Peer| (peer.order, peer.last_order, peer.spent);
         let news = before.is_none_or(|known| ordered(known) != ordered(&peer) || known.owner != peer.owner);
         self.news = self.news.wrapping_add(u64::from(news));
@@ -130,12 +140,15 @@ impl Peers {
         if peer.drilled {
             self.drilled = Some(unit.clone());
         }
+        self.enrol(unit, &peer);
         self.units.insert(unit.clone(), peer);
+        turned
     }
 
     /// The unit is not managed any more.
     pub fn forget(&mut self, unit: &UnitName) {
         self.forget_needs(unit);
+        self.enrol(unit, &Peer::default());
         self.units.remove(unit);
         self.in_flight.remove(unit);
         self.waiting.remove(unit);

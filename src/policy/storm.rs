@@ -17,7 +17,7 @@ use crate::policy::effects::Outbox;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::ordered::Ordered;
+use crate::policy::peers::Ordered;
 use crate::policy::peers::Peers;
 use crate::policy::window::{Went, Window};
 

@@ -22,7 +22,7 @@ use steadfast::model::release::{
     FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
 };
 use steadfast::model::spec::{
-    CleanExit, DisabledSpec, Mode, Reaction, Selector, SmokeDirectory, SmokeSpec, Spec,
+    CleanExit, DisabledSpec, Mode, Reaction, Selector, Share, SmokeDirectory, SmokeSpec, Spec,
 };
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
@@ -144,6 +144,11 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
         "burst" => spec.recovery.burst = value.parse().map_err(|_| "burst is no number")?,
         "delay" => spec.recovery.delay = duration(value)?,
         "end-survivors" => spec.recovery.end_survivors = true,
+        "max_unavailable" => {
+            let number = |text: &str| text.parse().map_err(|_| "max_unavailable is no number".to_owned());
+            let part = value.strip_suffix('%').map(number).transpose()?.map(Share::PerCent);
+            spec.recovery.max_unavailable = Some(part.map_or_else(|| number(value).map(Share::Count), Ok)?);
+        }
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),

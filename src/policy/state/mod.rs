@@ -325,7 +325,9 @@ impl State {
         let Some(unit) = self.units.get(name) else {
             return;
         };
-        self.peers.show(name, unit.peer());
+        if self.peers.show(name, unit.peer()) {
+            self.touched.extend(self.peers.mates(name).map(|(mate, _)| mate.clone()));
+        }
         self.agenda.set(name, unit.due());
         self.silence.set(name, unit.silent_at().map(|(at, _)| at));
         mark(&mut self.unread, name, !unit.is_read());

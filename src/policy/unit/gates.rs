@@ -14,8 +14,8 @@ use crate::model::state::{HoldKind, OrderKind};
 use crate::model::unit::UnitName;
 use crate::policy::gate::Gate;
 use crate::policy::limits;
-use crate::policy::ordered::Ordered;
 use crate::policy::peers::Explanation;
+use crate::policy::peers::Ordered;
 use crate::policy::view::View;
 
 use super::Unit;
@@ -47,6 +47,7 @@ impl Unit {
             .or_else(|| self.start_limit(now).filter(|_| disturbs))
             .or_else(|| self.starting(want, now))
             .or_else(|| self.staggered(want, view))
+            .or_else(|| self.awaits_turn(want, view))
             .or_else(|| (disturbs && want.due <= now).then(|| self.crowded(want, view)).flatten())
     }
 
@@ -83,6 +84,7 @@ impl Unit {
                 .or_else(|| (kind == OrderKind::Restart).then(|| self.radius(view)).flatten())
                 .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))
+                .or_else(|| self.awaits_turn_to_drill(view))
                 .map(|gate| gate.why)
         })
     }

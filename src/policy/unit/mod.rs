@@ -42,6 +42,7 @@ mod switched_off;
 mod transitions;
 mod trend;
 mod troubles;
+mod turns;
 mod wants;
 mod will;
 

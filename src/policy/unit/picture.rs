@@ -8,7 +8,7 @@ use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
 use crate::model::state::Phase;
 use crate::model::unit::{ActiveState, UnitName};
-use crate::policy::ordered::Ordered;
+use crate::policy::peers::Ordered;
 use crate::policy::peers::Peer;
 use crate::policy::releases;
 use crate::policy::view::View;
@@ -142,11 +142,12 @@ impl Unit {
             tests: self.tests_new_code(),
             owner: self.run.settings().map_or_else(String::new, |settings| settings.will.user.clone()),
             waits: self.waits && self.kept.recovery.is_none(),
+            member: self.member(),
         }
     }
 
     /// Why it serves nobody, if so. A probe that only tells of room, a certificate or a long list keeps nobody from working.
-    fn down(&self) -> Option<String> {
+    pub(super) fn down(&self) -> Option<String> {
         // What is still being started serves nobody yet.
         let starts = self.run.reading().is_some_and(|reading| !reading.active.is_up());
         let is_down = |known: &&Condition| match known.truth {
