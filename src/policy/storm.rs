@@ -17,8 +17,7 @@ use crate::policy::effects::Outbox;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::{finding, proven};
 use crate::policy::limits;
-use crate::policy::peers::Ordered;
-use crate::policy::peers::Peers;
+use crate::policy::peers::{Ordered, Peers};
 use crate::policy::window::{Went, Window};
 
 const STOPPED: &str = "a storm of restarts on this host, and the last one failed: the next is tried later";

@@ -14,8 +14,7 @@ use crate::model::state::{HoldKind, OrderKind};
 use crate::model::unit::UnitName;
 use crate::policy::gate::Gate;
 use crate::policy::limits;
-use crate::policy::peers::Explanation;
-use crate::policy::peers::Ordered;
+use crate::policy::peers::{Explanation, Ordered};
 use crate::policy::view::View;
 
 use super::Unit;

@@ -8,8 +8,7 @@ use crate::model::release::LinkReading;
 use crate::model::snapshot::{UnitState, UnitStatus};
 use crate::model::state::Phase;
 use crate::model::unit::{ActiveState, UnitName};
-use crate::policy::peers::Ordered;
-use crate::policy::peers::Peer;
+use crate::policy::peers::{Ordered, Peer};
 use crate::policy::releases;
 use crate::policy::view::View;
 
