@@ -17,6 +17,7 @@ mod loader;
 mod new_file;
 pub mod notes;
 mod parse;
+mod print;
 mod probe;
 mod progress;
 mod recipes;
