@@ -121,6 +121,15 @@ sweep: tools-fast ## adopts the servers of Debian 12 and 13 on throw-away system
 	$(CARGO) build --locked --quiet
 	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/debug/steadfast) $(CARGO) run --locked --quiet --example sweep
 
+.PHONY: bench
+bench: rust cc ## what Steadfast costs and how fast it is, beside floors and peers, on throw-away systemds; UNITS=100,1000 IDLE=180; as root
+	tests/machine/rig/root.sh >/dev/null
+	@echo 'building the release and the bench ...'
+	$(CARGO) build --locked --quiet --release --package steadfast --bin steadfast
+	$(CARGO) build --locked --quiet --package steadfast --example bench
+	STEADFAST_RIG_PROGRAM=$(abspath $(or $(CARGO_TARGET_DIR),target)/release/steadfast) \
+	BENCH_DIR=$(abspath $(or $(CARGO_TARGET_DIR),target)) $(DEBUG)/examples/bench
+
 BROWSER := $(or $(CARGO_TARGET_DIR),target)/browser
 STAGE := $(or $(CARGO_TARGET_DIR),target)/debug/examples/stage
 # The pictures show this unit of this story.

@@ -28,7 +28,7 @@ use crate::release::processes::Subject;
 use crate::runtime::Outside;
 use crate::systemd::follow::{Wish, follow};
 use crate::systemd::orders::Orders;
-use crate::systemd::{Instance, boot, stand_in};
+use crate::systemd::{Instance, boot, enablement, stand_in};
 
 use super::{containers, patience, probes};
 
@@ -40,7 +40,9 @@ const LOOK: Duration = Duration::from_secs(1);
 static LOOKS: Semaphore = Semaphore::const_new(4);
 /// Units whose enablement waits to be asked.
 const ENABLEMENTS: usize = 16_384;
-/// Units whose enablement is asked in one go, or that share one look at what runs.
+/// Whoever wants to know the enablement of a unit waits this long for others: one look at the disk tells of all.
+const GATHER: Duration = Duration::from_millis(20);
+/// Units that share one look at what runs.
 const BATCH: usize = 256;
 
 /// Who wants to know what runs.
@@ -86,7 +88,7 @@ impl Readings {
         let (enablements, queue) = mpsc::channel(ENABLEMENTS);
         tokio::spawn(follow(instance, wished, reread, inbox.clone()));
         tokio::spawn(release::watch::watch(linked, inbox.clone()));
-        tokio::spawn(read_enablements(orders.clone(), queue, inbox.clone()));
+        tokio::spawn(read_enablements(instance, queue, inbox.clone()));
         let (running, asks) = mpsc::channel(BATCH);
         tokio::spawn(read_running(asks));
         Self { orders, prober, cursors, inbox, wishes, rereads, links, enablements, running }
@@ -263,21 +265,26 @@ async fn absent(programs: Vec<String>) -> Option<String> {
     patience::look(LOOK, &LOOKS, move || programs.into_iter().find(gone)).await.flatten()
 }
 
-/// Asks the enablement of what waits, many at a time.
+/// Reads the enablement of what waits, all at a time.
 async fn read_enablements(
-    orders: Orders,
+    instance: Instance,
     mut queue: mpsc::Receiver<UnitName>,
     inbox: mpsc::Sender<Observation>,
 ) {
-    let mut units = Vec::new();
-    while queue.recv_many(&mut units, BATCH).await > 0 {
+    while let Some(first) = queue.recv().await {
+        tokio::time::sleep(GATHER).await;
+        let mut units = vec![first];
+        while units.len() < ENABLEMENTS
+            && let Ok(next) = queue.try_recv()
+        {
+            units.push(next);
+        }
         units.sort();
         units.dedup();
-        for (unit, state) in orders.enablements(&units).await {
+        for (unit, state) in enablement::read(instance, &units).await {
             if inbox.send(Observation::EnablementRead { unit, state }).await.is_err() {
                 return;
             }
         }
-        units.clear();
     }
 }

@@ -18,6 +18,7 @@ mod new_file;
 pub mod notes;
 mod parse;
 mod peers;
+mod print;
 mod probe;
 mod progress;
 mod recipes;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 use tokio::sync::watch;
 
+use crate::model::moment::Moment;
 use crate::model::snapshot::{Snapshot, UnitState};
 use crate::runtime::HEARTBEAT;
 
@@ -22,31 +23,47 @@ pub fn heartbeat() -> Duration {
     sd_notify::watchdog_enabled().map_or(HEARTBEAT, |limit| HEARTBEAT.min(limit / 3))
 }
 
+/// What of a published picture is told to systemd.
+#[derive(Debug)]
+struct Picture {
+    ready: bool,
+    silent: bool,
+    at: Moment,
+    status: String,
+}
+
+impl Picture {
+    fn of(snapshot: &Snapshot) -> Self {
+        let Snapshot { ready, silent, at, .. } = *snapshot;
+        Self { ready, silent, at, status: summary(snapshot) }
+    }
+}
+
 /// Tells systemd how we are with each published picture; the loop publishes at least every heartbeat.
 pub async fn tell_systemd(mut snapshots: watch::Receiver<Snapshot>) {
     let mut ready = false;
     let mut told = String::new();
     let mut last_at = None;
     while snapshots.changed().await.is_ok() {
-        let snapshot = snapshots.borrow_and_update().clone();
+        let picture = Picture::of(&snapshots.borrow_and_update());
         let mut states = Vec::new();
-        let becomes_ready = snapshot.ready && !ready;
+        let becomes_ready = picture.ready && !ready;
         if becomes_ready {
             states.push(NotifyState::Ready);
         }
         // Where probes do not run any more a new start helps; where the bus is away or a disk is full it does not.
-        let turned = last_at != Some(snapshot.at) && !snapshot.silent;
+        let turned = last_at != Some(picture.at) && !picture.silent;
         if turned {
             states.push(NotifyState::Watchdog);
         }
-        let status = summary(&snapshot);
+        let status = picture.status;
         if status != told {
             states.push(NotifyState::Status(&status));
         }
         // What a busy manager does not take just now is told with the next picture.
         if !states.is_empty() && notify(&states) {
             ready |= becomes_ready;
-            last_at = Some(snapshot.at).filter(|_| turned).or(last_at);
+            last_at = Some(picture.at).filter(|_| turned).or(last_at);
             told.clone_from(&status);
         }
     }

@@ -238,8 +238,10 @@ pub struct Will {
     /// The longest that systemd waits before a restart of its own, in milliseconds: `RestartSec=`, or `RestartMaxDelaySec=`
     /// with `RestartSteps=`; `None` is infinity.
     pub restart_ms: Option<u64>,
-    /// `RestartPreventExitStatus=`. `RestartForceExitStatus=` needs no reading: what it restarts, systemd restarts.
+    /// `RestartPreventExitStatus=`.
     pub prevents: ExitSet,
+    /// `RestartForceExitStatus=` is set: after some ends systemd restarts it whatever `Restart=` says.
+    pub forces: bool,
     /// `RuntimeMaxSec=` in milliseconds; `None` is infinity.
     pub runtime_max_ms: Option<u64>,
     /// Settings that reboot, power off or leave the host, with their value: `FailureAction=reboot`.

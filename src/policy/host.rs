@@ -209,7 +209,7 @@ impl Host {
         self.prediction.finish();
         self.unpredicted_since = reading.failure.as_ref().and(self.unpredicted_since.or(Some(now)));
         let again = self.unpredicted_since.map_or(limits::BOOT_PERIOD, |since| {
-            (now.since(since) / 4).clamp(limits::BOOT_RETRY, limits::BOOT_PERIOD)
+            (now.since(since) / 4).clamp(limits::BOOT_RETRY, limits::LONGEST_BOOT_RETRY)
         });
         self.prediction.wish(now.plus(again));
         self.boot = Some(reading);

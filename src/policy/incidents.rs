@@ -1,6 +1,7 @@
 //! Incidents: a stretch of trouble from its first finding until a reading shows that it is over. What is open, which units it
 //! touches, and the close look that is awaited of each.
 
+mod index;
 mod looks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use crate::model::unit::UnitName;
 use crate::policy::effects::Outbox;
 use crate::policy::limits;
 
+use index::Index;
 pub use looks::Look;
 
 /// What is known besides its finding when an incident opens.
@@ -34,6 +36,9 @@ pub struct Opening {
 pub struct Incidents {
     all: BTreeMap<u64, Incident>,
     open: BTreeSet<u64>,
+    /// Those that are open by their own unit, and by the units whose trouble they explain.
+    own: Index,
+    explaining: Index,
     next: u64,
     /// Those that changed since they were last saved.
     changed: BTreeSet<u64>,
@@ -50,8 +55,13 @@ impl Incidents {
     /// Continues what was saved.
     #[must_use]
     pub fn resume(all: BTreeMap<u64, Incident>, next: u64) -> Self {
-        let open = all.values().filter(|known| known.resolved_at.is_none()).map(|known| known.id).collect();
-        Self { all, open, next, ..Self::default() }
+        let mut resumed = Self { next, ..Self::default() };
+        for known in all.values().filter(|known| known.resolved_at.is_none()) {
+            resumed.open.insert(known.id);
+            known.unit.iter().for_each(|unit| resumed.own.add(unit, known.id));
+            known.affected.iter().for_each(|unit| resumed.explaining.add(unit, known.id));
+        }
+        Self { all, ..resumed }
     }
 
     pub fn out(&mut self) -> &mut Outbox {
@@ -106,12 +116,12 @@ impl Incidents {
     /// The open incident of this unit itself.
     #[must_use]
     pub fn own(&self, unit: &UnitName) -> Option<u64> {
-        self.open().rev().find(|incident| incident.unit.as_ref() == Some(unit)).map(|incident| incident.id)
+        self.own.of(unit).next_back()
     }
 
     /// Open incidents of other units that explain this unit's trouble.
-    pub fn explaining<'a>(&'a self, unit: &'a UnitName) -> impl Iterator<Item = u64> + 'a {
-        self.open().filter(|incident| incident.affected.contains(unit)).map(|incident| incident.id)
+    pub fn explaining(&self, unit: &UnitName) -> impl Iterator<Item = u64> + use<'_> {
+        self.explaining.of(unit)
     }
 
     /// The open incident of a unit: its own, or that of what explains its trouble.
@@ -153,6 +163,8 @@ impl Incidents {
     fn add(&mut self, incident: Incident) -> u64 {
         let id = self.next.max(1);
         self.next = id.saturating_add(1);
+        incident.unit.iter().for_each(|unit| self.own.add(unit, id));
+        incident.affected.iter().for_each(|unit| self.explaining.add(unit, id));
         self.all.insert(id, Incident { id, ..incident });
         self.open.insert(id);
         self.changed.insert(id);
@@ -213,6 +225,7 @@ impl Incidents {
             && !incident.affected.contains(unit)
         {
             incident.affected.push(unit.clone());
+            self.explaining.add(unit, id);
         }
         Some(id)
     }
@@ -249,6 +262,10 @@ impl Incidents {
         self.capturing.remove(&id);
         if let Some(incident) = self.get_mut(id) {
             incident.resolved_at = Some(now);
+        }
+        if let Some(incident) = self.all.get(&id) {
+            incident.unit.iter().for_each(|unit| self.own.remove(unit, id));
+            incident.affected.iter().for_each(|unit| self.explaining.remove(unit, id));
         }
         self.open.remove(&id);
     }

@@ -61,10 +61,11 @@ pub const SURVIVORS_END: Duration = Duration::from_secs(90);
 pub const ENABLEMENT_PERIOD: Duration = Duration::from_secs(600);
 /// The boot prediction waits this long for further changes …
 pub const BOOT_SETTLE: Duration = Duration::from_millis(300);
-/// … and is renewed this often without any.
-pub const BOOT_PERIOD: Duration = Duration::from_secs(3600);
+/// … and is renewed this often without any: it loads every unit of the host, and changes of files and of enablement ask for it.
+pub const BOOT_PERIOD: Duration = Duration::from_secs(86_400);
 /// A prediction that failed, as on a busy host, is made anew after this long, or after a quarter of the time since it failed first.
 pub const BOOT_RETRY: Duration = Duration::from_secs(10);
+pub const LONGEST_BOOT_RETRY: Duration = Duration::from_secs(3600);
 pub const BOOT_LIMIT: Duration = Duration::from_secs(90);
 /// A boot that is not finished after this long does not hold back our orders any more.
 pub const LONGEST_BOOT: Duration = Duration::from_secs(600);

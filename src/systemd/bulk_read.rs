@@ -1,7 +1,10 @@
-//! Reads many units at once over the connection for calls: the manager's state, the list, readings, then settings.
+//! Reads many units at once: the manager's state, the list, readings, then settings.
+//!
+//! The list is one call. A unit that is as the list and the disk knew it before is not asked at all, but for a few in turn.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::SystemTime;
 
 use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
@@ -10,6 +13,8 @@ use tokio::time::timeout;
 use zbus::{Connection, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, Instance, UNIT, words};
+use super::catalog::Catalog;
+use super::compare::{self, Ask, FILES_LIMIT, Found, Known, among, is_as_listed};
 use super::fragment::{self, Disk};
 use super::patterns::Patterns;
 use super::proxies::ManagerProxy;
@@ -33,32 +38,13 @@ const _: () = assert!(
 );
 /// Units whose files are looked at in one go.
 const FILES: usize = 64;
-/// The disk has this long; without an answer, what it would have told stays unknown.
-const FILES_LIMIT: Duration = Duration::from_secs(5);
 
-/// How far to go for a unit. The greater includes the smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Ask {
-    /// Read it if it is loaded. Loading it because it was just loaded or unloaded would never end.
-    IfLoaded,
-    /// Ask whether anything differs from what is known, and read it only then.
-    Audit,
-    /// Read it, whatever is known; load it for that.
-    Load,
-}
-
-/// What is known of a unit already.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// The object by which it is known.
-    pub(super) path: String,
-    /// `None` when it was never read.
-    pub(super) load: Option<LoadState>,
-    /// `StateChangeTimestampMonotonic=`.
-    pub(super) changed_us: u64,
-    pub(super) need_daemon_reload: Option<bool>,
-    /// systemd 252 tells of it in no signal.
-    pub(super) frozen: bool,
+/// What one survey has seen of the disk.
+#[derive(Debug)]
+struct Looked {
+    /// When it began to ask.
+    asked: SystemTime,
+    files: Option<Arc<(Disk, Catalog)>>,
 }
 
 /// What to read.
@@ -86,8 +72,8 @@ pub(super) enum Told {
         job: u32,
         on: Vec<UnitName>,
     },
-    /// A unit that is as it is known to be.
-    Unchanged,
+    /// A unit that is as it is known to be, and the print of its files.
+    Unchanged(UnitName, Option<u64>),
     /// A unit that was to be read only if it is loaded, and is not.
     Unloaded(UnitName),
     /// A unit that cannot be loaded.
@@ -100,16 +86,8 @@ pub(super) enum Told {
         /// It was loaded only to be read.
         unloaded: bool,
     },
-    Configured(UnitName, Box<UnitSettings>),
-}
-
-/// A unit that can be read at its object.
-#[derive(Clone, Debug)]
-struct Found {
-    unit: UnitName,
-    path: OwnedObjectPath,
-    /// It was loaded only to be read.
-    unloaded: bool,
+    /// A unit's settings, and the print of the files that they come from.
+    Configured(UnitName, Box<UnitSettings>, Option<u64>),
 }
 
 /// Settings as far as they are known without the disk, which looks at the drop-ins too.
@@ -120,6 +98,8 @@ struct Untold {
     drop_ins: Vec<String>,
     /// `BusName=`; empty where it has none.
     bus_name: String,
+    /// Of its files, once they were looked at.
+    print: Option<u64>,
 }
 
 /// What a visit to a unit found out.
@@ -130,18 +110,31 @@ impl Survey {
     ///
     /// A unit that cannot be read is told as such; an error is returned only when the manager cannot be spoken to.
     pub(super) async fn carry_out(self, calls: Connection, tell: mpsc::Sender<Told>) -> zbus::Result<()> {
+        let asked = SystemTime::now();
         let manager = ManagerProxy::new(&calls).await?;
         say(&tell, Told::Manager(manager_state(&calls).await?)).await;
         let listed = manager.list_units().await?;
-        say(&tell, unit_list::jobs_and_matches(&listed, &self.patterns)).await;
-        for waits in unit_list::waits(&calls, &listed, &self.asks).await {
-            say(&tell, waits).await;
+        let (jobs, matched) = unit_list::jobs_and_matches(&listed, &self.patterns);
+        say(&tell, Told::Listed { jobs, matched }).await;
+        let mut asked_for: BTreeMap<&str, Vec<&UnitName>> = BTreeMap::new();
+        for (unit, known, _) in &self.asks {
+            asked_for.entry(known.path.as_str()).or_default().push(unit);
+        }
+        for (unit, job, on) in unit_list::waits(&calls, &listed, &asked_for).await {
+            say(&tell, Told::Waits { unit, job, on }).await;
         }
         let loaded = Loaded::of(&listed);
-
-        let asks = stream::iter(self.asks.clone())
-            .map(|(unit, known, ask)| answer(&calls, &manager, &loaded, unit, known, ask));
+        let seen = compare::look(self.instance, &self.asks).await;
+        let (calls, manager, loaded) = (&calls, &manager, &loaded);
+        let asks =
+            stream::iter(self.asks.iter().cloned().zip(seen)).map(|((unit, known, ask), seen)| async move {
+                if ask == Ask::Compare && is_as_listed(loaded, &unit, &known, seen) {
+                    return Ok((Told::Unchanged(unit, seen.print), None));
+                }
+                answer(calls, manager, loaded, (unit, known, ask), seen.print).await
+            });
         let mut visits = asks.buffered(UNITS).ready_chunks(FILES);
+        let mut disk = Looked { asked, files: None };
         while let Some(some) = visits.next().await {
             let mut batch = Vec::new();
             for visit in some {
@@ -149,30 +142,36 @@ impl Survey {
                 say(&tell, told).await;
                 batch.extend(untold);
             }
-            self.configured(batch, &tell).await;
+            if !batch.is_empty() {
+                self.configured(batch, &mut disk, &tell).await;
+            }
         }
         Ok(())
     }
 
     /// Tells settings, with what the disk adds to them. It is looked at on a thread of its own: a hung file system must
     /// not hang us.
-    async fn configured(&self, batch: Vec<Untold>, tell: &mpsc::Sender<Told>) {
-        let (instance, began) = (self.instance, self.began);
+    async fn configured(&self, batch: Vec<Untold>, disk: &mut Looked, tell: &mpsc::Sender<Told>) {
+        let (instance, began, asked, known) = (self.instance, self.began, disk.asked, disk.files.clone());
         let mut looked = batch.clone();
         let looking = spawn_blocking(move || {
-            let disk = Disk::read(instance);
-            for Untold { settings, drop_ins, bus_name, .. } in &mut looked {
-                fragment::complete(settings, drop_ins, &disk, began);
-                disk.add_starters(settings, bus_name);
+            let disk = known.unwrap_or_else(|| Arc::new((Disk::read(instance), Catalog::read(instance))));
+            for Untold { unit, settings, drop_ins, bus_name, print } in &mut looked {
+                fragment::complete(settings, drop_ins, &disk.0, began);
+                disk.0.add_starters(settings, bus_name);
+                *print = disk.1.print(unit, &settings.fragment, asked);
             }
-            looked
+            (looked, disk)
         });
         let known = match timeout(FILES_LIMIT, looking).await {
-            Ok(Ok(looked)) => looked,
+            Ok(Ok((looked, read))) => {
+                disk.files = Some(read);
+                looked
+            }
             Ok(Err(_)) | Err(_) => batch,
         };
-        for Untold { unit, settings, .. } in known {
-            say(tell, Told::Configured(unit, Box::new(settings))).await;
+        for Untold { unit, settings, print, .. } in known {
+            say(tell, Told::Configured(unit, Box::new(settings), print)).await;
         }
     }
 }
@@ -199,32 +198,20 @@ fn is_lost(error: &zbus::Error) -> bool {
     }
 }
 
-/// The object of a unit that is loaded. An alias is not listed; what it is known to stand for may be.
-fn among(loaded: &Loaded<'_>, unit: &UnitName, known: &str) -> Option<Found> {
-    let own = bus::unit_path(unit.as_str());
-    let path = if loaded.contains(own.as_str()) {
-        own
-    } else {
-        let known = OwnedObjectPath::try_from(known).ok()?;
-        loaded.contains(known.as_str()).then_some(known)?
-    };
-    Some(Found { unit: unit.clone(), path, unloaded: false })
-}
-
-/// Does what is asked of one unit.
+/// Does what is asked of one unit. `print`: of its files, as they were before.
 async fn answer(
     calls: &Connection,
     manager: &ManagerProxy<'_>,
     loaded: &Loaded<'_>,
-    unit: UnitName,
-    known: Known,
-    ask: Ask,
+    (unit, known, ask): (UnitName, Known, Ask),
+    print: Option<u64>,
 ) -> Visit {
+    let same = || Ok((Told::Unchanged(unit.clone(), print), None));
     match (among(loaded, &unit, &known.path), ask) {
-        (Some(found), Ask::Audit) if is_same(calls, &found, &known).await? => Ok((Told::Unchanged, None)),
-        (None, Ask::Audit) if is_still_idle(manager, &unit, &known).await? => Ok((Told::Unchanged, None)),
+        (Some(found), _) if ask.compares() && is_same(calls, &found, &known).await? => same(),
+        (None, _) if ask.compares() && is_still_idle(manager, &unit, &known).await? => same(),
         (Some(found), _) => visit(calls, found, loaded).await,
-        (None, Ask::Load | Ask::Audit) => load(calls, manager, loaded, unit).await,
+        (None, Ask::Load | Ask::Audit | Ask::Compare) => load(calls, manager, loaded, unit).await,
         (None, Ask::IfLoaded) => Ok((Told::Unloaded(unit), None)),
     }
 }
@@ -321,7 +308,7 @@ async fn read(calls: &Connection, found: &Found, loaded: &Loaded<'_>) -> Visit {
     record.take_unit(&told);
     let mut settings = settings::of_unit(&told);
     let mut bus_name = String::new();
-    if let Some(interface) = interface(unit.kind()) {
+    if let Some(interface) = reading::interface(unit.kind()) {
         // All at once: its 250 properties cost less than the twenty that we need one by one.
         let get =
             calls.call_method(Some(bus::SYSTEMD), &found.path, Some(bus::PROPERTIES), "GetAll", &interface);
@@ -339,6 +326,7 @@ async fn read(calls: &Connection, found: &Found, loaded: &Loaded<'_>) -> Visit {
         settings,
         drop_ins: values::texts(&told, "DropInPaths"),
         bus_name,
+        print: None,
     });
     let told = Told::Read { unit: unit.clone(), path, record: Box::new(record), unloaded: found.unloaded };
     Ok((told, untold))
@@ -359,22 +347,6 @@ async fn beside(calls: &Connection, unit: &UnitName, settings: &mut UnitSettings
         let accepts = bus::property::<bool>(calls, &path, "org.freedesktop.systemd1.Socket", "Accept").await;
         settings.will.accepted_by = accepts.unwrap_or(false).then_some(socket);
     }
-}
-
-/// The interface of a kind of unit; targets, devices and the like have nothing there for us.
-fn interface(kind: &str) -> Option<&'static str> {
-    Some(match kind {
-        "service" => "org.freedesktop.systemd1.Service",
-        "socket" => "org.freedesktop.systemd1.Socket",
-        "timer" => "org.freedesktop.systemd1.Timer",
-        "path" => "org.freedesktop.systemd1.Path",
-        "mount" => "org.freedesktop.systemd1.Mount",
-        "automount" => "org.freedesktop.systemd1.Automount",
-        "swap" => "org.freedesktop.systemd1.Swap",
-        "scope" => "org.freedesktop.systemd1.Scope",
-        "slice" => "org.freedesktop.systemd1.Slice",
-        _ => return None,
-    })
 }
 
 /// `SystemState=` as a state.

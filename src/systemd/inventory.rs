@@ -1,4 +1,4 @@
-//! Which units of the host a look over all of it concerns. Read once: listing unit files costs PID 1 a second per thousand.
+//! Which units of the host a look over all of it concerns: one list of the manager's, and the directories of unit files.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use crate::model::unit::UnitName;
 use super::Instance;
 use super::bus::{self, BusError};
 use super::command::PREFIX;
+use super::enablement;
 use super::patterns::Patterns;
 use super::proxies::ManagerProxy;
 
@@ -78,13 +79,10 @@ pub async fn matches(
 async fn among(instance: Instance, kinds: &[&str]) -> Result<Inventory, BusError> {
     let expected = |unit: &UnitName| kinds.contains(&unit.kind());
     let connection = bus::connect(instance).await?;
-    let lists = async {
-        let manager = ManagerProxy::new(&connection).await?;
-        Ok::<_, zbus::Error>((manager.list_units().await?, manager.list_unit_files().await?))
-    };
-    let (loaded, files) = timeout(LIMIT, lists)
-        .await
-        .map_err(|_| BusError::Call(format!("no answer within {} s", LIMIT.as_secs())))??;
+    let late = || BusError::Call(format!("no answer within {} s", LIMIT.as_secs()));
+    let listed = async { ManagerProxy::new(&connection).await?.list_units().await };
+    let loaded = timeout(LIMIT, listed).await.map_err(|_| late())??;
+    let files = timeout(LIMIT, enablement::list(instance, &expected)).await.map_err(|_| late())??;
     let (mut units, mut known) = (BTreeSet::new(), BTreeSet::new());
     for (name, _, load, active, ..) in loaded {
         let unit = UnitName(name);
@@ -92,10 +90,8 @@ async fn among(instance: Instance, kinds: &[&str]) -> Result<Inventory, BusError
             units.insert(unit);
         }
     }
-    for (path, state) in files {
-        let name = path.rsplit('/').next().unwrap_or_default();
-        let unit = UnitName::from(name);
-        if WANTED.contains(&state.as_str()) && !name.contains("@.") && expected(&unit) {
+    for (unit, state) in files {
+        if state.is_some_and(|state| WANTED.contains(&state.as_str())) {
             units.insert(unit.clone());
         }
         known.insert(unit);

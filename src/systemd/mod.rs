@@ -3,6 +3,8 @@
 mod activators;
 mod bulk_read;
 mod bus;
+mod catalog;
+mod compare;
 mod fragment;
 #[doc(hidden)]
 pub mod fuzzed;
@@ -26,6 +28,7 @@ mod values;
 pub mod boot;
 pub mod command;
 pub mod dependencies;
+pub mod enablement;
 pub mod execution;
 pub mod failures;
 pub mod follow;

@@ -1,12 +1,10 @@
 //! Orders to the service manager: start, restart, enable. Each is tried once, within a limit, and tells how it ended.
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use zbus::message::Message;
@@ -16,7 +14,7 @@ use super::bus::{self, Instance, MANAGER, SYSTEMD, Signals, UNIT, words};
 use super::proxies::ManagerProxy;
 use crate::clock;
 use crate::model::moment::Moment;
-use crate::model::unit::{JobResult, UnitFileState, UnitName};
+use crate::model::unit::{JobResult, UnitName};
 
 /// Jobs of ours in flight, each with a connection of its own. How much is ordered at once is for the policy to say.
 const JOBS: usize = 32;
@@ -24,10 +22,6 @@ const JOBS: usize = 32;
 const COMMANDS: usize = 16;
 /// Signals that may wait for us, and results of others' jobs kept until we know which job is ours.
 const QUEUE: usize = 1024;
-/// Questions about enablement in flight; PID 1 answers one at a time and takes milliseconds for each.
-const QUESTIONS: usize = 4;
-/// All questions about enablement that are asked together.
-const QUESTIONS_LIMIT: Duration = Duration::from_secs(120);
 /// Enabling with its reload: PID 1 reloads 10,000 units in 40 seconds.
 const ENABLE_LIMIT: Duration = Duration::from_secs(120);
 /// The end of a reload is signalled before it is answered; this much later it is lost.
@@ -128,30 +122,6 @@ impl Orders {
         };
         let late = || Err(format!("no answer within {}s", KILL_LIMIT.as_secs()));
         timeout(KILL_LIMIT, killed).await.unwrap_or_else(|_| late())
-    }
-
-    /// Enablement of many units over one connection, each asked of the disk, in the order given.
-    pub async fn enablements(&self, units: &[UnitName]) -> Vec<(UnitName, UnitFileState)> {
-        let mut told = Vec::with_capacity(units.len());
-        let failure = match bus::connect(self.instance).await {
-            Err(error) => error.to_string(),
-            Ok(connection) => {
-                let answers = async {
-                    let mut answers = stream::iter(units.to_vec())
-                        .map(|unit| enablement(&connection, unit))
-                        .buffered(QUESTIONS);
-                    while let Some(state) = answers.next().await {
-                        told.push(state);
-                    }
-                };
-                let late = timeout(QUESTIONS_LIMIT, answers).await.is_err();
-                let limit = QUESTIONS_LIMIT.as_secs();
-                if late { format!("no answer within {limit}s") } else { String::new() }
-            }
-        };
-        let untold = units.len().saturating_sub(told.len());
-        told.extend(std::iter::repeat_n(UnitFileState::Unknown(failure), untold));
-        units.iter().cloned().zip(told).collect()
     }
 
     /// A turn to run a command; it ends when it is dropped.
@@ -311,104 +281,9 @@ async fn reload(connection: &Connection) -> Result<(), String> {
     }
 }
 
-async fn enablement(connection: &Connection, unit: UnitName) -> UnitFileState {
-    let asked = async {
-        let manager = ManagerProxy::new(connection).await?;
-        manager.get_unit_file_state(unit.as_str()).await
-    };
-    match asked.await {
-        Ok(state) if state == "generated" && init_script_is_off(Path::new("/"), unit.as_str()) => {
-            UnitFileState::InitScriptOff
-        }
-        Ok(state) => file_state(&state),
-        Err(zbus::Error::FDO(error)) if matches!(*error, zbus::fdo::Error::FileNotFound(_)) => {
-            UnitFileState::NotFound
-        }
-        Err(zbus::Error::MethodError(name, _, _)) if name.ends_with(".NoSuchUnit") => UnitFileState::NotFound,
-        Err(error) => UnitFileState::Unknown(words(&error)),
-    }
-}
-
-/// An init script that no run level starts: its generator makes a unit all the same.
-fn init_script_is_off(root: &Path, unit: &str) -> bool {
-    let Some(name) = unit.strip_suffix(".service") else {
-        return false;
-    };
-    let made = root.join("run/systemd/generator.late").join(unit).exists();
-    let script = root.join("etc/init.d").join(name).exists();
-    let starts = |level: u8| {
-        let links = std::fs::read_dir(root.join(format!("etc/rc{level}.d"))).into_iter().flatten().flatten();
-        links.filter_map(|link| link.file_name().into_string().ok()).any(|link| {
-            let (number, rest) =
-                link.strip_prefix('S').and_then(|rest| rest.split_at_checked(2)).unwrap_or(("", ""));
-            rest == name && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
-    };
-    made && script && !(2..=5).any(starts)
-}
-
-/// systemd's word as a state.
-fn file_state(word: &str) -> UnitFileState {
-    match word {
-        "enabled" => UnitFileState::Enabled,
-        "enabled-runtime" => UnitFileState::EnabledRuntime,
-        "linked" => UnitFileState::Linked,
-        "linked-runtime" => UnitFileState::LinkedRuntime,
-        "alias" => UnitFileState::Alias,
-        "masked" => UnitFileState::Masked,
-        "masked-runtime" => UnitFileState::MaskedRuntime,
-        "static" => UnitFileState::Static,
-        "disabled" => UnitFileState::Disabled,
-        "indirect" => UnitFileState::Indirect,
-        "generated" => UnitFileState::Generated,
-        "transient" => UnitFileState::Transient,
-        "bad" => UnitFileState::Bad,
-        other => UnitFileState::Unknown(format!("systemd says {other}")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_init_script_is_off_where_no_run_level_starts_it() {
-        let root = tempfile::tempdir().expect("a folder");
-        for folder in ["run/systemd/generator.late", "etc/init.d", "etc/rc2.d", "etc/rc0.d"] {
-            std::fs::create_dir_all(root.path().join(folder)).expect("a folder");
-        }
-        let is_off = || init_script_is_off(root.path(), "monit.service");
-        for file in ["etc/rc0.d/K01monit", "run/systemd/generator.late/monit.service", "etc/init.d/monit"] {
-            assert!(!is_off());
-            std::fs::write(root.path().join(file), "").expect("a file");
-        }
-        std::fs::write(root.path().join("etc/rc2.d/S01monitor"), "").expect("a file");
-        assert!(is_off());
-        std::fs::write(root.path().join("etc/rc2.d/S02monit"), "").expect("a file");
-        assert!(!is_off());
-    }
-
-    #[test]
-    fn every_word_of_systemd_is_understood() {
-        for word in [
-            "enabled",
-            "enabled-runtime",
-            "linked",
-            "linked-runtime",
-            "alias",
-            "masked",
-            "masked-runtime",
-            "static",
-            "disabled",
-            "indirect",
-            "generated",
-            "transient",
-            "bad",
-        ] {
-            assert_eq!(file_state(word).as_str(), word);
-        }
-        assert_eq!(file_state("novel"), UnitFileState::Unknown("systemd says novel".to_owned()));
-    }
 
     #[test]
     fn an_order_whose_answer_is_lost_may_have_been_queued() {

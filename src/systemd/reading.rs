@@ -141,6 +141,22 @@ fn tried(told: &Values<'_>) -> Tried {
     }
 }
 
+/// The interface of a kind of unit; targets, devices and the like have nothing there for us.
+pub(super) fn interface(kind: &str) -> Option<&'static str> {
+    Some(match kind {
+        "service" => "org.freedesktop.systemd1.Service",
+        "socket" => "org.freedesktop.systemd1.Socket",
+        "timer" => "org.freedesktop.systemd1.Timer",
+        "path" => "org.freedesktop.systemd1.Path",
+        "mount" => "org.freedesktop.systemd1.Mount",
+        "automount" => "org.freedesktop.systemd1.Automount",
+        "swap" => "org.freedesktop.systemd1.Swap",
+        "scope" => "org.freedesktop.systemd1.Scope",
+        "slice" => "org.freedesktop.systemd1.Slice",
+        _ => return None,
+    })
+}
+
 /// `freezing`, `frozen`, and the same by a slice above it.
 pub(super) fn is_frozen(word: &str) -> bool {
     word.starts_with("freezing") || word.starts_with("frozen")

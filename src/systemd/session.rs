@@ -1,5 +1,7 @@
 //! One connected time with the manager: from listening and the first survey to the loss of the bus.
 
+mod asks;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +12,9 @@ use tokio::time::{Instant, sleep_until};
 use zbus::message::Message;
 use zbus::{Connection, ObjectPath};
 
-use super::bulk_read::{self, Ask, Survey, Told};
+use super::bulk_read::{self, Survey, Told};
 use super::bus::{self, BusError, Instance, SYSTEMD, Signals, words};
+use super::compare::Ask;
 use super::follow::Wish;
 use super::manager::{self, Manager};
 use super::patterns::Patterns;
@@ -30,10 +33,6 @@ const QUEUE: usize = 8192;
 const TOLD: usize = 64;
 /// Observations that nobody takes hold up further surveys, not signals.
 const UNTAKEN: usize = 16 * 1024;
-/// Hints of a burst are followed up together …
-const HINT: Duration = Duration::from_millis(100);
-/// … and no sooner than this after the survey before.
-const PACE: Duration = Duration::from_secs(1);
 /// A reload that does not end is no reason to read nothing any more.
 const RELOAD_LIMIT: Duration = Duration::from_secs(120);
 
@@ -73,6 +72,8 @@ pub(super) struct Session {
     /// What the next survey reads, and when it is due.
     asks: BTreeMap<UnitName, Ask>,
     due: Option<Instant>,
+    /// The unit that was asked last in turn.
+    audited: Option<UnitName>,
     surveying: bool,
     /// The survey under way reads everything since then, and its end is told.
     whole: Option<Moment>,
@@ -109,6 +110,7 @@ impl Session {
             began: clock::now(),
             asks: BTreeMap::new(),
             due: None,
+            audited: None,
             surveying: false,
             whole: None,
             proven: false,
@@ -157,7 +159,7 @@ impl Session {
                     }
                     Err(_) => break Ended::Unwanted,
                 },
-                Some(()) = rereads.recv() => self.reread(Ask::Audit),
+                Some(()) = rereads.recv() => self.compare(),
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => self.survey(),
                 () = out.closed() => break Ended::Unwanted,
             }
@@ -185,24 +187,6 @@ impl Session {
             self.matched.retain(|pattern, _| wish.patterns.contains(pattern));
             self.due = Some(Instant::now());
         }
-    }
-
-    /// Everything is to be read again, now.
-    fn reread(&mut self, ask: Ask) {
-        for unit in self.watched.units() {
-            let asked = self.asks.entry(unit.clone()).or_insert(ask);
-            *asked = ask.max(*asked);
-        }
-        self.due = Some(Instant::now());
-    }
-
-    /// These units may have to be read again, together with what a burst of signals adds to them.
-    fn hint(&mut self, units: Vec<UnitName>) {
-        for unit in units {
-            self.asks.entry(unit).or_insert(Ask::IfLoaded);
-        }
-        let soon = (Instant::now() + HINT).max(self.last_survey + PACE);
-        self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
     fn survey(&mut self) {
@@ -246,7 +230,7 @@ impl Session {
                 }
             }
             Told::Waits { unit, job, on } => outbox.other(Observation::JobWaits { unit, job, on }),
-            Told::Unchanged => {}
+            Told::Unchanged(unit, print) => self.watched.unchanged(unit, print),
             Told::Unloaded(unit) => self.watched.not_loaded(&unit, None, outbox),
             Told::Unusable(unit, load) => self.watched.not_loaded(&unit, Some(load), outbox),
             Told::Read { unit, path, record, unloaded } => {
@@ -256,7 +240,9 @@ impl Session {
                 }
                 self.ask_kind(job);
             }
-            Told::Configured(unit, settings) => self.watched.configured(unit, *settings, outbox),
+            Told::Configured(unit, settings, print) => {
+                self.watched.configured(unit, *settings, print, outbox);
+            }
         }
     }
 

@@ -148,6 +148,7 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     will.pid_file = values::text_or_empty(told, "PIDFile");
     will.user = values::text_or_empty(told, "User");
     will.prevents = exit_set(told, "RestartPreventExitStatus");
+    will.forces = exit_set(told, "RestartForceExitStatus") != ExitSet::default();
     will.runtime_max_ms = limit_ms(told, "RuntimeMaxUSec").filter(|limit| *limit > 0);
 }
 

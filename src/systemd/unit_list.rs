@@ -1,10 +1,9 @@
 //! What the list of loaded units tells at one look: which there are, which are active, and for what a queued job waits.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use zbus::Connection;
 
-use super::bulk_read::{Ask, Known, Told};
 use super::bus;
 use super::patterns::Patterns;
 use super::proxies::Listed;
@@ -17,7 +16,7 @@ type Awaited = (u32, String, String, String, zbus::OwnedObjectPath, zbus::OwnedO
 /// Loaded units.
 #[derive(Debug)]
 pub(super) struct Loaded<'l> {
-    paths: HashSet<&'l str>,
+    by_path: HashMap<&'l str, &'l Listed>,
     active: HashSet<&'l str>,
 }
 
@@ -25,14 +24,19 @@ impl<'l> Loaded<'l> {
     pub(super) fn of(listed: &'l [Listed]) -> Self {
         let active = listed.iter().filter(|unit| matches!(unit.3.as_str(), "active" | "reloading"));
         Self {
-            paths: listed.iter().map(|unit| unit.6.as_str()).collect(),
+            by_path: listed.iter().map(|unit| (unit.6.as_str(), unit)).collect(),
             active: active.map(|unit| unit.0.as_str()).collect(),
         }
     }
 
     /// There is a unit with this object.
     pub(super) fn contains(&self, path: &str) -> bool {
-        self.paths.contains(path)
+        self.by_path.contains_key(path)
+    }
+
+    /// What is listed of the unit with this object.
+    pub(super) fn listed(&self, path: &str) -> Option<&'l Listed> {
+        self.by_path.get(path).copied()
     }
 
     /// The unit was active.
@@ -42,19 +46,22 @@ impl<'l> Loaded<'l> {
 }
 
 /// Queued jobs, and the loaded units that each pattern matches.
-pub(super) fn jobs_and_matches(listed: &[Listed], patterns: &Patterns) -> Told {
+pub(super) fn jobs_and_matches(
+    listed: &[Listed],
+    patterns: &Patterns,
+) -> (Vec<(u32, JobKind)>, BTreeMap<String, Vec<UnitName>>) {
     let jobs =
         listed.iter().filter(|unit| unit.7 != 0).map(|unit| (unit.7, reading::job_kind(&unit.8))).collect();
     let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
-    Told::Listed { jobs, matched: patterns.sort_out(names) }
+    (jobs, patterns.sort_out(names))
 }
 
-/// Of the units that are asked about and whose start is queued: what each of these jobs waits for.
+/// Of the units that are asked about (by their objects) and whose start is queued: the job, and the units whose jobs it waits for.
 pub(super) async fn waits(
     calls: &Connection,
     listed: &[Listed],
-    asks: &[(UnitName, Known, Ask)],
-) -> Vec<Told> {
+    asked: &BTreeMap<&str, Vec<&UnitName>>,
+) -> Vec<(UnitName, u32, Vec<UnitName>)> {
     let mut told = Vec::new();
     let starts = |unit: &&Listed| {
         let kind = reading::job_kind(&unit.8);
@@ -62,16 +69,13 @@ pub(super) async fn waits(
         unit.7 != 0 && down && matches!(kind, JobKind::Start | JobKind::Restart)
     };
     for unit in listed.iter().filter(starts) {
-        let path = unit.6.as_str();
-        let asked = asks.iter().filter(|(_, known, _)| known.path == path).map(|(name, ..)| name);
-        let names: Vec<&UnitName> = asked.collect();
-        if names.is_empty() {
+        let Some(names) = asked.get(unit.6.as_str()) else {
             continue;
-        }
+        };
         // A job that is over meanwhile waits for nothing.
         let on = awaited(calls, unit).await.unwrap_or_default();
         for name in names {
-            told.push(Told::Waits { unit: name.clone(), job: unit.7, on: on.clone() });
+            told.push(((*name).clone(), unit.7, on.clone()));
         }
     }
     told

@@ -1,10 +1,11 @@
 //! The units that are followed: by which object each is known, how it was last seen, and what of it was told.
 
+mod known;
+
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use super::bulk_read::{Ask, Known};
 use super::bus;
 use super::job_causes::Kin;
 use super::pending::Outbox;
@@ -42,12 +43,13 @@ pub(super) struct Noticed {
 }
 
 /// What was told of the settings of a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct ToldSettings {
     fingerprint: u64,
     need_daemon_reload: bool,
-    /// It had a control group; a unit that is down has none.
-    has_group: bool,
+    fragment: Box<str>,
+    /// Empty for a unit that is down.
+    control_group: Box<str>,
 }
 
 /// All units that are followed.
@@ -57,6 +59,8 @@ pub(super) struct Watched {
     paths: BTreeMap<UnitName, String>,
     /// What was told of settings.
     settings: BTreeMap<UnitName, ToldSettings>,
+    /// Prints of the files of units, as they were when nothing differed from what is known.
+    prints: BTreeMap<UnitName, u64>,
     kinds: HashMap<u32, Kind>,
     kin: Kin,
 }
@@ -82,6 +86,7 @@ impl Watched {
             self.leave(&unit);
             self.paths.remove(&unit);
             self.settings.remove(&unit);
+            self.prints.remove(&unit);
         }
         let new: Vec<UnitName> =
             units.iter().filter(|unit| !self.paths.contains_key(*unit)).cloned().collect();
@@ -90,27 +95,6 @@ impl Watched {
             self.place(unit, bus::unit_path(unit.as_str()).as_str());
         }
         new
-    }
-
-    /// Adds to what is asked of units what is known of them.
-    pub(super) fn known(&self, asks: BTreeMap<UnitName, Ask>) -> Vec<(UnitName, Known, Ask)> {
-        asks.into_iter()
-            .filter_map(|(unit, ask)| {
-                let path = self.paths.get(&unit)?.clone();
-                let record = self.entries.get(&path).and_then(|entry| entry.record.as_ref());
-                let runs = record.is_some_and(|record| record.reading.main_pid.is_some());
-                let told = self.settings.get(&unit).filter(|told| told.has_group || !runs);
-                let known = Known {
-                    load: record.map(|record| record.reading.load.clone()),
-                    changed_us: record.map_or(0, |record| record.reading.changed_us),
-                    // What was read while it was down is not what it runs with.
-                    need_daemon_reload: told.map(|told| told.need_daemon_reload),
-                    frozen: record.is_some_and(|record| record.reading.frozen),
-                    path,
-                };
-                Some((unit, known, ask))
-            })
-            .collect()
     }
 
     /// Every unit that is followed.
@@ -228,20 +212,29 @@ impl Watched {
         self.tell(&path, record, outbox);
     }
 
-    /// Takes settings; the same ones are told once.
-    pub(super) fn configured(&mut self, unit: UnitName, settings: UnitSettings, outbox: &mut Outbox) {
+    /// Takes settings, and the print of their files; the same ones are told once.
+    pub(super) fn configured(
+        &mut self,
+        unit: UnitName,
+        settings: UnitSettings,
+        print: Option<u64>,
+        outbox: &mut Outbox,
+    ) {
         if !self.paths.contains_key(&unit) {
             return;
         }
+        self.unchanged(unit.clone(), print);
         self.kin.tie(&unit, &settings);
         let mut hasher = DefaultHasher::new();
         format!("{settings:?}").hash(&mut hasher);
         let told = ToldSettings {
             fingerprint: hasher.finish(),
             need_daemon_reload: settings.need_daemon_reload,
-            has_group: !settings.control_group.is_empty(),
+            fragment: settings.fragment.as_str().into(),
+            control_group: settings.control_group.as_str().into(),
         };
-        if self.settings.insert(unit.clone(), told) != Some(told) {
+        if self.settings.get(&unit) != Some(&told) {
+            self.settings.insert(unit.clone(), told);
             outbox.other(Observation::UnitSettingsRead { unit, settings });
         }
     }

@@ -463,6 +463,7 @@ fn settings(words: &[&str], story: &Story) -> Result<UnitSettings> {
             "untried" => settings.boot.untried_conditions.push(value.to_owned()),
             "restart" => settings.will.restart = Restart::of(value),
             "restart-sec" => settings.will.restart_ms = Some(millis(value)?),
+            "forces" => settings.will.forces = true,
             "prevents" => settings.will.prevents.codes.push(value.parse().map_err(|_| "an exit status")?),
             "runtime-max" => settings.will.runtime_max_ms = Some(millis(value)?),
             "failure-action" => settings.will.failure_action = Some(format!("FailureAction={value}")),

@@ -294,6 +294,10 @@ impl State {
     fn enablement_read(&mut self, name: &UnitName, read: UnitFileState) {
         self.regressions.enablement_read(name, &read);
         self.drain_regressions();
+        // It is read of all units again and again: what is as it was changes nothing.
+        if self.units.get(name).is_some_and(|unit| unit.enablement() == Some(&read)) {
+            return;
+        }
         let now = self.now;
         self.touching(name, |unit, _| unit.enablement_read(read, now));
     }

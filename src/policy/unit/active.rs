@@ -226,7 +226,8 @@ impl Unit {
             return passing;
         }
         let freed = self.freed_at.map(|at| at.plus(limits::SECOND_LOOK));
-        let settled = self.run.since().plus(limits::DEATH_DEBOUNCE);
+        let patience = if self.is_final(reading) { Duration::ZERO } else { limits::DEATH_DEBOUNCE };
+        let settled = self.run.since().plus(patience);
         let settled = freed.map_or(settled, |freed| freed.max(settled));
         if settled > now {
             let word = reading.active.as_str();

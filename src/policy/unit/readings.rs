@@ -65,6 +65,12 @@ impl Unit {
         }
     }
 
+    /// Its enablement, as it was read last.
+    #[must_use]
+    pub fn enablement(&self) -> Option<&UnitFileState> {
+        self.enablement.as_ref()
+    }
+
     /// Its enablement, asked afresh.
     pub fn enablement_read(&mut self, read: UnitFileState, now: Moment) {
         if self.enablement.as_ref().is_some_and(|known| *known != read) {
@@ -83,9 +89,18 @@ impl Unit {
     pub fn settings_read(&mut self, settings: UnitSettings, now: Moment) -> bool {
         let (modified, fragment) = (settings.modified_at.map(|at| at.wall_ms), settings.fragment.clone());
         let group = settings.control_group.clone();
+        let of_boot = |known: &UnitSettings| {
+            let UnitSettings { boot, content, names, triggered_by, .. } = known;
+            (boot.clone(), *content, names.clone(), triggered_by.clone())
+        };
+        let boots = of_boot(&settings);
         let Some(before) = self.run.configure(settings) else {
             return false;
         };
+        // Whether it runs, and what else runs, is no matter to the next boot.
+        if before.as_ref().is_none_or(|known| of_boot(known) != boots || known.fragment != fragment) {
+            self.out.push(Out::PredictBoot);
+        }
         if before.as_ref().is_none_or(|known| known.control_group != group) {
             self.residents.wish(now);
         }
@@ -95,7 +110,6 @@ impl Unit {
             self.out.note(EventKind::Changed, None, message);
         }
         self.watch_links();
-        self.out.push(Out::PredictBoot);
         true
     }
 

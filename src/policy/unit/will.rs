@@ -214,6 +214,16 @@ impl Unit {
             .then(|| format!("its unit file wants no restart after {ended} (Restart={})", restart.as_str()))
     }
 
+    /// It failed, and by its file systemd does not restart it after that: this is no passing state.
+    pub(super) fn is_final(&self, reading: &UnitReading) -> bool {
+        let failed = reading.active == ActiveState::Failed && reading.job.is_none();
+        failed
+            && self.will().is_some_and(|will| {
+                let excluded = will.restart == Restart::No || will.restart.excludes(&reading.result);
+                !will.forces && (excluded || reading.exit.is_some_and(|exit| will.prevents.contains(exit)))
+            })
+    }
+
     /// Boot is told to start it.
     fn is_enabled(&self) -> bool {
         matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime))
