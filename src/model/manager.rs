@@ -92,7 +92,7 @@ impl Manager {
     /// by a zero byte. A name that could not stand in a command as it is is none: any program can write there what it likes.
     #[must_use]
     pub fn program(self, line: &[u8], environment: &[u8]) -> Option<String> {
-        let words = |bytes: &'_ [u8]| -> Vec<String> {
+        let words = |bytes: &[u8]| -> Vec<String> {
             bytes.split(|byte| *byte == 0).filter_map(|word| String::from_utf8(word.to_vec()).ok()).collect()
         };
         let variable = |name: &str| {

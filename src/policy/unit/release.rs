@@ -64,7 +64,8 @@ impl Unit {
 
     /// A restart as a repair, where it does no harm.
     fn restart_command(&self) -> Option<String> {
-        (!self.fails_its_test()).then(|| format!("systemctl restart {}", self.name))
+        let harmless = !self.fails_its_test() && self.residents.emptied().is_none();
+        harmless.then(|| format!("systemctl restart {}", self.name))
     }
 
     /// The command that points the link back to what runs, where that is still there.
