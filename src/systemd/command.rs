@@ -135,10 +135,8 @@ impl Command {
             settings.push(Setting::new(name, Variant::from(value))?);
         }
         let texts = [("User", &self.user), ("Group", &self.group), ("WorkingDirectory", &self.directory)];
-        for (name, text) in texts {
-            if let Some(text) = text {
-                settings.push(Setting::new(name, text.as_str())?);
-            }
+        for (name, text) in texts.iter().filter_map(|(name, text)| Some((name, text.as_ref()?))) {
+            settings.push(Setting::new(name, text.as_str())?);
         }
         if !self.environment.is_empty() {
             settings.push(Setting::new("Environment", self.environment.clone())?);

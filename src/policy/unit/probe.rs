@@ -260,11 +260,10 @@ impl Probe {
             let found = finding(code, severity, message, now).about(name);
             proven(found, vec![self.counted()], None)
         };
-        if let Some(code) = self.trouble().filter(|_| self.spec.kind.planned) {
-            return judgement.note(found(code, Severity::Warning, &self.sentence()));
-        }
         if let Some(code) = self.trouble() {
-            return judgement.and(found(code, severity, &self.told()));
+            let told =
+                found(code, if self.spec.kind.planned { Severity::Warning } else { severity }, &self.told());
+            return if self.spec.kind.planned { judgement.note(told) } else { judgement.and(told) };
         }
         if let Some(since) = self.unknown_since() {
             let text = self.cannot_ask();
