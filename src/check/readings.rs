@@ -123,6 +123,14 @@ impl Readings {
         });
     }
 
+    fn ask_peers(&self, unit: UnitName, probe: String, peers: Vec<String>, fresh: Duration) {
+        let prober = self.prober.clone();
+        self.spawn(async move {
+            let saw = probes::peers(&prober, &unit, &probe, (&peers, fresh)).await;
+            Observation::PeersAnswered { unit, probe, saw }
+        });
+    }
+
     fn sample_progress(&self, unit: UnitName, spec: ProgressSpec) {
         let (orders, prober) = (self.orders.clone(), self.prober.clone());
         self.spawn(async move {
@@ -208,13 +216,7 @@ impl Outside for Readings {
             }
             Action::RunProbe { unit, probe } => self.run_probe(unit, probe),
             Action::SampleProgress { unit, progress } => self.sample_progress(unit, progress),
-            Action::AskPeers { unit, probe, peers, fresh } => {
-                let prober = self.prober.clone();
-                self.spawn(async move {
-                    let saw = probes::peers(&prober, &unit, &probe, (&peers, fresh)).await;
-                    Observation::PeersAnswered { unit, probe, saw }
-                });
-            }
+            Action::AskPeers { unit, probe, peers, fresh } => self.ask_peers(unit, probe, peers, fresh),
             Action::AuditHost { .. }
             | Action::SendAlert { .. }
             | Action::Silence { .. }

@@ -45,11 +45,11 @@ impl<'l> Loaded<'l> {
     }
 }
 
+/// Units that match, by pattern.
+type Matches = BTreeMap<String, Vec<UnitName>>;
+
 /// Queued jobs, and the loaded units that each pattern matches.
-pub(super) fn jobs_and_matches(
-    listed: &[Listed],
-    patterns: &Patterns,
-) -> (Vec<(u32, JobKind)>, BTreeMap<String, Vec<UnitName>>) {
+pub(super) fn jobs_and_matches(listed: &[Listed], patterns: &Patterns) -> (Vec<(u32, JobKind)>, Matches) {
     let jobs =
         listed.iter().filter(|unit| unit.7 != 0).map(|unit| (unit.7, reading::job_kind(&unit.8))).collect();
     let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
