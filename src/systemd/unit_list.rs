@@ -13,6 +13,9 @@ use crate::model::unit::{JobKind, UnitName};
 /// A job that another one waits for: id, unit, kind, state, and two objects.
 type Awaited = (u32, String, String, String, zbus::OwnedObjectPath, zbus::OwnedObjectPath);
 
+/// Queued jobs with their kinds, and loaded units by pattern.
+type JobsAndMatches = (Vec<(u32, JobKind)>, BTreeMap<String, Vec<UnitName>>);
+
 /// Loaded units.
 #[derive(Debug)]
 pub(super) struct Loaded<'l> {
@@ -46,10 +49,7 @@ impl<'l> Loaded<'l> {
 }
 
 /// Queued jobs, and the loaded units that each pattern matches.
-pub(super) fn jobs_and_matches(
-    listed: &[Listed],
-    patterns: &Patterns,
-) -> (Vec<(u32, JobKind)>, BTreeMap<String, Vec<UnitName>>) {
+pub(super) fn jobs_and_matches(listed: &[Listed], patterns: &Patterns) -> JobsAndMatches {
     let jobs =
         listed.iter().filter(|unit| unit.7 != 0).map(|unit| (unit.7, reading::job_kind(&unit.8))).collect();
     let names = listed.iter().filter(|unit| unit.2 != "not-found").map(|unit| unit.0.as_str());
