@@ -20,7 +20,9 @@ use crate::model::unit::UnitSettings;
 use crate::model::will::ServiceType::{Dbus, Exec, Notify, NotifyReload, Simple};
 
 pub use handover::drain;
-pub use installed::{dated_installed, is_gone, judge_installed, named_installed, remember_installed};
+pub use installed::{
+    dated_installed, is_gone, judge_installed, named_installed, own_starts, remember_installed,
+};
 pub use residence::{Known, judge};
 pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};
 
