@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::files::Watch;
 use crate::model::finding::Code;
@@ -16,6 +16,9 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 /// Without any change told.
 const RESCAN: Duration = Duration::from_secs(60);
 
+/// A request to read at once; who gives it a sender is told once what was read is on its way.
+pub type Reload = Option<oneshot::Sender<()>>;
+
 /// What is watched here.
 const FILES: &str = "unit files of Steadfast";
 
@@ -26,7 +29,11 @@ fn unwatched(why: &str) -> String {
 /// Tells the whole configuration whenever it differs from what was told last. Ends with its receiver.
 ///
 /// A message on `reload` (SIGHUP) makes it read at once.
-pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out: mpsc::Sender<Observation>) {
+pub async fn watch(
+    directories: Directories,
+    mut reload: mpsc::Receiver<Reload>,
+    out: mpsc::Sender<Observation>,
+) {
     let mut loader = Loader::new(directories);
     let (mut watch, mut changes, mut lost) = match Watch::new(DEBOUNCE) {
         Ok((watch, changes)) => (Some(watch), Some(changes), None),
@@ -34,6 +41,7 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
     };
     let mut told_lost = None;
     let mut told: Option<Loaded> = None;
+    let mut waits: Reload = None;
     loop {
         // A file system that hangs holds up this task alone. What is read was watched before, so that no change is missed.
         let Ok((back, watching, failed, loaded)) = tokio::task::spawn_blocking(move || {
@@ -65,6 +73,10 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
             }
             told = Some(loaded);
         }
+        if let Some(waits) = waits.take() {
+            // Who asked may have gone.
+            let _heard = waits.send(());
+        }
         let changed = async {
             match &mut changes {
                 Some(changes) => drop(changes.next().await),
@@ -74,9 +86,10 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
         tokio::select! {
             () = changed => {}
             asked = reload.recv() => {
-                if asked.is_none() {
+                let Some(asked) = asked else {
                     return;
-                }
+                };
+                waits = asked;
             }
             () = tokio::time::sleep(RESCAN) => {}
         }
