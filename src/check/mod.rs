@@ -24,11 +24,12 @@ use crate::model::finding::Severity;
 use crate::model::observation::Observation;
 use crate::model::snapshot::Snapshot;
 use crate::model::spec::{Mode, RecoverySpec, Selector, Spec};
-use crate::model::state::{Durable, Plan};
+use crate::model::state::{Durable, Meta, Plan};
 use crate::model::unit::{ManagerState, UnitName};
 use crate::policy;
 use crate::policy::alerts::matches;
 use crate::runtime::{INBOX, Loop};
+use crate::store;
 use crate::systemd::Instance;
 use crate::tls;
 
@@ -91,7 +92,7 @@ pub async fn look(
     let instance = Instance::of(user);
     let (inbox, mut observations) = mpsc::channel(INBOX);
     let readings = Readings::new(instance, None, inbox);
-    let (mut ours, snapshots) = Loop::new(Durable::default(), readings);
+    let (mut ours, snapshots) = Loop::new(remembered(user), readings);
     ours.turn(Observation::Started(host::identity(user))).await;
     let Loaded { settings, specs, problems, .. } = loaded;
     let specs = specs.into_iter().map(|spec| Spec { mode: Mode::Observe, ..spec }).collect();
@@ -116,6 +117,15 @@ pub async fn look(
     ours.publish();
     let boot = ours.state().boot().cloned();
     Ok((snapshots.borrow().clone(), boot))
+}
+
+/// What was there when the processes began, as the daemon remembers it, where that may be read. By the times of files alone it
+/// cannot be told whether what was written since is anything else.
+fn remembered(user: bool) -> Durable {
+    let folder = store::state_directory(user).ok();
+    let known = folder.and_then(|folder| store::peek(&folder.join(store::DATABASE))).unwrap_or_default();
+    let meta = Meta { worse: None, ..known.meta };
+    Durable { meta, links: known.links, ..Durable::default() }
 }
 
 /// An empty file's wishes, for a unit without a file.

@@ -48,7 +48,7 @@ pub use loader::{Loaded, Loader, spec_of_text};
 pub use new_file::{place, put, read_foreign};
 pub use recipes::recipes;
 pub use switched_off::switched_off;
-pub use watch::watch;
+pub use watch::{Reload, watch};
 
 /// What is wrong in these files, or in all files of the instance when none is named.
 #[must_use]

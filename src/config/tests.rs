@@ -643,7 +643,7 @@ proptest! {
 async fn a_file_dropped_in_changed_broken_mended_removed_is_told() {
     let (_root, directories) = scratch();
     let etc = directories.units[0].clone();
-    let (_reload, requests) = mpsc::channel(1);
+    let (reload, requests) = mpsc::channel(1);
     let (out, mut told) = mpsc::channel(16);
     let watching = tokio::spawn(watch(directories, requests, out));
     let mut next = async || {
@@ -670,5 +670,11 @@ async fn a_file_dropped_in_changed_broken_mended_removed_is_told() {
     assert_eq!(next().await.0[0].owner.as_deref(), Some("y"));
     fs::remove_file(&file).expect("removed");
     assert_eq!(next().await.0.len(), 0);
+    // Who asks for a reading hears when what is written by then is on its way.
+    write("owner = \"z\"");
+    let (tell, heard) = tokio::sync::oneshot::channel();
+    reload.send(Some(tell)).await.expect("it is watched");
+    tokio::time::timeout(LIMIT, heard).await.expect("in time").expect("a word");
+    assert_eq!(next().await.0[0].owner.as_deref(), Some("z"));
     watching.abort();
 }

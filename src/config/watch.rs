@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hasher as _};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::files::Watch;
@@ -22,6 +22,9 @@ const RESCAN: Duration = Duration::from_secs(60);
 /// … and all of them are read again: they name others (programs, secrets, certificates), which may be another's by now.
 const REREAD: Duration = Duration::from_secs(600);
 
+/// A request to read at once; who gives it a sender is told once what was read is on its way.
+pub type Reload = Option<oneshot::Sender<()>>;
+
 /// What is watched here.
 const FILES: &str = "unit files of Steadfast";
 
@@ -32,7 +35,11 @@ fn unwatched(why: &str) -> String {
 /// Tells the whole configuration whenever it differs from what was told last. Ends with its receiver.
 ///
 /// A message on `reload` (SIGHUP) makes it read at once.
-pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out: mpsc::Sender<Observation>) {
+pub async fn watch(
+    directories: Directories,
+    mut reload: mpsc::Receiver<Reload>,
+    out: mpsc::Sender<Observation>,
+) {
     let mut loader = Loader::new(directories.clone());
     let (mut watch, mut changes, mut lost) = match Watch::new(DEBOUNCE) {
         Ok((watch, changes)) => (Some(watch), Some(changes), None),
@@ -40,6 +47,7 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
     };
     let mut told_lost = None;
     let mut told = None;
+    let mut waits: Reload = None;
     loop {
         // A file system that hangs holds up this task alone. What is read was watched before, so that no change is missed.
         let places = directories.clone();
@@ -74,6 +82,10 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
             }
             told = Some(fingerprint);
         }
+        if let Some(waits) = waits.take() {
+            // Who asked may have gone.
+            let _heard = waits.send(());
+        }
         let changed = async {
             match &mut changes {
                 Some(changes) => drop(changes.next().await),
@@ -83,9 +95,10 @@ pub async fn watch(directories: Directories, mut reload: mpsc::Receiver<()>, out
         tokio::select! {
             () = changed => {}
             asked = reload.recv() => {
-                if asked.is_none() {
+                let Some(asked) = asked else {
                     return;
-                }
+                };
+                waits = asked;
             }
             () = outdated(&directories, before, read_at) => {}
         }

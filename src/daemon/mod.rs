@@ -69,7 +69,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
         ours.turn(Observation::Impaired { code, part: DURABLE, why }).await;
     }
     tokio::spawn(config::watch(directories, reloads, inbox.clone()));
-    tokio::spawn(requests::pass_on(asked, answers, inbox));
+    tokio::spawn(requests::pass_on(asked, answers, inbox, reload.clone()));
     let read = (snapshots.clone(), questions.clone(), history.clone());
     let reading = api::server::serve_reading_by(door, read.0, read.1, read.2, socket);
     let served = snapshots.clone();
@@ -91,7 +91,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let rereads = async {
         while hangup.recv().await.is_some() {
             // One reading that is asked for already serves this request, too.
-            let _full = reload.try_send(());
+            let _full = reload.try_send(None);
         }
     };
     tokio::select! {

@@ -61,7 +61,7 @@ impl Kind {
             Self::Link => "the release link",
             Self::Directory => "the directory",
             Self::Venv => "the Python environment",
-            Self::Npm => "the npm packages in",
+            Self::Npm => "the npm installation",
             Self::File => "the file",
             Self::Git => "the git checkout",
             Self::Container => "the image",
@@ -118,6 +118,22 @@ pub struct Content {
     pub changed_at: Moment,
     /// What a process still holds of a file that was replaced: the print of that.
     pub held: BTreeMap<u32, FileId>,
+    /// When the newest of what tells was made or written, where that is known.
+    pub newest_at: Option<Moment>,
+    /// What it is made of, by path, where that is told: the packages of an environment.
+    pub parts: BTreeSet<String>,
+    /// The last update put nothing there, and took this away.
+    pub removed: Option<String>,
+    /// Other prints that mean this very content: what was committed where it lies moves no file.
+    pub same: BTreeSet<FileId>,
+}
+
+impl Content {
+    /// This print is one of this content.
+    #[must_use]
+    pub fn is(&self, print: FileId) -> bool {
+        self.print == print || self.same.contains(&print)
+    }
 }
 
 impl Installed {

@@ -31,8 +31,14 @@ pub const UNREACHABLE: Duration = Duration::from_secs(5);
 
 /// A unit without a release link is inspected this often (replaced binaries, leftovers).
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
+/// A run is looked at again this long after its start, and then whenever it has become twice as old.
+pub const YOUNG_INSPECTION: Duration = Duration::from_secs(1);
 /// While a process lives in an old release, what becomes of it (and of its workers) is looked at this often.
 pub const STALE_INSPECTION: Duration = Duration::from_secs(2);
+/// What is changed within this time of a start that followed a change is most likely changed by the start itself.
+pub const OWN_CHANGE: Duration = Duration::from_secs(60);
+/// An installer that is at work for so long is told: until it is done, it cannot be said what runs.
+pub const LONG_UNSETTLED: Duration = Duration::from_secs(60);
 /// While an installer is at work on what it runs, this often whether it is done.
 pub const UNSETTLED: Duration = Duration::from_millis(500);
 /// After a unit (re)started, the inspection waits this long for its workers.

@@ -79,6 +79,19 @@ impl Packages {
         self.of_user
     }
 
+    /// What the last look said; `None` before the first.
+    #[must_use]
+    pub fn last_look(&self) -> Option<&PackagesReading> {
+        self.read_at.map(|_| &self.last)
+    }
+
+    /// Its work has ended since that look.
+    #[must_use]
+    pub fn has_worked_since(&self, look: &PackagesReading) -> bool {
+        let (now, written) = (&self.last, |look: &PackagesReading| look.worked_at.map(|at| at.wall_ms));
+        now.busy.is_none() && (look.busy.is_some() || written(now) > written(look))
+    }
+
     /// Takes in a look; returns the units that waited for it.
     pub fn read(&mut self, reading: PackagesReading, now: Moment) -> BTreeSet<UnitName> {
         let old = matches!(self.poll, Poll::Running { again: Some(_), .. });

@@ -21,7 +21,9 @@ use crate::model::unit::UnitSettings;
 use crate::model::will::ServiceType::{Dbus, Exec, Notify, NotifyReload, Simple};
 
 pub use handover::drain;
-pub use installed::{dated_installed, is_gone, judge_installed, named_installed, remember_installed};
+pub use installed::{
+    dated_installed, is_gone, judge_installed, named_installed, own_starts, remember_installed,
+};
 pub use masters::manager;
 pub use residence::judge;
 pub use verdict::{Named, Verdict, binaries, relevant, target, verdict};

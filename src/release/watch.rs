@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::files::{Changed, Changes, Watch};
 use crate::model::finding::Code;
-use crate::model::installed::{Installed, Kind};
+use crate::model::installed::{Installed, Kind, State};
 use crate::model::observation::Observation;
 use crate::model::release::{FileId, Search};
 use crate::model::unit::UnitName;
@@ -24,6 +24,8 @@ use super::mounts::Mounts;
 const DEBOUNCE: Duration = Duration::from_millis(10);
 /// A file system that does not answer for so long is left to the slow scan.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// What was not settled is looked at again so much later.
+const AGAIN: Duration = Duration::from_millis(750);
 /// Threads that may hang in such file systems; then nothing new is followed.
 const HANGING: usize = 4;
 /// Releases beside each other that are known by name.
@@ -72,14 +74,16 @@ pub async fn watch(mut wishes: watch::Receiver<BTreeMap<UnitName, Search>>, out:
                 return;
             }
         }
+        let unsettled = follower.unsettled();
         let woken = tokio::select! {
-            woken = next(&mut wishes, &mut changes) => woken,
+            woken = next(&mut wishes, &mut changes, !unsettled.is_empty()) => woken,
             () = mounts.changed() => Some(Woken::Mounted),
         };
         units = match woken {
             Some(Woken::Mounted) => follower.at_home(),
             Some(Woken::Wishes) => follower.wish(&wishes.borrow_and_update()),
             Some(Woken::Changed(changed)) => follower.touched(&changed),
+            Some(Woken::Quiet) => unsettled,
             None => return,
         };
     }
@@ -96,15 +100,20 @@ enum Woken {
     Changed(Changed),
     /// Something was mounted or unmounted.
     Mounted,
+    /// Nothing changed for a while.
+    Quiet,
 }
 
+/// `unsettled`: something is to be looked at again even when nothing changes.
 async fn next(
     wishes: &mut watch::Receiver<BTreeMap<UnitName, Search>>,
     changes: &mut Changes,
+    unsettled: bool,
 ) -> Option<Woken> {
     tokio::select! {
         wished = wishes.changed() => wished.is_ok().then_some(Woken::Wishes),
         changed = changes.next() => changed.map(Woken::Changed),
+        () = tokio::time::sleep(AGAIN), if unsettled => Some(Woken::Quiet),
     }
 }
 
@@ -118,6 +127,15 @@ struct Link {
     switched_ms: i64,
 }
 
+/// What is installed at one place.
+#[derive(Debug, PartialEq, Eq)]
+enum There {
+    Whole(Option<FileId>),
+    /// An installer is at work, or it was changed a moment ago: it is looked at again, whether or not a change shows.
+    Unsettled,
+    Gone,
+}
+
 /// What was seen on the paths of one unit.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Picture {
@@ -125,8 +143,8 @@ struct Picture {
     links: Vec<Link>,
     /// The directories beside the current release, by the directory that holds them.
     releases: BTreeMap<PathBuf, BTreeSet<OsString>>,
-    /// The print of what is installed in place; `None` while that cannot be told.
-    installed: BTreeMap<(Kind, String), Option<FileId>>,
+    /// What is installed in place.
+    installed: BTreeMap<(Kind, String), There>,
     /// Of the lists of images, where the unit runs a container.
     images: Option<u64>,
 }
@@ -171,9 +189,13 @@ impl Picture {
     }
 }
 
-fn print(installed: &Installed) -> ((Kind, String), Option<FileId>) {
-    let place = (installed.kind, installed.place.clone());
-    (place, installed.whole().map(|content| content.print))
+fn print(installed: &Installed) -> ((Kind, String), There) {
+    let there = match &installed.state {
+        State::Whole => There::Whole(installed.content.as_ref().map(|content| content.print)),
+        State::Unsettled(_) => There::Unsettled,
+        State::Gone(_) => There::Gone,
+    };
+    ((installed.kind, installed.place.clone()), there)
 }
 
 fn directories_in(holder: &Path) -> BTreeSet<OsString> {
@@ -236,6 +258,13 @@ impl Follower {
     fn at_home(&self) -> BTreeSet<UnitName> {
         let home = |search: &Search| search.directory.is_some() || search.declared.is_some();
         let units = self.paths.iter().filter(|(_, search)| home(search));
+        units.map(|(unit, _)| unit.clone()).collect()
+    }
+
+    /// Units with something that an installer may not be done with.
+    fn unsettled(&self) -> BTreeSet<UnitName> {
+        let at_work = |picture: &Picture| picture.installed.values().any(|there| *there == There::Unsettled);
+        let units = self.pictures.iter().filter(|(_, picture)| at_work(picture));
         units.map(|(unit, _)| unit.clone()).collect()
     }
 
@@ -441,6 +470,35 @@ mod tests {
         std::fs::create_dir(root.path().join("srv2/app/releases/10")).expect("a release");
         flip(&root.path().join("srv2/app"), "releases/10");
         assert_eq!(seen.next().await, wanted);
+        drop(wish);
+        timeout(LIMIT, task).await.expect("it ends").expect("well");
+    }
+
+    #[tokio::test]
+    async fn what_was_not_settled_is_looked_at_again_though_nothing_changes() {
+        let root = tempfile::tempdir().expect("a scratch directory");
+        let package = root.path().join("lib/python3/site-packages/flask-3.dist-info");
+        std::fs::create_dir_all(&package).expect("half of a package");
+        std::fs::write(root.path().join("pyvenv.cfg"), "home = /usr/bin\n").expect("a file");
+        let before = Installed {
+            kind: Kind::Venv,
+            place: root.path().to_str().expect("text").to_owned(),
+            of_unit: true,
+            users: BTreeSet::new(),
+            state: State::Whole,
+            content: Some(crate::model::installed::Content::default()),
+        };
+        let unit = UnitName::from("a.service");
+        let search =
+            Search { installed: vec![before], kinds: BTreeSet::from(Kind::ALL), ..Search::default() };
+        let (wish, wishes) = watch::channel(BTreeMap::from([(unit.clone(), search)]));
+        let (send, receive) = mpsc::channel(16);
+        let mut seen = Seen(receive);
+        let task = tokio::spawn(watch(wishes, send));
+        assert_eq!(seen.next().await, std::slice::from_ref(&unit));
+        // It becomes whole in a directory that nobody watches.
+        std::fs::write(package.join("RECORD"), "flask/app.py,sha256=a,9\n").expect("a file");
+        assert_eq!(seen.next().await, std::slice::from_ref(&unit));
         drop(wish);
         timeout(LIMIT, task).await.expect("it ends").expect("well");
     }

@@ -605,10 +605,17 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
         link.target = (!target.path.is_empty()).then_some(target);
         reading.links.push(link);
     }
+    let users = users(&reading.processes);
     for one in &mut reading.installed {
-        one.users = reading.processes.iter().map(|process| process.pid).collect();
+        one.users.clone_from(&users);
     }
     Ok(reading)
+}
+
+/// Whoever runs what is installed: a shell runs none of it.
+fn users(processes: &[ProcessReading]) -> BTreeSet<u32> {
+    let shell = |process: &&ProcessReading| process.exe.as_ref().is_ok_and(|exe| exe.path == "/usr/bin/sh");
+    processes.iter().filter(|process| !shell(process)).map(|process| process.pid).collect()
 }
 
 /// `uses UNIT PROBE 300 512`: 300 MiB of 512.
@@ -629,14 +636,23 @@ fn used(unit: UnitName, words: &[&str]) -> Result<Observation> {
 }
 
 /// `venv:/srv/venv#7@5s`: content number 7, there for five seconds; `venv:/srv/venv#7~` an installer is at work; with `!` instead
-/// nothing is there any more.
+/// nothing is there any more; `#7=6` what was content number 6 is the same; `#7-helper` the package `helper` was taken away.
 fn installed(text: &str, story: &Story) -> Result<Installed> {
     let (kind, rest) = text.split_once(':').ok_or("kind:place")?;
     let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind).ok_or("no such kind")?;
     let (rest, ago) = rest.split_once('@').unwrap_or((rest, "1h"));
     let ago = i64::try_from(duration(ago)?.as_millis()).expect("short");
     let changed_at = story.now.at_boot_ms(story.now.boot_ms - ago);
-    let (place, id) = numbered(rest.trim_end_matches(['~', '!']));
+    let bare = rest.trim_end_matches(['~', '!']);
+    // Behind the number of the content, never in the path.
+    let marked = |text: &str, mark: char| {
+        text.rfind(mark).filter(|at| text.find('#').is_some_and(|begin| begin < *at))
+    };
+    let (bare, removed) =
+        marked(bare, '-').map_or((bare, None), |at| (bare.split_at(at).0, bare.get(at + 1..)));
+    let (bare, meant) =
+        marked(bare, '=').map_or((bare, None), |at| (bare.split_at(at).0, bare.get(at + 1..)));
+    let (place, id) = numbered(bare);
     let state = match rest.chars().last() {
         Some('~') => State::Unsettled(format!("an installer is at work in {place}")),
         Some('!') => State::Gone(changed_at),
@@ -644,7 +660,16 @@ fn installed(text: &str, story: &Story) -> Result<Installed> {
     };
     let newest = if kind == Kind::Venv { format!("{place}/flask-3.dist-info") } else { place.clone() };
     let made_at = Some(changed_at);
-    let content = Content { print: id, stamp: id.ino, newest, made_at, changed_at, ..Content::default() };
+    let content = Content {
+        print: id,
+        newest,
+        made_at,
+        changed_at,
+        newest_at: removed.map(|_| story.now.at_boot_ms(0)),
+        removed: removed.map(|name| format!("{place}/{name}.dist-info")),
+        same: meant.map(|number| identity("#", number)).into_iter().collect(),
+        ..Content::default()
+    };
     Ok(Installed { kind, place, of_unit: true, users: BTreeSet::new(), state, content: Some(content) })
 }
 
@@ -672,10 +697,10 @@ fn held_by(path: &str) -> FileId {
 /// `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere; its command line names the link), `103:/srv/app#7` (in
 /// the directory number 7 that bears that name), `104:/srv/app#7!+` (it was deleted, and another one bears its name); behind
 /// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection,
-/// `%app` the name by which a manager knows it; `105:/#7-`: in directory 7, which was mounted and is not any more.
+/// `%app` the name by which a manager knows it, `&sh` its program; `105:/#7-`: in directory 7, which was mounted and is not any more.
 fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
     let (pid, rest) = word.split_once(':').ok_or("pid:place")?;
-    let marks = ['@', '<', '*', '^', '~', '%'];
+    let marks = ['@', '<', '*', '^', '~', '%', '&'];
     let (place, mut rest) = rest.split_at(rest.find(marks).unwrap_or(rest.len()));
     let (place, anew) = place.strip_suffix('+').map_or((place, false), |place| (place, true));
     let gone = place.ends_with('!');
@@ -730,6 +755,9 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
             '<' => process.parent = value.parse().map_err(|_| "parent")?,
             '*' => value.clone_into(&mut process.name),
             '%' => process.program = Some(value.to_owned()),
+            '&' => {
+                process.exe = Ok(Place { path: format!("/usr/bin/{value}"), ..Place::default() });
+            }
             '^' => drop(process.sockets.listens.insert(port()?)),
             _ => drop(process.sockets.connected.insert(port()?)),
         }

@@ -247,7 +247,13 @@ impl State {
     pub(super) fn packages_read(&mut self, reading: PackagesReading) {
         let now = self.now;
         let before = self.packages.quiet(now);
+        let last = self.packages.last_look().cloned();
         let waiting = self.packages.read(reading, now);
+        if last.is_some_and(|last| self.packages.has_worked_since(&last)) {
+            // What it replaced is in use: no path of the units tells of that.
+            self.units.values_mut().for_each(|unit| unit.look_at_processes(now));
+            self.touched_all = true;
+        }
         for unit in &waiting {
             self.touching(unit, |unit, view| {
                 unit.settle_transition(view.packages, now);
@@ -274,6 +280,8 @@ impl State {
             self.changed_links.extend(reading.links.iter().map(|link| link.link.clone()));
             let (installed, seen) = (&reading.installed, unit.installed_seen_at());
             switched.extend(releases::remember_installed(&mut self.links, installed, seen, self.now));
+            let execs = unit.execs(&reading, self.now);
+            releases::own_starts(&mut self.links, &reading.installed, &execs);
             reading.installed = releases::dated_installed(reading.installed, &self.links);
             self.changed_links.extend(reading.installed.iter().map(|one| one.key()));
         }

@@ -120,6 +120,13 @@ impl Unit {
     fn spent_up(&self, want: &Want, now: Moment) -> Option<String> {
         let because = want.because.as_str();
         if want.because.is_stale_release() {
+            let burst = self.burst();
+            if self.changes_itself() && self.kept.spent.len() >= burst {
+                let within = span(self.spec.recovery.interval);
+                return Some(format!(
+                    "what it runs is changed within a minute of each start, as if by itself: its budget of {burst} in {within} is spent ({because})"
+                ));
+            }
             // To follow a deploy is no sign of an unstable unit: crashes have an account of their own.
             return self.cured_nothing(want).then(|| format!("the restart did not cure it ({because})"));
         }
@@ -154,7 +161,8 @@ impl Unit {
             order.release = release;
         }
         let because = self.kept.recovery.as_ref().and_then(|recovery| recovery.because);
-        if !because.is_some_and(Code::is_stale_release) && self.bidden.is_none() {
+        let follows = because.is_some_and(Code::is_stale_release) && !self.changes_itself();
+        if !follows && self.bidden.is_none() {
             self.kept.spent.push(now);
         }
     }
@@ -189,7 +197,19 @@ impl Unit {
         let quarantine = self.kept.quarantine.as_ref().map(|known| known.since);
         let last = self.kept.spent.last().copied().max(quarantine);
         let switched = last.is_none_or(|last| self.is_switched_since(last));
-        switched && self.release_now().is_some() && !self.is_failing()
+        let by_itself = self.kept.quarantine.as_ref().is_some_and(|known| known.because.is_stale_release());
+        let by_another = !(by_itself && self.changes_itself());
+        switched && self.release_now().is_some() && !self.is_failing() && by_another
+    }
+
+    /// What it runs was changed right after a start that had followed such a change: most likely it does that itself, each time.
+    fn changes_itself(&self) -> bool {
+        let followed = |last: &LastAction| last.because.is_some_and(Code::is_stale_release);
+        let begun = self.run.active_since().filter(|_| self.kept.last_action.as_ref().is_some_and(followed));
+        let after = |switched: Moment| {
+            begun.is_some_and(|begun| begun <= switched && switched <= begun.plus(limits::OWN_CHANGE))
+        };
+        self.residents.switched_at().is_some_and(after)
     }
 
     fn is_switched_since(&self, at: Moment) -> bool {

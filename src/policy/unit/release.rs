@@ -19,6 +19,7 @@ use crate::policy::releases::{self, Named};
 use crate::policy::view::View;
 
 use super::Unit;
+use super::residents::Execs;
 
 impl Unit {
     pub(super) fn release(&self, view: &View<'_>) -> Judgement {
@@ -107,7 +108,7 @@ impl Unit {
         let plain = processes.links.iter().all(|link| link.plain);
         let no_link = plain && processes.links_unread.is_none();
         let mut judgement = match (&verdict.unknown, &verdict.current) {
-            _ if no_link => processes.in_place(),
+            _ if no_link => self.in_place(processes, settings, view.now),
             (Some(why), _) => Judgement::unknown(Why::CannotTell, "unreadable", why.clone()),
             // It cannot be seen, or began just now.
             _ if reading.main_pid.is_some() && self.residents.judged().is_empty() => {
@@ -353,6 +354,12 @@ impl Unit {
         self.residents.seen_at()
     }
 
+    /// Processes of this reading that became another program since they began.
+    #[must_use]
+    pub fn execs(&self, reading: &ProcessesReading, now: Moment) -> Execs {
+        self.residents.execs(reading, now)
+    }
+
     /// A link of it changed, or its processes are to be looked at for another reason.
     pub fn look_at_processes(&mut self, now: Moment) {
         self.residents.wish(now);
@@ -365,12 +372,27 @@ impl Unit {
     }
 }
 
-impl ProcessesReading {
+impl Unit {
     /// Nothing stale, and no link: what else its code is known by.
-    fn in_place(&self) -> Judgement {
-        let places: Vec<&str> = self.installed.iter().map(|one| one.place.as_str()).collect();
+    fn in_place(&self, processes: &ProcessesReading, settings: &UnitSettings, now: Moment) -> Judgement {
+        match self.residents.unsettled() {
+            Some(why) if self.residents.is_long_unsettled(now) => {
+                return Judgement::unknown(Why::CannotTell, "unsettled", why.to_owned());
+            }
+            Some(why) => {
+                return Judgement::good("unsettled", format!("it is compared once it is done: {why}"));
+            }
+            None => {}
+        }
+        let places: Vec<&str> = processes.installed.iter().map(|one| one.place.as_str()).collect();
         match places.as_slice() {
-            [] => Judgement::good("no-link", "it runs from no release link"),
+            [] => match settings.container().filter(|_| self.spec.release.kinds.contains(&Kind::Container)) {
+                Some(container) => Judgement::good(
+                    "no-link",
+                    format!("the image of its container {} is not known", container.name),
+                ),
+                None => Judgement::good("no-link", "it runs from no release link"),
+            },
             [one] => Judgement::good("current", format!("every process runs what {one} holds")),
             [first, others @ ..] => {
                 let others = match others {

@@ -1,15 +1,21 @@
 //! The processes of a unit and its release links, as the last inspection showed them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::installed::{Installed, State};
+use crate::model::installed::{Content, Installed, State};
 use crate::model::moment::Moment;
 use crate::model::poll::Poll;
 use crate::model::release::{
-    Ending, LinkReading, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
+    Ending, FileId, LinkReading, ProcessReading, ProcessesReading, Residence, Resident, Role, Target,
 };
 use crate::policy::limits;
 use crate::policy::releases::{self, Known, Verdict};
+
+/// A process that is seen first so soon after it began. Milliseconds.
+const JUST_BEGUN_MS: i64 = 1000;
+
+/// By process and when it began.
+pub type Execs = BTreeMap<(u32, i64), Moment>;
 
 /// What is known of the processes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,9 +35,13 @@ pub struct Residents {
     ending: Option<Ending>,
     /// The link that was switched last, and when.
     flip: Option<(String, Moment)>,
+    /// Processes that became another program since they began, and when that was seen first.
+    execs: Execs,
     /// What is installed in place, over all runs, and when that was looked at last.
     installed: Vec<Installed>,
     seen_at: Option<Moment>,
+    /// Since when an installer is seen at work on it, without an end in between.
+    unsettled_since: Option<Moment>,
 }
 
 impl Residents {
@@ -79,10 +89,11 @@ impl Residents {
         &self.installed
     }
 
-    /// What is installed where, by its sums.
+    /// What is installed where: the print of each, and the stamp by which it need not be read again.
     #[must_use]
-    pub fn prints(&self) -> BTreeSet<(String, Option<u64>)> {
-        let print = |one: &Installed| (one.key(), one.content.as_ref().map(|content| content.stamp));
+    pub fn prints(&self) -> BTreeSet<(String, Option<(FileId, u64)>)> {
+        let of = |content: &Content| (content.print, content.stamp);
+        let print = |one: &Installed| (one.key(), one.content.as_ref().map(of));
         self.installed.iter().map(print).collect()
     }
 
@@ -90,6 +101,12 @@ impl Residents {
     #[must_use]
     pub fn seen_at(&self) -> Option<Moment> {
         self.seen_at
+    }
+
+    /// An installer is at work on what it runs, and does not come to an end.
+    #[must_use]
+    pub fn is_long_unsettled(&self, now: Moment) -> bool {
+        self.unsettled_since.is_some_and(|since| since.plus(limits::LONG_UNSETTLED) <= now)
     }
 
     /// An installer is at work on what it runs.
@@ -101,6 +118,29 @@ impl Residents {
         })
     }
 
+    /// Those of this reading that became another program since they began: a start script that is the program by now. And
+    /// since when that is so at the latest.
+    #[must_use]
+    pub fn execs(&self, reading: &ProcessesReading, now: Moment) -> Execs {
+        let key = |process: &ProcessReading| (process.pid, process.started_ms);
+        let program = |process: &ProcessReading| process.exe.as_ref().ok().map(|exe| exe.path.clone());
+        let all = self.reading.iter().flat_map(|reading| &reading.processes);
+        let before: BTreeMap<_, _> =
+            all.filter_map(|process| Some((key(process), program(process)?))).collect();
+        let of = |process: &ProcessReading| {
+            let other = || {
+                let (was, is) = (before.get(&key(process))?, program(process)?);
+                (*was != is).then_some(now)
+            };
+            // What began a moment ago may have been another program before anybody looked.
+            let young = now.boot_ms.saturating_sub(process.started_ms) < JUST_BEGUN_MS;
+            let first = || (young && !before.contains_key(&key(process))).then_some(now);
+            let known = || self.execs.get(&key(process)).copied();
+            Some((key(process), other().or_else(known).or_else(first)?))
+        };
+        reading.processes.iter().filter_map(of).collect()
+    }
+
     /// What the processes say of the release.
     #[must_use]
     pub fn verdict(&self) -> Option<Verdict> {
@@ -110,6 +150,7 @@ impl Residents {
     /// What was seen of the last run says nothing of this one.
     pub fn forget(&mut self) {
         self.reading = None;
+        self.execs.clear();
         self.judged.clear();
         self.left.clear();
         self.inspected_at = None;
@@ -191,8 +232,14 @@ impl Residents {
             // While an installer is at work, what is there is neither the old nor the new.
             let whole = self.installed.iter().all(|one| one.state == State::Whole);
             self.seen_at = Some(reading.read_at).filter(|_| whole).or(self.seen_at);
+            let since = self.unsettled_since.unwrap_or(reading.read_at);
+            self.unsettled_since = self.unsettled().is_some().then_some(since);
         }
         let outside = reading.outside.as_ref().is_some_and(|found| !found.is_empty());
+        // What it begins a moment after its start (a wrapper's child, a container) was not there to be seen.
+        let begun = known.and_then(|known| known.active_since);
+        let age = begun.map_or(limits::SLOW_INSPECTION, |since| now.since(since));
+        let young = age.max(limits::YOUNG_INSPECTION);
         let period = if outside || reading.absent.is_some() {
             limits::OUTSIDE_PERIOD
         } else if self.unsettled().is_some() {
@@ -200,12 +247,13 @@ impl Residents {
         } else if self.judged.iter().any(Resident::is_stale) || self.is_leaving() {
             limits::STALE_INSPECTION
         } else if no_link {
-            limits::SLOW_INSPECTION
+            limits::SLOW_INSPECTION.min(young)
         } else {
-            slow
+            slow.min(young)
         };
         // What was wished meanwhile stands.
         self.poll.wish(now.plus(period));
+        self.execs = self.execs(&reading, now);
         self.reading = Some(reading);
     }
 
@@ -309,5 +357,29 @@ impl Resident {
             self.residence,
             Residence::Outdated { .. } | Residence::Deleted { .. } | Residence::Replaced { .. }
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::installed::Kind;
+
+    #[test]
+    fn what_is_watched_is_told_anew_with_each_other_content_though_it_has_no_stamp() {
+        let known = |print: u64| {
+            let content = Content { print: FileId { dev: 1, ino: print }, ..Content::default() };
+            let one = Installed {
+                kind: Kind::Git,
+                place: "/srv/app".to_owned(),
+                of_unit: true,
+                users: BTreeSet::new(),
+                state: State::Whole,
+                content: Some(content),
+            };
+            Residents { installed: vec![one], ..Residents::default() }.prints()
+        };
+        assert_eq!(known(1), known(1));
+        assert_ne!(known(1), known(2));
     }
 }

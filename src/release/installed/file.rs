@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -16,9 +17,9 @@ const ARCHIVES: [&str; 8] = ["jar", "war", "ear", "phar", "pyz", "dll", "nupkg",
 /// Scripts: only the one that an interpreter is started with. Others are often configuration.
 const SCRIPTS: [&str; 12] = ["py", "js", "mjs", "cjs", "ts", "rb", "php", "pl", "lua", "tcl", "r", "exs"];
 /// Programs that run code of others: that they were replaced says nothing of that code.
-const INTERPRETERS: [&str; 22] = [
+const INTERPRETERS: [&str; 23] = [
     "python", "pypy", "node", "bun", "deno", "ruby", "perl", "php", "java", "dotnet", "mono", "lua", "tclsh",
-    "beam", "erl", "sh", "bash", "dash", "zsh", "busybox", "guile", "Rscript",
+    "beam", "erl", "sh", "bash", "dash", "zsh", "ksh", "busybox", "guile", "Rscript",
 ];
 /// Open files of a process that are looked at.
 const OPEN_FILES: usize = 512;
@@ -40,6 +41,24 @@ pub(super) fn is_interpreter(program: &Path) -> bool {
     let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
     INTERPRETERS.contains(&bare) || name.contains("python")
+}
+
+/// It takes its environment from where it was found.
+pub(super) fn is_python(program: &Path) -> bool {
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    name.contains("python") || name.starts_with("pypy")
+}
+
+/// It opens archives that its command line need not name.
+pub(super) fn is_java(program: &Path) -> bool {
+    program.file_name().is_some_and(|name| name == "java")
+}
+
+/// It begins with `#!`.
+pub(super) fn says_its_interpreter(path: &Path) -> bool {
+    let mut beginning = [0_u8; 2];
+    let read = print::open(path).and_then(|(mut file, _)| file.read_exact(&mut beginning).ok());
+    read.is_some() && beginning == *b"#!"
 }
 
 /// Where a change shows that it was replaced.
@@ -89,7 +108,7 @@ fn held(place: &Path, now: &fs::Metadata, look: &Look<'_>) -> BTreeMap<u32, File
     look.users.iter().filter_map(|pid| Some((*pid, of(pid)?))).collect()
 }
 
-fn open_files(process: &Path) -> impl Iterator<Item = PathBuf> {
+pub(super) fn open_files(process: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     let files = fs::read_dir(process.join("fd")).into_iter().flatten().flatten().take(OPEN_FILES);
     files.map(|file| file.path())
 }

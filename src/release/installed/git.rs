@@ -1,11 +1,13 @@
 //! A working tree of git: the commit that `HEAD` resolves to, and since when.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use crate::model::installed::Content;
 use crate::model::moment::Moment;
+use crate::model::release::FileId;
 
 use super::print;
 use super::{Found, Look, gone, is_recent};
@@ -17,6 +19,8 @@ const SMALL: u64 = 4096;
 const PACKED: u64 = 8 * 1024 * 1024;
 /// Bytes of the end of the log of `HEAD` that are read.
 const LOG: u64 = 256 * 1024;
+/// What the log of `HEAD` says of a commit that was made here, of what lay in the working tree already.
+const MADE_HERE: [&str; 2] = ["commit: ", "commit (amend): "];
 /// What makes code of a directory in which a process lives.
 const MANIFESTS: [&str; 12] = [
     "Gemfile",
@@ -96,11 +100,14 @@ pub(super) fn read(place: &Path, look: &Look<'_>) -> Option<Found> {
     let commit = loose.or_else(|| packed(&common, branch.as_deref()?))?;
     let files = [&named, &head].into_iter().filter_map(|path| fs::metadata(path).ok());
     let written = files.map(|seen| print::changed(&seen, look.now)).max().unwrap_or(look.now);
+    let (since, same) = trace(&own, &commit, look.now);
     Some(Found::Whole(Content {
         print: print::of(commit.as_bytes()),
         newest: named.to_string_lossy().into_owned(),
-        made_at: since(&own, &commit, look.now).map(|logged| refined(logged, written)),
+        // The files tell of the last move only.
+        made_at: since.map(|logged| if same.is_empty() { refined(logged, written) } else { logged }),
         changed_at: written,
+        same,
         ..Content::default()
     }))
 }
@@ -121,19 +128,52 @@ fn packed(common: &Path, branch: &Path) -> Option<String> {
         .filter(|commit| is_commit(commit))
 }
 
-/// Since when `HEAD` is this commit, as its log tells: `OLD NEW Name <mail> SECONDS +0000<tab>what`.
-fn since(own: &Path, commit: &str, now: Moment) -> Option<Moment> {
+/// One move of `HEAD`, as its log tells: `OLD NEW Name <mail> SECONDS +0000<tab>what`.
+struct Move<'a> {
+    from: &'a str,
+    to: &'a str,
+    seconds: i64,
+    made_here: bool,
+}
+
+impl<'a> Move<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let (who, what) = line.split_once('\t').unwrap_or((line, ""));
+        let mut words = who.split(' ');
+        let (from, to) = (words.next()?, words.next()?);
+        let seconds = who.rsplit(' ').nth(1)?.parse().ok()?;
+        Some(Self { from, to, seconds, made_here: MADE_HERE.iter().any(|word| what.starts_with(word)) })
+    }
+}
+
+/// Since when the files of this commit are in the working tree, and the prints of the commits that had the same files there: to
+/// commit what lies there changes none of them, where a pull, a checkout, a merge or a reset does.
+fn trace(own: &Path, commit: &str, now: Moment) -> (Option<Moment>, BTreeSet<FileId>) {
+    let (mut since, mut same) = (None, BTreeSet::new());
+    let text = log(own).unwrap_or_default();
+    let mut at = commit;
+    for step in text.lines().rev().map_while(Move::of) {
+        if step.to != at {
+            break;
+        }
+        since = Some(step.seconds);
+        if step.from != step.to {
+            let begins = step.from.bytes().all(|byte| byte == b'0');
+            if !step.made_here || begins || !is_commit(step.from) {
+                break;
+            }
+            same.insert(print::of(step.from.as_bytes()));
+            at = step.from;
+        }
+    }
+    (since.map(|seconds| now.at_wall_ms(seconds.saturating_mul(1000))), same)
+}
+
+/// The end of the log of `HEAD`.
+fn log(own: &Path) -> Option<String> {
     let (mut file, seen) = print::open(&own.join("logs/HEAD"))?;
     file.seek(SeekFrom::Start(seen.len().saturating_sub(LOG))).ok()?;
     let mut bytes = Vec::new();
     file.take(LOG).read_to_end(&mut bytes).ok()?;
-    let text = String::from_utf8_lossy(&bytes);
-    let moves = text.lines().rev().map_while(|line| {
-        let mut words = line.split(' ').skip(1);
-        let to = words.next()?;
-        let person = line.split('\t').next()?;
-        let seconds: i64 = person.rsplit(' ').nth(1)?.parse().ok()?;
-        (to == commit).then_some(seconds)
-    });
-    moves.last().map(|seconds| now.at_wall_ms(seconds.saturating_mul(1000)))
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -3,16 +3,17 @@
 mod file;
 mod git;
 mod images;
+mod jars;
 mod npm;
 mod print;
 #[cfg(test)]
 mod tests;
+mod told;
 mod venv;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use crate::clock;
@@ -20,15 +21,14 @@ use crate::model::installed::{Content, Installed, Kind, State};
 use crate::model::moment::Moment;
 use crate::model::release::{FileId, Search};
 
-use super::identity;
-use super::location;
-use super::process::{self, COMMAND_LINE, Listed};
+use super::process::Listed;
 use super::trail;
+use told::Told;
 
 /// Processes of one unit whose command lines are looked at.
 const PROCESSES: usize = 64;
-/// Words of a command line that are looked at.
-const WORDS: usize = 128;
+/// What began so much later than the first process of a unit did not begin with it. Milliseconds.
+const EARLY_MS: i64 = 2 * 60 * 1000;
 /// Places of one unit that are told.
 const PLACES: usize = 256;
 /// What an installer left half done longer ago than this, it does not go on with. Milliseconds.
@@ -55,12 +55,15 @@ pub(super) fn read(search: &Search, listed: &[Listed]) -> Vec<Installed> {
         return Vec::new();
     }
     let root = root_of(search);
-    let own = Seeker { pid: None, kinds: &search.kinds };
-    for path in search.paths() {
-        own.path(&root.join(path.trim_start_matches('/')), &mut places);
+    let named = search.paths().map(|path| root.join(path.trim_start_matches('/'))).collect();
+    let own = Seeker { pid: None, kinds: &search.kinds, named: &named, early: false };
+    for path in &named {
+        own.path(path, &mut places);
     }
+    let began = listed.iter().map(|known| known.started_ms).min().unwrap_or(0);
     for known in listed.iter().take(PROCESSES) {
-        of_process(known.pid, &root, Seeker { pid: Some(known.pid), ..own }, &mut places);
+        let early = known.started_ms <= began.saturating_add(EARLY_MS);
+        of_process(known.pid, &root, Seeker { pid: Some(known.pid), early, ..own }, &mut places);
     }
     // What is gone is found nowhere any more; whoever led there still does.
     for before in &search.installed {
@@ -98,6 +101,7 @@ pub(super) fn watched(search: &Search) -> BTreeSet<PathBuf> {
         match known.kind {
             Kind::Venv => venv::watched(place),
             Kind::Npm => npm::watched(place),
+            Kind::File if jars::is_place(place) => jars::watched(place),
             Kind::File => file::watched(place),
             Kind::Git => git::watched(place),
             Kind::Container => images::lists(),
@@ -116,6 +120,7 @@ fn installed(at: (Kind, PathBuf), who: (bool, BTreeSet<u32>), search: &Search) -
     let found = match kind {
         Kind::Venv => venv::read(&path, &look),
         Kind::Npm => npm::read(&path, &look),
+        Kind::File if jars::is_place(&path) => jars::read(&path, &look),
         Kind::File => file::read(&path, &look),
         Kind::Git => git::read(&path, &look),
         Kind::Link | Kind::Directory | Kind::Container | Kind::Package => None,
@@ -143,7 +148,7 @@ impl Look<'_> {
     /// It differs from what is known, and was changed so little ago that more may follow.
     fn is_moving(&self, content: &Content) -> bool {
         let quiet = self.now.boot_ms.saturating_sub(content.changed_at.boot_ms);
-        self.known.is_some_and(|known| known.print != content.print) && (0..QUIET_MS).contains(&quiet)
+        self.known.is_some_and(|known| !content.is(known.print)) && (0..QUIET_MS).contains(&quiet)
     }
 }
 
@@ -162,9 +167,41 @@ fn root_of(search: &Search) -> PathBuf {
 struct Seeker<'a> {
     pid: Option<u32>,
     kinds: &'a BTreeSet<Kind>,
+    /// The unit's own paths.
+    named: &'a BTreeSet<PathBuf>,
+    /// The process began with its service.
+    early: bool,
 }
 
 impl Seeker<'_> {
+    /// The script that an interpreter was started with. `first`: no option stands before it.
+    fn script(self, path: &Path, first: bool, places: &mut Places) {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        if !is_own(path) || !is_own(&real) || venv::is_program_of(path) {
+            return;
+        }
+        // A job that a service runs now and then (a build, a backup) is not the service.
+        let of_service = (self.early && !path.starts_with("/etc")) || self.named.contains(path);
+        let is_code = file::is_script(path) || (of_service && (first || file::says_its_interpreter(path)));
+        self.found(places, Kind::File, is_code.then(|| path.to_owned()));
+    }
+
+    /// Archives that no word names: a manifest does, or a class loader.
+    fn open_archives(self, pid: u32, places: &mut Places) {
+        let named = |places: &Places, directory: &Path| {
+            let inside = |place: &Path| {
+                place.parent() == Some(directory) && (file::is_archive(place) || jars::is_class_path(place))
+            };
+            places.keys().any(|(kind, place)| *kind == Kind::File && inside(place))
+        };
+        for directory in jars::open_in(pid) {
+            let code = !in_packages(&directory) && !trail::is_system(&directory);
+            if code && directory.is_dir() && !named(places, &directory) {
+                self.found(places, Kind::File, Some(directory));
+            }
+        }
+    }
+
     fn found(self, places: &mut Places, kind: Kind, place: Option<PathBuf>) {
         if let Some(place) = place.filter(|place| self.kinds.contains(&kind) && place.to_str().is_some()) {
             let known = places.entry((kind, place)).or_default();
@@ -181,80 +218,52 @@ impl Seeker<'_> {
             let archive = file::is_archive(path) && !in_packages(path);
             self.found(places, Kind::File, archive.then(|| path.to_owned()));
         }
+        if !trail::is_system(path) && jars::is_class_path(path) {
+            self.found(places, Kind::File, Some(path.to_owned()));
+        }
     }
 }
 
-/// A process, as far as it tells of code.
-struct Told {
-    exe: PathBuf,
-    cwd: Option<PathBuf>,
-    words: Vec<String>,
-}
-
-impl Told {
-    /// `None` where its paths are none of this root: those of a container are no paths of this host.
-    fn of(pid: u32, root: &Path) -> Option<Self> {
-        let process = process::open(pid).ok()?;
-        let process = process.as_fd();
-        let id = |handle: rustix::io::Result<std::os::fd::OwnedFd>| {
-            handle.and_then(|held| identity::of_fd(&held)).map(|seen| seen.id).ok()
-        };
-        let own = id(identity::handle(process, Path::new("root")))?;
-        (Some(own) == id(identity::handle(rustix::fs::CWD, root))).then_some(())?;
-        let inside = |path: PathBuf| root.join(path.strip_prefix("/").unwrap_or(&path));
-        let cwd = location::text(process, Path::new("cwd")).ok();
-        let line = process::content(process, "cmdline", COMMAND_LINE).unwrap_or_default();
-        let words = line.split(|byte| *byte == 0).filter_map(|word| std::str::from_utf8(word).ok());
-        Some(Self {
-            exe: inside(location::bare(&location::text(process, Path::new("exe")).unwrap_or_default())),
-            cwd: cwd.filter(|cwd| !location::looks_gone(cwd)).map(inside),
-            words: words.take(WORDS).map(str::to_owned).collect(),
-        })
-    }
-
-    /// The paths in one word: `/a`, `--x=/a`, `/a.jar:/b.jar`, and what is relative to its directory.
-    fn paths<'a>(&'a self, word: &'a str, root: &'a Path) -> impl Iterator<Item = PathBuf> + 'a {
-        let parts = word.split(['=', ':']).filter(|part| !part.is_empty() && !part.starts_with('-'));
-        parts.filter_map(move |part| {
-            let named = Path::new(part);
-            if named.is_absolute() {
-                return Some(root.join(named.strip_prefix("/").unwrap_or(named)));
-            }
-            let code = part.contains('/') || file::is_archive(named) || file::is_script(named);
-            self.cwd.as_ref().filter(|_| code).map(|cwd| cwd.join(named))
-        })
-    }
-}
-
-/// What the command line, the executable and the directory of a process lead to.
+/// What the command line, the executable, the search path and the directory of a process lead to.
 fn of_process(pid: u32, root: &Path, seeker: Seeker<'_>, places: &mut Places) {
     let Some(told) = Told::of(pid, root) else {
         return;
     };
     let npm = npm::is_run_by(told.exe.file_name().unwrap_or_default());
     let interpreter = file::is_interpreter(&told.exe);
-    let own = |path: &Path| !in_packages(path) && !trail::is_system(path) && path.is_file();
-    // The first word that is no option is the script of an interpreter.
-    let mut script = interpreter;
+    if told.is_shell() {
+        // What its lines name is code of what it begins. Before that it may install it.
+        if let Some((script, first)) = told.script(root) {
+            seeker.script(&script, first, places);
+        }
+        return;
+    }
     for (number, word) in told.words.iter().enumerate() {
         let option = word.starts_with('-') || number == 0;
         for path in told.paths(word, root) {
             seeker.path(&path, places);
-            let is_script = script && !option && file::is_script(&path) && own(&path);
-            seeker.found(places, Kind::File, is_script.then(|| path.clone()));
-            seeker.found(
-                places,
-                Kind::Npm,
-                Some(&path).filter(|_| npm && !option).and_then(|path| npm::around(path)),
-            );
+            let packages = (npm && !option).then(|| npm::around(&path)).flatten();
+            seeker.found(places, Kind::Npm, packages);
         }
-        script &= option;
+    }
+    seeker.found(places, Kind::Venv, told.called().and_then(|python| venv::around(&python)));
+    if let Some((script, first)) = told.script(root).filter(|_| interpreter) {
+        seeker.found(places, Kind::Git, git::around(&script, true));
+        seeker.script(&script, first, places);
     }
     let cwd = told.cwd.as_deref();
     seeker.found(places, Kind::Npm, cwd.filter(|_| npm).and_then(npm::around));
     seeker.found(places, Kind::Git, cwd.and_then(|cwd| git::around(cwd, false)));
-    let exe = Some(told.exe).filter(|exe| !interpreter && own(exe));
+    if file::is_java(&told.exe) && seeker.kinds.contains(&Kind::File) {
+        seeker.open_archives(pid, places);
+    }
+    let exe = Some(told.exe).filter(|exe| !interpreter && is_own(exe));
     seeker.found(places, Kind::File, exe);
+}
+
+/// A regular file that neither the system nor a package manager of a language put there.
+fn is_own(path: &Path) -> bool {
+    !in_packages(path) && !trail::is_system(path) && path.is_file()
 }
 
 /// What package managers of a language put there is told by them.

@@ -1,18 +1,26 @@
 //! What npm installed: the packages of an application by their lock in `node_modules`, or one package by its manifest.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::model::installed::Content;
+use crate::model::release::FileId;
 
-use super::print;
+use super::print::{self, Print};
 use super::{Found, Look, gone, is_recent};
 
 /// Directories above a script in which its packages may be.
 const ABOVE: usize = 8;
 /// Packages whose age is looked at.
 const ENTRIES: usize = 4096;
+/// Files of one package that are compared, and directories in which they are looked for.
+const FILES: usize = 2048;
+const DIRECTORIES: usize = 512;
+/// What of a package is code: what it writes itself is none.
+const CODE: [&str; 6] = ["js", "mjs", "cjs", "node", "wasm", "ts"];
 const MODULES: &str = "node_modules";
 /// What npm, pnpm and yarn leave there when they are done, with all versions in it.
 const LOCKS: [&str; 3] = [".package-lock.json", ".pnpm/lock.yaml", ".yarn-integrity"];
@@ -67,7 +75,7 @@ pub(super) fn read(place: &Path, look: &Look<'_>) -> Option<Found> {
         let why = || format!("npm is at work: {} has no lock yet", place.display());
         return if half { Some(Found::Unsettled(why())) } else { gone(place, look) };
     };
-    let stamp = print::stamp_of(&seen);
+    let stamp = if whole { print::stamp_of(&seen) } else { stamp_of_one(place, &seen) };
     if let Some(known) = look.known.filter(|known| known.stamp == stamp) {
         return Some(Found::Whole(known.clone()));
     }
@@ -75,8 +83,11 @@ pub(super) fn read(place: &Path, look: &Look<'_>) -> Option<Found> {
     let entries = fs::read_dir(place).into_iter().flatten().flatten().take(ENTRIES);
     let born = entries.filter_map(|entry| print::born(&entry.metadata().ok()?, look.now));
     let own = || fs::metadata(place).ok().and_then(|seen| print::born(&seen, look.now));
+    let manifest = print::of_file(opened, &seen)?;
     let content = Content {
-        print: print::of_file(opened, &seen)?,
+        print: if whole { manifest } else { of_one(place, manifest) },
+        // By its manifest alone it was known before its code was compared.
+        same: if whole { BTreeSet::new() } else { BTreeSet::from([manifest]) },
         stamp,
         newest: file.to_string_lossy().into_owned(),
         made_at: if whole { born.max() } else { own() },
@@ -84,4 +95,48 @@ pub(super) fn read(place: &Path, look: &Look<'_>) -> Option<Found> {
         ..Content::default()
     };
     Some(Found::Whole(content))
+}
+
+/// The stamp of one package: npm puts another directory there, whatever the manifest says.
+fn stamp_of_one(place: &Path, manifest: &fs::Metadata) -> u64 {
+    let mut stamp = Print::new();
+    print::stamp(&mut stamp, manifest);
+    if let Ok(own) = fs::metadata(place) {
+        stamp.number(own.dev());
+        stamp.number(own.ino());
+    }
+    stamp.done().dev
+}
+
+/// The print of one package: of its manifest and of its own code. (What it needs is told by the versions in that.)
+fn of_one(place: &Path, manifest: FileId) -> FileId {
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut rest = vec![place.to_owned()];
+    let mut looked = 0;
+    while let Some(directory) = rest.pop().filter(|_| looked < DIRECTORIES) {
+        looked += 1;
+        let mut entries: Vec<fs::DirEntry> =
+            fs::read_dir(directory).into_iter().flatten().flatten().take(ENTRIES).collect();
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let (path, kind) = (entry.path(), entry.file_type());
+            let code = path.extension().and_then(OsStr::to_str).is_some_and(|ending| CODE.contains(&ending));
+            match kind {
+                Ok(kind) if kind.is_dir() && entry.file_name() != MODULES => rest.push(path),
+                Ok(kind) if kind.is_file() && code && files.len() < FILES => files.push(path),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+    let mut print = Print::new();
+    print.number(manifest.dev);
+    print.number(manifest.ino);
+    for path in &files {
+        let name = path.strip_prefix(place).unwrap_or(path);
+        print.add(name.as_os_str().as_encoded_bytes());
+        let of = print::open(path).and_then(|(file, seen)| print::of_file(file, &seen)).unwrap_or_default();
+        print.number(of.dev);
+        print.number(of.ino);
+    }
+    print.done()
 }

@@ -7,6 +7,9 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use super::*;
+use crate::release::process;
+
+mod tools;
 
 struct Scratch(tempfile::TempDir);
 

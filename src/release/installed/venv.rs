@@ -29,6 +29,12 @@ pub(super) fn around(path: &Path) -> Option<PathBuf> {
     in_one(path).or_else(|| in_one(&fs::canonicalize(path).ok()?))
 }
 
+/// The path is one of the programs of an environment: its packages tell of it.
+pub(super) fn is_program_of(path: &Path) -> bool {
+    let programs = path.parent().filter(|directory| directory.file_name().is_some_and(|name| name == "bin"));
+    programs.and_then(Path::parent).is_some_and(|home| home.join(CONFIGURATION).is_file())
+}
+
 /// Where a change shows that something was installed.
 pub(super) fn watched(place: &Path) -> Vec<PathBuf> {
     let own = [place.to_owned(), place.join(CONFIGURATION)];
@@ -73,8 +79,29 @@ pub(super) fn read(place: &Path, look: &Look<'_>) -> Option<Found> {
     }
     let stamp = stamp.done().dev;
     let known = look.known.filter(|known| known.stamp == stamp);
-    let content = known.cloned().unwrap_or_else(|| content(place, &configuration, &packages, look.now));
+    let content = match known {
+        Some(known) => known.clone(),
+        None => against(content(place, &configuration, &packages, look.now), place, look),
+    };
     Some(Found::Whole(Content { stamp, ..content }))
+}
+
+/// The content, with what is gone from it since it was seen last, where that alone is what changed.
+fn against(content: Content, place: &Path, look: &Look<'_>) -> Content {
+    let Some(known) = look.known else {
+        return content;
+    };
+    if known.print == content.print {
+        return Content { removed: known.removed.clone(), ..content };
+    }
+    let newer = content.newest_at > known.newest_at || !content.parts.is_subset(&known.parts);
+    let removed = known.parts.difference(&content.parts).next().filter(|_| !newer).cloned();
+    if removed.is_none() {
+        return content;
+    }
+    let written = |site: &PathBuf| fs::metadata(site).ok().map(|seen| print::written(&seen, look.now));
+    let at = sites(place).iter().filter_map(written).max().unwrap_or_default();
+    Content { removed, changed_at: content.changed_at.max(at), ..content }
 }
 
 fn content(place: &Path, configuration: &Metadata, packages: &[Package], now: Moment) -> Content {
@@ -106,6 +133,8 @@ fn content(place: &Path, configuration: &Metadata, packages: &[Package], now: Mo
             .chain(print::born(configuration, now))
             .max(),
         changed_at: newest.as_ref().map(age).into_iter().chain(home).fold(own, Moment::max),
+        newest_at: newest.as_ref().map(age).into_iter().chain([own]).max(),
+        parts: packages.iter().map(|package| package.directory.to_string_lossy().into_owned()).collect(),
         ..Content::default()
     }
 }
