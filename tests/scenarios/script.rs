@@ -125,6 +125,36 @@ impl Story {
         self.state.durable().incidents.into_values().collect()
     }
 
+    /// Sinks, and other hosts.
+    fn others(&mut self, verb: &str, rest: &[&str]) -> Result<(), String> {
+        match verb {
+            "sink" => {
+                let sink = people::sink(first(rest)?, rest.get(1..).unwrap_or_default())?;
+                self.settings.sinks.push(sink);
+                if self.started {
+                    self.load();
+                }
+            }
+            "sink-works" | "sink-fails" | "sink-silent" => {
+                let why = rest.get(1..).unwrap_or_default().join(" ");
+                let result = match verb {
+                    "sink-works" => Some(Ok(())),
+                    "sink-fails" => Some(Err(why)),
+                    _ => None,
+                };
+                self.sinks.insert(first(rest)?.to_owned(), result);
+            }
+            "peers" => {
+                self.settings.peers = rest.iter().map(|peer| (*peer).to_owned()).collect();
+                if self.started {
+                    self.load();
+                }
+            }
+            _ => return Err(format!("no such line: {verb}")),
+        }
+        Ok(())
+    }
+
     fn line(&mut self, line: &str) -> Result<(), String> {
         let mut words = words::split(line)?;
         if let Some(time) = words.first().and_then(|word| word.strip_prefix('+')) {
@@ -163,28 +193,7 @@ impl Story {
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.incidents().iter().map(told::incident)),
             "packages" => self.packages(&rest)?,
-            "sink" => {
-                let sink = people::sink(first(&rest)?, rest.get(1..).unwrap_or_default())?;
-                self.settings.sinks.push(sink);
-                if self.started {
-                    self.load();
-                }
-            }
-            "sink-works" | "sink-fails" | "sink-silent" => {
-                let why = rest.get(1..).unwrap_or_default().join(" ");
-                let result = match verb {
-                    "sink-works" => Some(Ok(())),
-                    "sink-fails" => Some(Err(why)),
-                    _ => None,
-                };
-                self.sinks.insert(first(&rest)?.to_owned(), result);
-            }
-            "peers" => {
-                self.settings.peers = rest.iter().map(|peer| (*peer).to_owned()).collect();
-                if self.started {
-                    self.load();
-                }
-            }
+            "sink" | "sink-works" | "sink-fails" | "sink-silent" | "peers" => self.others(verb, &rest)?,
             "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
             "failed" => self.observe(Observation::UnitsFailed(words::failed(&rest))),
             "audited" => {

@@ -241,11 +241,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         units.get(&unit).and_then(|durable| durable.recovery.as_ref()).map_or(0, |recovery| recovery.order)
     };
     Ok(match verb {
-        "peers-saw" => Observation::PeersAnswered {
-            unit,
-            probe: rest.first().copied().unwrap_or_default().to_owned(),
-            saw: rest.iter().skip(1).map(|word| peer_saw(word)).collect(),
-        },
+        "peers-saw" => peers_saw(unit, rest),
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
         "settings" => Observation::UnitSettingsRead { unit, settings: settings(rest, story)? },
@@ -305,6 +301,11 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         }),
         other => return Err(format!("{other} is no word of this language")),
     })
+}
+
+fn peers_saw(unit: UnitName, words: &[&str]) -> Observation {
+    let probe = words.first().copied().unwrap_or_default().to_owned();
+    Observation::PeersAnswered { unit, probe, saw: words.iter().skip(1).map(|word| peer_saw(word)).collect() }
 }
 
 fn job_id(words: &[&str]) -> Result<u32> {
@@ -559,9 +560,7 @@ fn processes(name: &str, words: &[&str], story: &Story) -> Result<ProcessesReadi
                     Some("cannot follow its links: no answer from the file system within 5s".to_owned());
                 reading.incomplete.clone_from(&reading.links_unread);
             }
-            ("current", "missing") => {
-                (linked, link.problem) = (true, Some("no such file".to_owned()));
-            }
+            ("current", "missing") => (linked, link.problem) = (true, Some("no such file".to_owned())),
             ("dangling", release) => {
                 let path = format!("/srv/{app}/releases/{release}");
                 (linked, link.problem) = (true, Some(format!("{path} does not exist")));

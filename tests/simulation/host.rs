@@ -491,6 +491,16 @@ impl Host {
         self.saved.units.get(unit)?.recovery.as_ref()
     }
 
+    fn smoke_tested(&mut self, unit: UnitName, order: u64) {
+        let broken = self.broken.contains(&self.current);
+        let outcome = CommandOutcome {
+            ended: CommandEnd::Exited(i32::from(broken)),
+            output: vec!["SyntaxError: invalid syntax".to_owned()],
+            took: Duration::from_millis(100),
+        };
+        self.perhaps(100, Observation::SmokeTestFinished { unit, order, outcome });
+    }
+
     /// What people are told, and what is written for them.
     fn told_by(&mut self, action: Action) {
         match action {
@@ -782,15 +792,7 @@ impl Outside for Host {
                     Observation::EnableFinished { unit, order, result: Ok(vec!["link".to_owned()]) },
                 );
             }
-            Action::RunSmokeTest { unit, order, .. } => {
-                let broken = self.broken.contains(&self.current);
-                let outcome = CommandOutcome {
-                    ended: CommandEnd::Exited(i32::from(broken)),
-                    output: vec!["SyntaxError: invalid syntax".to_owned()],
-                    took: Duration::from_millis(100),
-                };
-                self.perhaps(100, Observation::SmokeTestFinished { unit, order, outcome });
-            }
+            Action::RunSmokeTest { unit, order, .. } => self.smoke_tested(unit, order),
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {
                 let busy = self.busy_since.map(|_| "dpkg (pid 7)".to_owned());
@@ -834,10 +836,8 @@ impl Outside for Host {
             Action::Record(event) => self.hear(format!("{} {}", event.kind.as_str(), event.message)),
             Action::WatchUnits { .. } => self.read_all(),
             Action::AnswerOperator { request, answer } => self.answered(request, &answer),
-            // It has no peers.
-            Action::AskPeers { .. } => {}
-            // None of its units has a window.
-            Action::ReadWindow { .. } => {}
+            // It has no peers, and none of its units has a window.
+            Action::AskPeers { .. } | Action::ReadWindow { .. } => {}
             Action::WatchLinks { .. } | Action::EndProcesses { .. } => {}
         }
     }

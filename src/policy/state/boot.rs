@@ -1,9 +1,11 @@
 //! Our own start, and the boot in which we are: what is durable is taken up.
 
+use crate::model::action::Action;
 use crate::model::incident::EventKind;
 use crate::model::moment::{Moment, Moments};
 use crate::model::observation;
 use crate::model::state::{Durable, LastAction, UnitDurable};
+use crate::model::unit::UnitName;
 use crate::policy::host::Host;
 use crate::policy::incidents::Incidents;
 use crate::policy::log::Log;
@@ -90,6 +92,33 @@ impl State {
             self.strangers.insert(name.clone(), unit.into_kept());
             self.changed_units.insert(name.clone());
             self.drain(Some(&name), out);
+        }
+    }
+
+    /// Unit files or links changed on disk, by whatever hand. Empty: anything may have changed.
+    pub(super) fn unit_files_changed(&mut self, hints: &[UnitName]) {
+        self.gaps.soon(self.now);
+        self.wish_prediction();
+        self.forget_aliases(hints);
+        if hints.is_empty() {
+            self.ask_enablement();
+            return;
+        }
+        // A hint names the unit, or its template.
+        let concerns =
+            |hint: &UnitName, unit: &UnitName| hint == unit || unit.template().as_ref() == Some(hint);
+        let named: Vec<UnitName> = self
+            .units
+            .keys()
+            .chain(self.regressions.disabled())
+            .filter(|unit| hints.iter().any(|hint| concerns(hint, unit)))
+            .cloned()
+            .collect();
+        self.touched.extend(named.iter().cloned());
+        if !named.is_empty() {
+            self.actions.push(Action::ReadEnablement { units: named });
+            // What the manager has loaded may be older than the file now.
+            self.actions.push(Action::ReadAllUnits);
         }
     }
 }

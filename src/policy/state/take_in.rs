@@ -310,33 +310,6 @@ impl State {
         self.touching(name, |unit, _| unit.enablement_read(read, now));
     }
 
-    /// Unit files or links changed on disk, by whatever hand. Empty: anything may have changed.
-    fn unit_files_changed(&mut self, hints: &[UnitName]) {
-        self.gaps.soon(self.now);
-        self.wish_prediction();
-        self.forget_aliases(hints);
-        if hints.is_empty() {
-            self.ask_enablement();
-            return;
-        }
-        // A hint names the unit, or its template.
-        let concerns =
-            |hint: &UnitName, unit: &UnitName| hint == unit || unit.template().as_ref() == Some(hint);
-        let named: Vec<UnitName> = self
-            .units
-            .keys()
-            .chain(self.regressions.disabled())
-            .filter(|unit| hints.iter().any(|hint| concerns(hint, unit)))
-            .cloned()
-            .collect();
-        self.touched.extend(named.iter().cloned());
-        if !named.is_empty() {
-            self.actions.push(Action::ReadEnablement { units: named });
-            // What the manager has loaded may be older than the file now.
-            self.actions.push(Action::ReadAllUnits);
-        }
-    }
-
     pub(super) fn poll_gaps(&mut self) {
         if self.gaps.is_overdue(self.now) {
             self.audited(Err("it did not end in time".to_owned()));

@@ -209,7 +209,7 @@ impl Unit {
         let after = |switched: Moment| {
             begun.is_some_and(|begun| begun <= switched && switched <= begun.plus(limits::OWN_CHANGE))
         };
-        self.residents.switched_at().is_some_and(after)
+        self.residents.rewritten_at().is_some_and(after)
     }
 
     fn is_switched_since(&self, at: Moment) -> bool {

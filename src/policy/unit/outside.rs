@@ -137,6 +137,26 @@ impl Unit {
         }
     }
 
+    /// There is something to inspect: its settings were read, and it is loaded.
+    pub(super) fn can_be_inspected(&self) -> bool {
+        self.run.settings().is_some() && self.run.is_loaded()
+    }
+
+    pub(super) fn inspection_due(&self) -> Option<Moment> {
+        self.residents.due(self.can_be_inspected())
+    }
+
+    /// Watches whatever links lie on its paths.
+    pub fn watch_links(&mut self) {
+        if let Some(settings) = self.run.settings() {
+            let mut search = releases::search(&self.spec, settings);
+            search.others.extend(self.residents.found_links().map(str::to_owned));
+            search.installed = self.residents.installed().to_vec();
+            let unit = self.name.clone();
+            self.act(Action::WatchLinks { unit, search: Box::new(search) });
+        }
+    }
+
     /// Begins the inspection of its processes where that is due.
     pub fn inspect(&mut self, view: &View<'_>) {
         let possible = self.can_be_inspected();

@@ -229,8 +229,7 @@ impl Probe {
             }
             ProbeStatus::Slow => Some(Code::ProbeSlow),
             // What goes up and down around its limit is told whenever it is above for long enough.
-            ProbeStatus::Healthy if self.spec.kind.resource => None,
-            ProbeStatus::Healthy if self.seen.flaky => Some(Code::ProbeFailed),
+            ProbeStatus::Healthy if self.seen.flaky && !self.spec.kind.resource => Some(Code::ProbeFailed),
             ProbeStatus::Healthy | ProbeStatus::Unknown => None,
         }
     }
@@ -261,9 +260,9 @@ impl Probe {
             proven(found, vec![self.counted()], None)
         };
         if let Some(code) = self.trouble() {
-            let told =
-                found(code, if self.spec.kind.planned { Severity::Warning } else { severity }, &self.told());
-            return if self.spec.kind.planned { judgement.note(told) } else { judgement.and(told) };
+            let planned = self.spec.kind.planned;
+            let told = found(code, if planned { Severity::Warning } else { severity }, &self.told());
+            return if planned { judgement.note(told) } else { judgement.and(told) };
         }
         if let Some(since) = self.unknown_since() {
             let text = self.cannot_ask();

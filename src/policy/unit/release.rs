@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use crate::model::action::Action;
 use crate::model::finding::{Code, Finding, Severity, Truth, Why};
 use crate::model::installed::Kind;
 use crate::model::manager::Manager;
@@ -326,26 +325,6 @@ impl Unit {
             .or_else(|| self.residents.emptied().map(|place| format!("nothing is mounted at {place} now")))
             .or_else(|| self.residents.unsettled().map(str::to_owned))
             .or_else(|| verdict.cannot_tell().map(str::to_owned))
-    }
-
-    /// There is something to inspect: its settings were read, and it is loaded.
-    pub(super) fn can_be_inspected(&self) -> bool {
-        self.run.settings().is_some() && self.run.is_loaded()
-    }
-
-    pub(super) fn inspection_due(&self) -> Option<Moment> {
-        self.residents.due(self.can_be_inspected())
-    }
-
-    /// Watches whatever links lie on its paths.
-    pub fn watch_links(&mut self) {
-        if let Some(settings) = self.run.settings() {
-            let mut search = releases::search(&self.spec, settings);
-            search.others.extend(self.residents.found_links().map(str::to_owned));
-            search.installed = self.residents.installed().to_vec();
-            let unit = self.name.clone();
-            self.act(Action::WatchLinks { unit, search: Box::new(search) });
-        }
     }
 
     /// When what is installed in place was looked at last and found whole.

@@ -79,8 +79,13 @@ impl Residents {
     /// The last switch of any of its links, or change of what is installed in place.
     #[must_use]
     pub fn switched_at(&self) -> Option<Moment> {
-        let changed = self.installed().iter().filter_map(|one| Some(one.content.as_ref()?.changed_at));
-        self.links().iter().map(|link| link.switched_at).chain(changed).max()
+        self.links().iter().map(|link| link.switched_at).chain(self.rewritten_at()).max()
+    }
+
+    /// When what is installed in place was changed last.
+    #[must_use]
+    pub fn rewritten_at(&self) -> Option<Moment> {
+        self.installed().iter().filter_map(|one| Some(one.content.as_ref()?.changed_at)).max()
     }
 
     /// What is installed in place, as it was found last.

@@ -122,7 +122,7 @@ fn c5_archives_of_a_class_path_and_those_that_are_open_count() {
     fs::copy("/usr/bin/perl", scratch.at("bin/java")).expect("a program");
     let begin = |more: &[&str]| {
         let mut command = Command::new(scratch.at("bin/java"));
-        command.args(["-e", "open(F, '<', $ENV{J}); sleep 1000"]).args(more).env("J", &jar);
+        command.args(["-e", "open(F, '<', $ENV{J}); sleep 1000", "--"]).args(more).env("J", &jar);
         let process = Running::begin(&mut command);
         let holds = || file::open_files(&PathBuf::from(format!("/proc/{}", process.0.id())));
         let until = Instant::now() + Duration::from_secs(10);
@@ -174,7 +174,7 @@ fn c5_a_package_that_is_taken_away_is_named() {
     scratch.package("shopd-1.2", "a");
     let helper = scratch.package("helper-1.0", "b");
     let search = search_of(&[&python]);
-    let before = only(&search);
+    let before = settled(&search);
     let known = Search { installed: vec![before.clone()], ..search };
     fs::remove_dir_all(&helper).expect("removed");
     let content = settled(&known).content.expect("content");
