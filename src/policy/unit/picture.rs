@@ -128,7 +128,7 @@ impl Unit {
         Peer {
             requires: self.spec.requires.clone(),
             down: self.down(),
-            skipped: self.skipped(),
+            skipped: self.skipped().or_else(|| self.left_down()),
             uncertain: self.probes.leave_open().filter(|_| serves),
             answers,
             order: self.kept.recovery.as_ref().map(Ordered::from),
@@ -143,6 +143,12 @@ impl Unit {
             waits: self.waits && self.kept.recovery.is_none(),
             member: self.member(),
         }
+    }
+
+    /// Nobody wants it to run in this boot: why.
+    fn left_down(&self) -> Option<String> {
+        let known = self.conditions.get(&Active)?;
+        matches!(known.reason.as_str(), "disabled-by-hand" | "left-to-others").then(|| known.message.clone())
     }
 
     /// Why it serves nobody, if so. A probe that only tells of room, a certificate or a long list keeps nobody from working.
