@@ -121,7 +121,7 @@ const ROWS: &[Row] = &[
         "start-limit.service",
         "[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=2\n[Service]\nExecStart=/bin/sleep infinity\n",
         "systemctl start $unit\nsystemctl kill -s KILL $unit",
-        "blocked it was started once within 1 h, and systemd allows 2 (StartLimitBurst=)",
+        "blocked it was started once within 60 min, and systemd allows 2 (StartLimitBurst=)",
     ),
     row(
         "start-limit-action.service",
