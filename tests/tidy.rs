@@ -38,7 +38,7 @@ const MORE_THAN_FIVE_PARAMETERS: usize = 5;
 /// Functions that carry a deadline along in a parameter named `wake`, at most.
 const CARRIERS_OF_WAKE: usize = 0;
 /// Fields that `State` reaches, at most.
-const FIELDS_OF_STATE: usize = 775;
+const FIELDS_OF_STATE: usize = 776;
 /// Files in the largest circle inside a room, at most.
 const CIRCLE: usize = 3;
 
