@@ -133,6 +133,15 @@ pub fn spec(name: &str, words: &[&str], began: Moment) -> Result<Spec> {
     Ok(spec)
 }
 
+/// A probe of a resource: one whose restart heals, one that only tells, or a planned restart.
+fn of_resource(word: &str, name: &str) -> ProbeSpec {
+    let heals = word != "probe-resource-alert";
+    let on_failure = if heals { OnFailure::Restart } else { OnFailure::Alert };
+    let planned = word == "probe-age";
+    let kind = ProbeKind { curable: heals, resource: true, planned, ..ProbeKind::default() };
+    ProbeSpec { kind, vital: false, ..probe(name, on_failure) }
+}
+
 fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
     let (key, value) = pair(word);
     match key {
@@ -182,14 +191,7 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
             let kind = ProbeKind { curable: false, ..ProbeKind::default() };
             spec.probes.push(ProbeSpec { kind, ..probe(value, OnFailure::Alert) });
         }
-        "probe-resource" => {
-            let kind = ProbeKind { curable: true, resource: true, ..ProbeKind::default() };
-            spec.probes.push(ProbeSpec { kind, vital: false, ..probe(value, OnFailure::Restart) });
-        }
-        "probe-age" => {
-            let kind = ProbeKind { curable: true, resource: true, planned: true, ..ProbeKind::default() };
-            spec.probes.push(ProbeSpec { kind, vital: false, ..probe(value, OnFailure::Restart) });
-        }
+        "probe-resource" | "probe-resource-alert" | "probe-age" => spec.probes.push(of_resource(key, value)),
         "progress" => spec.progress.push(progress(value)),
         "probe-restart" => spec.probes.push(probe(value, OnFailure::Restart)),
         "owner" => spec.owner = Some(value.to_owned()),

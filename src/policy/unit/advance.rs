@@ -33,8 +33,7 @@ impl Unit {
                 self.look_again_if(gate.until);
                 return;
             }
-            let forbidden = || self.forbidden();
-            if let Some(why) = self.unwanted(view.now).or_else(forbidden) {
+            if let Some(why) = self.unwanted(view.now).or_else(|| self.forbidden()) {
                 self.abandon(&why);
                 return;
             }

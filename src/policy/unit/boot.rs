@@ -47,7 +47,7 @@ impl Unit {
 
     /// Whoever wrote `enable = false` knows that it is disabled, and who started an instance by hand need not want it for ever.
     fn boot_severity(&self) -> Severity {
-        let off = self.lacks_only_links() || self.enablement == Some(UnitFileState::Static);
+        let off = self.lacks_links() || self.enablement == Some(UnitFileState::Static);
         if off && (!self.spec.recovery.enable || self.spec.mode == Mode::Observe || self.is_of_the_moment()) {
             Severity::Warning
         } else {
@@ -83,7 +83,7 @@ impl Unit {
     fn willed_boot(&self, judgement: Judgement, verdict: Option<&BootVerdict>, view: &View<'_>) -> Judgement {
         let skipped = self.skipped().is_some();
         let unneeded = self.will().is_some_and(|will| will.stop_when_unneeded);
-        if unneeded && matches!(verdict, Some(BootVerdict::Unreachable { .. })) && !self.lacks_only_links() {
+        if unneeded && matches!(verdict, Some(BootVerdict::Unreachable { .. })) && !self.lacks_links() {
             let why = "systemd runs it only while a unit that is up needs it (StopWhenUnneeded=)";
             return Judgement::unknown(Why::ByWill, "unneeded", why);
         }
@@ -101,7 +101,7 @@ impl Unit {
     }
 
     /// It could be enabled, and is not.
-    fn lacks_only_links(&self) -> bool {
+    pub(super) fn lacks_links(&self) -> bool {
         self.enablement.as_ref().is_some_and(enablement::lacks_links)
     }
 

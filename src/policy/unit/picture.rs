@@ -128,7 +128,7 @@ impl Unit {
         Peer {
             requires: self.spec.requires.clone(),
             down: self.down(),
-            skipped: self.skipped().or_else(|| self.left_down()),
+            skipped: self.rests(),
             uncertain: self.probes.leave_open().filter(|_| serves),
             answers,
             order: self.kept.recovery.as_ref().map(Ordered::from),
@@ -145,10 +145,12 @@ impl Unit {
         }
     }
 
-    /// Nobody wants it to run in this boot: why.
-    fn left_down(&self) -> Option<String> {
-        let known = self.conditions.get(&Active)?;
-        matches!(known.reason.as_str(), "disabled-by-hand" | "left-to-others").then(|| known.message.clone())
+    /// It does not run, by the will of its own file, or since nobody wants it to in this boot: why.
+    pub(super) fn rests(&self) -> Option<String> {
+        let left =
+            |known: &&Condition| matches!(known.reason.as_str(), "disabled-by-hand" | "left-to-others");
+        let left = || self.conditions.get(&Active).filter(left).map(|known| known.message.clone());
+        self.skipped().or_else(left)
     }
 
     /// Why it serves nobody, if so. A probe that only tells of room, a certificate or a long list keeps nobody from working.

@@ -166,8 +166,14 @@ impl Probes {
 
     /// All that asks for a restart with this code was planned.
     #[must_use]
-    pub fn is_planned(&self, code: Code) -> bool {
+    pub fn ask_as_planned(&self, code: Code) -> bool {
         self.asking_for_restart(code).all(|probe| probe.spec.kind.planned)
+    }
+
+    /// The restart that this probe asks for was planned.
+    #[must_use]
+    pub fn is_planned(&self, name: &str) -> bool {
+        self.0.iter().any(|probe| probe.spec.name == name && probe.spec.kind.planned)
     }
 
     fn asking_for_restart(&self, code: Code) -> impl Iterator<Item = &Probe> {

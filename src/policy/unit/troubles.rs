@@ -19,7 +19,7 @@ impl Unit {
             && matches!(found.code.row().concern, Concern::Enabled | Concern::Boot | Concern::Loaded);
         let bidden = self.bidden.is_some()
             && matches!(found.code, Code::UnitInactive | Code::UnitFailed | Code::RecoveryFailed);
-        let planned = found.code == Code::ResourceHigh && self.probes.is_planned(found.code);
+        let planned = found.code == Code::ResourceHigh && self.probes.is_planned(&found.subject);
         found.is_trouble() && !settles && !upgraded && !bidden && !planned
     }
 

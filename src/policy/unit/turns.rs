@@ -30,7 +30,7 @@ impl Unit {
         if let Some(order) = self.kept.recovery.as_ref().filter(|order| order.kind.disturbs()) {
             return Presence::Away(format!("its {} is not proven yet", order.kind.as_str()));
         }
-        let on_purpose = self.is_off() || self.is_stopped_on_purpose() || self.skipped().is_some();
+        let on_purpose = self.is_off() || self.is_stopped_on_purpose() || self.rests().is_some();
         if reading.active.is_down() && (on_purpose || self.pattern(OrderKind::Start).is_some()) {
             return Presence::Unwanted;
         }

@@ -95,7 +95,7 @@ impl Unit {
                 (spec.release.binaries == Reaction::Restart).then(|| self.in_window(settled))
             }
             (Code::ProbeFailed | Code::ProbeSlow | Code::ResourceHigh, _) => {
-                let due = if self.probes.is_planned(finding.code) { self.in_window(now) } else { now };
+                let due = if self.probes.ask_as_planned(finding.code) { self.in_window(now) } else { now };
                 self.probes.ask_for_restart(finding.code).then_some(due)
             }
             (Code::ProcessesGone, _) => self.refilled_at(),

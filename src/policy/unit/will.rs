@@ -10,7 +10,6 @@ use crate::model::spec::{CleanExit, Mode};
 use crate::model::state::OrderKind;
 use crate::model::unit::{ActiveState, UnitFileState, UnitName, UnitReading, UnitSettings};
 use crate::model::will::{Exit, Restart, ServiceType, Tried, UnitResult, Will};
-use crate::policy::enablement;
 use crate::policy::gate::Gate;
 use crate::policy::judgement::Judgement;
 use crate::policy::limits;
@@ -87,15 +86,11 @@ impl Unit {
             };
             return Some(Judgement::unknown(Why::ByWill, "left-to-others", why));
         }
-        if never && self.kept.disabling.is_some() {
-            let due = self.enabled_from(view.now);
+        let due = self.enabled_from(view.now);
+        if never && self.kept.disabling.is_some() && due.is_none_or(|due| due > view.now) {
             let why = "not started in this boot: it was disabled by a person or a script";
             let judgement = Judgement::unknown(Why::ByWill, "disabled-by-hand", why);
-            match due {
-                Some(due) if due > view.now => return Some(judgement.until(due)),
-                Some(_) => {}
-                None => return Some(judgement),
-            }
+            return Some(due.into_iter().fold(judgement, Judgement::until));
         }
         if never && self.kept.enabled && self.enablement.is_none() {
             // It may have been disabled while we were away: then nobody wants it to run.
@@ -233,8 +228,7 @@ impl Unit {
     /// is only observed, as its admin left it.
     fn is_left_to_others(&self) -> bool {
         let recovery = &self.spec.recovery;
-        let off = self.enablement.as_ref().is_some_and(enablement::lacks_links);
-        off && (self.spec.mode == Mode::Observe || (!recovery.start && !recovery.enable))
+        self.lacks_links() && (self.spec.mode == Mode::Observe || (!recovery.start && !recovery.enable))
     }
 
     /// What it does, it does when its trigger says so: a backup that failed at night is not made at noon.
