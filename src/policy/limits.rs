@@ -219,9 +219,11 @@ pub const ALERTS_ALONE: usize = 3;
 pub const ALERTS_RESERVED: usize = 4;
 /// Alerts in one message.
 pub const ALERTS_TOGETHER: usize = 50;
-/// The first try after one that failed; doubled each time up to the longest.
-pub const ALERT_RETRY: Duration = Duration::from_secs(5);
-pub const LONGEST_ALERT_RETRY: Duration = Duration::from_secs(300);
+/// The next try after so many in vain, one after the other: 5 s, doubled each time up to 5 min.
+#[must_use]
+pub fn alert_retry(failed: u32) -> Duration {
+    Duration::from_secs(2_u64.saturating_pow(failed.saturating_sub(1)).saturating_mul(5).min(300))
+}
 /// A sink that fails for this long is told of by the others.
 pub const UNDELIVERABLE: Duration = Duration::from_secs(60);
 /// A delivery is given up this long after the sink's own limit.

@@ -284,9 +284,7 @@ impl Failing {
     /// One more try failed. `before`: those before it.
     fn after(before: Option<Self>, why: &str, now: Moment) -> Self {
         let tries = before.as_ref().map_or(0, |failing| failing.tries).saturating_add(1);
-        let doublings = tries.saturating_sub(1).min(16);
-        let wait = limits::ALERT_RETRY.saturating_mul(2_u32.saturating_pow(doublings));
-        let retry_at = now.plus(wait.min(limits::LONGEST_ALERT_RETRY));
+        let retry_at = now.plus(limits::alert_retry(tries));
         let since = before.map_or(now, |failing| failing.since);
         Self { since, tries, retry_at, why: why.to_owned() }
     }

@@ -164,9 +164,8 @@ impl Unit {
 
 impl Attempt {
     fn failed(&mut self, now: Moment) {
-        let doubled = limits::ALERT_RETRY.saturating_mul(2_u32.saturating_pow(self.failed.min(10)));
         self.failed = self.failed.saturating_add(1);
-        self.retry_at = Some(now.plus(doubled.min(limits::LONGEST_ALERT_RETRY)));
+        self.retry_at = Some(now.plus(limits::alert_retry(self.failed)));
         self.until = None;
     }
 }

@@ -35,21 +35,13 @@ def main_pid(unit):
     return int(sh(f"systemctl show -P MainPID {unit}") or 0)
 
 
-def ticks(pid):
-    """CPU seconds of a process and of the children that it has waited for."""
+def ticks(pid, children=True):
+    """CPU seconds of a process, and of the children that it has waited for."""
     try:
         fields = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1].split()
     except OSError:
         return 0.0
-    return sum(int(field) for field in fields[11:15]) / TICK
-
-
-def own_ticks(pid):
-    try:
-        fields = open(f"/proc/{pid}/stat").read().rsplit(") ", 1)[1].split()
-    except OSError:
-        return 0.0
-    return sum(int(field) for field in fields[11:13]) / TICK
+    return sum(int(field) for field in fields[11 : 15 if children else 13]) / TICK
 
 
 class Cost:
@@ -61,8 +53,8 @@ class Cost:
 
     @staticmethod
     def now():
-        ours = own_ticks(main_pid("steadfast.service")) + own_ticks(main_pid("steadfast-prober.service"))
-        return [ours, own_ticks(1), own_ticks(main_pid("dbus.service"))]
+        ours = ticks(main_pid("steadfast.service"), children=False) + ticks(main_pid("steadfast-prober.service"), children=False)
+        return [ours, ticks(1, children=False), ticks(main_pid("dbus.service"), children=False)]
 
     def spent(self):
         return [after - before for after, before in zip(self.now(), self.before)]
@@ -75,12 +67,12 @@ class Cost:
 def timed(script):
     """Wall milliseconds and CPU milliseconds of a command, and CPU milliseconds that it caused in PID 1 and the bus."""
     bus = main_pid("dbus.service")
-    others = own_ticks(1) + own_ticks(bus)
+    others = ticks(1, children=False) + ticks(bus, children=False)
     began, before = time.monotonic(), os.times()
     sh(script, check=False)
     after, wall = os.times(), time.monotonic() - began
     own = after.children_user + after.children_system - before.children_user - before.children_system
-    return wall * 1000, own * 1000, (own_ticks(1) + own_ticks(bus) - others) * 1000
+    return wall * 1000, own * 1000, (ticks(1, children=False) + ticks(bus, children=False) - others) * 1000
 
 
 def median_of(script, times=5):
@@ -280,9 +272,9 @@ def peers():
 def peer(name, unit):
     time.sleep(min(30, 2 * IDLE))
     pid = main_pid(unit)
-    before, at = own_ticks(pid), time.monotonic()
+    before, at = ticks(pid, children=False), time.monotonic()
     time.sleep(min(60, IDLE))
-    spent = (own_ticks(pid) - before) * 60 / (time.monotonic() - at)
+    spent = (ticks(pid, children=False) - before) * 60 / (time.monotonic() - at)
     rss = int(sh(f"awk '/^Rss:/ {{print $2}}' /proc/{pid}/smaps_rollup")) / 1024
     tell(f"peer: {name}: CPU a minute, idle", round(spent, 2), "s")
     tell(f"peer: {name}: resident", round(rss, 1), "MiB")
