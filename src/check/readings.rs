@@ -209,7 +209,9 @@ impl Outside for Readings {
                         Some(sought) => look_outside(*sought, user, running).await,
                         None => None,
                     };
-                    let absent = absent(search.programs).await;
+                    // Where its links do not answer, its directory would not either, and each look keeps its place.
+                    let asks = reading.links_unread.is_none();
+                    let absent = if asks { absent(search.programs).await } else { None };
                     let reading = ProcessesReading { outside, absent, ..reading };
                     Observation::ProcessesInspected { unit, reading }
                 });
