@@ -64,8 +64,9 @@ impl Unit {
         if self.enablement == Some(UnitFileState::InitScriptOff) {
             return format!("Steadfast does not enable init scripts: systemctl enable {}", self.name);
         }
+        let enabling = self.kept.recovery.as_ref().is_some_and(|order| self.is_to_enable(order));
         match recovery.after_manual_disable.filter(|_| recovery.enable) {
-            Some(length) if length.is_zero() => "it is enabled again at once".to_owned(),
+            Some(length) if enabling || length.is_zero() => "it is enabled again at once".to_owned(),
             Some(length) => format!(
                 "it is enabled again {} later; to keep it disabled, write enable = false below [recovery] in {}",
                 span(length),
@@ -118,10 +119,10 @@ impl Unit {
         lacking && !script && self.enables(order)
     }
 
-    /// A person asked for it right after it was disabled: that was read only after the step was skipped.
+    /// It was disabled right before: that was read only after the step was skipped.
     pub(super) fn was_disabled_meanwhile(&self, order: &Recovery) -> bool {
         let skipped = |step: &Step| step.name == StepName::Enable && step.result == StepResult::Skipped;
-        order.because.is_none() && order.steps.iter().any(skipped) && self.is_to_enable(order)
+        order.steps.iter().any(skipped) && self.is_to_enable(order)
     }
 
     /// The step that was skipped is taken, and what it led to is proven.
