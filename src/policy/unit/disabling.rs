@@ -103,8 +103,7 @@ impl Unit {
     /// An order enables it as well: one that brings it back from death, one of a person, and others where nobody disabled it.
     pub(super) fn enables(&self, order: &Recovery) -> bool {
         let asked = self.spec.recovery.enable || order.because.is_none();
-        let never = self.spec.recovery.after_manual_disable.is_none();
-        let respects = order.kind == OrderKind::Restart || never;
+        let respects = order.kind == OrderKind::Restart || self.spec.recovery.after_manual_disable.is_none();
         asked && !(respects && order.because.is_some() && self.kept.disabling.is_some())
     }
 
