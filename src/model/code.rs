@@ -160,6 +160,8 @@ codes! {
     UnitSkipped = "unit-skipped": Active, Warning, note, own, Nothing, No;
     /// Somebody froze it: its processes stand still.
     UnitFrozen = "unit-frozen": Active, Warning, note, own, Nothing, Yes;
+    /// A signal stopped its main process, and none lets it go on.
+    ProcessStopped = "process-stopped": Active, Warning, trouble, own, Nothing, No;
     /// It is down, and its program runs outside of it.
     OutsideUnit = "outside-unit": Active, Warning, trouble, own, Nothing, MeantToRun;
     /// A clean stop that was not ours.

@@ -154,6 +154,8 @@ pub struct ProcessReading {
     pub program: Option<String>,
     /// Read where the search asks for it.
     pub sockets: Sockets,
+    /// A signal stopped it (`SIGSTOP`, `SIGTSTP`), and none let it go on.
+    pub stopped: bool,
 }
 
 /// Sockets of TCP that a process holds.

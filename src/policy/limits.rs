@@ -29,6 +29,8 @@ pub const RESTARTS_REMEMBERED: usize = 16;
 /// The service manager is away for longer than this: worth telling. Nothing is ordered from the first moment on.
 pub const UNREACHABLE: Duration = Duration::from_secs(5);
 
+/// A main process that a signal stopped is reported when it has stood still for this long: a person may look at it.
+pub const HALTED: Duration = Duration::from_secs(60);
 /// A unit without a release link is inspected this often (replaced binaries, leftovers).
 pub const SLOW_INSPECTION: Duration = Duration::from_secs(600);
 /// A run is looked at again this long after its start, and then whenever it has become twice as old.

@@ -45,6 +45,8 @@ pub(super) struct Listed {
     pub started_ms: i64,
     pub name: String,
     pub parent: u32,
+    /// A signal stopped it.
+    pub stopped: bool,
 }
 
 /// What to look for in a process: the unit's links and the directories that hold their releases.
@@ -126,6 +128,7 @@ pub(super) fn read(known: &Listed, around: &Neighbourhood, chains: &mut Chains) 
         parent: known.parent,
         program: around.manager.and_then(|manager| program(process, manager)),
         sockets: if around.sockets { sockets::read(process) } else { Sockets::default() },
+        stopped: known.stopped,
     };
     // It may have ended meanwhile, and then half of this is missing; or its number was another's all the time.
     same(known, process).map(|()| reading)
@@ -152,6 +155,7 @@ pub(super) fn read_text(known: &Listed, why: &str) -> Option<ProcessReading> {
         parent: known.parent,
         program: None,
         sockets: Sockets::default(),
+        stopped: known.stopped,
     })
 }
 
@@ -166,7 +170,8 @@ fn listed(pid: u32, process: BorrowedFd<'_>) -> Option<Listed> {
         return None;
     }
     let parent = u32::try_from(stat.ppid).unwrap_or(0);
-    Some(Listed { pid, started_ms: clock::after_boot_ms(stat.starttime), name: stat.comm, parent })
+    let (started_ms, stopped) = (clock::after_boot_ms(stat.starttime), stat.state == 'T');
+    Some(Listed { pid, started_ms, name: stat.comm, parent, stopped })
 }
 
 /// What `/proc/PID/stat` says: `12 (name) S …`. The crate takes for granted, on pain of a panic, that it begins like that.

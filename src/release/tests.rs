@@ -270,6 +270,23 @@ async fn the_ended_are_left_out_and_a_missing_group_is_empty() {
     assert_eq!(reading.links[0].target, None);
 }
 
+#[tokio::test]
+async fn who_was_stopped_by_a_signal_is_told() {
+    use nix::sys::signal::{Signal, kill};
+    use nix::sys::wait::{WaitPidFlag, waitpid};
+
+    let mut world = World::new();
+    let pid = world.shell(&world.app("current/public"), ":");
+    assert!(!world.only().await.stopped);
+    let child = nix::unistd::Pid::from_raw(pid.try_into().expect("small"));
+    kill(child, Signal::SIGSTOP).expect("it is ours");
+    waitpid(child, Some(WaitPidFlag::WUNTRACED)).expect("it stopped");
+    assert!(world.only().await.stopped);
+    kill(child, Signal::SIGCONT).expect("it is ours");
+    waitpid(child, Some(WaitPidFlag::WCONTINUED)).expect("it goes on");
+    assert!(!world.only().await.stopped);
+}
+
 #[test]
 fn what_is_no_stat_is_nothing() {
     let own = std::fs::read("/proc/self/stat").expect("ours");

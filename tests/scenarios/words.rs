@@ -698,10 +698,10 @@ fn held_by(path: &str) -> FileId {
 /// `100:65` (in release 65), `101:65!` (deleted), `102:/` (elsewhere; its command line names the link), `103:/srv/app#7` (in
 /// the directory number 7 that bears that name), `104:/srv/app#7!+` (it was deleted, and another one bears its name); behind
 /// it `@12s` its age, `<100` its parent, `*sshd` its name, `^22` a port on which it listens, `~22` one of a connection,
-/// `%app` the name by which a manager knows it, `&sh` its program; `105:/#7-`: in directory 7, which was mounted and is not any more.
+/// `%app` the name by which a manager knows it, `&sh` its program, `=T` stopped by a signal; `105:/#7-`: in directory 7, which was mounted and is not any more.
 fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
     let (pid, rest) = word.split_once(':').ok_or("pid:place")?;
-    let marks = ['@', '<', '*', '^', '~', '%', '&'];
+    let marks = ['@', '<', '*', '^', '~', '%', '&', '='];
     let (place, mut rest) = rest.split_at(rest.find(marks).unwrap_or(rest.len()));
     let (place, anew) = place.strip_suffix('+').map_or((place, false), |place| (place, true));
     let gone = place.ends_with('!');
@@ -743,6 +743,7 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
         parent: 1,
         program: None,
         sockets: Sockets::default(),
+        stopped: false,
     };
     while let Some(mark) = rest.chars().next() {
         let more = rest.get(1..).unwrap_or_default();
@@ -759,6 +760,7 @@ fn process(word: &str, app: &str, story: &Story) -> Result<ProcessReading> {
             '&' => {
                 process.exe = Ok(Place { path: format!("/usr/bin/{value}"), ..Place::default() });
             }
+            '=' => process.stopped = true,
             '^' => drop(process.sockets.listens.insert(port()?)),
             _ => drop(process.sockets.connected.insert(port()?)),
         }

@@ -420,6 +420,7 @@ impl Host {
             parent: 1,
             program: None,
             sockets: Sockets::default(),
+            stopped: false,
         };
         let running = unit.active == ActiveState::Active;
         ProcessesReading {

@@ -157,6 +157,7 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         Code::UnitFailed
         | Code::UnitStuck
         | Code::UnitFrozen
+        | Code::ProcessStopped
         | Code::UnitLoadError
         | Code::ReleaseDeleted
         | Code::ReleaseOutdated

@@ -90,6 +90,7 @@ fn process(pid: u32, started_ms: i64, cwd: Place) -> ProcessReading {
         parent: 1,
         program: None,
         sockets: Sockets::default(),
+        stopped: false,
     }
 }
 

@@ -84,7 +84,10 @@ impl Unit {
             return emptied;
         }
         match reading.active {
-            ActiveState::Active => Judgement::good(&reading.sub, format!("active ({})", reading.sub)),
+            ActiveState::Active => {
+                let good = Judgement::good(&reading.sub, format!("active ({})", reading.sub));
+                self.halted(good, view.now)
+            }
             ActiveState::Reloading => {
                 self.busy(reading, self.start_timeout().or(Some(limits::USUAL_TIMEOUT)), view.now)
             }

@@ -1,12 +1,12 @@
-//! A unit that systemd calls active although nothing of its daemon is left: an init script, or another service of
-//! `Type=forking` with `RemainAfterExit=yes`.
+//! A unit that systemd calls active although nothing of its daemon is left (an init script, or another service of
+//! `Type=forking` with `RemainAfterExit=yes`), or although its main process stands still.
 
-use crate::model::finding::Code;
+use crate::model::finding::{Code, Severity};
 use crate::model::moment::Moment;
 use crate::model::spec::CleanExit;
 use crate::model::unit::{ActiveState, UnitReading};
 use crate::model::will::ServiceType;
-use crate::policy::judgement::Judgement;
+use crate::policy::judgement::{Judgement, finding, proven};
 use crate::policy::limits;
 
 use super::Unit;
@@ -39,6 +39,22 @@ impl Unit {
             ));
         }
         Some(self.bad(Code::ProcessesGone, message, Some(format!("systemctl restart {unit}")), now))
+    }
+
+    /// It is active; unless a signal stopped its main process, and none has let it go on for a while.
+    pub(super) fn halted(&self, active: Judgement, now: Moment) -> Judgement {
+        let Some((pid, since)) = self.residents.halted() else {
+            return active;
+        };
+        let told = since.plus(limits::HALTED);
+        if told > now {
+            return active.until(told);
+        }
+        let message =
+            format!("the main process of {} stands still: a signal stopped pid {pid} (SIGSTOP)", self.name);
+        let found = finding(Code::ProcessStopped, Severity::Warning, message, now);
+        let look = format!("who stopped it, and whether somebody debugs it: cat /proc/{pid}/status");
+        Judgement::bad(proven(found, vec![look], Some(format!("kill -CONT {pid}"))))
     }
 
     /// From when on it is restarted. How its daemon ended nobody knows: as after an end that was no failure.

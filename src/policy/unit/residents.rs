@@ -37,6 +37,8 @@ pub struct Residents {
     flip: Option<(String, Moment)>,
     /// Processes that became another program since they began, and when that was seen first.
     execs: Execs,
+    /// The main process that a signal stopped, and since when that is seen.
+    halted: Option<(u32, Moment)>,
     /// What is installed in place, over all runs, and when that was looked at last.
     installed: Vec<Installed>,
     seen_at: Option<Moment>,
@@ -68,6 +70,12 @@ impl Residents {
     #[must_use]
     pub fn links(&self) -> &[LinkReading] {
         self.reading.as_ref().map(|reading| reading.links.as_slice()).unwrap_or_default()
+    }
+
+    /// The main process, where a signal stopped it, and since when that is seen.
+    #[must_use]
+    pub fn halted(&self) -> Option<(u32, Moment)> {
+        self.halted
     }
 
     /// Where the unit's release link leads now.
@@ -156,6 +164,7 @@ impl Residents {
     pub fn forget(&mut self) {
         self.reading = None;
         self.execs.clear();
+        self.halted = None;
         self.judged.clear();
         self.left.clear();
         self.inspected_at = None;
@@ -245,7 +254,12 @@ impl Residents {
         let begun = known.and_then(|known| known.active_since);
         let age = begun.map_or(limits::SLOW_INSPECTION, |since| now.since(since));
         let young = age.max(limits::YOUNG_INSPECTION);
-        let period = if outside || reading.absent.is_some() {
+        let mains = self.judged.iter().filter(|one| one.role == Role::Main).map(|one| one.pid);
+        let mut all = mains.flat_map(|pid| reading.processes.iter().filter(move |one| one.pid == pid));
+        let stopped = all.find(|one| one.stopped).map(|one| one.pid);
+        let known = self.halted.filter(|known| Some(known.0) == stopped);
+        self.halted = known.or(stopped.map(|pid| (pid, reading.read_at)));
+        let period = if outside || reading.absent.is_some() || self.halted.is_some() {
             limits::OUTSIDE_PERIOD
         } else if self.unsettled().is_some() {
             limits::UNSETTLED
