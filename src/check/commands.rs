@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::model::probe::{CommandEnd, CommandOutcome};
+use crate::model::spec::DrainSpec;
 use crate::model::unit::UnitName;
 use crate::ownership;
 use crate::redact::redacted;
@@ -18,6 +20,9 @@ use super::patience;
 
 /// Looking who may write a program, and every directory above it.
 const LOOK: Duration = Duration::from_secs(5);
+/// Between two questions whether a unit has finished its work, and for the answer to one.
+const PAUSE: Duration = Duration::from_secs(2);
+const ASKING: Duration = Duration::from_secs(30);
 /// Threads that may look at once, those that hang in a dead file system included.
 static LOOKS: Semaphore = Semaphore::const_new(8);
 
@@ -27,6 +32,17 @@ pub async fn run_as(
     unit: &UnitName,
     argv: Vec<String>,
     directory: Option<String>,
+    limit: Duration,
+) -> CommandOutcome {
+    run_like(orders, unit, argv, (directory, &[]), limit).await
+}
+
+/// The same, with these variables besides.
+async fn run_like(
+    orders: &Orders,
+    unit: &UnitName,
+    argv: Vec<String>,
+    (directory, environment): (Option<String>, &[String]),
     limit: Duration,
 ) -> CommandOutcome {
     let like = async {
@@ -39,11 +55,39 @@ pub async fn run_as(
     match like.await {
         Ok(mut command) => {
             command.directory = directory.or(command.directory);
+            command.environment.extend_from_slice(environment);
             command::run(orders, command).await
         }
         Err(why) => {
             CommandOutcome { ended: CommandEnd::NotRun(why), output: Vec::new(), took: Duration::ZERO }
         }
+    }
+}
+
+/// Tells a unit to take no more work, and waits until it has finished what it has, within the limit of both.
+pub async fn drained(
+    orders: &Orders,
+    unit: &UnitName,
+    drain: DrainSpec,
+    main_pid: Option<u32>,
+) -> CommandOutcome {
+    let began = Instant::now();
+    let environment: Vec<String> = main_pid.iter().map(|pid| format!("MAINPID={pid}")).collect();
+    let run = |argv: Vec<String>, limit: Duration| run_like(orders, unit, argv, (None, &environment), limit);
+    let mut outcome = run(drain.command, drain.timeout).await;
+    let Some(until) = drain.until.filter(|_| outcome.ended == CommandEnd::Exited(0)) else {
+        return outcome;
+    };
+    loop {
+        let left = drain.timeout.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return CommandOutcome { ended: CommandEnd::TimedOut, took: began.elapsed(), ..outcome };
+        }
+        outcome = run(until.clone(), left.min(ASKING)).await;
+        if matches!(outcome.ended, CommandEnd::Exited(0) | CommandEnd::NotRun(_)) {
+            return outcome;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -33,7 +33,7 @@ use crate::store;
 use crate::systemd::Instance;
 use crate::tls;
 
-pub use commands::{run_as, run_ours};
+pub use commands::{drained, run_as, run_ours};
 pub use probes::{ask, sample};
 pub use readings::{Readings, door};
 

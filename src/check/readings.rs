@@ -231,6 +231,7 @@ impl Outside for Readings {
             | Action::EnableUnit { .. }
             | Action::EndProcesses { .. }
             | Action::KillMainProcess { .. }
+            | Action::Drain { .. }
             | Action::RunSmokeTest { .. } => {}
         }
     }

@@ -131,6 +131,25 @@ pub struct Recovery {
     /// start of what is down never waits for it. Default: no limit.
     #[schemars(with = "Option<ShareKey>")]
     pub max_unavailable: Option<Spanned<ShareKey>>,
+    /// Before a restart of what runs, let it finish what it works on. A start never drains, nor does a restart because nothing is
+    /// completed any more.
+    pub drain: Option<Drain>,
+}
+
+#[derive(Debug, Derive, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// Tells it to take no more work. Run as the unit's user in its environment, with $MAINPID; it may run more than once.
+    #[schemars(with = "Argv")]
+    pub command: Spanned<Argv>,
+    /// A line for /bin/sh whose status is 0 when nothing is in work any more, asked every two seconds. Default: `command` itself
+    /// returns only then.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub until: Option<Spanned<String>>,
+    /// It is restarted after this time, whatever it still does. Default: "10m".
+    #[serde(default)]
+    pub timeout: Option<Length>,
 }
 
 #[derive(Debug, Default, Derive, JsonSchema)]

@@ -11,14 +11,16 @@ use crate::keys::Length;
 use crate::model::finding::Severity;
 use crate::model::installed::Kind;
 use crate::model::spec::{
-    CleanExit, DisabledSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector, Settings, Share,
-    SmokeDirectory, SmokeSpec, Spec,
+    CleanExit, DisabledSpec, DrainSpec, Ignored, Mode, Reaction, RecoverySpec, ReleaseSpec, Selector,
+    Settings, Share, SmokeDirectory, SmokeSpec, Spec,
 };
 use crate::model::unit::{KINDS, UnitName};
 
 use super::diagnose::{self, Mistake, nearest, of_toml};
 use super::every::every;
-use super::file::{self, Binaries, DependencyFile, Disabled, OnStale, Recovery, Release, Smoke, UnitFile};
+use super::file::{
+    self, Binaries, DependencyFile, Disabled, Drain, OnStale, Recovery, Release, Smoke, UnitFile,
+};
 use super::settings::{Coverage, SettingsFile};
 use super::share::ShareKey;
 use super::{alert, peers, probe, progress, trusted};
@@ -30,6 +32,9 @@ const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
 const SHORTEST_AUDIT: Duration = Duration::from_secs(5);
 /// Patterns of `[coverage]`.
 const IGNORED: usize = 200;
+
+/// How long a unit may finish what it works on, where its file does not say.
+const DRAIN_WITHIN: Duration = Duration::from_secs(600);
 
 /// Every mistake of syntax, or else the first one of meaning.
 fn read<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Vec<Mistake>> {
@@ -174,7 +179,7 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
     let progress = progress::sources(text, owner)?;
     let selector = selector(file, keys.unit.as_deref())?;
     Ok(Spec {
-        recovery: recovery(&keys.recovery, &selector)?,
+        recovery: recovery(&keys.recovery, &selector, owner)?,
         selector,
         file: file.display().to_string(),
         mode: match keys.mode {
@@ -210,7 +215,26 @@ fn in_turn(written: &Spanned<ShareKey>, selector: &Selector) -> Result<Share, Mi
     }
 }
 
-fn recovery(keys: &Recovery, selector: &Selector) -> Result<RecoverySpec, Mistake> {
+fn drain(keys: &Drain, owner: u32) -> Result<DrainSpec, Mistake> {
+    let command = keys.command.get_ref();
+    trusted::command(command, keys.command.span(), owner)?;
+    let until = keys.until.as_ref().map(|line| {
+        let script = line.get_ref();
+        if script.trim().is_empty() || script.chars().any(char::is_control) {
+            let message =
+                "cannot use `until`: it is empty, or has a control character (a newline, a tab) in it";
+            return Err(Mistake::at(line.span(), message).help("write one line for /bin/sh"));
+        }
+        Ok(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
+    });
+    let timeout = keys.timeout.map_or(DRAIN_WITHIN, |length| length.0);
+    if timeout.is_zero() {
+        return Err(Mistake::at(keys.command.span(), "cannot drain: its timeout is zero"));
+    }
+    Ok(DrainSpec { command: command.to_vec(), until: until.transpose()?, timeout })
+}
+
+fn recovery(keys: &Recovery, selector: &Selector, owner: u32) -> Result<RecoverySpec, Mistake> {
     let usual = RecoverySpec::default();
     let length = |written: Option<Length>, usual: Duration| written.map_or(usual, |length| length.0);
     let after_stop = keys.after_manual_stop.map_or(usual.after_manual_stop, |length| length.0);
@@ -231,6 +255,7 @@ fn recovery(keys: &Recovery, selector: &Selector) -> Result<RecoverySpec, Mistak
         verify_within: length(keys.verify_within, usual.verify_within),
         end_survivors: keys.end_survivors.unwrap_or(usual.end_survivors),
         max_unavailable: keys.max_unavailable.as_ref().map(|share| in_turn(share, selector)).transpose()?,
+        drain: keys.drain.as_ref().map(|drain| self::drain(drain, owner)).transpose()?,
     };
     if spec.verify_within.is_zero() {
         return Err(Mistake::whole("cannot use `verify_within`: nothing can be proven in no time"));

@@ -66,6 +66,7 @@ fn an_empty_file_is_complete() {
         verify_within: seconds(60),
         end_survivors: false,
         max_unavailable: None,
+        drain: None,
     };
     assert_eq!(spec.recovery, recovery);
     let (on_stale, binaries) = (Reaction::Restart, Reaction::Alert);
@@ -106,6 +107,9 @@ fn every_key_has_an_effect() {
         "[recovery]\nverify_within = \"2m\"",
         "[recovery]\nend_survivors = true",
         "unit = \"web@.service\"\n[recovery]\nmax_unavailable = 1",
+        "[recovery]\ndrain = { command = [\"/bin/true\"] }",
+        "[recovery]\ndrain = { command = [\"/bin/true\"], until = \"test -e /run/idle\" }",
+        "[recovery]\ndrain = { command = [\"/bin/true\"], timeout = \"5s\" }",
         "[release]\nlink = \"/srv/app/current\"",
         "[release]\non_stale = \"alert\"",
         "[release]\nsettle = \"5s\"",

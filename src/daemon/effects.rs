@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::audit;
-use crate::check::{Readings, run_as};
+use crate::check::{Readings, drained, run_as};
 use crate::evidence::Look;
 use crate::model::action::Action;
 use crate::model::change::Change;
@@ -91,6 +91,11 @@ impl World {
                     Observation::SmokeTestFinished { unit, order, outcome }
                 })
             }
+            Action::Drain { unit, order, drain, main_pid } => self.readings.spawn(async move {
+                let mut outcome = drained(&orders, &unit, drain, main_pid).await;
+                outcome.output.iter_mut().for_each(|line| *line = redacted(line));
+                Observation::Drained { unit, order, outcome }
+            }),
             Action::KillMainProcess { unit } => self.readings.spawn(async move {
                 let result = orders.kill_main(&unit).await;
                 Observation::MainProcessKilled { unit, result }
@@ -144,6 +149,7 @@ impl Outside for World {
             | Action::EnableUnit { .. }
             | Action::EndProcesses { .. }
             | Action::KillMainProcess { .. }
+            | Action::Drain { .. }
             | Action::RunSmokeTest { .. } => self.order(action),
             Action::WatchUnits { .. }
             | Action::ReadAllUnits

@@ -11,6 +11,7 @@ use super::operator::Answer;
 use super::probe::ProbeSpec;
 use super::progress::ProgressSpec;
 use super::release::Search;
+use super::spec::DrainSpec;
 use super::unit::UnitName;
 
 /// An order to a shell, which tries it once within a limit.
@@ -73,6 +74,14 @@ pub enum Action {
         command: Vec<String>,
         directory: Option<String>,
         timeout: Duration,
+    },
+    /// Run this as the unit's user, in its own directory, so that it takes no more work; then ask `until` again and again until
+    /// its status is 0. `$MAINPID` is the unit's main process.
+    Drain {
+        unit: UnitName,
+        order: u64,
+        drain: DrainSpec,
+        main_pid: Option<u32>,
     },
     /// Start as a job in mode `fail`, and await its result this long.
     StartUnit {

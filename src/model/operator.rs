@@ -95,6 +95,7 @@ pub struct Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StepName {
     SmokeTest,
+    Drain,
     Start,
     Restart,
     Enable,
@@ -107,10 +108,17 @@ pub enum StepName {
 }
 
 impl StepName {
+    /// When it fails, the unit is as it was.
+    #[must_use]
+    pub fn is_before_job(self) -> bool {
+        matches!(self, Self::SmokeTest | Self::Drain)
+    }
+
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SmokeTest => "smoke test",
+            Self::Drain => "drain",
             Self::Start => "start",
             Self::Restart => "restart",
             Self::Enable => "enable",

@@ -108,6 +108,18 @@ pub struct RecoverySpec {
     pub end_survivors: bool,
     /// Of the units of its group no more may be away at once for a restart of ours; `None`: any number.
     pub max_unavailable: Option<Share>,
+    /// What it finishes before a restart ends it.
+    pub drain: Option<DrainSpec>,
+}
+
+/// `drain`: how a unit is told to take no more work, and when it has finished what it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DrainSpec {
+    pub command: Vec<String>,
+    /// A command whose status is 0 when nothing is in work any more; none: `command` returns only then.
+    pub until: Option<Vec<String>>,
+    /// It is restarted then, whatever it still does.
+    pub timeout: Duration,
 }
 
 impl Default for RecoverySpec {
@@ -126,6 +138,7 @@ impl Default for RecoverySpec {
             verify_within: Duration::from_secs(60),
             end_survivors: false,
             max_unavailable: None,
+            drain: None,
         }
     }
 }

@@ -289,6 +289,8 @@ kept! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     SmokeTest,
+    /// It finishes what it works on, and takes no more.
+    Drain,
     /// Job ordered (or about to be: the intent is saved first), result awaited.
     Job,
     Enable,
@@ -301,6 +303,7 @@ impl Phase {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SmokeTest => "smoke test",
+            Self::Drain => "drain",
             Self::Job => "job",
             Self::Enable => "enable",
             Self::Proof => "proof",

@@ -158,12 +158,14 @@ words!(OrderKind {
 });
 words!(Phase {
     SmokeTest = "smoke-test",
+    Drain = "drain",
     Job = "job",
     Enable = "enable",
     Proof = "proof",
 });
 words!(StepName {
     SmokeTest = "smoke-test",
+    Drain = "drain",
     Start = "start",
     Restart = "restart",
     Enable = "enable",

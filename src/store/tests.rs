@@ -64,7 +64,7 @@ fn hold() -> impl Strategy<Value = Hold> {
 
 fn step() -> impl Strategy<Value = Step> {
     use StepName::*;
-    let name = select(vec![SmokeTest, Start, Restart, Enable, Proof, EndpointCheck, Progress]);
+    let name = select(vec![SmokeTest, Drain, Start, Restart, Enable, Proof, EndpointCheck, Progress]);
     let result = select(vec![StepResult::Done, StepResult::Failed, StepResult::Skipped]);
     (name, result, text(), any::<u64>()).prop_map(|(name, result, message, took_ms)| Step {
         name,
@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn recovery() -> impl Strategy<Value = Recovery> {
     use Phase::*;
-    let phase = select(vec![SmokeTest, Job, Enable, Proof]);
+    let phase = select(vec![SmokeTest, Drain, Job, Enable, Proof]);
     let times = (moment(), moment(), moment());
     let numbers = any::<(u64, u32)>();
     let rest = (text(), vec(step(), 0..3), option::of(file()));

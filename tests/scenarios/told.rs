@@ -27,6 +27,7 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
         Action::RunSmokeTest { unit, directory, .. } => {
             Some(format!("RunSmokeTest {unit} in {}", directory.as_deref().unwrap_or("its own directory")))
         }
+        Action::Drain { unit, .. } => Some(format!("Drain {unit}")),
         Action::AnswerOperator { answer, .. } => Some(format!("answer {}", said(answer))),
         Action::Record(event) if event.kind == EventKind::Found => {
             let code = event.code.map_or("", |code| code.as_str());

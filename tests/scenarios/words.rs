@@ -22,7 +22,7 @@ use steadfast::model::release::{
     FileId, LinkReading, Place, ProcessReading, ProcessesReading, Sockets, Target,
 };
 use steadfast::model::spec::{
-    CleanExit, DisabledSpec, Mode, Reaction, Selector, Share, SmokeDirectory, SmokeSpec, Spec,
+    CleanExit, DisabledSpec, DrainSpec, Mode, Reaction, Selector, Share, SmokeDirectory, SmokeSpec, Spec,
 };
 use steadfast::model::unit::{
     ActiveState, Job, JobKind, JobResult, LoadState, ManagerState, UnitFileState, UnitName, UnitReading,
@@ -158,6 +158,10 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
             let part = value.strip_suffix('%').map(number).transpose()?.map(Share::PerCent);
             spec.recovery.max_unavailable = Some(part.map_or_else(|| number(value).map(Share::Count), Ok)?);
         }
+        "drain" => {
+            let command = vec!["/usr/bin/drain".to_owned()];
+            spec.recovery.drain = Some(DrainSpec { command, until: None, timeout: duration(value)? });
+        }
         "verify" => spec.recovery.verify_within = duration(value)?,
         "after_manual_stop" if value == "never" => spec.recovery.after_manual_stop = None,
         "after_manual_stop" => spec.recovery.after_manual_stop = Some(duration(value)?),
@@ -282,6 +286,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         },
         "uses" => used(unit, rest)?,
         "smoke" => Observation::SmokeTestFinished { order: order(), unit, outcome: command(rest)? },
+        "drained" => Observation::Drained { order: order(), unit, outcome: command(rest)? },
         "sample" => Observation::ProgressSampled {
             unit,
             progress: (*rest.first().ok_or("which progress?")?).to_owned(),

@@ -502,6 +502,16 @@ impl Host {
         self.perhaps(100, Observation::SmokeTestFinished { unit, order, outcome });
     }
 
+    fn drained(&mut self, unit: UnitName, order: u64) {
+        let (ended, after) = match self.chance.below(10) {
+            0 => (CommandEnd::Exited(1), 100),
+            1 => (CommandEnd::TimedOut, 120_000),
+            _ => (CommandEnd::Exited(0), 100 + self.chance.below(60_000)),
+        };
+        let outcome = CommandOutcome { ended, output: Vec::new(), took: Duration::ZERO };
+        self.perhaps(after, Observation::Drained { unit, order, outcome });
+    }
+
     /// What people are told, and what is written for them.
     fn told_by(&mut self, action: Action) {
         match action {
@@ -794,6 +804,7 @@ impl Outside for Host {
                 );
             }
             Action::RunSmokeTest { unit, order, .. } => self.smoke_tested(unit, order),
+            Action::Drain { unit, order, .. } => self.drained(unit, order),
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {
                 let busy = self.busy_since.map(|_| "dpkg (pid 7)".to_owned());

@@ -5,6 +5,7 @@ use std::time::Duration;
 use steadfast::model::drill::{Drill, DrillKind};
 use steadfast::model::finding::Code;
 use steadfast::model::moment::Moment;
+use steadfast::model::operator::StepName;
 use steadfast::model::state::{OrderKind, Phase, Recovery};
 use steadfast::model::unit::{ActiveState, JobKind, ManagerState, UnitName};
 
@@ -12,6 +13,8 @@ use crate::host::{Host, needs_broker};
 use crate::run::by_will;
 use crate::will::{Drain, PREVENTED, Wish};
 
+/// The unit whose file says `drain`.
+const DRAINED: usize = 1;
 /// Signals may be lost; by then a slow reading has made good for it.
 const KNOWN_AFTER: Duration = Duration::from_secs(90);
 
@@ -47,6 +50,11 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     let stale =
         matches!(because, Some(Code::ReleaseOutdated | Code::ReleaseDeleted | Code::WorkersOnlyRestart));
     check(!(stale && long(host.link_away_since)), "restarted for a release while the link leads nowhere");
+    let steps = intent.map(|intent| intent.steps.as_slice()).unwrap_or_default();
+    let lost = at == DRAINED && known.active == ActiveState::Active && kind == JobKind::Restart;
+    let drained = steps.iter().any(|step| step.name == StepName::Drain);
+    let same = intent.is_some_and(|intent| intent.invocation_before == host.reading(at).invocation);
+    check(!lost || drained || !same, "restarted without a drain what works");
     let queue = matches!(because, Some(Code::Stalled | Code::NoConsumer | Code::DrainOverdue));
     let explained = needs_broker(at) && (queue || because == Some(Code::ProbeFailed));
     check(!(explained && long(host.units[0].down_since)), "restarted for what a dependency explains");

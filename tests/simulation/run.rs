@@ -22,7 +22,7 @@ use crate::{invariants, people, words};
 /// queue alone.
 pub const WORDS: [&str; 4] = [
     "broker.service smoke probe-restart=health period=30s",
-    "horizon.service smoke probe-restart=health period=30s",
+    "horizon.service smoke drain=2m probe-restart=health period=30s",
     "shop.service requires=broker.service smoke probe-restart=health period=30s",
     "worker.service requires=broker.service smoke progress=jobs period=30s",
 ];

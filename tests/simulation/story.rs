@@ -5,9 +5,9 @@ use steadfast::model::drill::DrillKind;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
-use steadfast::model::probe::{CommandEnd, ProbeStatus};
+use steadfast::model::probe::{CommandEnd, CommandOutcome, ProbeStatus};
 use steadfast::model::release::{ProcessReading, ProcessesReading};
-use steadfast::model::unit::{JobKind, JobResult, ManagerState, UnitFileState, UnitReading};
+use steadfast::model::unit::{JobKind, JobResult, ManagerState, UnitFileState, UnitName, UnitReading};
 use steadfast::model::will::Tried;
 
 use crate::run::WORDS;
@@ -63,6 +63,14 @@ impl Story {
     }
 }
 
+fn ended(word: &str, unit: &UnitName, outcome: &CommandOutcome) -> String {
+    match &outcome.ended {
+        CommandEnd::Exited(status) => format!("{word} {unit} {status} \"{}\"", outcome.output.join(" ")),
+        CommandEnd::TimedOut => format!("{word} {unit} timeout"),
+        other => format!("# {word} {unit} {other:?}"),
+    }
+}
+
 fn told(now: Moment, observation: &Observation) -> Option<String> {
     Some(match observation {
         Observation::Started(_) => "start".to_owned(),
@@ -99,10 +107,8 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             }
             Err(why) => format!("sample {unit} {progress} unknown \"{why}\""),
         },
-        Observation::SmokeTestFinished { unit, outcome, .. } => match &outcome.ended {
-            CommandEnd::Exited(status) => format!("smoke {unit} {status} \"{}\"", outcome.output.join(" ")),
-            other => format!("# smoke {unit} {other:?}"),
-        },
+        Observation::SmokeTestFinished { unit, outcome, .. } => ended("smoke", unit, outcome),
+        Observation::Drained { unit, outcome, .. } => ended("drained", unit, outcome),
         Observation::JobFinished { unit, result, .. } => match result {
             JobResult::Done => format!("job {unit} done"),
             JobResult::Ended(how) => format!("job {unit} {how}"),

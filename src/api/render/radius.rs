@@ -25,6 +25,9 @@ fn steps(preview: &Preview) -> Vec<(&'static str, String)> {
     if let Some(command) = preview.smoke_test.as_ref().filter(|_| runs) {
         steps.push(("first", format!("smoke test: {}", command.join(" "))));
     }
+    if let Some(command) = preview.drain.as_ref().filter(|_| preview.action == "restart") {
+        steps.push(("drain", command.join(" ")));
+    }
     if preview.action == "restart" {
         steps.extend(radius(preview));
     }

@@ -211,6 +211,7 @@ fn preview(status: &UnitStatus) -> Preview {
     Preview {
         action: action.as_str().to_owned(),
         refused: refused.clone(),
+        drain: status.budget.drain.as_ref().map(|drain| drain.command.clone()),
         smoke_test: status.smoke.as_ref().map(|smoke| smoke.command.clone()),
         processes: status.residents.len(),
         kill_mode: kill_mode.filter(|mode| !mode.is_empty()),

@@ -2,7 +2,7 @@
 
 use crate::model::cause::Transition;
 use crate::model::release::LinkReading;
-use crate::model::state::{HoldKind, Phase};
+use crate::model::state::HoldKind;
 use crate::model::{finding, incident, operator, spec, state};
 
 use super::*;
@@ -122,17 +122,11 @@ impl From<&operator::Step> for Step {
 
 impl From<&state::Recovery> for Recovery {
     fn from(recovery: &state::Recovery) -> Self {
-        let phase = match recovery.phase {
-            Phase::SmokeTest => "smoke test",
-            Phase::Job => "job",
-            Phase::Enable => "enable",
-            Phase::Proof => "proof",
-        };
         Self {
             action: recovery.kind.as_str().to_owned(),
             because: recovery.because.map(|code| code.as_str().to_owned()),
             began_at: recovery.began_at.into(),
-            phase: phase.to_owned(),
+            phase: recovery.phase.as_str().to_owned(),
             phase_at: recovery.phase_at.into(),
             phase_due: recovery.phase_due.into(),
             steps: recovery.steps.iter().map(Into::into).collect(),

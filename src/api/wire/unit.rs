@@ -231,7 +231,7 @@ pub struct Recovery {
     pub action: String,
     pub because: Option<String>,
     pub began_at: Time,
-    /// `smoke test`, `job`, `enable` or `proof`.
+    /// `smoke test`, `drain`, `job`, `enable` or `proof`.
     pub phase: String,
     pub phase_at: Time,
     /// The phase is given up then.
@@ -248,6 +248,9 @@ pub struct Preview {
     /// Why it would be refused now.
     pub refused: Option<String>,
     pub smoke_test: Option<Vec<String>>,
+    /// What it finishes before a restart ends it.
+    #[serde(default)]
+    pub drain: Option<Vec<String>>,
     /// Processes that a restart ends, or may end.
     pub processes: usize,
     /// `KillMode=`.

@@ -133,7 +133,7 @@ impl State {
         let due = [
             self.agenda.first(),
             self.host.due(),
-            self.packages.due(self.is_testing()),
+            self.packages.due(self.is_before_job()),
             self.gaps.due(),
             self.storm.due(&self.peers, self.now),
             self.incidents.due(),
@@ -162,9 +162,9 @@ impl State {
         touched.into_iter().collect()
     }
 
-    /// Some order is being tested.
-    fn is_testing(&self) -> bool {
-        self.peers.orders().any(|order| order.phase == Phase::SmokeTest)
+    /// Some order is about to be given: whether a package manager works is to be known then.
+    fn is_before_job(&self) -> bool {
+        self.peers.orders().any(|order| matches!(order.phase, Phase::SmokeTest | Phase::Drain))
     }
 
     /// Starts the readings of the host that are due, whatever happened.
@@ -176,7 +176,7 @@ impl State {
         if self.packages.is_silent(self.now) {
             self.packages_read(Default::default());
         } else {
-            self.packages.poll(self.is_testing(), self.now);
+            self.packages.poll(self.is_before_job(), self.now);
         }
         self.drain_packages();
         self.poll_gaps();

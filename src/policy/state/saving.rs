@@ -185,6 +185,7 @@ impl State {
             | Action::EndProcesses { .. }
             | Action::KillMainProcess { .. }
             | Action::RunSmokeTest { .. }
+            | Action::Drain { .. }
             | Action::DraftPostmortem { .. } => None,
             Action::CaptureEvidence { incident, .. } => {
                 self.incidents.cancel_look(incident);

@@ -74,6 +74,7 @@ impl State {
             | Observation::ResourceRead { .. }
             | Observation::ProgressSampled { .. }
             | Observation::SmokeTestFinished { .. }
+            | Observation::Drained { .. }
             | Observation::JobFinished { .. }
             | Observation::EnableFinished { .. }
             | Observation::Silenced { .. }
@@ -114,6 +115,9 @@ impl State {
                 // What waited for it can be told now.
                 self.alerts.wake();
                 self.touching(&unit, |unit, view| unit.tested(order, &outcome, view));
+            }
+            Observation::Drained { unit, order, outcome } => {
+                self.touching(&unit, |unit, view| unit.drain_over(order, &outcome, view));
             }
             Observation::JobFinished { unit, order, result } => {
                 self.touching(&unit, |unit, view| unit.job_over(order, &result, view));

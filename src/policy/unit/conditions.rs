@@ -71,6 +71,9 @@ impl Unit {
             };
             return Judgement::unknown(Why::NotRunning, "not-active", message);
         }
+        if self.is_draining() {
+            return drains();
+        }
         self.probes.judge(self.spec.severity, now)
     }
 
@@ -82,6 +85,9 @@ impl Unit {
         if !self.is_asked() {
             let message = "progress is asked for while the unit is active";
             return Judgement::unknown(Why::NotRunning, "not-active", message);
+        }
+        if self.is_draining() {
+            return drains();
         }
         self.queues.judge(self.spec.severity, now)
     }
@@ -285,4 +291,9 @@ impl Unit {
             None => true,
         }
     }
+}
+
+/// What it says of its work is what we asked for.
+fn drains() -> Judgement {
+    Judgement::unknown(Why::CannotTell, "draining", "it finishes what it works on before its restart")
 }

@@ -163,11 +163,13 @@ impl Unit {
             spent => self.delay(spent.saturating_add(1)),
         };
         let smoke = self.spec.smoke.as_ref().map_or(Duration::ZERO, |smoke| smoke.timeout.saturating_mul(2));
+        let drain = self.spec.recovery.drain.as_ref();
+        let drain = drain.map_or(Duration::ZERO, |drain| drain.timeout.saturating_mul(2));
         let (usual, longest) = match order {
             None => (Duration::ZERO, Duration::ZERO),
             Some(order) => {
                 let job = self.job_limit(order).saturating_add(self.spec.recovery.verify_within);
-                let longest = delay.saturating_add(job).saturating_add(smoke);
+                let longest = delay.saturating_add(job).saturating_add(smoke).saturating_add(drain);
                 (delay.saturating_add(self.steady_for()), longest)
             }
         };

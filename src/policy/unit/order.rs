@@ -9,7 +9,6 @@ use crate::model::finding::{Code, ConditionKind};
 use crate::model::incident::EventKind;
 use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
-use crate::model::spec::SmokeDirectory;
 use crate::model::state::{OrderKind, Phase, Recovery};
 use crate::model::unit::{ActiveState, JobKind, JobResult};
 use crate::policy::effects::Out;
@@ -17,7 +16,6 @@ use crate::policy::limits;
 use crate::policy::view::View;
 
 use super::Unit;
-use super::wants::Want;
 
 /// Something that happened to an order.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +23,7 @@ pub enum Event<'a> {
     /// It was written as an intent.
     Begun,
     Tested(&'a CommandOutcome),
+    Drained(&'a CommandOutcome),
     JobOver(&'a JobResult),
     Enabled(&'a Result<Vec<String>, String>),
     /// We ended in the middle of it, and take it up again.
@@ -35,7 +34,7 @@ pub enum Event<'a> {
 
 /// What follows from an event.
 #[derive(Debug)]
-enum Next {
+pub(super) enum Next {
     /// It came too late, or is not for this stage.
     Stay,
     /// A step is over; the next stage is entered.
@@ -51,7 +50,7 @@ enum Next {
 }
 
 impl Next {
-    fn enter(name: StepName, message: impl Into<String>, phase: Phase) -> Self {
+    pub(super) fn enter(name: StepName, message: impl Into<String>, phase: Phase) -> Self {
         Self::Enter(Some((name, StepResult::Done, message.into())), phase)
     }
 }
@@ -79,6 +78,14 @@ impl Unit {
             (Phase::SmokeTest, Event::Overdue) => Next::Fail(StepName::SmokeTest, LATE.to_owned()),
             (Phase::SmokeTest, Event::TakenUp) => Next::Enter(None, Phase::SmokeTest),
 
+            (Phase::Drain, Event::Drained(outcome)) => {
+                self.after_drain(order, (&outcome.ended, outcome.sentence()), view)
+            }
+            (Phase::Drain, Event::Overdue) => {
+                self.after_drain(order, (&CommandEnd::TimedOut, LATE.to_owned()), view)
+            }
+            (Phase::Drain, Event::TakenUp) => Next::Enter(None, Phase::Drain),
+
             // A job is ours until it ends, however long it waits.
             (Phase::Job, Event::JobOver(JobResult::Lost(_)) | Event::Overdue) if self.is_job_queued() => {
                 Next::Stay
@@ -103,38 +110,10 @@ impl Unit {
 
             (Phase::Proof, Event::TakenUp) => Next::Enter(None, Phase::Proof),
 
-            (_, Event::Tested(_) | Event::JobOver(_) | Event::Enabled(_)) => Next::Stay,
+            (_, Event::Tested(_) | Event::Drained(_) | Event::JobOver(_) | Event::Enabled(_)) => Next::Stay,
             // The proof looks at its own end.
             (Phase::Proof, Event::Overdue) => Next::Stay,
         }
-    }
-
-    fn after_test(&self, order: &Recovery, outcome: &CommandOutcome, view: &View<'_>) -> Next {
-        if outcome.ended != CommandEnd::Exited(0) {
-            return Next::Fail(StepName::SmokeTest, outcome.sentence());
-        }
-        match self.closed_after_test(order, view) {
-            Some(why) => Next::Abandon(StepName::SmokeTest, why),
-            None => Next::enter(StepName::SmokeTest, "passed", Phase::Job),
-        }
-    }
-
-    /// The world changed while the smoke test ran: what speaks against the job now.
-    fn closed_after_test(&self, order: &Recovery, view: &View<'_>) -> Option<String> {
-        let Some(because) = order.because else {
-            return self.closed_for_people(order.kind, view);
-        };
-        if self.is_new_run(order) {
-            return Some("it was started by somebody else meanwhile".to_owned());
-        }
-        if let Some(why) = self.skipped() {
-            return Some(why);
-        }
-        if view.packages.is_unknown(view.now) {
-            return Some("whether a package manager is at work is to be looked at again".to_owned());
-        }
-        let want = Want { kind: order.kind, because, due: view.now };
-        self.closed(&want, view).map(|gate| gate.why)
     }
 
     fn after_job(&self, order: &Recovery, result: &JobResult) -> Next {
@@ -193,7 +172,9 @@ impl Unit {
                 self.fail(name, &why, view);
             }
             Next::Abandon(name, why) => {
-                self.report(name, StepResult::Done, "passed".to_owned(), view);
+                if name == StepName::SmokeTest {
+                    self.report(name, StepResult::Done, "passed".to_owned(), view);
+                }
                 self.abandon(&why);
             }
         }
@@ -206,6 +187,7 @@ impl Unit {
         };
         match phase {
             Phase::SmokeTest => self.enter_test(&order, view),
+            Phase::Drain => self.enter_drain(&order, view),
             Phase::Job => {
                 self.spend(view.now);
                 self.give_job(&order, view);
@@ -215,7 +197,7 @@ impl Unit {
         }
     }
 
-    fn enter_stage(&mut self, phase: Phase, limit: Duration, view: &View<'_>) {
+    pub(super) fn enter_stage(&mut self, phase: Phase, limit: Duration, view: &View<'_>) {
         if let Some(order) = &mut self.kept.recovery {
             order.phase = phase;
             order.phase_at = view.now;
@@ -223,24 +205,6 @@ impl Unit {
             let due = order.phase_due;
             self.look_again(due);
         }
-    }
-
-    fn enter_test(&mut self, order: &Recovery, view: &View<'_>) {
-        let Some(smoke) = self.spec.smoke.clone() else {
-            self.enter(Phase::Job, view);
-            return;
-        };
-        let directory = match &smoke.directory {
-            SmokeDirectory::Release => self.release_directory(),
-            SmokeDirectory::Unit => None,
-            SmokeDirectory::Path(path) => Some(path.clone()),
-        };
-        // The shell waits that long for its turn, and as long for the command.
-        let limit = smoke.timeout.saturating_mul(2).saturating_add(limits::SMOKE_SLACK);
-        self.enter_stage(Phase::SmokeTest, limit, view);
-        let (unit, order) = (self.name.clone(), order.order);
-        let (command, timeout) = (smoke.command, smoke.timeout);
-        self.act(Action::RunSmokeTest { unit, order, command, directory, timeout });
     }
 
     fn give_job(&mut self, order: &Recovery, view: &View<'_>) {
@@ -324,7 +288,7 @@ impl Unit {
         self.on(Event::Begun, view);
     }
 
-    fn awaits(&self, order: u64) -> bool {
+    pub(super) fn awaits(&self, order: u64) -> bool {
         self.kept.recovery.as_ref().is_some_and(|known| known.order == order)
     }
 
@@ -368,7 +332,7 @@ impl Unit {
             self.take_up(&order, view);
         } else if order.phase == Phase::Proof {
             self.prove(&order, view);
-        } else if order.phase_due <= view.now {
+        } else if order.phase_due <= view.now || self.ended_while_draining(&order) {
             self.on(Event::Overdue, view);
             if order.phase == Phase::Job && self.is_job_queued() {
                 self.look_again(view.now.plus(limits::LOST_OUTCOME));

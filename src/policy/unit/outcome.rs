@@ -60,8 +60,8 @@ impl Unit {
         let Some(order) = self.kept.recovery.take() else {
             return;
         };
-        // A smoke test is remembered by itself: the release was not tried.
-        if order.kind.disturbs() && name != StepName::SmokeTest {
+        // The release was not tried; a smoke test is remembered by itself.
+        if order.kind.disturbs() && !name.is_before_job() {
             self.judge_release(order.release, false);
         }
         self.prolong_quarantine(view.now);

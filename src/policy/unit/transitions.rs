@@ -197,7 +197,7 @@ impl Unit {
     fn is_started_by_us(&mut self, reading: &UnitReading) -> bool {
         let order = self.kept.recovery.as_ref().filter(|order| {
             order.kind.disturbs()
-                && order.phase != Phase::SmokeTest
+                && !matches!(order.phase, Phase::SmokeTest | Phase::Drain)
                 && order.invocation_before != reading.invocation
         });
         let order = order.map(|order| order.order).filter(|_| !self.resume);

@@ -3,7 +3,7 @@
 use crate::model::code::Remedy;
 use crate::model::finding::{Code, Finding};
 use crate::model::moment::Moment;
-use crate::model::operator::{StepName, StepResult};
+use crate::model::operator::StepResult;
 use crate::model::spec::Reaction;
 use crate::model::state::OrderKind;
 use crate::model::unit::UnitFileState;
@@ -56,7 +56,7 @@ impl Unit {
     fn smoke_retry(&self) -> Option<Moment> {
         let said_nothing = self.kept.smoke_failure.is_none();
         let last = self.kept.last_action.as_ref().filter(|last| said_nothing && !last.ok)?;
-        let step = last.steps.last().filter(|step| step.name == StepName::SmokeTest)?;
+        let step = last.steps.last().filter(|step| step.name.is_before_job())?;
         (step.result == StepResult::Failed).then(|| last.at.plus(limits::SMOKE_RETRY))
     }
 
