@@ -225,7 +225,8 @@ fn drain(keys: &Drain, owner: u32) -> Result<DrainSpec, Mistake> {
                 "cannot use `until`: it is empty, or has a control character (a newline, a tab) in it";
             return Err(Mistake::at(line.span(), message).help("write one line for /bin/sh"));
         }
-        Ok(["/bin/sh", "-c", script].map(str::to_owned).to_vec())
+        // systemd would replace variables; they are the shell's.
+        Ok(vec!["/bin/sh".to_owned(), "-c".to_owned(), script.replace('$', "$$")])
     });
     let timeout = keys.timeout.map_or(DRAIN_WITHIN, |length| length.0);
     if timeout.is_zero() {

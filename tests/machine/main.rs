@@ -21,6 +21,7 @@ mod coverage;
 mod crowd;
 mod directives;
 mod directories;
+mod drained;
 mod drill;
 mod enablement;
 mod far;
