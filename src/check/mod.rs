@@ -4,6 +4,7 @@
 mod commands;
 mod confided;
 mod containers;
+mod lock;
 mod patience;
 mod probes;
 mod readings;
@@ -34,6 +35,7 @@ use crate::systemd::Instance;
 use crate::tls;
 
 pub use commands::{drained, run_as, run_ours};
+pub use lock::ask_lock;
 pub use probes::{ask, sample};
 pub use readings::{Readings, door};
 

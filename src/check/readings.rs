@@ -100,6 +100,12 @@ impl Readings {
         &self.orders
     }
 
+    /// Whoever asks for us.
+    #[must_use]
+    pub fn prober(&self) -> &Prober {
+        &self.prober
+    }
+
     /// Runs a shell; its outcome is an observation.
     pub fn spawn(&self, shell: impl Future<Output = Observation> + Send + 'static) {
         let inbox = self.inbox.clone();
@@ -232,6 +238,7 @@ impl Outside for Readings {
             | Action::EndProcesses { .. }
             | Action::KillMainProcess { .. }
             | Action::Drain { .. }
+            | Action::AskLock { .. }
             | Action::RunSmokeTest { .. } => {}
         }
     }

@@ -9,6 +9,7 @@ use toml::Spanned;
 
 use crate::keys::{Argv, Length, LengthOrNever};
 
+use super::fleet::UnitFleet;
 use super::probe::ProbeKeys;
 use super::progress::ProgressKeys;
 use super::share::ShareKey;
@@ -42,6 +43,8 @@ pub struct UnitFile {
     /// Any number of progress sources, each with a name: work that waits while nothing is completed is a finding.
     #[schemars(with = "BTreeMap<String, ProgressKeys>")]
     pub progress: ReadElsewhere,
+    /// The slot that a restart of it needs, where steadfast.toml names a lock server.
+    pub fleet: UnitFleet,
     /// Switches the file off until a date; both keys are required.
     pub disabled: Option<Disabled>,
 }

@@ -8,6 +8,7 @@ mod directories;
 mod draft;
 mod every;
 mod file;
+mod fleet;
 #[cfg(test)]
 mod flood_tests;
 #[doc(hidden)]
@@ -17,7 +18,6 @@ mod loader;
 mod new_file;
 pub mod notes;
 mod parse;
-mod peers;
 mod print;
 mod probe;
 mod progress;

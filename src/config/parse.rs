@@ -23,7 +23,7 @@ use super::file::{
 };
 use super::settings::{Coverage, SettingsFile};
 use super::share::ShareKey;
-use super::{alert, peers, probe, progress, trusted};
+use super::{alert, fleet, probe, progress, trusted};
 
 /// The shortest slow reading; more often costs the service manager more than it tells.
 const SHORTEST_RESYNC: Duration = Duration::from_secs(1);
@@ -94,7 +94,8 @@ fn first_of_settings(text: &str, owner: u32) -> Result<(Settings, alert::Bad), V
         page_url: keys.page_url.as_deref().map(page_url).transpose().map_err(|one| vec![one])?,
         heartbeat: keys.heartbeat.as_ref().map(alert::heartbeat).transpose().map_err(|one| vec![one])?,
         audit_every: keys.audit_every.map_or(usual.audit_every, |length| length.0),
-        peers: peers::peers(&keys.fleet).map_err(|one| vec![one])?,
+        peers: fleet::peers(&keys.fleet).map_err(|one| vec![one])?,
+        lock: fleet::lock(&keys.fleet).map_err(|one| vec![one])?,
         ignored: keys.coverage.as_ref().map(ignored).transpose().map_err(|one| vec![one])?,
         labels,
         sinks,
@@ -198,6 +199,7 @@ fn of_keys(file: &Path, text: &str, keys: &UnitFile, owner: u32) -> Result<Spec,
         probes,
         progress,
         disabled: keys.disabled.as_ref().map(disabled).transpose()?,
+        slot: fleet::slot(&keys.fleet)?,
     })
 }
 

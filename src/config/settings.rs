@@ -13,7 +13,7 @@ use crate::keys::{Length, LengthOrNever};
 
 use super::alert::SinkKeys;
 use super::file::ReadElsewhere;
-use super::peers::Fleet;
+use super::fleet::Fleet;
 
 /// steadfast.toml: settings of Steadfast itself. Every key has a default.
 #[derive(Debug, Default, Derive, JsonSchema)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::audit;
-use crate::check::{Readings, drained, run_as};
+use crate::check::{Readings, ask_lock, drained, run_as};
 use crate::evidence::Look;
 use crate::model::action::Action;
 use crate::model::change::Change;
@@ -96,6 +96,13 @@ impl World {
                 outcome.output.iter_mut().for_each(|line| *line = redacted(line));
                 Observation::Drained { unit, order, outcome }
             }),
+            Action::AskLock { unit, lock, group, holder, ask } => {
+                let prober = self.readings.prober().clone();
+                self.readings.spawn(async move {
+                    let said = ask_lock(&prober, &lock, (&group, &holder), ask).await;
+                    Observation::LockAnswered { unit, said }
+                });
+            }
             Action::KillMainProcess { unit } => self.readings.spawn(async move {
                 let result = orders.kill_main(&unit).await;
                 Observation::MainProcessKilled { unit, result }
@@ -150,6 +157,7 @@ impl Outside for World {
             | Action::EndProcesses { .. }
             | Action::KillMainProcess { .. }
             | Action::Drain { .. }
+            | Action::AskLock { .. }
             | Action::RunSmokeTest { .. } => self.order(action),
             Action::WatchUnits { .. }
             | Action::ReadAllUnits

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::alert::{Message, Silence, SinkSpec};
 use super::audit::ProbeRecord;
+use super::fleet::{LockSpec, SlotAsk};
 use super::incident::Event;
 use super::moment::Moment;
 use super::operator::Answer;
@@ -62,6 +63,15 @@ pub enum Action {
         peers: Vec<String>,
         /// Who reaches it must have looked so lately.
         fresh: Duration,
+    },
+    /// Ask the lock server, once.
+    AskLock {
+        unit: UnitName,
+        lock: LockSpec,
+        group: String,
+        /// By this name the lock server knows the unit of this host.
+        holder: String,
+        ask: SlotAsk,
     },
     SampleProgress {
         unit: UnitName,

@@ -220,6 +220,10 @@ codes! {
     Quarantined = "quarantined": Recovery, Critical, trouble, explained, Nothing, No;
     /// The last order failed.
     RecoveryFailed = "recovery-failed": Recovery, OfUnit, trouble, explained, Nothing, No;
+    /// The lock server of the fleet does not answer: restarts of what works wait.
+    FleetUnreachable = "fleet-unreachable": Recovery, Warning, trouble, own, Nothing, No;
+    /// No slot of the fleet has been free for long.
+    FleetSlotStuck = "fleet-slot-stuck": Recovery, Warning, trouble, own, Nothing, No;
     /// Runs or is enabled, and no unit file manages it.
     Unmanaged = "unmanaged": Host, Warning, trouble, own, Nothing, No;
     /// A daemon outside any service.

@@ -17,6 +17,7 @@ pub mod change;
 pub mod code;
 pub mod drill;
 pub mod finding;
+pub mod fleet;
 pub mod history;
 pub mod host;
 pub mod incident;

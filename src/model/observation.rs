@@ -7,6 +7,7 @@ use super::audit::{Audited, FailedUnit};
 use super::boot::BootReading;
 use super::cause::{PackagesReading, Pull};
 use super::finding::Code;
+use super::fleet::SlotSaid;
 use super::incident::Looked;
 use super::moment::Moment;
 use super::operator::Request;
@@ -110,6 +111,11 @@ pub enum Observation {
         unit: UnitName,
         order: u64,
         outcome: CommandOutcome,
+    },
+    /// What the lock server said; `Err`: why nothing is known, one clause.
+    LockAnswered {
+        unit: UnitName,
+        said: Result<SlotSaid, String>,
     },
     Drained {
         unit: UnitName,

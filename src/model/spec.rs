@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::alert::{Heartbeat, SinkSpec};
 use super::finding::Severity;
+use super::fleet::{LockSpec, SlotSpec};
 use super::installed::Kind;
 use super::moment::{Moment, kept};
 use super::probe::ProbeSpec;
@@ -56,6 +57,7 @@ pub struct Spec {
     pub probes: Vec<ProbeSpec>,
     pub progress: Vec<ProgressSpec>,
     pub disabled: Option<DisabledSpec>,
+    pub slot: SlotSpec,
 }
 
 impl Spec {
@@ -82,6 +84,7 @@ impl Spec {
             probes: Vec::new(),
             progress: Vec::new(),
             disabled: None,
+            slot: SlotSpec::Usual,
         }
     }
 }
@@ -278,6 +281,8 @@ pub struct Settings {
     pub ignored: Option<Ignored>,
     /// Where other hosts show their status for reading, without a slash at the end.
     pub peers: Vec<String>,
+    /// Restarts need a slot of this lock server.
+    pub lock: Option<LockSpec>,
 }
 
 /// `[coverage]`: what is left alone on purpose, and until when.
@@ -308,6 +313,7 @@ impl Default for Settings {
             audit_every: Some(Duration::from_secs(6 * 3600)),
             ignored: None,
             peers: Vec::new(),
+            lock: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use super::baseline::Worse;
 use super::boot::Prediction;
 use super::drill::Drill;
 use super::finding::Code;
+use super::fleet::Slot;
 use super::incident::{Event, Incident};
 use super::moment::{Moment, kept, timeless};
 use super::operator::Step;
@@ -82,6 +83,8 @@ kept! {
         pub daemon_seen: Option<Moment>,
         /// A person holds it, or did: what the Alertmanagers are told of that.
         pub silencing: Option<Silencing>,
+        /// Its slot of the fleet.
+        pub slot: Option<Slot>,
     }
 }
 

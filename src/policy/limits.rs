@@ -160,6 +160,12 @@ pub const JOB_SLACK: Duration = Duration::from_secs(15);
 pub const LONGEST_JOB: Duration = Duration::from_secs(900);
 /// An outcome that did not come is given up this long after the shell's own limit.
 pub const LOST_OUTCOME: Duration = Duration::from_secs(10);
+/// Between two questions for a slot that others have.
+pub const LOCK_BUSY: Duration = Duration::from_secs(15);
+/// The answer of a lock server is awaited for its own limit and this much more.
+pub const LOCK_SLACK: Duration = Duration::from_secs(10);
+/// A lock server that does not answer is told after this long.
+pub const LOCK_AWAY: Duration = Duration::from_secs(60);
 /// A smoke test waits for its turn, runs, and is ended, within twice its timeout and this much more.
 pub const SMOKE_SLACK: Duration = Duration::from_secs(35);
 /// A smoke test that could not be run, or did not answer, is tried again after this long.

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::tls::TlsInfo;
-use reqwest::{Client, Response, Url, redirect};
+use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -137,6 +138,11 @@ impl Page {
         Self { url, socket: None, follow: false, ca_file: None, insecure: false }
     }
 
+    /// Whose certificate is trusted.
+    pub fn trusting(self, ca_file: Option<PathBuf>, insecure: bool) -> Self {
+        Self { ca_file, insecure, ..self }
+    }
+
     fn of_probe(probe: &Http) -> Result<Self, Failure> {
         let ca_file = probe.ca_file.as_ref().map(|path| PathBuf::from(&**path));
         Ok(Self {
@@ -194,8 +200,20 @@ fn shown(url: &Url) -> Url {
     shown
 }
 
-/// A client for this one request: no connection, address or certificate outlives a probe and colours the next one.
+/// JSON that is posted.
+#[derive(Clone, Debug)]
+pub struct Post {
+    pub json: String,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// GET.
 pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
+    send(page, None, limit).await
+}
+
+/// A client for this one request: no connection, address or certificate outlives a probe and colours the next one.
+pub async fn send(page: Page, post: Option<Post>, limit: Limit) -> Result<Answer, Failure> {
     let (url, socket) = (page.url.clone(), page.socket.clone());
     let addresses = match &socket {
         Some(_) => Vec::new(),
@@ -212,7 +230,7 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
     let client = client(Page { socket: leads, ..page }, addresses, limit).await?;
     let (began, asked_origin) = (Instant::now(), url.origin());
     let response = limit
-        .within(client.get(url).send())
+        .within(request(&client, url, post).send())
         .await
         .ok_or_else(|| Failure::late("no answer", limit))?
         .map_err(|error| unanswered(&error, socket.as_deref()))?;
@@ -223,7 +241,7 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
     let valid_until = shown.and_then(|shown| tls::ends(shown.peer_certificate()?));
     let content_type = response
         .headers()
-        .get(reqwest::header::CONTENT_TYPE)
+        .get(CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     let body = limit
         .within(read(response))
@@ -233,6 +251,14 @@ pub async fn fetch(page: Page, limit: Limit) -> Result<Answer, Failure> {
         Failure::unhealthy(format!("answered {status}, but its body broke off ({})", root_cause(&error)))
     })?;
     Ok(Answer { status, content_type, elsewhere, body, latency: began.elapsed(), valid_for, valid_until })
+}
+
+fn request(client: &Client, url: Url, post: Option<Post>) -> RequestBuilder {
+    let Some(Post { json, headers }) = post else {
+        return client.get(url);
+    };
+    let request = client.post(url).header(CONTENT_TYPE, "application/json").body(json);
+    headers.into_iter().fold(request, |request, (name, value)| request.header(name, value))
 }
 
 /// How long the certificate that the server showed is valid yet.

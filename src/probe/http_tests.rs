@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -36,9 +36,8 @@ async fn listener() -> (TcpListener, SocketAddr) {
 }
 
 pub(super) async fn application() -> Server {
-    let json = |text: &'static str| async move {
-        ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], text)
-    };
+    let json =
+        |text: &'static str| async move { ([(CONTENT_TYPE, "application/json; charset=utf-8")], text) };
     let app = Router::new()
         .route("/ok", get(move || json(r#"{"status": "ok", "depth": 7}"#)))
         .route("/plain", get(|| async { "all is well" }))

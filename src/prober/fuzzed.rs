@@ -25,6 +25,7 @@ pub fn heard(bytes: &[u8]) -> Vec<String> {
             }
             Said::Answer { answer: Answer::Peer(saw), .. } => format!("{saw:?}"),
             Said::Answer { answer: Answer::Page(Ok(status)), .. } => status.to_string(),
+            Said::Answer { answer: Answer::Lock(said), .. } => format!("{said:?}"),
             Said::Answer { answer: Answer::Confides(addresses), .. } => format!("{addresses:?}"),
             Said::Answer { answer: Answer::Carried(carried), .. } => {
                 carried.map_or_else(|why| probe::sentence(&why), |()| String::new())
@@ -50,6 +51,7 @@ pub fn asked(bytes: &[u8]) -> Vec<String> {
                 probe::source(&keys).map_or_else(|why| why, |source| format!("{source:?}"))
             }
             Asked::Page(url) | Asked::Confides(url) | Asked::Peer { url, .. } => url,
+            Asked::Lock { group, asked, .. } => format!("{group}: {asked:?}"),
             Asked::Listen => String::new(),
             Asked::Letter { letter, .. } => format!("{letter:?}"),
         });

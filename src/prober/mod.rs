@@ -34,7 +34,7 @@ use crate::model::observation::Observation;
 use crate::model::probe::{ProbeOutcome, ProbeSpec};
 use crate::model::progress::{ProgressSpec, Sample};
 use crate::model::unit::UnitName;
-use crate::probe::{self, Limit, Wants};
+use crate::probe::{self, Limit, LockAsked, LockSaid, Wants};
 
 use desk::Ask;
 use suspects::Subject;
@@ -147,6 +147,31 @@ impl Prober {
         match self.ask(order).await {
             Ok(Answer::Peer(saw)) => saw,
             Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Asks the lock server of these keys once.
+    ///
+    /// # Errors
+    /// Why nothing is known, one clause.
+    pub async fn lock(
+        &self,
+        who: &str,
+        (keys, group): (&str, &str),
+        asked: LockAsked,
+        limit: Duration,
+    ) -> Result<LockSaid, String> {
+        let lock: probe::Lock = toml::from_str(keys).map_err(|why| why.message().to_owned())?;
+        let order = Order {
+            subject: Subject { unit: who.to_owned(), what: "lock server".to_owned() },
+            wants: lock.wants(),
+            asked: Asked::Lock { keys: keys.to_owned(), group: group.to_owned(), asked },
+            timeout: limit,
+            period: limit,
+        };
+        match self.ask(order).await? {
+            Answer::Lock(said) => said.map_err(|why| probe::sentence(&why)),
+            _ => Err(ASTRAY.to_owned()),
         }
     }
 

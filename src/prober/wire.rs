@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::alert::Letter;
 use crate::model::probe::{ProbeOutcome, ProbeStatus};
 use crate::model::progress::Sample;
-use crate::probe::{self, Handed};
+use crate::probe::{self, Handed, LockAsked, LockSaid};
 
 use super::fate::How;
 
@@ -44,6 +44,12 @@ pub enum Asked {
     },
     /// To which addresses of this host a question with these keys sends a password.
     Confides(String),
+    /// A lock server, of a group.
+    Lock {
+        keys: String,
+        group: String,
+        asked: LockAsked,
+    },
     /// Nothing more: from here on it serves the status for reading, as `api::server` says.
     Listen,
     /// This is sent, once. `timeout`: the whole time that it had, as it is told.
@@ -83,6 +89,7 @@ pub enum Answer {
     Peer(Option<bool>),
     Carried(Result<(), String>),
     Confides(Vec<SocketAddr>),
+    Lock(Result<LockSaid, String>),
 }
 
 /// An outcome of a probe.

@@ -238,6 +238,7 @@ async fn ask(asked: Asked, limit: Limit) -> Answer {
         Asked::Listen => Answer::Carried(Ok(())),
         Asked::Confides(keys) => Answer::Confides(probe::confides(&keys, limit.longest()).await),
         Asked::Peer { url, probe, fresh } => Answer::Peer(probe::peer(&url, &probe, fresh, limit).await),
+        Asked::Lock { keys, group, asked } => Answer::Lock(probe::lock(&keys, &group, &asked).await),
         Asked::Page(url) => Answer::Page(probe::status(&url, limit.longest()).await),
         Asked::Letter { letter, timeout } => {
             let deadline = Instant::now() + limit.longest();
@@ -254,6 +255,7 @@ fn late(asked: &Asked) -> Answer {
         Asked::Confides(_) => Answer::Confides(Vec::new()),
         Asked::Peer { .. } => Answer::Peer(None),
         Asked::Page(_) => Answer::Page(Err(why.to_owned())),
+        Asked::Lock { .. } => Answer::Lock(Err(why.to_owned())),
         Asked::Letter { .. } | Asked::Listen => Answer::Carried(Err(why.to_owned())),
     }
 }

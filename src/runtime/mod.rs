@@ -190,6 +190,7 @@ fn trace_name(observation: &Observation) -> &'static str {
         Observation::ResourceRead { .. } => "ResourceRead",
         Observation::ProgressSampled { .. } => "ProgressSampled",
         Observation::SmokeTestFinished { .. } => "SmokeTestFinished",
+        Observation::LockAnswered { .. } => "LockAnswered",
         Observation::Drained { .. } => "Drained",
         Observation::JobFinished { .. } => "JobFinished",
         Observation::EnableFinished { .. } => "EnableFinished",

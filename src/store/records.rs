@@ -7,6 +7,7 @@ use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Severity};
+use crate::model::fleet::{Slot, SlotState};
 use crate::model::incident::{Acknowledgement, Change, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
 use crate::model::operator::{Step, StepName, StepResult};
@@ -45,7 +46,9 @@ record!(UnitDurable {
     program,
     daemon_seen,
     silencing,
+    slot,
 });
+record!(Slot { group, since, state, used });
 record!(Silencing { since, until, who, reason, over, sinks });
 record!(SilencedAt { until, sure });
 record!(Program { path, command });
@@ -137,6 +140,11 @@ words!(EventKind {
     Ran = "ran",
     Measured = "measured",
     Told = "told",
+});
+words!(SlotState {
+    Asked = "asked",
+    Held = "held",
+    Leaving = "leaving",
 });
 words!(Lost {
     Running = "running",

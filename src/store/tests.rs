@@ -15,6 +15,7 @@ use crate::model::baseline::{Lost, Worse, WorseLine};
 use crate::model::boot::{BootVerdict, Prediction};
 use crate::model::drill::{Drill, DrillEnd, DrillKind, Hearing, Verdict};
 use crate::model::finding::{Code, Finding, Severity};
+use crate::model::fleet::{Slot, SlotState};
 use crate::model::history::Wanted;
 use crate::model::incident::{self, Acknowledgement, Event, EventKind, Incident, Told};
 use crate::model::moment::Moment;
@@ -199,8 +200,11 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         over,
         sinks,
     });
-    let fifth = option::of(silencing);
-    (first, second, third, fourth, fifth).prop_map(|(first, second, third, fourth, silencing)| UnitDurable {
+    let state = select(vec![SlotState::Asked, SlotState::Held, SlotState::Leaving]);
+    let slot = (text(), moment(), state, any::<bool>());
+    let slot = slot.prop_map(|(group, since, state, used)| Slot { group, since, state, used });
+    let fifth = (option::of(silencing), option::of(slot));
+    (first, second, third, fourth, fifth).prop_map(|(first, second, third, fourth, fifth)| UnitDurable {
         hold: first.0,
         recovery: first.1,
         spent: first.2,
@@ -219,7 +223,8 @@ fn unit() -> impl Strategy<Value = UnitDurable> {
         disabling: None,
         program: fourth.3,
         daemon_seen: fourth.4,
-        silencing,
+        silencing: fifth.0,
+        slot: fifth.1,
     })
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use steadfast::model::action::Action;
 use steadfast::model::audit::Audited;
 use steadfast::model::cause::PackagesReading;
+use steadfast::model::fleet::LockSpec;
 use steadfast::model::incident::{Change, Event, Incident, Looked};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host, Observation};
@@ -150,6 +151,13 @@ impl Story {
                     self.load();
                 }
             }
+            "fleet" => {
+                let group = rest.first().filter(|group| **group != "-").map(|group| (*group).to_owned());
+                let patience =
+                    rest.get(1).map_or(Ok(Duration::from_secs(600)), |text| words::duration(text))?;
+                let limit = Duration::from_secs(4);
+                self.settings.lock = Some(LockSpec { keys: String::new(), group, patience, limit });
+            }
             _ => return Err(format!("no such line: {verb}")),
         }
         Ok(())
@@ -193,7 +201,9 @@ impl Story {
             "state" => self.tell_state(first(&rest)?)?,
             "incidents" => self.answers.extend(self.incidents().iter().map(told::incident)),
             "packages" => self.packages(&rest)?,
-            "sink" | "sink-works" | "sink-fails" | "sink-silent" | "peers" => self.others(verb, &rest)?,
+            "sink" | "sink-works" | "sink-fails" | "sink-silent" | "peers" | "fleet" => {
+                self.others(verb, &rest)?
+            }
             "ack" | "test-alert" => self.observe(people::asked(verb, &rest)?),
             "failed" => self.observe(Observation::UnitsFailed(words::failed(&rest))),
             "audited" => {

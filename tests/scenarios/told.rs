@@ -4,6 +4,7 @@ use steadfast::model::action::Action;
 use steadfast::model::alert::{Alert, AlertStatus};
 use steadfast::model::drill::DrillPlan;
 use steadfast::model::finding::{Severity, Truth};
+use steadfast::model::fleet::SlotAsk;
 use steadfast::model::incident::{EventKind, Incident};
 use steadfast::model::moment::Moment;
 use steadfast::model::operator::Answer;
@@ -14,6 +15,13 @@ use steadfast::model::unit::UnitName;
 const BEGAN: i64 = 1_795_168_800_000;
 
 /// The line for an action; readings and the words of alerts only when asked for.
+fn asked(group: &str, holder: &str, ask: &SlotAsk) -> String {
+    match ask {
+        SlotAsk::Take { what } => format!("take a slot of {group} for {holder} ({what})"),
+        SlotAsk::Leave => format!("give the slot of {group} for {holder} back"),
+    }
+}
+
 pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
     match action {
         Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),
@@ -66,6 +74,7 @@ pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
         Action::AskPeers { unit, probe, peers, .. } => {
             Some(format!("ask {} of {unit} {probe}", peers.join(",")))
         }
+        Action::AskLock { group, holder, ask, .. } => Some(asked(group, holder, ask)),
         Action::Silence { sink, silence } => {
             let seconds = |until: Moment| (until.wall_ms - BEGAN).div_euclid(1000).to_string();
             let until = silence.until.map_or("now".to_owned(), seconds);

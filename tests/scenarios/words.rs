@@ -8,6 +8,7 @@ use steadfast::model::boot::BootReading;
 use steadfast::model::cause::{Pull, Tie};
 use steadfast::model::drill::DrillKind;
 use steadfast::model::finding::{Code, Finding, Severity};
+use steadfast::model::fleet::{Holder, SlotSaid, SlotSpec};
 use steadfast::model::installed::{Content, Installed, Kind, State};
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
@@ -158,6 +159,7 @@ fn key(spec: &mut Spec, word: &str, began: Moment) -> Result<()> {
             let part = value.strip_suffix('%').map(number).transpose()?.map(Share::PerCent);
             spec.recovery.max_unavailable = Some(part.map_or_else(|| number(value).map(Share::Count), Ok)?);
         }
+        "slot" => spec.slot = SlotSpec::Group(value.to_owned()),
         "drain" => {
             let command = vec!["/usr/bin/drain".to_owned()];
             spec.recovery.drain = Some(DrainSpec { command, until: None, timeout: duration(value)? });
@@ -247,6 +249,7 @@ pub fn observation(verb: &str, words: &[&str], story: &Story) -> Result<Observat
         units.get(&unit).and_then(|durable| durable.recovery.as_ref()).map_or(0, |recovery| recovery.order)
     };
     Ok(match verb {
+        "slot" => Observation::LockAnswered { unit, said: slot(rest)? },
         "peers-saw" => peers_saw(unit, rest),
         "manager" => Observation::ManagerChanged(manager(name)?),
         "unit" => Observation::UnitChanged { unit, reading: reading(rest, story)? },
@@ -625,6 +628,22 @@ fn users(processes: &[ProcessReading]) -> BTreeSet<u32> {
 }
 
 /// `uses UNIT PROBE 300 512`: 300 MiB of 512.
+/// What the lock server says of a slot.
+fn slot(words: &[&str]) -> Result<std::result::Result<SlotSaid, String>> {
+    let rest = words.get(1..).unwrap_or_default();
+    Ok(match words.first().copied().unwrap_or("") {
+        "ours" => Ok(SlotSaid::Ours),
+        "left" => Ok(SlotSaid::Left),
+        "busy" => {
+            let (name, what) = rest.split_first().ok_or("who has it?")?;
+            let what = (!what.is_empty()).then(|| what.join(" "));
+            Ok(SlotSaid::Busy(vec![Holder { name: (*name).to_owned(), what, since_ms: None }]))
+        }
+        "away" => Err(rest.join(" ")),
+        _ => return Err("ours, left, busy HOLDER WHAT, away WHY".to_owned()),
+    })
+}
+
 fn used(unit: UnitName, words: &[&str]) -> Result<Observation> {
     let [probe, value, limit] = words else {
         return Err("PROBE VALUE LIMIT".to_owned());

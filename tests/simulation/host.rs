@@ -27,6 +27,7 @@ use steadfast::model::will::{Exit, ServiceType, Tried, UnitResult};
 use steadfast::runtime::Outside;
 
 use crate::chance::Chance;
+use crate::lock::{Asked, LockServer};
 use crate::mailbox::Mailbox;
 use crate::story::Story;
 use crate::truth::Truth;
@@ -123,6 +124,8 @@ pub enum Event {
         unit: usize,
         id: u32,
     },
+    /// The lock server does what it is asked.
+    LockServed(Asked),
     /// The manager gets into this state.
     Turns(ManagerState),
 }
@@ -130,6 +133,7 @@ pub enum Event {
 /// The world behind `Outside`.
 #[derive(Debug)]
 pub struct Host {
+    pub lock: LockServer,
     pub chance: Chance,
     pub now: Moment,
     pub units: Vec<Unit>,
@@ -231,6 +235,7 @@ impl Host {
         let mut chance = Chance::new(seed);
         let units = UNITS.map(|_| Unit::new(now, Wish::of(&mut chance))).to_vec();
         Self {
+            lock: LockServer::default(),
             chance,
             now,
             units,
@@ -804,6 +809,7 @@ impl Outside for Host {
                 );
             }
             Action::RunSmokeTest { unit, order, .. } => self.smoke_tested(unit, order),
+            Action::AskLock { unit, holder, ask, .. } => self.ask_lock(unit, holder, ask),
             Action::Drain { unit, order, .. } => self.drained(unit, order),
             Action::ReadAllUnits => self.read_all(),
             Action::ReadPackageManager => {

@@ -13,8 +13,8 @@ use crate::host::{Host, needs_broker};
 use crate::run::by_will;
 use crate::will::{Drain, PREVENTED, Wish};
 
-/// The unit whose file says `drain`.
-const DRAINED: usize = 1;
+/// The unit whose file says `drain` and `slot`.
+const DRAINED: usize = 2;
 /// Signals may be lost; by then a slow reading has made good for it.
 const KNOWN_AFTER: Duration = Duration::from_secs(90);
 
@@ -54,7 +54,10 @@ pub fn of_order(host: &Host, unit: &UnitName, order: u64, kind: JobKind) -> Vec<
     let lost = at == DRAINED && known.active == ActiveState::Active && kind == JobKind::Restart;
     let drained = steps.iter().any(|step| step.name == StepName::Drain);
     let same = intent.is_some_and(|intent| intent.invocation_before == host.reading(at).invocation);
+    // Of what completes nothing there is nothing to be finished.
     check(!lost || drained || !same, "restarted without a drain what works");
+    let slot = host.lock.holder.as_ref().is_some_and(|holder| holder.ends_with(unit.as_str()));
+    check(!lost || !same || slot, "took what works away without a slot");
     let queue = matches!(because, Some(Code::Stalled | Code::NoConsumer | Code::DrainOverdue));
     let explained = needs_broker(at) && (queue || because == Some(Code::ProbeFailed));
     check(!(explained && long(host.units[0].down_since)), "restarted for what a dependency explains");
@@ -92,11 +95,14 @@ pub fn at_rest(host: &Host) -> Vec<String> {
     if !host.asked.is_empty() {
         wrong.push(format!("nobody answered {:?}", host.asked));
     }
+    if host.lock.holder.as_ref().is_some_and(|holder| holder.starts_with("sim/")) {
+        wrong.push("a slot of the fleet is stranded".to_owned());
+    }
     wrong
 }
 
 /// How many things are looked at for each order.
-pub const COUNT: u64 = 20;
+pub const COUNT: u64 = 23;
 
 /// Worlds in which a restart of `shop.service` by order 7 is wrong, each with the sentence that must be found.
 pub fn wrong_worlds() -> Vec<(Host, &'static str)> {
@@ -179,9 +185,19 @@ fn worlds_of_people() -> Vec<(Host, &'static str)> {
     ]
 }
 
+/// A restart of what works: `same` run, active.
+fn works(host: &mut Host) {
+    let invocation = host.reading(DRAINED).invocation;
+    if let Some(unit) = host.saved.units.get_mut(&UnitName::from("shop.service")) {
+        unit.recovery.iter_mut().for_each(|order| order.invocation_before.clone_from(&invocation));
+    }
+}
+
 /// What its own file wants, or became of it, forbids the order.
 fn worlds_of_files() -> Vec<(Host, &'static str)> {
     vec![
+        (world(STALE, &works), "restarted without a drain what works"),
+        (world(STALE, &works), "took what works away without a slot"),
         (
             world(FAILED, &|host| host.units[2].frozen_since = long_ago(host)),
             "ordered of what somebody has frozen",

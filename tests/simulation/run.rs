@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use steadfast::model::fleet::LockSpec;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::{Host as Where, Observation};
 use steadfast::model::operator::UnitAsk;
@@ -22,8 +23,8 @@ use crate::{invariants, people, words};
 /// queue alone.
 pub const WORDS: [&str; 4] = [
     "broker.service smoke probe-restart=health period=30s",
-    "horizon.service smoke drain=2m probe-restart=health period=30s",
-    "shop.service requires=broker.service smoke probe-restart=health period=30s",
+    "horizon.service smoke probe-restart=health period=30s",
+    "shop.service requires=broker.service smoke drain=2m slot=web probe-restart=health period=30s",
     "worker.service requires=broker.service smoke progress=jobs period=30s",
 ];
 
@@ -134,6 +135,12 @@ impl Run {
             settings: Settings {
                 resync: Duration::from_secs(60),
                 sinks: vec![people::sink("mail", &["burst=5"]).expect("a sink")],
+                lock: Some(LockSpec {
+                    keys: String::new(),
+                    group: None,
+                    patience: Duration::from_secs(600),
+                    limit: Duration::from_secs(4),
+                }),
                 audit_every: Some(Duration::from_secs(100)),
                 ..Settings::default()
             },
@@ -195,6 +202,7 @@ impl Run {
                     let (unit, reading) = (UnitName::from(UNITS[at]), host.reading(at));
                     turn(&mut ours, Observation::UnitChanged { unit, reading }).await;
                 }
+                Some(Event::LockServed(asked)) => host.lock_served(asked),
                 Some(Event::Stops { unit }) => stops(host, unit),
                 Some(Event::Awaited { unit, id }) => awaited(host, unit, id),
                 Some(Event::Turns(manager)) => {

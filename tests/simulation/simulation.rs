@@ -14,6 +14,7 @@ mod chance;
 mod faults;
 mod host;
 mod invariants;
+mod lock;
 mod mailbox;
 #[path = "../scenarios/people.rs"]
 mod people;

@@ -2,6 +2,7 @@
 
 use steadfast::model::audit::Gap;
 use steadfast::model::drill::DrillKind;
+use steadfast::model::fleet::SlotSaid;
 use steadfast::model::moment::Moment;
 use steadfast::model::observation::Observation;
 use steadfast::model::operator::{Ask, Request, UnitAsk};
@@ -23,7 +24,7 @@ pub struct Story {
 impl Story {
     pub fn new(now: Moment) -> Self {
         let specs: String = WORDS.iter().map(|words| format!("spec {words}\n")).collect();
-        Self { at: now, text: format!("sink mail burst=5\n{specs}") }
+        Self { at: now, text: format!("sink mail burst=5\nfleet -\n{specs}") }
     }
 
     pub fn text(&self) -> &str {
@@ -60,6 +61,18 @@ impl Story {
             self.at = self.at.plus(*after);
         }
         self.line(now, &line);
+    }
+}
+
+fn slot(unit: &UnitName, said: &Result<SlotSaid, String>) -> String {
+    match said {
+        Ok(SlotSaid::Ours) => format!("slot {unit} ours"),
+        Ok(SlotSaid::Left) => format!("slot {unit} left"),
+        Ok(SlotSaid::Busy(holders)) => {
+            let names: Vec<&str> = holders.iter().map(|holder| holder.name.as_str()).collect();
+            format!("slot {unit} busy {}", names.join(" "))
+        }
+        Err(why) => format!("slot {unit} away \"{why}\""),
     }
 }
 
@@ -108,6 +121,7 @@ fn told(now: Moment, observation: &Observation) -> Option<String> {
             Err(why) => format!("sample {unit} {progress} unknown \"{why}\""),
         },
         Observation::SmokeTestFinished { unit, outcome, .. } => ended("smoke", unit, outcome),
+        Observation::LockAnswered { unit, said } => slot(unit, said),
         Observation::Drained { unit, outcome, .. } => ended("drained", unit, outcome),
         Observation::JobFinished { unit, result, .. } => match result {
             JobResult::Done => format!("job {unit} done"),

@@ -167,6 +167,8 @@ fn worth(status: &UnitStatus, found: &Finding) -> bool {
         | Code::UnitFileOutdated => true,
         Code::UnitMissing
         | Code::UnitSkipped
+        | Code::FleetUnreachable
+        | Code::FleetSlotStuck
         | Code::StrayProcess
         | Code::HostUnprobed
         | Code::HostProbeUnfit

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::model::alert::{Alert, AlertStatus, News, SinkSpec};
 use crate::model::finding::{Code, Finding, Severity};
+use crate::model::fleet::SlotSaid;
 use crate::model::incident::{EventKind, Incident, Told};
-use crate::model::probe::PeerSaw;
+use crate::model::probe::{CommandOutcome, PeerSaw};
 use crate::model::unit::UnitName;
 use crate::policy::alerts::{Agenda, Due, Parcel};
 use crate::policy::effects::{File, Note};
@@ -129,6 +130,16 @@ impl State {
     /// An Alertmanager took what it was told of a hold, or did not.
     pub(super) fn silenced(&mut self, unit: &UnitName, sink: &str, told: (Wish, Result<(), String>)) {
         self.touching(unit, |unit, view| unit.silence_told(sink, told, view.now));
+    }
+
+    /// The lock server of the fleet answered.
+    pub(super) fn lock_answered(&mut self, unit: &UnitName, said: Result<SlotSaid, String>) {
+        self.touching(unit, |unit, view| unit.lock_answered(said, view.now));
+    }
+
+    /// A unit has finished what it worked on, or not.
+    pub(super) fn drained(&mut self, unit: &UnitName, order: u64, outcome: &CommandOutcome) {
+        self.touching(unit, |unit, view| unit.drain_over(order, outcome, view));
     }
 
     /// Other hosts say what they see of a dependency.

@@ -311,6 +311,7 @@ impl State {
             unit.answer_lookers(view.now);
             unit.silence(view);
             unit.ask_peers(view);
+            unit.keep_slot(view);
         });
         if self.with(name, Unit::advance_drill) == Some(true) {
             // What it leaves wrong is wrong in earnest.

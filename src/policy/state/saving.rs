@@ -199,6 +199,10 @@ impl State {
                 self.with(&silence.unit, |unit, _| unit.silence_taken_back(&sink.name));
                 None
             }
+            Action::AskLock { unit, .. } => {
+                self.with(&unit, |unit, _| unit.lock_taken_back());
+                None
+            }
             Action::AnswerOperator { request, .. } => {
                 Some(Action::AnswerOperator { request, answer: unsaved(why) })
             }

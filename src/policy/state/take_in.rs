@@ -75,6 +75,7 @@ impl State {
             | Observation::ProgressSampled { .. }
             | Observation::SmokeTestFinished { .. }
             | Observation::Drained { .. }
+            | Observation::LockAnswered { .. }
             | Observation::JobFinished { .. }
             | Observation::EnableFinished { .. }
             | Observation::Silenced { .. }
@@ -116,9 +117,8 @@ impl State {
                 self.alerts.wake();
                 self.touching(&unit, |unit, view| unit.tested(order, &outcome, view));
             }
-            Observation::Drained { unit, order, outcome } => {
-                self.touching(&unit, |unit, view| unit.drain_over(order, &outcome, view));
-            }
+            Observation::LockAnswered { unit, said } => self.lock_answered(&unit, said),
+            Observation::Drained { unit, order, outcome } => self.drained(&unit, order, &outcome),
             Observation::JobFinished { unit, order, result } => {
                 self.touching(&unit, |unit, view| unit.job_over(order, &result, view));
             }

@@ -149,6 +149,7 @@ impl Unit {
             findings.push(proven(found, Vec::new(), Some(format!("steadfast explain {needed}"))));
         }
         findings.extend(self.failed_recovery());
+        findings.extend(self.fleet_trouble(view));
         findings
     }
 
@@ -251,7 +252,7 @@ impl Unit {
     }
 
     /// What runs is well only when it has run for a while: many a unit dies right after each start. When that is.
-    fn lasts_at(&self) -> Option<Moment> {
+    pub(super) fn lasts_at(&self) -> Option<Moment> {
         // After two deaths it must live longer than it did before the last one.
         let again = self.kept.spent.len() >= 2 && self.drill_in_flight().is_none();
         let longer = self.run.lasted().saturating_mul(2).min(limits::CRASH_LOOP_WINDOW);

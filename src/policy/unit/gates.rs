@@ -84,6 +84,7 @@ impl Unit {
                 .or_else(|| kind.disturbs().then(|| self.conflict(view)).flatten())
                 .or_else(|| self.start_limit(view.now).filter(|_| kind.disturbs()))
                 .or_else(|| self.awaits_turn_to_drill(view))
+                .or_else(|| self.drills_without_slot(view))
                 .map(|gate| gate.why)
         })
     }

@@ -38,6 +38,7 @@ mod release;
 mod residents;
 mod run;
 mod silence;
+mod slot;
 mod smoke;
 mod survivors;
 mod switched_off;
@@ -67,6 +68,7 @@ use queues::Queues;
 use residents::Residents;
 use run::Run;
 use silence::Attempt;
+use slot::Lock;
 
 pub use conditions::News;
 pub use silence::Wish;
@@ -122,6 +124,7 @@ pub struct Unit {
     recheck: Option<Moment>,
     /// What is under way to Alertmanagers, by sink.
     silenced: BTreeMap<String, Attempt>,
+    lock: Lock,
     tally: UnitTally,
     out: Outbox,
 }
@@ -160,6 +163,7 @@ impl Unit {
             waits: false,
             recheck: None,
             silenced: BTreeMap::new(),
+            lock: Lock::default(),
             tally: UnitTally::default(),
             kept,
             out: Outbox::default(),

@@ -190,6 +190,7 @@ impl Unit {
             Phase::Drain => self.enter_drain(&order, view),
             Phase::Job => {
                 self.spend(view.now);
+                self.use_slot();
                 self.give_job(&order, view);
             }
             Phase::Enable => self.enter_enabling(&order, view),

@@ -37,6 +37,7 @@ impl Unit {
         // What runs proven well is in no loop, whatever it did before.
         self.run.forget_restarts();
         if order.kind.disturbs() {
+            self.free_slot();
             self.judge_release(order.release, true);
             self.kept.quarantine = None;
             self.kept.smoke_failure = None;

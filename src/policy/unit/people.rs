@@ -41,6 +41,11 @@ impl Unit {
         }
         match self.recovery(view) {
             Ok(kind) => {
+                match self.slot_for_person(kind, view) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(why) => return self.refuse_waiting(Refusal::NotNow(why)),
+                }
                 self.bid(view.now);
                 self.kept.hold.take_if(|hold| hold.kind.is_implicit());
                 if let Some(hold) = &mut self.kept.hold {
@@ -49,12 +54,14 @@ impl Unit {
                 }
                 self.begin(kind, None, view);
             }
-            Err(refusal) => {
-                let answer = refusal.answer(self.name.as_str());
-                for request in std::mem::take(&mut self.callers) {
-                    self.out.answer(request, answer.clone());
-                }
-            }
+            Err(refusal) => self.refuse_waiting(refusal),
+        }
+    }
+
+    fn refuse_waiting(&mut self, refusal: Refusal) {
+        let answer = refusal.answer(self.name.as_str());
+        for request in std::mem::take(&mut self.callers) {
+            self.out.answer(request, answer.clone());
         }
     }
 
@@ -141,6 +148,7 @@ impl Unit {
             self.out.answer(request, Answer::Refused { message });
         }
         self.kept.recovery = None;
+        self.leave_slot(view);
     }
 
     /// What it was decided for could not be saved: its callers are answered so, unless what they wait for goes on.

@@ -16,6 +16,7 @@ use super::Unit;
 impl Unit {
     /// Where no order is in flight, weighs whether there is one to give. Says whether that changed anything.
     pub fn decide(&mut self, view: &View<'_>) -> bool {
+        self.lock.wished = false;
         if self.kept.recovery.is_some() {
             return false;
         }
@@ -76,6 +77,7 @@ impl Unit {
             self.set_plan(Plan::default());
             return;
         }
+        self.lock.wished = want.due <= now && self.needs_slot(want.kind, view);
         let waits = want.due > now
             || self.must_ask_packages(view)
             || self.must_be_looked_at(want.kind, view)
@@ -84,8 +86,13 @@ impl Unit {
             if want.due > now {
                 self.look_again(want.due);
             }
-            let blocked = self.awaits_window(&want, now);
+            let slot = || self.lacks_slot(want.kind, view).filter(|_| want.due <= now).map(|gate| gate.why);
+            let blocked = self.awaits_window(&want, now).or_else(slot);
             self.set_plan(Plan { next: Some(next), blocked, ..Plan::default() });
+            return;
+        }
+        if let Some(gate) = self.lacks_slot(want.kind, view) {
+            self.set_plan(Plan { next: Some(next), blocked: Some(gate.why), ..Plan::default() });
             return;
         }
         self.set_plan(Plan::default());
