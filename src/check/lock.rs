@@ -1,9 +1,13 @@
 //! The lock server of the fleet, asked once for a unit.
 
+use std::collections::BTreeSet;
+
 use crate::clock;
-use crate::model::fleet::{Holder, LockSpec, SlotAsk, SlotSaid};
+use crate::config::{Directories, Loaded, Loader};
+use crate::model::fleet::{Holder, LockSpec, SlotAsk, SlotSaid, SlotSpec};
 use crate::probe::{LockAsked, LockSaid};
-use crate::prober::Prober;
+use crate::prober::{Door, Prober};
+use crate::tls;
 
 /// Asks it. `group`, `holder`: which slot, and by which name the server knows the unit.
 ///
@@ -26,5 +30,74 @@ pub async fn ask_lock(
         LockSaid::Busy(holders) => Ok(SlotSaid::Busy(holders.into_iter().map(Holder::from).collect())),
         LockSaid::Left => Ok(SlotSaid::Left),
         LockSaid::Group { .. } | LockSaid::Released(_) => Err("it answered something else".to_owned()),
+    }
+}
+
+/// A group at the lock server, as it is now.
+#[derive(Clone, Debug)]
+pub struct GroupSeen {
+    pub slots: usize,
+    pub holders: Vec<Holder>,
+    pub waiting: Vec<Holder>,
+    /// Given back by people, lately.
+    pub released: Vec<Holder>,
+}
+
+/// The lock server that the settings name, for people who look at it without the daemon.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    lock: LockSpec,
+    /// Of the settings and of the unit files.
+    pub groups: BTreeSet<String>,
+    prober: Prober,
+}
+
+impl Fleet {
+    /// `None`: the settings name no lock server.
+    #[must_use]
+    pub fn of(user: bool) -> Option<Self> {
+        let Loaded { settings, specs, .. } = Loader::new(Directories::of(user)).load();
+        let lock = settings.lock?;
+        let named = specs.into_iter().filter_map(|spec| match spec.slot {
+            SlotSpec::Group(group) => Some(group),
+            SlotSpec::Usual | SlotSpec::Free => None,
+        });
+        let groups = named.chain(lock.group.clone()).collect();
+        tls::init();
+        Some(Self { lock, groups, prober: Prober::new(Door::Child, None) })
+    }
+
+    async fn ask(&self, group: &str, asked: LockAsked) -> Result<LockSaid, String> {
+        self.prober.lock("steadfast fleet", (&self.lock.keys, group), asked, self.lock.limit).await
+    }
+
+    /// Who has slots of this group, and who waits.
+    ///
+    /// # Errors
+    /// Why nothing is known, one clause.
+    pub async fn look(&self, group: &str) -> Result<GroupSeen, String> {
+        let seen = |known: Vec<_>| known.into_iter().map(Holder::from).collect();
+        match self.ask(group, LockAsked::Look).await? {
+            LockSaid::Group { slots, holders, waiting, released } => Ok(GroupSeen {
+                slots,
+                holders: seen(holders),
+                waiting: seen(waiting),
+                released: seen(released),
+            }),
+            _ => Err("it answered something else".to_owned()),
+        }
+    }
+
+    /// Gives back, for a host or one unit of it, what it has in this group. Returns whose slots those were.
+    ///
+    /// # Errors
+    /// Why nothing is known, one clause.
+    pub async fn release(&self, group: &str, holder: &str, why: &str) -> Result<Vec<String>, String> {
+        let now_ms = clock::now().wall_ms;
+        let asked = LockAsked::Release { holder: holder.to_owned(), why: why.to_owned(), now_ms };
+        match self.ask(group, asked).await? {
+            LockSaid::Released(gone) => Ok(gone),
+            _ => Err("it answered something else".to_owned()),
+        }
     }
 }

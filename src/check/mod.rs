@@ -35,7 +35,7 @@ use crate::systemd::Instance;
 use crate::tls;
 
 pub use commands::{drained, run_as, run_ours};
-pub use lock::ask_lock;
+pub use lock::{Fleet, GroupSeen, ask_lock};
 pub use probes::{ask, sample};
 pub use readings::{Readings, door};
 

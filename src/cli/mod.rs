@@ -12,6 +12,7 @@ mod drill;
 mod exit;
 mod explain;
 mod far;
+mod fleet;
 mod help;
 mod hints;
 mod hold;
@@ -133,6 +134,8 @@ enum Command {
     Drill(drill::Arguments),
     /// Suspend actions for a unit for a while, and its alerts in Alertmanager; it is still observed
     Hold(hold::Arguments),
+    /// Show who has slots of the fleet's lock server, and who waits
+    Fleet(fleet::Arguments),
     /// End a hold or a quarantine
     Resume(resume::Arguments),
     /// List incidents, newest first
@@ -247,6 +250,7 @@ async fn dispatch(line: Line, terminal: &Terminal) -> anyhow::Result<Exit> {
         Command::Recover(arguments) => recover::run(options, terminal, &arguments).await,
         Command::Drill(arguments) => drill::run(options, terminal, &arguments).await,
         Command::Hold(arguments) => hold::run(options, terminal, &arguments).await,
+        Command::Fleet(arguments) => fleet::run(options, terminal, &arguments).await,
         Command::Resume(arguments) => resume::run(options, terminal, &arguments).await,
         Command::Incidents(arguments) => incidents::run(options, terminal, &arguments).await,
         Command::Incident(arguments) => incident::run(options, terminal, &arguments).await,

@@ -8,6 +8,7 @@ use super::alert::Heartbeat;
 use super::cause::Transition;
 use super::drill::Drill;
 use super::finding::{Condition, Finding, Severity};
+use super::fleet::Slot;
 use super::incident::{Event, Incident};
 use super::moment::Moment;
 use super::observation::Host;
@@ -128,6 +129,7 @@ pub struct UnitStatus {
     /// What follows the end of the hold.
     pub after_hold: Option<String>,
     pub quarantine: Option<Quarantine>,
+    pub slot: Option<Slot>,
     /// The last drill, or the one under way.
     pub drill: Option<Drill>,
     /// While its file is switched off.

@@ -160,8 +160,9 @@ pub const JOB_SLACK: Duration = Duration::from_secs(15);
 pub const LONGEST_JOB: Duration = Duration::from_secs(900);
 /// An outcome that did not come is given up this long after the shell's own limit.
 pub const LOST_OUTCOME: Duration = Duration::from_secs(10);
-/// Between two questions for a slot that others have.
-pub const LOCK_BUSY: Duration = Duration::from_secs(15);
+/// Between two questions for a slot that others have: at first, and at most.
+pub const LOCK_BUSY: Duration = Duration::from_secs(2);
+pub const LONGEST_LOCK_BUSY: Duration = Duration::from_secs(30);
 /// The answer of a lock server is awaited for its own limit and this much more.
 pub const LOCK_SLACK: Duration = Duration::from_secs(10);
 /// A lock server that does not answer is told after this long.

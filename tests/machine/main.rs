@@ -27,6 +27,7 @@ mod enablement;
 mod far;
 mod faults;
 mod figures;
+mod fleet;
 mod fuzz;
 mod generated;
 mod hostile;

@@ -10,7 +10,7 @@ use super::page::Page;
 use super::radius::radius;
 use super::style::FAINT;
 use super::text::length;
-use crate::api::wire::{Event, State, Truth, Unit};
+use crate::api::wire::{Event, Slot, State, Truth, Unit};
 
 /// Lines of the timeline.
 const EVENTS: usize = 12;
@@ -187,6 +187,7 @@ pub fn coming(look: &Look, unit: &Unit) -> Vec<String> {
             look.ahead(quarantine.retry_at)
         ));
     }
+    lines.extend(unit.slot.as_ref().and_then(|slot| slot_line(look, slot)));
     if let Some(next) = unit.next_action.as_ref().filter(|_| unit.disabled.is_none()) {
         let due = due(look, unit, next.due_at);
         let when = if due == "waits" { due } else { format!("at {} ({due})", look.clock(next.due_at)) };
@@ -209,6 +210,19 @@ pub fn coming(look: &Look, unit: &Unit) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// A slot that it has, and what ends that.
+fn slot_line(look: &Look, slot: &Slot) -> Option<String> {
+    let ends = match (slot.state.as_str(), slot.used) {
+        ("held", true) => {
+            "it keeps it until it is proven to work: meanwhile no other host is restarted in its place"
+        }
+        ("held", false) => "it is given back when the restart is proven",
+        ("leaving", _) => "it is being given back",
+        _ => return None,
+    };
+    Some(format!("has a slot of the fleet group {} since {}; {ends}", slot.group, look.age(slot.since)))
 }
 
 /// Why there is nothing to come.

@@ -97,6 +97,7 @@ impl Unit {
             },
             hold: status.hold.as_ref().map(|hold| Hold { then: status.after_hold.clone(), ..hold.into() }),
             quarantine: status.quarantine.as_ref().map(Into::into),
+            slot: status.slot.as_ref().map(Into::into),
             drill: status.drill.as_ref().map(Into::into),
             disabled: status.disabled.as_ref().map(Into::into),
             events: Vec::new(),

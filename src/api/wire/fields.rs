@@ -3,7 +3,7 @@
 use crate::model::cause::Transition;
 use crate::model::release::LinkReading;
 use crate::model::state::HoldKind;
-use crate::model::{finding, incident, operator, spec, state};
+use crate::model::{finding, fleet, incident, operator, spec, state};
 
 use super::*;
 
@@ -162,6 +162,17 @@ impl From<&state::Hold> for Hold {
 impl From<&spec::DisabledSpec> for Disabled {
     fn from(disabled: &spec::DisabledSpec) -> Self {
         Self { reason: disabled.reason.clone(), until: Time(disabled.until_ms) }
+    }
+}
+
+impl From<&fleet::Slot> for Slot {
+    fn from(slot: &fleet::Slot) -> Self {
+        Self {
+            group: slot.group.clone(),
+            since: slot.since.into(),
+            state: slot.state.as_str().to_owned(),
+            used: slot.used,
+        }
     }
 }
 

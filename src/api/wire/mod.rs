@@ -34,7 +34,7 @@ pub use reply::{Failure, Health, HoldBody, Reply, ReplyResult};
 pub use time::Time;
 pub use unit::{
     Condition, Disabled, Hold, LastAction, LastTransition, Link, NextAction, Preview, Probe, Process,
-    Progress, Quarantine, Recovery, Release, Restarts, Step, Unit,
+    Progress, Quarantine, Recovery, Release, Restarts, Slot, Step, Unit,
 };
 pub use usage::Usage;
 

@@ -61,6 +61,9 @@ pub struct Unit {
     pub restarts: Restarts,
     pub hold: Option<Hold>,
     pub quarantine: Option<Quarantine>,
+    /// Its slot at the fleet's lock server; `null`: none.
+    #[serde(default)]
+    pub slot: Option<Slot>,
     /// The last drill, or the one under way; `null`: never drilled.
     #[serde(default)]
     pub drill: Option<Drill>,
@@ -297,6 +300,17 @@ pub struct Disabled {
     pub reason: String,
     /// Back in force by itself then.
     pub until: Time,
+}
+
+/// A slot of the fleet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slot {
+    pub group: String,
+    pub since: Time,
+    /// `asked` (it may be there), `held` or `leaving` (it may still be there).
+    pub state: String,
+    /// A restart took its process away and is not proven yet: until then it is kept.
+    pub used: bool,
 }
 
 /// The budget is spent.

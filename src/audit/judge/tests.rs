@@ -128,6 +128,7 @@ fn status(unit: &UnitName, fragment: &str, active: ActiveState, state: UnitFileS
         after_hold: None,
         said: Vec::new(),
         quarantine: None,
+        slot: None,
         drill: None,
         disabled: None,
         spent: 0,

@@ -131,6 +131,7 @@ fn plan(command: &Command, json: bool) -> Result<Plan, String> {
         | Command::Postmortem(_)
         | Command::Logs(_)
         | Command::Verify(_)
+        | Command::Fleet(_)
         | Command::Version => (Layout::Pages, Duration::ZERO, json),
         Command::Daemon | Command::Prober => return elsewhere("the supervisor"),
         Command::Init(_) => return one("init"),

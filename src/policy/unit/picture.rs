@@ -47,6 +47,7 @@ impl Unit {
             hold: self.kept.hold.clone(),
             after_hold: self.after_hold(),
             quarantine: self.kept.quarantine.clone(),
+            slot: self.kept.slot.clone(),
             drill: self.kept.drills.last().cloned(),
             disabled: spec.off_until(view.now).and(spec.disabled.clone()),
             spent: self.spent_of_budget(view.now),

@@ -28,6 +28,8 @@ pub struct Lock {
     /// So many questions were in vain, one after the other.
     failed: u32,
     refusal: Option<Refusal>,
+    /// Since when there is none, for whatever reason.
+    busy_since: Option<Moment>,
 }
 
 /// Why there is no slot.
@@ -57,8 +59,10 @@ impl Lock {
         };
         let since = self.refusal.as_ref().filter(|known| same(&known.why)).map_or(now, |known| known.since);
         self.failed = if matches!(why, Why::Away(_)) { self.failed.saturating_add(1) } else { 0 };
+        let busy_since = *self.busy_since.get_or_insert(now);
         let pause = match self.failed {
-            0 => limits::LOCK_BUSY,
+            // Who has waited for long may wait a little longer: many wait at a time.
+            0 => (now.since(busy_since) / 8).clamp(limits::LOCK_BUSY, limits::LONGEST_LOCK_BUSY),
             failed => limits::alert_retry(failed).min(limits::LOCK_AWAY),
         };
         (self.until, self.retry_at) = (None, Some(now.plus(pause)));

@@ -12,6 +12,8 @@ use super::{Failure, Known, Limit, Lock, LockAsked, LockSaid, text};
 const TRIES: usize = 8;
 /// Who waits says so again and again: later than this he does not any more.
 const WAITS_MS: i64 = 120_000;
+/// What people gave back is shown for a day.
+const RELEASED_MS: i64 = 24 * 3_600_000;
 /// Entries of one group that are read.
 const ENTRIES: usize = 1000;
 
@@ -90,12 +92,13 @@ impl<'a> Etcd<'a> {
         match asked {
             LockAsked::Take { holder, what, now_ms } => self.take(holder, what, *now_ms).await,
             LockAsked::Leave { holder } => {
-                self.remove(|known| known == holder).await?;
+                self.remove(|known| known == holder, None).await?;
                 Ok(LockSaid::Left)
             }
-            LockAsked::Release { holder } => {
+            LockAsked::Release { holder, why, now_ms } => {
                 let below = format!("{holder}/");
-                let gone = self.remove(|known| known == holder || known.starts_with(&below)).await?;
+                let which = |known: &str| known == holder || known.starts_with(&below);
+                let gone = self.remove(which, Some((why, *now_ms))).await?;
                 Ok(LockSaid::Released(gone))
             }
             LockAsked::Look => self.look().await,
@@ -131,16 +134,25 @@ impl<'a> Etcd<'a> {
 
     /// Takes holders out. It is written even where none is in it: a question of ours that is still under way, and would put one
     /// in, fails then.
-    async fn remove(&self, which: impl Fn(&str) -> bool) -> Result<Vec<String>, Failure> {
+    async fn remove(
+        &self,
+        which: impl Fn(&str) -> bool,
+        by_people: Option<(&String, i64)>,
+    ) -> Result<Vec<String>, Failure> {
         for _ in 0..TRIES {
             let (mut semaphore, revision) = self.semaphore().await?;
             let gone: Vec<String> = semaphore.holders.iter().filter(|known| which(known)).cloned().collect();
             semaphore.holders.retain(|known| !gone.contains(known));
             let keys =
                 gone.iter().flat_map(|holder| [self.key("holders", holder), self.key("waiting", holder)]);
-            let deletions =
+            let mut with: Vec<Value> =
                 keys.map(|key| json!({ "request_delete_range": { "key": encoded(&key) } })).collect();
-            if self.swap(&semaphore, &revision, deletions).await? {
+            if let Some((why, now_ms)) = by_people {
+                with.extend(
+                    gone.iter().map(|holder| note(&self.key("released", holder), holder, why, now_ms)),
+                );
+            }
+            if self.swap(&semaphore, &revision, with).await? {
                 return Ok(gone);
             }
         }
@@ -150,14 +162,14 @@ impl<'a> Etcd<'a> {
     async fn look(&self) -> Result<LockSaid, Failure> {
         let (semaphore, _) = self.semaphore().await?;
         let holders = self.described(&semaphore.holders).await?;
-        let mut waiting = self.entries("waiting").await?;
         let now_ms = jiff::Timestamp::now().as_millisecond();
-        waiting.retain(|known| {
-            let lately = known.since_ms.is_some_and(|at| now_ms.saturating_sub(at) < WAITS_MS);
-            lately && !semaphore.holders.contains(&known.name)
-        });
+        let lately = |known: &Known, ms: i64| known.since_ms.is_some_and(|at| now_ms.saturating_sub(at) < ms);
+        let mut waiting = self.entries("waiting").await?;
+        waiting.retain(|known| lately(known, WAITS_MS) && !semaphore.holders.contains(&known.name));
+        let mut released = self.entries("released").await?;
+        released.retain(|known| lately(known, RELEASED_MS));
         let slots = if semaphore.total_slots == 0 { self.lock.slots } else { semaphore.total_slots };
-        Ok(LockSaid::Group { slots, holders, waiting })
+        Ok(LockSaid::Group { slots, holders, waiting, released })
     }
 
     async fn described(&self, holders: &[String]) -> Result<Vec<Known>, Failure> {
@@ -221,6 +233,12 @@ impl<'a> Etcd<'a> {
     fn key(&self, kind: &str, holder: &str) -> String {
         format!("steadfast/groups/{}/{kind}/{holder}", self.group)
     }
+}
+
+/// What is known of a holder beside the semaphore.
+fn note(key: &str, holder: &str, what: &str, now_ms: i64) -> Value {
+    let told = json!({ "name": holder, "what": what, "since_ms": now_ms });
+    json!({ "request_put": { "key": encoded(key), "value": encoded(&told.to_string()) } })
 }
 
 fn encoded(text: &str) -> String {

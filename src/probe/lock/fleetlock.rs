@@ -10,7 +10,7 @@ use super::{Failure, Known, Limit, Lock, LockAsked, LockSaid, text};
 pub async fn ask(lock: &Lock, address: &str, group: &str, asked: &LockAsked) -> Result<LockSaid, Failure> {
     let (path, holder) = match asked {
         LockAsked::Take { holder, .. } => ("/v1/pre-reboot", holder),
-        LockAsked::Leave { holder } | LockAsked::Release { holder } => ("/v1/steady-state", holder),
+        LockAsked::Leave { holder } | LockAsked::Release { holder, .. } => ("/v1/steady-state", holder),
         LockAsked::Look => return Err(Failure::unknown("FleetLock does not tell who has slots")),
     };
     let mut headers = vec![("fleet-lock-protocol", "true".to_owned())];
@@ -22,7 +22,7 @@ pub async fn ask(lock: &Lock, address: &str, group: &str, asked: &LockAsked) -> 
     let (status, told) = lock.post((address, path), &body, headers).await?;
     match (status, asked) {
         (200, LockAsked::Take { .. }) => Ok(LockSaid::Ours),
-        (200, LockAsked::Release { holder }) => Ok(LockSaid::Released(vec![holder.clone()])),
+        (200, LockAsked::Release { holder, .. }) => Ok(LockSaid::Released(vec![holder.clone()])),
         (200, _) => Ok(LockSaid::Left),
         (status, LockAsked::Take { .. }) if is_refusal(&told) => {
             let said = told.get("value").and_then(Value::as_str).unwrap_or_default();

@@ -2,6 +2,8 @@
 
 mod etcd;
 mod fleetlock;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -48,9 +50,11 @@ pub enum LockAsked {
     },
     /// Who has slots, and who waits.
     Look,
-    /// The slots of this host, or of this unit of it, are given back for it.
+    /// The slots of this host, or of this unit of it, are given back for it, and why.
     Release {
         holder: String,
+        why: String,
+        now_ms: i64,
     },
 }
 
@@ -60,7 +64,13 @@ pub enum LockSaid {
     Ours,
     Busy(Vec<Known>),
     Left,
-    Group { slots: usize, holders: Vec<Known>, waiting: Vec<Known> },
+    Group {
+        slots: usize,
+        holders: Vec<Known>,
+        waiting: Vec<Known>,
+        /// Given back by people, lately.
+        released: Vec<Known>,
+    },
     Released(Vec<String>),
 }
 

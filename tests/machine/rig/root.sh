@@ -35,6 +35,8 @@ readonly SERVERS=(
   prometheus prometheus-alertmanager
   # where processes are left behind, and who else keeps them up
   tmux cron supervisor
+  # who gives out slots of a fleet
+  etcd-server
 )
 
 # What the installer puts on a server: the tasks "standard" and "ssh-server", as far as it means something in a container.
@@ -49,6 +51,7 @@ say() { printf 'rig: %s\n' "$*" >&2; }
 install_tools() {
   local missing=()
   command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+  command -v ip >/dev/null || missing+=(iproute2)
   command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
   [ ${#missing[@]} -eq 0 ] && return
   say "installing ${missing[*]}"
@@ -73,12 +76,12 @@ tune() {
 silence() {
   local unit
   for unit in redis-server memcached rabbitmq-server epmd postgresql mariadb nginx php8.2-fpm prometheus prometheus-alertmanager \
-    cron supervisor; do
+    cron supervisor etcd; do
     systemctl --root="$1" disable --quiet "$unit.service" 2>/dev/null || true
     systemctl --root="$1" disable --quiet "$unit.socket" 2>/dev/null || true
   done
   # Certificates and databases are the same for all tests of one root; nobody else sees them.
-  rm -f "$1"/etc/rc?.d/[SK]??{redis-server,memcached,rabbitmq-server,postgresql,mariadb,nginx,php8.2-fpm,prometheus,prometheus-alertmanager,cron,supervisor}
+  rm -f "$1"/etc/rc?.d/[SK]??{redis-server,memcached,rabbitmq-server,postgresql,mariadb,nginx,php8.2-fpm,prometheus,prometheus-alertmanager,cron,supervisor,etcd}
 }
 
 build() {
