@@ -14,6 +14,7 @@ mod attribution;
 mod audit;
 mod baseline;
 mod boot;
+mod browser;
 mod calendar;
 mod cases;
 mod commands;
