@@ -143,13 +143,11 @@ browser: tools-fast ## the status page in a real Chromium, at every width and in
 
 .PHONY: pictures
 pictures: tools-fast ## makes the pictures of README.md, docs/pictures: the terminal as SVG, the page as PNG; as root
-	tests/browser/tools.sh chromium
+	tests/browser/tools.sh $(BROWSER)
 	$(CARGO) build --locked --quiet --example stage
 	mkdir -p docs/pictures
 	$(STAGE) svg $(STORY) shop.service >docs/pictures/top.svg
-	@coproc STAGED { $(STAGE) 127.0.0.1:29631 $(STORY); }; read -r _ <&$${STAGED[0]}; \
-	  chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1150 --virtual-time-budget=1500 \
-	    --screenshot=docs/pictures/page.png http://127.0.0.1:29631/; kill $$STAGED_PID
+	node tests/browser/picture.mjs $(STAGE) $(STORY) $(abspath $(BROWSER)) docs/pictures/page.png
 
 UNITS ?= 500
 SEED ?= $(shell date +%s)

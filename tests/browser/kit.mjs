@@ -1,7 +1,11 @@
 // What both browser tests use: a Chromium, a tab that is listened to, and what is asked of every page.
-import { createRequire } from "node:module";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
 import path from "node:path";
+import { createInterface } from "node:readline";
 
 export const wrong = [];
 /// Says what holds, and keeps what does not.
@@ -17,6 +21,17 @@ export const start = async (folder) => {
   const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
   const browser = await require("playwright-core").chromium.launch({ executablePath, args: ["--no-sandbox"] });
   return { browser, axe };
+};
+
+/// What a story publishes at its end, served at an address that was free.
+export const staged = async (stage, story) => {
+  const free = createServer().listen(0, "127.0.0.1");
+  await once(free, "listening");
+  const address = `127.0.0.1:${free.address().port}`;
+  free.close();
+  const server = spawn(stage, [address, story], { stdio: ["pipe", "pipe", "inherit"] });
+  await once(createInterface(server.stdout), "line");
+  return { url: `http://${address}/`, server };
 };
 
 /// A tab, and all that its console says and that it asks of another origin.
@@ -39,3 +54,8 @@ export const violations = async (tab, axe) => {
 
 /// So many pixels are wider than the window.
 export const overflow = (tab) => tab.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+
+/// Nothing here may last for ever.
+export const atMost = (minutes) => {
+  setTimeout(() => { console.error(`it still runs after ${minutes} minutes`); process.exit(2); }, minutes * 60000).unref();
+};

@@ -1,11 +1,11 @@
 // One tab that somebody else drives: each line of standard input is one thing to do or to wait for, answered by a line that begins
 // with `ok` or `FAIL`. `node live.mjs URL FOLDER`; tests/machine/browser.rs has the daemon that is looked at.
 import { createInterface } from "node:readline";
-import { listened, overflow, start, violations } from "./kit.mjs";
+import { atMost, listened, overflow, start, violations } from "./kit.mjs";
 
 const [, , url, folder] = process.argv;
 const LIMIT = 60000;
-setTimeout(() => { console.error("it still runs after six minutes"); process.exit(2); }, 360000).unref();
+atMost(6);
 
 const { browser, axe } = await start(folder);
 const context = await browser.newContext({ viewport: { width: 1280, height: 900 } });

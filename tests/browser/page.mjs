@@ -1,22 +1,10 @@
 // Each kind of page at each width, in both schemes, folded and unfolded, with a story behind it: nothing overflows, axe-core finds
 // nothing, the console is silent, and nobody else is asked. `node page.mjs STAGE STORY FOLDER [pictures]`: with pictures of all.
-import { spawn } from "node:child_process";
-import { once } from "node:events";
-import { createServer } from "node:net";
-import { createInterface } from "node:readline";
-import { check, listened, overflow, start, violations, wrong } from "./kit.mjs";
+import { atMost, check, listened, overflow, staged, start, violations, wrong } from "./kit.mjs";
 
 const [, , stage, story, folder, pictures] = process.argv;
-const free = createServer().listen(0, "127.0.0.1");
-await once(free, "listening");
-const address = `127.0.0.1:${free.address().port}`;
-free.close();
-const url = `http://${address}/`;
-// Nothing here may last for ever.
-setTimeout(() => { console.error("it still runs after four minutes"); process.exit(2); }, 240000).unref();
-
-const server = spawn(stage, [address, story], { stdio: ["pipe", "pipe", "inherit"] });
-await once(createInterface(server.stdout), "line");
+atMost(4);
+const { url, server } = await staged(stage, story);
 const { browser, axe } = await start(folder);
 const WIDTHS = [320, 360, 1280, 2560];
 

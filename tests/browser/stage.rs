@@ -11,7 +11,7 @@ mod svg;
 use std::net::SocketAddr;
 use std::{env, fs};
 
-use pictures::{Past, now, story, well};
+use pictures::{Past, TEN_O_CLOCK, now, story, well};
 use steadfast::api::render::Look;
 use steadfast::api::server::{serve, serve_reading};
 use steadfast::api::wire::{Status, Unit};
@@ -21,9 +21,10 @@ use steadfast::model::snapshot::Snapshot;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 
-/// What `top` shows at the end of a story, while this unit is chosen.
+/// What `top` shows at the end of a story, while this unit is chosen; always at the same time of day, so that it changes only when
+/// what it shows does.
 fn screen(file: &str, unit: &str) -> String {
-    let snapshot = pictures::published(&fs::read_to_string(file).unwrap(), now());
+    let snapshot = pictures::published(&fs::read_to_string(file).unwrap(), TEN_O_CLOCK);
     let zone = jiff::tz::TimeZone::UTC;
     let look = Look {
         now: snapshot.at.into(),
