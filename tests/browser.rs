@@ -1,5 +1,9 @@
 //! The page in a real Chromium, with a story behind it, which this installs where it is missing; tests/machine/browser.rs has a
 //! daemon behind it.
+#![expect(
+    clippy::expect_used,
+    reason = "a test fails by panicking; the lint sees only functions that bear #[test]"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -61,8 +61,8 @@ const verbs = {
     if (over > 0) found.push(`${over} pixels too wide`);
     if (found.length) throw new Error(found.join("; "));
   },
-  // What the browser itself says of a server that is away is no fault of the page.
-  forgive: () => { said.splice(0, said.length, ...said.filter((one) => !one.includes("net::ERR_"))); },
+  // What the browser itself says of a server that is away, or of a page that is not there, is no fault of the page.
+  forgive: () => { said.splice(0, said.length, ...said.filter((one) => !/net::ERR_|status of 404/.test(one))); },
   shot: (name) => tab.screenshot({ path: `${folder}/${name}.png`, fullPage: true }),
 };
 console.log("ok started");

@@ -88,8 +88,12 @@ fn the_page_lives_through_an_outage_and_through_the_absence_of_the_daemon() {
     machine.install_steadfast();
     manage(&machine, "shop.service", SLOW);
     manage(&machine, "mail.service", "");
+    machine.sh("steadfast baseline save before-the-move");
     let mut tab = Tab::of(&machine, "http://127.0.0.1:9631/");
     tab.ask("open");
+    tab.ask("says 1 baseline, the newest");
+    tab.ask("unfold baselines");
+    tab.ask("says steadfast baseline diff before-the-move");
     tab.ask("saw shop.service ok");
     tab.ask("folded well");
     tab.ask("unfold well");
@@ -124,6 +128,11 @@ fn the_page_lives_through_an_outage_and_through_the_absence_of_the_daemon() {
     tab.ask(&format!("open incidents/{incident}"));
     tab.ask(&format!("says Incident {incident} of shop.service"));
     tab.ask("says proven");
+    tab.ask("well");
+    tab.ask("open units/shpo.service");
+    tab.ask("says Did you mean shop.service?");
+    // It is not found, and the browser says so.
+    tab.ask("forgive");
     tab.ask("well");
     tab.ask("open units/shop.service");
     machine.sh("rm /srv/data; systemctl kill -s KILL shop.service");

@@ -57,6 +57,7 @@ mod rig_itself;
 mod servers;
 mod thousand;
 mod told_and_true;
+mod top;
 mod two_supervisors;
 mod unit_files;
 mod user_instance;

@@ -9,7 +9,7 @@ use super::html::{sign, state};
 use super::shell::Shell;
 use super::{Sight, to_unit};
 use crate::api::render::text::{clean, cleaned, count};
-use crate::api::wire::{self, Finding, Problem, State};
+use crate::api::wire::{self, BaselineHead, Finding, Problem, State};
 use crate::model::snapshot::{UnitState, UnitStatus};
 
 /// Units that are shown whole; of so many more what is wrong with them; of the rest the name. The page stays short.
@@ -18,11 +18,11 @@ const ROWS: usize = 120;
 /// Findings of the host, and mistakes in files.
 const FINDINGS: usize = 30;
 
-/// The page.
+/// The page. `baselines`: those that are kept, newest first, as harmless text; or why they are not known.
 ///
 /// # Errors
 /// None for data of the wire.
-pub fn front(sight: &Sight<'_>) -> serde_json::Result<String> {
+pub fn front(sight: &Sight<'_>, baselines: &Result<Vec<BaselineHead>, String>) -> serde_json::Result<String> {
     let snapshot = sight.snapshot;
     let mut by_state: BTreeMap<Reverse<u8>, (State, Vec<&UnitStatus>)> = BTreeMap::new();
     for state in UnitState::ALL.map(State::from) {
@@ -50,6 +50,7 @@ pub fn front(sight: &Sight<'_>) -> serde_json::Result<String> {
         (sight.well(&groups)?)
         (sight.past())
         (sight.drills()?)
+        (sight.baselines(baselines))
     };
     let head = html! {
         h1 { (host) }
