@@ -153,7 +153,7 @@ impl Sight<'_> {
         html! {
             li {
                 (sign(self.look.of_state(State::Degraded))) " rejected " code { (place) } ": " (problem.message)
-                @if problem.last_good_in_force { "; its last good version stays in force" }
+                @if problem.last_good_in_force { " (its last good version stays in force)" }
             }
         }
     }
@@ -206,7 +206,7 @@ impl Sight<'_> {
         Ok(html! {
             li id=[anchor.map(mark)] {
                 a.unit href=(to_unit("", &unit.unit)) { (unit.unit) } " "
-                (state(&self.look, unit.state)) (self.lasting(&unit)) " "
+                (state(&self.look, unit.state)) " " (self.lasting(&unit)) " "
                 span.why { (crate::api::render::why(&self.look, &unit)) }
             }
         })

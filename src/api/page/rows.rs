@@ -109,8 +109,8 @@ impl Sight<'_> {
             @if incident.drill { " (a drill)" }
             ", since " (clock(&self.look, incident.opened_at)) ", " (how(&self.look, incident)) ": "
             span.why { (incident.cause) ": " (incident.summary) }
-            @if let Some(known) = &incident.acknowledged { " Acknowledged by " (known.who) "." }
-            @if !incident.affected.is_empty() { " Affected: " (incident.affected.join(", ")) "." }
+            @if let Some(known) = &incident.acknowledged { "; acknowledged by " (known.who) }
+            @if !incident.affected.is_empty() { "; affected: " (incident.affected.join(", ")) }
         }
     }
 
