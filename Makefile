@@ -107,7 +107,7 @@ reproducible: ## makes the release twice, in two folders, and compares the bytes
 check: tools-fast ## the fast tier: format, lints, and every test that needs no machine
 	$(CARGO) fmt --check
 	$(CARGO) clippy --all-targets --locked -- -D warnings
-	$(CARGO) nextest run --locked -E 'not binary(machine)'
+	$(CARGO) nextest run --locked -E 'not (binary(machine) or binary(browser))'
 
 .PHONY: demo
 demo: rust cc ## replays an outage on a throw-away systemd; as root; KEEP=1 leaves a shell in it
@@ -135,27 +135,19 @@ STAGE := $(or $(CARGO_TARGET_DIR),target)/debug/examples/stage
 # The pictures show this unit of this story.
 STORY := tests/pictures/zoo.txt
 
-.PHONY: chromium
-chromium: # 400 MB: not part of `test`
-	@command -v chromium >/dev/null || { echo 'installing chromium' && apt-get update -qq && \
-	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
-
 .PHONY: browser
-browser: tools-fast chromium ## the status page in a real Chromium: live, folded, grey, axe-core, widths; screenshots in target/browser; as root
-	@command -v npm >/dev/null || { apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; }
-	mkdir -p $(BROWSER)
-	cd $(BROWSER) && { [ -e package.json ] || npm init -y >/dev/null; } && npm install --silent --no-audit playwright-core@1 axe-core@4
+browser: tools-fast ## the status page in a real Chromium, at every width and in both schemes; pictures of all in target/browser; as root
+	tests/browser/tools.sh $(BROWSER)
 	$(CARGO) build --locked --quiet --example stage
-	node tests/browser/page.mjs $(STAGE) $(STORY) $(abspath $(BROWSER))
+	node tests/browser/page.mjs $(STAGE) $(STORY) $(abspath $(BROWSER)) pictures
 
 .PHONY: pictures
-pictures: tools-fast chromium ## makes the pictures of README.md, docs/pictures: the terminal as SVG, the page as PNG; as root
+pictures: tools-fast ## makes the pictures of README.md, docs/pictures: the terminal as SVG, the page as PNG; as root
+	tests/browser/tools.sh $(BROWSER)
 	$(CARGO) build --locked --quiet --example stage
 	mkdir -p docs/pictures
 	$(STAGE) svg $(STORY) shop.service >docs/pictures/top.svg
-	@coproc STAGED { $(STAGE) 127.0.0.1:29631 $(STORY); }; read -r _ <&$${STAGED[0]}; \
-	  chromium --headless --no-sandbox --hide-scrollbars --window-size=1280,1150 --virtual-time-budget=1500 \
-	    --screenshot=docs/pictures/page.png http://127.0.0.1:29631/; kill $$STAGED_PID
+	node tests/browser/picture.mjs $(STAGE) $(STORY) $(abspath $(BROWSER)) docs/pictures/page.png
 
 UNITS ?= 500
 SEED ?= $(shell date +%s)
@@ -219,8 +211,9 @@ lint: # format, lints, documentation, licences
 	$(CARGO) deny --offline --locked check bans licenses sources
 
 .PHONY: roots
-roots: # of the machines of tests; downloaded and unpacked while the compiler works
+roots: # of the machines of tests, and the browser; downloaded and unpacked while the compiler works
 	tests/machine/rig/root.sh >/dev/null
+	tests/browser/tools.sh $(BROWSER)
 	tests/machine/rig/root.sh servers >/dev/null
 	tests/machine/rig/root.sh bookworm >/dev/null
 	tests/machine/rig/root.sh trixie >/dev/null

@@ -25,7 +25,7 @@ use crate::host;
 use crate::model::observation::Observation;
 use crate::prober::Courier;
 use crate::runtime::{INBOX, Loop};
-use crate::store::{self, DATABASE, DURABLE, Store};
+use crate::store::{self, DATABASE, DURABLE, Shelf, Store};
 use crate::systemd::Instance;
 use crate::tls;
 
@@ -59,7 +59,7 @@ pub async fn run(user: bool) -> anyhow::Result<()> {
     let (reload, reloads) = mpsc::channel(1);
     let (questions, asked) = mpsc::channel(QUESTIONS);
     let (history, wanted) = mpsc::channel(QUESTIONS);
-    tokio::spawn(requests::tell_history(wanted, store.reader()));
+    tokio::spawn(requests::tell_history(wanted, store.reader(), Shelf::new(&folder)));
     let door = check::door(instance);
     let courier = Courier::new(door.clone());
     let (world, answers) = World::new(instance, store, folder, courier.clone(), inbox.clone());

@@ -8,9 +8,10 @@ use tokio::time::timeout;
 
 use crate::api::server::{HistoryQuestion, Question};
 use crate::config::Reload;
+use crate::model::history::{self, History};
 use crate::model::observation::Observation;
 use crate::model::operator::{Answer, Ask};
-use crate::store::Reader;
+use crate::store::{Reader, Shelf};
 
 /// Answers of the loop, by request.
 pub type Answers = mpsc::UnboundedReceiver<(u64, Answer)>;
@@ -65,9 +66,12 @@ async fn read_settings(reload: &mpsc::Sender<Reload>) {
 }
 
 /// Answers questions on the history until nobody asks any more.
-pub async fn tell_history(mut asked: mpsc::Receiver<HistoryQuestion>, reader: Reader) {
+pub async fn tell_history(mut asked: mpsc::Receiver<HistoryQuestion>, reader: Reader, mut shelf: Shelf) {
     while let Some((question, back)) = asked.recv().await {
-        let answer = reader.ask(question).await.map_err(|why| why.to_string());
+        let answer = match question {
+            history::Question::Baselines => shelf.heads().await.map(History::Baselines),
+            stored => reader.ask(stored).await.map_err(|why| why.to_string()),
+        };
         // Who asked may have gone.
         drop(back.send(answer));
     }

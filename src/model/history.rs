@@ -1,5 +1,6 @@
 //! What is asked of the stored history, and what it answers.
 
+use super::baseline::Head;
 use super::incident::{Event, Incident};
 use super::unit::UnitName;
 
@@ -13,6 +14,8 @@ pub enum Question {
     Incidents(Wanted),
     /// One of them, whole.
     Incident(u64),
+    /// Which baselines are kept. They are files, which the database does not know.
+    Baselines,
 }
 
 /// Which incidents are wanted.
@@ -44,4 +47,6 @@ pub enum History {
     Incidents(Vec<Incident>),
     /// With its timeline, oldest first. `None`: there is none of that number, or not any more.
     Incident(Option<Box<(Incident, Vec<Event>)>>),
+    /// Newest first.
+    Baselines(Vec<Head>),
 }

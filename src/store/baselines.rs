@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -202,6 +203,12 @@ impl Baselines {
         }
         heads.sort_by(|a, b| b.taken_ms.cmp(&a.taken_ms).then_with(|| a.name.cmp(&b.name)));
         Ok(heads)
+    }
+
+    /// When one was last saved or removed; `None`: none ever was.
+    #[must_use]
+    pub fn changed(&self) -> Option<SystemTime> {
+        fs::metadata(&self.folder).and_then(|folder| folder.modified()).ok()
     }
 
     /// Removes one.

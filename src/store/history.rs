@@ -22,6 +22,8 @@ pub fn answer(durable: &Durable, connection: &Connection, question: &Question) -
             let events = timeline(connection, incident)?;
             Ok(History::Incident(Some(Box::new((incident.clone(), events)))))
         }
+        // `Shelf` answers this.
+        Question::Baselines => Err(rusqlite::Error::InvalidQuery),
     }
 }
 

@@ -9,6 +9,7 @@ mod record;
 mod records;
 mod schema;
 mod set_aside;
+mod shelf;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use crate::model::state::Durable;
 use keeper::Keeper;
 
 pub use directory::{spare_directory, state_directory};
+pub use shelf::Shelf;
 
 /// The database's file name within the state directory.
 pub const DATABASE: &str = "steadfast.db";

@@ -4,6 +4,7 @@ use super::*;
 use steadfast::api::render::text::clean;
 use steadfast::api::render::{Look, explain};
 use steadfast::api::wire::Time;
+use steadfast::model::baseline::Head;
 use steadfast::model::finding::{Finding, Severity};
 
 /// A page without its markup, as a text browser shows it: what stands in elements, entities read.
@@ -180,6 +181,45 @@ async fn row_12_what_others_wrote_is_text_on_every_page() {
     }
     let (_, _, body) = page(&served, "/units/shop.service").await;
     assert!(text(&body).contains(&clean(nasty)), "it is shown as what it is");
+}
+
+#[tokio::test]
+async fn a_name_that_is_mistyped_is_answered_with_the_unit_that_is_meant() {
+    let served = Served::new(pictures::zoo(pictures::now()));
+    let (status, _, body) = page(&served, "/units/horizn.service").await;
+    assert_eq!(status, 404, "{body}");
+    let shown = text(&body);
+    assert!(shown.contains("cannot find unit horizn.service: not managed by Steadfast"), "{shown}");
+    assert!(shown.contains("Did you mean horizon.service?"), "{shown}");
+    assert!(body.contains("href=\"../units/horizon.service\""), "it leads there: {body}");
+    let (status, _, body) = page(&served, "/units/nope.service").await;
+    assert_eq!((status, text(&body).contains("Did you mean")), (404, false), "{body}");
+}
+
+#[tokio::test]
+async fn baselines_are_listed_where_there_are_any_and_missed_where_they_cannot_be_read() {
+    let mut story = pictures::zoo_and("", pictures::now());
+    let snapshot = story.snapshot().clone();
+    let taken = |name: &str, hours: i64, before: Option<&str>| Head {
+        name: name.to_owned(),
+        taken_ms: pictures::now().wall_ms - hours * 3_600_000,
+        by: "anna<b> (uid 1000)".to_owned(),
+        before: before.map(str::to_owned),
+        ..Head::default()
+    };
+    let mut past = Past::of(&story);
+    past.baselines = vec![taken("apt-7", 2, Some("apt")), taken("before-the-move", 50, None)];
+    let served = Served::remembering(snapshot.clone(), past);
+    let shown = text(&page(&served, "/").await.2);
+    assert!(shown.contains("2 baselines, the newest 2h"), "{shown}");
+    assert!(shown.contains("by anna<b> (uid 1000), before apt: steadfast baseline diff apt-7"), "{shown}");
+    assert!(shown.contains("steadfast baseline diff before-the-move"), "{shown}");
+    let mut unread = Past::of(&story);
+    unread.unread = Some("no answer from the disk".to_owned());
+    let shown = text(&page(&Served::remembering(snapshot.clone(), unread), "/").await.2);
+    assert!(shown.contains("the baselines are not known: cannot read the history: no answer"), "{shown}");
+    let served = Served::remembering(snapshot, Past::of(&story));
+    assert!(!page(&served, "/").await.2.contains("baseline"), "nothing is said of none");
 }
 
 #[tokio::test]

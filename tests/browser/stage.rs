@@ -11,19 +11,21 @@ mod svg;
 use std::net::SocketAddr;
 use std::{env, fs};
 
-use pictures::{Past, now, story, well};
+use pictures::{Past, TEN_O_CLOCK, now, story, well};
 use steadfast::api::render::Look;
 use steadfast::api::server::{serve, serve_reading};
 use steadfast::api::wire::{Status, Unit};
 use steadfast::cli::top::app::{App, Choice};
 use steadfast::cli::top::draw::draw;
+use steadfast::model::baseline::Head;
 use steadfast::model::snapshot::Snapshot;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 
-/// What `top` shows at the end of a story, while this unit is chosen.
+/// What `top` shows at the end of a story, while this unit is chosen; always at the same time of day, so that it changes only when
+/// what it shows does.
 fn screen(file: &str, unit: &str) -> String {
-    let snapshot = pictures::published(&fs::read_to_string(file).unwrap(), now());
+    let snapshot = pictures::published(&fs::read_to_string(file).unwrap(), TEN_O_CLOCK);
     let zone = jiff::tz::TimeZone::UTC;
     let look = Look {
         now: snapshot.at.into(),
@@ -47,6 +49,18 @@ fn screen(file: &str, unit: &str) -> String {
     let mut terminal = ratatui::Terminal::new(ratatui::backend::TestBackend::new(126, 38)).unwrap();
     terminal.draw(|frame| draw(frame, &mut app)).unwrap();
     svg::svg(terminal.backend().buffer())
+}
+
+/// A baseline that was taken so many minutes ago.
+fn taken(name: &str, minutes: i64, before: Option<&str>) -> Head {
+    Head {
+        name: name.to_owned(),
+        host: "web1".to_owned(),
+        taken_ms: now().wall_ms - minutes * 60_000,
+        by: "anna (uid 1000)".to_owned(),
+        before: before.map(str::to_owned),
+        ..Head::default()
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -73,7 +87,10 @@ async fn main() {
     let (snapshots, receiver) = watch::channel(shown(told.snapshot(), Some(address)));
     let (recall, history) = mpsc::channel(8);
     let (ask, _questions) = mpsc::channel(8);
-    tokio::spawn(Past::of(&told).answer(history));
+    let mut past = Past::of(&told);
+    past.baselines =
+        vec![taken("apt-20261120-0930", 30, Some("apt")), taken("before-the-move", 48 * 60, None)];
+    tokio::spawn(past.answer(history));
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("steadfast.sock");
     tokio::spawn(serve(UnixListener::bind(&socket).unwrap(), receiver.clone(), ask.clone(), recall.clone()));

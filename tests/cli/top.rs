@@ -203,6 +203,32 @@ fn what_is_old_says_so_and_the_mouse_chooses() {
 }
 
 #[test]
+fn what_people_chose_stays_chosen_while_others_fail_and_while_the_daemon_starts_anew() {
+    let zoo = pictures::zoo(TEN_O_CLOCK);
+    let calm = pictures::only(&["nginx.service", "postgresql@16-main.service"], zoo.clone());
+    let mut app = app_of(&calm, plain(true));
+    app.choose(Choice::Unit("postgresql@16-main.service".to_owned()));
+    let chosen = |app: &App| app.chosen_unit().map(str::to_owned);
+    let kept = Some("postgresql@16-main.service".to_owned());
+    // Another unit fails: what is well would be folded, were it not looked at.
+    app.take_status(Status::of(&zoo));
+    assert_eq!(chosen(&app), kept);
+    assert!(app.rows().iter().any(|row| row.choice() == app.chosen), "and it is listed");
+    // The daemon is away, and has read nothing yet when it is back.
+    app.away = Some("the supervisor has stopped".to_owned());
+    let mut empty = pictures::only(&[], zoo.clone());
+    empty.ready = false;
+    app.take_status(Status::of(&empty));
+    assert_eq!((chosen(&app), app.away.is_some()), (kept.clone(), false));
+    drawn(&mut app, 80, 24);
+    app.take_status(Status::of(&calm));
+    assert_eq!(chosen(&app), kept);
+    // One that is managed no more is not.
+    app.take_status(Status::of(&pictures::only(&["nginx.service"], zoo)));
+    assert_eq!(chosen(&app), Some("nginx.service".to_owned()));
+}
+
+#[test]
 fn every_word_of_the_screen_is_explained() {
     let mut app = app_of(&pictures::zoo(TEN_O_CLOCK), plain(true));
     press(&mut app, "?");

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use steadfast::api::server::HistoryQuestion;
 use steadfast::clock;
+use steadfast::model::baseline::Head;
 use steadfast::model::finding::Code;
 use steadfast::model::history::{History, Question};
 use steadfast::model::incident::{Event, Incident};
@@ -134,11 +135,15 @@ pub fn incident(story: &Story, unit: &str, cause: Code) -> u64 {
 pub struct Past {
     incidents: Vec<Incident>,
     events: Vec<Event>,
+    /// Newest first.
+    pub baselines: Vec<Head>,
+    /// Why they cannot be read.
+    pub unread: Option<String>,
 }
 
 impl Past {
     pub fn of(story: &Story) -> Self {
-        Self { incidents: story.incidents(), events: story.events.clone() }
+        Self { incidents: story.incidents(), events: story.events.clone(), ..Self::default() }
     }
 
     /// The lines of an incident, and those of the host meanwhile.
@@ -163,8 +168,10 @@ impl Past {
                     let found = self.incidents.iter().find(|incident| incident.id == id);
                     History::Incident(found.map(|found| Box::new((found.clone(), self.timeline(found)))))
                 }
+                Question::Baselines => History::Baselines(self.baselines.clone()),
             };
-            let _ = back.send(Ok(answer));
+            let unread = self.unread.clone().filter(|_| matches!(answer, History::Baselines(_)));
+            let _ = back.send(unread.map_or(Ok(answer), Err));
         }
     }
 }

@@ -9,7 +9,7 @@ use super::html::{sign, state};
 use super::shell::Shell;
 use super::{Sight, to_unit};
 use crate::api::render::text::{clean, cleaned, count};
-use crate::api::wire::{self, Finding, Problem, State};
+use crate::api::wire::{self, BaselineHead, Finding, Problem, State};
 use crate::model::snapshot::{UnitState, UnitStatus};
 
 /// Units that are shown whole; of so many more what is wrong with them; of the rest the name. The page stays short.
@@ -18,11 +18,11 @@ const ROWS: usize = 120;
 /// Findings of the host, and mistakes in files.
 const FINDINGS: usize = 30;
 
-/// The page.
+/// The page. `baselines`: those that are kept, newest first, as harmless text; or why they are not known.
 ///
 /// # Errors
 /// None for data of the wire.
-pub fn front(sight: &Sight<'_>) -> serde_json::Result<String> {
+pub fn front(sight: &Sight<'_>, baselines: &Result<Vec<BaselineHead>, String>) -> serde_json::Result<String> {
     let snapshot = sight.snapshot;
     let mut by_state: BTreeMap<Reverse<u8>, (State, Vec<&UnitStatus>)> = BTreeMap::new();
     for state in UnitState::ALL.map(State::from) {
@@ -50,6 +50,7 @@ pub fn front(sight: &Sight<'_>) -> serde_json::Result<String> {
         (sight.well(&groups)?)
         (sight.past())
         (sight.drills()?)
+        (sight.baselines(baselines))
     };
     let head = html! {
         h1 { (host) }
@@ -152,7 +153,7 @@ impl Sight<'_> {
         html! {
             li {
                 (sign(self.look.of_state(State::Degraded))) " rejected " code { (place) } ": " (problem.message)
-                @if problem.last_good_in_force { "; its last good version stays in force" }
+                @if problem.last_good_in_force { " (its last good version stays in force)" }
             }
         }
     }
@@ -205,7 +206,7 @@ impl Sight<'_> {
         Ok(html! {
             li id=[anchor.map(mark)] {
                 a.unit href=(to_unit("", &unit.unit)) { (unit.unit) } " "
-                (state(&self.look, unit.state)) (self.lasting(&unit)) " "
+                (state(&self.look, unit.state)) " " (self.lasting(&unit)) " "
                 span.why { (crate::api::render::why(&self.look, &unit)) }
             }
         })

@@ -21,7 +21,7 @@ use crate::model::snapshot::{Snapshot, UnitStatus};
 
 pub use front::front;
 pub use of_incident::incident;
-pub use shell::{policy, refused};
+pub use shell::{no_unit, policy, refused};
 pub use unit::unit;
 
 /// A history strip goes so far back, in milliseconds.

@@ -22,12 +22,15 @@ pub fn incident(look: &Look, host: &str, details: &IncidentDetails) -> String {
         (None, Severity::Critical) => State::Down,
         (None, Severity::Warning) => State::Degraded,
     };
+    // What is over is well again, however grave it was.
+    let over = incident.resolved_at.is_some();
+    let mark = if over { look.of_state(State::Ok) } else { look.of_severity(incident.severity) };
     let head = html! {
         p.up { a href=(root) { (clean(host)) } }
         h1 { "Incident " (incident.id) " of " (incident.unit.as_deref().unwrap_or("the host")) }
         p.counts {
             span class=(format!("state {}", state.as_str())) {
-                (sign(look.of_severity(incident.severity))) " " (how(look, incident))
+                (sign(mark)) " " (how(look, incident))
             }
             @if incident.drill { span.state { "a drill" } }
         }

@@ -6,7 +6,7 @@
   const base = new URL(root.dataset.root || "./", location.href);
   const word = document.getElementById("word");
   const age = document.getElementById("age");
-  let source = null, heard = Date.now(), wait = 1000, queued = 0, reading = false, again = false, lost = 0;
+  let source = null, heard = Date.now(), wait = 1000, queued = 0, last = 0, reading = false, again = false, lost = 0;
 
   const say = (text) => { if (word.textContent !== text) word.textContent = text; };
   const length = (ms) => {
@@ -67,7 +67,13 @@
     reading = false;
     if (again) { again = false; soon(); }
   };
-  const soon = () => { clearTimeout(queued); queued = setTimeout(read, 250); };
+  // Soon, however much happens; and once more when it is over, because a page may be a second old when it is read.
+  const soon = () => {
+    queued = queued || setTimeout(() => { queued = 0; read(); }, 250);
+    clearTimeout(last);
+    last = setTimeout(read, 1500);
+  };
+  const rest = () => { clearTimeout(queued); clearTimeout(last); queued = 0; };
 
   const listen = () => {
     if (document.hidden || source) return;
@@ -89,7 +95,7 @@
       // A browser has few connections to one address: a page that nobody looks at keeps none.
       if (source) source.close();
       source = null;
-      clearTimeout(queued);
+      rest();
     } else listen();
   });
   addEventListener("pagehide", () => { if (source) source.close(); source = null; });

@@ -12,7 +12,7 @@ use crate::api::render::incidents::{event, how};
 use crate::api::render::page::Page;
 use crate::api::render::text::{clean, cleaned, count};
 use crate::api::render::why;
-use crate::api::wire::{self, Drill, Incident, State};
+use crate::api::wire::{self, BaselineHead, Drill, Incident, State};
 use crate::model::snapshot::UnitStatus;
 
 /// Of so many units that are well it is shown how they are; of more only their names.
@@ -23,6 +23,8 @@ const TIMELINE: usize = 8;
 const OVER: usize = 50;
 /// Drills; and units that were never drilled, by name.
 const DRILLS: usize = 20;
+/// Baselines.
+const BASELINES: usize = 10;
 
 impl Sight<'_> {
     /// `14 ok`, and which.
@@ -107,8 +109,8 @@ impl Sight<'_> {
             @if incident.drill { " (a drill)" }
             ", since " (clock(&self.look, incident.opened_at)) ", " (how(&self.look, incident)) ": "
             span.why { (incident.cause) ": " (incident.summary) }
-            @if let Some(known) = &incident.acknowledged { " Acknowledged by " (known.who) "." }
-            @if !incident.affected.is_empty() { " Affected: " (incident.affected.join(", ")) "." }
+            @if let Some(known) = &incident.acknowledged { "; acknowledged by " (known.who) }
+            @if !incident.affected.is_empty() { "; affected: " (incident.affected.join(", ")) }
         }
     }
 
@@ -185,5 +187,34 @@ impl Sight<'_> {
                 }
             }
         })
+    }
+
+    /// Those that are kept, and how to compare with one.
+    pub fn baselines(&self, kept: &Result<Vec<BaselineHead>, String>) -> Markup {
+        let program = self.look.program();
+        html! {
+            @match kept.as_deref() {
+                Err(why) => p.note { "the baselines are not known: " (clean(why)) },
+                Ok([]) => {},
+                Ok(heads @ [newest, ..]) => section #baselines {
+                    h2.sr { "Baselines" }
+                    details data-k="baselines" {
+                        summary { (count(heads.len(), "baseline")) ", the newest " (self.look.age(newest.taken_at)) " old" }
+                        ul.lines {
+                            @for head in heads.iter().take(BASELINES) {
+                                li {
+                                    b { (head.name) } " taken at " (clock(&self.look, head.taken_at)) " by " (head.by)
+                                    @if let Some(what) = &head.before { ", before " (what) }
+                                    ": " code { (program) " baseline diff " (head.name) }
+                                }
+                            }
+                            @if heads.len() > BASELINES {
+                                li.f { "and " (heads.len() - BASELINES) " more: " code { (program) " baseline list" } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
     }
 }

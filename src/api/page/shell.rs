@@ -8,6 +8,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use ring::digest::{SHA256, digest};
 
 use super::html::clock;
+use super::to_unit;
 use crate::api::render::Look;
 use crate::api::render::text::clean;
 use crate::api::wire::State;
@@ -94,9 +95,23 @@ fn zone(look: &Look) -> String {
 
 /// A page that says why there is none.
 pub fn refused(look: &Look, root: &str, sentence: &str) -> String {
+    none(look, root, &html! { p.why { (clean(sentence)) } })
+}
+
+/// The same of a unit that is not managed, with the one that may be meant.
+pub fn no_unit(look: &Look, sentence: &str, near: Option<&str>) -> String {
+    let root = "../";
+    let said = html! {
+        p.why { (clean(sentence)) }
+        @if let Some(near) = near { p { "Did you mean " a.unit href=(to_unit(root, near)) { (clean(near)) } "?" } }
+    };
+    none(look, root, &said)
+}
+
+fn none(look: &Look, root: &str, said: &Markup) -> String {
     let head = html! { h1 { a href=(if root.is_empty() { "./" } else { root }) { "Steadfast" } } };
     let shell = Shell { look, root, title: "not found", state: State::Unknown, head };
-    shell.around(&html! { section { p.why { (clean(sentence)) } } })
+    shell.around(&html! { section { (said) } })
 }
 
 /// A dot in the colour of the state, drawn by the address itself.

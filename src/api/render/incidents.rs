@@ -198,7 +198,8 @@ fn to_try(page: &mut Page<'_>, incident: &Incident) {
     lines.push(format!("{} postmortem {}", look.program(), incident.id));
     page.heading("TRY");
     for line in lines {
-        page.labelled("  ", 2, &line);
+        // A command stays in one line, so that it can be copied.
+        page.line(&format!("  {line}"));
     }
 }
 

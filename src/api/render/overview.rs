@@ -176,7 +176,7 @@ fn problems(page: &mut Page<'_>, status: &Status) {
             0 => problem.file.clone(),
             line => format!("{}:{line}:{}", problem.file, problem.column),
         };
-        let force = if problem.last_good_in_force { "; its last good version stays in force" } else { "" };
+        let force = if problem.last_good_in_force { " (its last good version stays in force)" } else { "" };
         let text = format!("rejected {place}: {}{force}", problem.message);
         page.labelled(&format!("{warning} "), 2, &text);
     }

@@ -32,7 +32,7 @@ pub fn missing(snapshot: &Snapshot, name: &str) -> Fail {
 }
 
 /// The name that is most like this one, or of which it is a part.
-fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
+pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, name: &str) -> Option<&'a str> {
     let stem = |name: &'a str| name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let wanted = name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase();
     let alike = |known: &'a str| {

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 
 use super::fail::Fail;
 use super::incidents::{self, recalled};
-use super::lookup::{find, id_in, unit_in};
+use super::lookup::{find, id_in, nearest, unit_in};
 use super::patience::in_pieces;
 use super::peer::Peer;
 use super::pictures::{AGE, Readers};
@@ -26,7 +26,7 @@ use super::{HistoryQuestion, Shared};
 use crate::api::page::{self, DAY_MS, Sight};
 use crate::api::render::Look;
 use crate::api::render::text::cleaned;
-use crate::api::wire::{Incident, IncidentDetails, Time};
+use crate::api::wire::{BaselineHead, Incident, IncidentDetails, Time};
 use crate::model::history::{History, Question, Wanted};
 use crate::model::snapshot::Snapshot;
 use crate::model::unit::UnitName;
@@ -101,11 +101,12 @@ impl Source for Published {
     async fn write(&mut self) -> Result<((), Vec<u8>), String> {
         let snapshot = self.snapshots.borrow_and_update().clone();
         let past = past(&self.history, None).await;
+        let kept = baselines(&self.history).await;
         let readers = self.readers;
         let written = spawn_blocking(move || {
             let log = readers.see_logs(&snapshot);
             let look = look(&snapshot);
-            page::front(&Sight { snapshot: &snapshot, past: shown(past, log), log, look })
+            page::front(&Sight { snapshot: &snapshot, past: shown(past, log), log, look }, &kept)
         });
         let text = written.await.map_err(|why| why.to_string())?.map_err(|why| why.to_string())?;
         Ok(((), text.into_bytes()))
@@ -121,7 +122,18 @@ async fn past(
     let wanted = Wanted { unit, since_ms, open: false };
     match recalled(history, Question::Incidents(wanted)).await.map_err(|Fail(_, why)| why)? {
         History::Incidents(incidents) => Ok(incidents.iter().map(Into::into).collect()),
-        History::Incident(_) => Err(Fail::unlike().1),
+        _ => Err(Fail::unlike().1),
+    }
+}
+
+/// Baselines that are kept, newest first.
+async fn baselines(history: &mpsc::Sender<HistoryQuestion>) -> Result<Vec<BaselineHead>, String> {
+    match recalled(history, Question::Baselines).await.map_err(|Fail(_, why)| why)? {
+        History::Baselines(heads) => {
+            let heads: Vec<BaselineHead> = heads.iter().map(Into::into).collect();
+            cleaned(&heads).map_err(|why| why.to_string())
+        }
+        _ => Err(Fail::unlike().1),
     }
 }
 
@@ -152,11 +164,17 @@ pub async fn unit(
     let written = async {
         let name = unit_in(path)?;
         let snapshot = shared.snapshots.borrow().clone();
-        let status = find(&snapshot, &name).ok_or_else(|| Fail::not_managed(&name))?;
+        let Some(status) = find(&snapshot, &name) else {
+            let near = nearest(snapshot.units.keys().map(UnitName::as_str), &name);
+            let Fail(status, sentence) = Fail::not_managed(&name);
+            return Ok((status, page::no_unit(&look(&snapshot), &sentence, near)));
+        };
         let log = Readers::of(peer.is_some()).see_logs(&snapshot);
         let past = shown(past(&shared.history, Some(status.unit.clone())).await, log);
         let sight = Sight { snapshot: &snapshot, past, log, look: look(&snapshot) };
-        page::unit(&sight, status).map_err(|why| Fail::unavailable(format!("cannot write the page: {why}")))
+        let written = page::unit(&sight, status);
+        let text = written.map_err(|why| Fail::unavailable(format!("cannot write the page: {why}")))?;
+        Ok((StatusCode::OK, text))
     };
     answered(&shared, written.await)
 }
@@ -172,14 +190,14 @@ pub async fn incident(
         let details = cleaned(&details);
         let details = details.map_err(|why| Fail::unavailable(format!("cannot write the page: {why}")))?;
         let snapshot = shared.snapshots.borrow();
-        Ok(page::incident(&look(&snapshot), &snapshot.host.name, &details))
+        Ok((StatusCode::OK, page::incident(&look(&snapshot), &snapshot.host.name, &details)))
     };
     answered(&shared, written.await)
 }
 
-fn answered(shared: &Shared, written: Result<String, Fail>) -> Response {
+fn answered(shared: &Shared, written: Result<(StatusCode, String), Fail>) -> Response {
     match written {
-        Ok(text) => (page_head(), text).into_response(),
+        Ok((status, text)) => (status, page_head(), text).into_response(),
         Err(fail) => refused(shared, "../", &fail),
     }
 }

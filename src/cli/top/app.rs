@@ -147,7 +147,10 @@ impl App {
         self.status = Some(status);
         let rows = self.rows();
         let there = rows.iter().any(|row| row.choice() == self.chosen);
-        if first || !there {
+        // A supervisor that has just started does not know every unit yet: a unit that is missing comes back.
+        let starting = self.status.as_ref().is_some_and(|status| !status.ready);
+        let awaited = starting && self.chosen_unit().is_some();
+        if first || !(there || awaited) {
             let unit = rows.iter().find(|row| matches!(row, Row::Unit(_))).or(rows.first());
             if let Some(choice) = unit.map(Row::choice) {
                 self.choose(choice);
@@ -230,7 +233,9 @@ impl App {
     fn is_open(&self, shown: &[&Unit]) -> bool {
         let picked = !self.filter.is_empty() || self.state.is_some();
         let calm = shown.iter().all(|unit| Group::of(unit.state) != Group::Attention);
-        picked || self.open.unwrap_or(calm)
+        // The one that people look at is not folded away because another one fails.
+        let looked_at = self.seen().is_some_and(|unit| Group::of(unit.state) == Group::Well);
+        picked || self.open.unwrap_or(calm || looked_at)
     }
 
     /// Lists the units that are well, or folds them.
