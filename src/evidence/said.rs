@@ -5,7 +5,7 @@ const LINES: usize = 4;
 /// Characters of a line.
 const CHARACTERS: usize = 300;
 /// Words that a line about a failure has, whoever wrote it.
-const SIGNS: [&str; 16] = [
+const SIGNS: [&str; 20] = [
     "error",
     "exception",
     "fatal",
@@ -17,7 +17,11 @@ const SIGNS: [&str; 16] = [
     "failed",
     "failure",
     "denied",
-    "refused",
+    "refus",
+    "timed out",
+    "exited, ",
+    "does not exist",
+    "not loaded",
     "no such",
     "in use",
     "not found",

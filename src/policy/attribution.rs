@@ -3,7 +3,7 @@
 
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
 use crate::model::span::span;
-use crate::model::unit::{JobKind, ManagerState, UnitReading};
+use crate::model::unit::{JobKind, LoadState, ManagerState, UnitReading};
 use crate::model::will::{Exit, Tried, UnitResult};
 
 impl Evidence {
@@ -66,6 +66,9 @@ impl Evidence {
                 (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
             }
             Some(exit) => (Cause::Exit, format!("its main process ended by itself with {exit}")),
+            None if after.load == LoadState::NotFound => {
+                (Cause::Unknown, "systemd knows no unit of this name any more".to_owned())
+            }
             None => (Cause::Unknown, "it went down without a job, and nothing says how it ended".to_owned()),
         }
     }
