@@ -176,6 +176,9 @@ fn failure(after: &UnitReading) -> String {
         UnitResult::Timeout => "it exceeded a time limit of its unit file".to_owned(),
         UnitResult::StartLimitHit => "it was started too often, and systemd gave it up".to_owned(),
         UnitResult::CoreDump => "it crashed with a core dump".to_owned(),
+        UnitResult::ExitCode if after.is_of_command() => {
+            return "a command of its file failed, not its main process (Result=exit-code)".to_owned();
+        }
         UnitResult::ExitCode => "its process reported a failure".to_owned(),
         UnitResult::Signal => "a signal killed it".to_owned(),
         UnitResult::Protocol => "it did not report as its Type= demands".to_owned(),
