@@ -161,12 +161,14 @@ async fn said(look: &Look) -> Vec<String> {
     if said.is_empty() && !look.user { of_manager(unit.as_str()).await } else { said }
 }
 
-/// What PID 1 itself says of a unit that wrote nothing: it may never have come so far.
+/// What PID 1 itself says of the failure of a unit that wrote nothing: it may never have come so far.
 async fn of_manager(unit: &str) -> Vec<String> {
     let mut command = Command::new("journalctl");
     command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES]);
     command.args([&format!("UNIT={unit}"), "_PID=1"]);
-    last_hour(command).await
+    let mut lines = last_hour(command).await;
+    lines.retain(|line| said::names_failure(line));
+    lines
 }
 
 /// The last lines of the last hour. Up to systemd 253 `--lines` counts from `--since` on, unless the newest comes first.

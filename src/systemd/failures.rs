@@ -156,7 +156,7 @@ async fn last_lines(unit: &UnitName, user: bool) -> std::io::Result<Vec<String>>
     if !said.is_empty() || user {
         return Ok(said);
     }
-    lines_of(&[&format!("UNIT={unit}"), "_PID=1"]).await
+    lines_of(&["--priority=notice", &format!("UNIT={unit}"), "_PID=1"]).await
 }
 
 async fn lines_of(what: &[&str]) -> std::io::Result<Vec<String>> {
