@@ -37,6 +37,8 @@ const FILE: usize = 1 << 20;
 const LOG_LINES: &str = "--lines=200";
 /// Lines that it wrote itself: older ones say nothing of a failure of now.
 const OWN_LINES: &str = "--lines=60";
+/// A unit with `LogNamespace=` has a journal of its own.
+const EVERYWHERE: &str = "--namespace=*";
 const OWN_SINCE: &str = "--since=-1h";
 /// Files that are kept, the newest.
 const KEPT: usize = 100;
@@ -148,7 +150,7 @@ async fn said(look: &Look) -> Vec<String> {
     };
     let field = if look.user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=cat", EVERYWHERE, OWN_LINES]);
     command.arg(format!("{field}={unit}"));
     let said = if look.run.is_empty() {
         last_hour(command).await
@@ -159,12 +161,14 @@ async fn said(look: &Look) -> Vec<String> {
     if said.is_empty() && !look.user { of_manager(unit.as_str()).await } else { said }
 }
 
-/// What PID 1 itself warns of about a unit that wrote nothing: it may never have come so far.
+/// What PID 1 itself says of the failure of a unit that wrote nothing: it may never have come so far.
 async fn of_manager(unit: &str) -> Vec<String> {
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES, "--priority=warning"]);
+    command.args(["--no-pager", "--quiet", "--output=cat", OWN_LINES]);
     command.args([&format!("UNIT={unit}"), "_PID=1"]);
-    last_hour(command).await
+    let mut lines = last_hour(command).await;
+    lines.retain(|line| said::names_failure(line));
+    lines
 }
 
 /// The last lines of the last hour. Up to systemd 253 `--lines` counts from `--since` on, unless the newest comes first.
@@ -177,7 +181,7 @@ async fn last_hour(mut command: Command) -> Vec<String> {
 
 async fn log(look: &Look) -> String {
     let mut command = Command::new("journalctl");
-    command.args(["--no-pager", "--quiet", "--output=short-iso", LOG_LINES]);
+    command.args(["--no-pager", "--quiet", "--output=short-iso", EVERYWHERE, LOG_LINES]);
     if let Some(unit) = look.unit.as_ref().filter(|unit| !unit.is_dependency()) {
         command.arg(if look.user { "--user-unit" } else { "--unit" }).arg(unit.as_str());
     }

@@ -5,7 +5,7 @@ const LINES: usize = 4;
 /// Characters of a line.
 const CHARACTERS: usize = 300;
 /// Words that a line about a failure has, whoever wrote it.
-const SIGNS: [&str; 16] = [
+const SIGNS: [&str; 20] = [
     "error",
     "exception",
     "fatal",
@@ -17,22 +17,28 @@ const SIGNS: [&str; 16] = [
     "failed",
     "failure",
     "denied",
-    "refused",
+    "refus",
+    "timed out",
+    "exited, ",
+    "does not exist",
+    "not loaded",
     "no such",
     "in use",
     "not found",
     "invalid",
 ];
 
+/// Whether a line names a failure.
+pub fn names_failure(line: &str) -> bool {
+    let line = line.to_lowercase();
+    SIGNS.iter().any(|sign| line.contains(sign))
+}
+
 /// The last lines that name a failure, and the very last line, oldest first; where none does, the last lines.
 pub fn telling(lines: &[String]) -> Vec<String> {
     let written: Vec<&str> = lines.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
-    let names = |line: &str| {
-        let line = line.to_lowercase();
-        SIGNS.iter().any(|sign| line.contains(sign))
-    };
     let signs: Vec<usize> =
-        written.iter().enumerate().filter(|(_, line)| names(line)).map(|(at, _)| at).collect();
+        written.iter().enumerate().filter(|(_, line)| names_failure(line)).map(|(at, _)| at).collect();
     let mut chosen: Vec<usize> = if signs.is_empty() { (0..written.len()).collect() } else { signs };
     let last = written.len().saturating_sub(1);
     if !written.is_empty() && !chosen.contains(&last) {

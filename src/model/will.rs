@@ -177,6 +177,56 @@ const SIGNALS: [&str; 31] = [
     "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
+/// The steps at which systemd gives up to run a process, by the exit code that it then has: 200 to 245.
+const STEPS: [&str; 46] = [
+    "CHDIR",
+    "NICE",
+    "FDS",
+    "EXEC",
+    "MEMORY",
+    "LIMITS",
+    "OOM_ADJUST",
+    "SIGNAL_MASK",
+    "STDIN",
+    "STDOUT",
+    "CHROOT",
+    "IOPRIO",
+    "TIMERSLACK",
+    "SECUREBITS",
+    "SETSCHEDULER",
+    "CPUAFFINITY",
+    "GROUP",
+    "USER",
+    "CAPABILITIES",
+    "CGROUP",
+    "SETSID",
+    "CONFIRM",
+    "STDERR",
+    "",
+    "PAM",
+    "NETWORK",
+    "NAMESPACE",
+    "NO_NEW_PRIVILEGES",
+    "SECCOMP",
+    "SELINUX_CONTEXT",
+    "PERSONALITY",
+    "APPARMOR_PROFILE",
+    "ADDRESS_FAMILIES",
+    "RUNTIME_DIRECTORY",
+    "",
+    "CHOWN",
+    "SMACK_PROCESS_LABEL",
+    "KEYRING",
+    "STATE_DIRECTORY",
+    "CACHE_DIRECTORY",
+    "LOGS_DIRECTORY",
+    "CONFIGURATION_DIRECTORY",
+    "NUMA_POLICY",
+    "CREDENTIALS",
+    "",
+    "BPF",
+];
+
 impl Exit {
     /// A signal ended it.
     #[must_use]
@@ -188,7 +238,14 @@ impl Exit {
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Code(status) => write!(f, "exit code {status}"),
+            Self::Code(status) => {
+                write!(f, "exit code {status}")?;
+                let index = usize::try_from(status).ok().and_then(|status| status.checked_sub(200));
+                match index.and_then(|index| STEPS.get(index)).filter(|step| !step.is_empty()) {
+                    Some(step) => write!(f, " ({step})"),
+                    None => Ok(()),
+                }
+            }
             Self::Signal { number, core } => {
                 write!(f, "signal {number}")?;
                 let index = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
@@ -283,6 +340,10 @@ mod tests {
     #[test]
     fn ends_are_told_in_words() {
         assert_eq!(Exit::Code(3).to_string(), "exit code 3");
+        assert_eq!(Exit::Code(203).to_string(), "exit code 203 (EXEC)");
+        assert_eq!(Exit::Code(217).to_string(), "exit code 217 (USER)");
+        assert_eq!(Exit::Code(245).to_string(), "exit code 245 (BPF)");
+        assert_eq!(Exit::Code(255).to_string(), "exit code 255");
         assert_eq!(Exit::Signal { number: 11, core: true }.to_string(), "signal 11 (SEGV), core dumped");
         assert_eq!(Exit::Signal { number: 9, core: false }.to_string(), "signal 9 (KILL)");
         assert_eq!(Exit::Signal { number: 31, core: false }.to_string(), "signal 31 (SYS)");

@@ -3,7 +3,7 @@
 
 use crate::model::cause::{Cause, Evidence, Pull, Tie, What};
 use crate::model::span::span;
-use crate::model::unit::{JobKind, ManagerState, UnitReading};
+use crate::model::unit::{JobKind, LoadState, ManagerState, UnitReading};
 use crate::model::will::{Exit, Tried, UnitResult};
 
 impl Evidence {
@@ -66,6 +66,9 @@ impl Evidence {
                 (Cause::Unknown, format!("its main process ended with {exit}, {why}"))
             }
             Some(exit) => (Cause::Exit, format!("its main process ended by itself with {exit}")),
+            None if after.load == LoadState::NotFound => {
+                (Cause::Unknown, "systemd knows no unit of this name any more".to_owned())
+            }
             None => (Cause::Unknown, "it went down without a job, and nothing says how it ended".to_owned()),
         }
     }
@@ -173,6 +176,9 @@ fn failure(after: &UnitReading) -> String {
         UnitResult::Timeout => "it exceeded a time limit of its unit file".to_owned(),
         UnitResult::StartLimitHit => "it was started too often, and systemd gave it up".to_owned(),
         UnitResult::CoreDump => "it crashed with a core dump".to_owned(),
+        UnitResult::ExitCode if after.is_of_command() => {
+            return "a command of its file failed, not its main process (Result=exit-code)".to_owned();
+        }
         UnitResult::ExitCode => "its process reported a failure".to_owned(),
         UnitResult::Signal => "a signal killed it".to_owned(),
         UnitResult::Protocol => "it did not report as its Type= demands".to_owned(),

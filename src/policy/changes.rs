@@ -49,6 +49,12 @@ impl Suspects<'_> {
     /// 0 is the first suspect; `None`: it is no change. A deploy comes first, other units' fate last.
     fn rank(&self, event: &Event) -> Option<u8> {
         let own = event.unit.is_some() && event.unit.as_ref() == self.unit;
+        // What became of another unit because of this one (`BindsTo=`, `Conflicts=`) is a consequence.
+        let named = |unit: &UnitName| event.message.split([' ', ',', ';']).any(|word| word == unit.as_str());
+        let follows = || event.kind == EventKind::Operated && self.unit.is_some_and(named);
+        if !own && follows() {
+            return None;
+        }
         let needed = || event.unit.as_ref().is_some_and(|unit| self.needs.contains(unit));
         let rank = match event.kind {
             EventKind::Deployed if own || self.is_of_its_link(event) => 0,

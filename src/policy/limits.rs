@@ -51,7 +51,8 @@ pub const INSPECTION_LIMIT: Duration = Duration::from_secs(10);
 pub const OUTSIDE_PERIOD: Duration = Duration::from_secs(10);
 /// … and for this long the answer is awaited.
 pub const OUTSIDE_LIMIT: Duration = Duration::from_secs(3);
-/// What a person let go on again is started as asked: so long it is no trouble that it is down.
+/// What a person let go on again is started as asked, and what was stopped with another unit after that one: so long it is no
+/// trouble that it is down.
 pub const BIDDEN: Duration = Duration::from_secs(60);
 /// A finding that costs a restart at once must be seen twice, this far apart.
 pub const SECOND_LOOK: Duration = Duration::from_secs(1);

@@ -22,6 +22,8 @@ pub struct Peer {
     pub requires: Vec<UnitName>,
     /// It is down: why.
     pub down: Option<String>,
+    /// It is up, whether or not it serves.
+    pub up: bool,
     /// It does not run, by the will of its own file: why.
     pub skipped: Option<String>,
     /// Whether it serves cannot be known: why, and since when.
@@ -346,6 +348,12 @@ impl Peers {
     #[must_use]
     pub fn kept_down(&self, unit: &UnitName) -> Option<&(String, Option<Moment>)> {
         self.units.get(unit)?.kept_down.as_ref()
+    }
+
+    /// It is managed, and is up or about to be.
+    #[must_use]
+    pub fn runs(&self, unit: &UnitName) -> bool {
+        self.units.get(unit).is_some_and(|peer| peer.up || peer.order.is_some())
     }
 
     /// The unit whose job of ours starts this one, too.

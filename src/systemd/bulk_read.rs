@@ -207,12 +207,28 @@ async fn answer(
     print: Option<u64>,
 ) -> Visit {
     let same = || Ok((Told::Unchanged(unit.clone(), print), None));
-    match (among(loaded, &unit, &known.path), ask) {
+    let found = match among(loaded, &unit, &known.path) {
+        Some(found) if !goes_by(calls, &found).await? => None,
+        found => found,
+    };
+    match (found, ask) {
         (Some(found), _) if ask.compares() && is_same(calls, &found, &known).await? => same(),
         (None, _) if ask.compares() && is_still_idle(manager, &unit, &known).await? => same(),
         (Some(found), _) => visit(calls, found, loaded).await,
         (None, Ask::Load | Ask::Audit | Ask::Compare) => load(calls, manager, loaded, unit).await,
         (None, Ask::IfLoaded) => Ok((Told::Unloaded(unit), None)),
+    }
+}
+
+/// Whether an object still stands for the unit: the link of an alias may be gone.
+async fn goes_by(calls: &Connection, found: &Found) -> zbus::Result<bool> {
+    if found.path == bus::unit_path(found.unit.as_str()) {
+        return Ok(true);
+    }
+    match bus::property::<Vec<String>>(calls, &found.path, UNIT, "Names").await {
+        Ok(names) => Ok(names.iter().any(|name| name == found.unit.as_str())),
+        Err(error) if is_lost(&error) => Err(error),
+        Err(_) => Ok(false),
     }
 }
 

@@ -32,6 +32,8 @@ const QUEUE: usize = 4096;
 const UNITS_AT_ONCE: usize = 200;
 /// The last lines of a unit, and how long the journal may take for them.
 const LINES: &str = "--lines=5";
+/// A unit with `LogNamespace=` has a journal of its own.
+const EVERYWHERE: &str = "--namespace=*";
 const LOG_LIMIT: Duration = Duration::from_millis(1500);
 const LOG_BYTES: u64 = 16 * 1024;
 /// Waits between attempts to reach the bus.
@@ -147,20 +149,20 @@ async fn look(calls: &Connection, path: &str, user: bool) -> Result<Option<Faile
     Ok(Some(FailedUnit { unit, result, lines }))
 }
 
-/// What the unit itself wrote last. Where it wrote nothing, what PID 1 warns of: it may never have come so far.
+/// What the unit itself wrote last. Where it wrote nothing, what PID 1 says of it: it may never have come so far.
 async fn last_lines(unit: &UnitName, user: bool) -> std::io::Result<Vec<String>> {
     let field = if user { "_SYSTEMD_USER_UNIT" } else { "_SYSTEMD_UNIT" };
     let said = lines_of(&[&format!("{field}={unit}")]).await?;
     if !said.is_empty() || user {
         return Ok(said);
     }
-    lines_of(&["--priority=warning", &format!("UNIT={unit}"), "_PID=1"]).await
+    lines_of(&["--priority=notice", &format!("UNIT={unit}"), "_PID=1"]).await
 }
 
 async fn lines_of(what: &[&str]) -> std::io::Result<Vec<String>> {
     let mut command = Command::new("journalctl");
     // Up to systemd 253 the number of lines counts from `--since` on, unless the newest comes first.
-    command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", "--reverse", LINES]);
+    command.args(["--quiet", "--no-pager", "--since=-10min", "--output=cat", "--reverse", EVERYWHERE, LINES]);
     command.args(what);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     let mut child = command.spawn()?;

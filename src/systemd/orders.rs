@@ -12,6 +12,7 @@ use zbus::{Connection, MatchRule, ObjectPath, OwnedObjectPath};
 
 use super::bus::{self, Instance, MANAGER, SYSTEMD, Signals, UNIT, words};
 use super::proxies::ManagerProxy;
+use super::values;
 use crate::clock;
 use crate::model::moment::Moment;
 use crate::model::unit::{JobResult, UnitName};
@@ -203,6 +204,7 @@ async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, u
         {
             return match result.as_str() {
                 "done" => JobResult::Done,
+                "dependency" => JobResult::Ended(blamed(manager.inner().connection(), unit).await),
                 other => JobResult::Ended(other.to_owned()),
             };
         }
@@ -222,6 +224,23 @@ async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, u
             },
         }
     }
+}
+
+/// A job that failed with its dependencies: the units that it requires and that are not up, which systemd names only in their own logs.
+async fn blamed(calls: &Connection, unit: &UnitName) -> String {
+    const REQUIRED: [&str; 3] = ["Requires", "Requisite", "BindsTo"];
+    let path = bus::unit_path(unit.as_str());
+    let told = bus::properties(calls, &path, UNIT, &REQUIRED).await.unwrap_or_default();
+    let mut down = Vec::new();
+    for name in REQUIRED.iter().flat_map(|list| values::texts(&told, list)) {
+        let state = bus::property::<String>(calls, &bus::unit_path(&name), UNIT, "ActiveState").await;
+        if let Ok(state @ ("failed" | "inactive")) = state.as_deref() {
+            down.push(format!("{name} is {state}"));
+        }
+    }
+    down.sort();
+    down.dedup();
+    format!("dependency: {}", down.join(", "))
 }
 
 /// The order has no job: refused, or, where no answer came, perhaps queued all the same.

@@ -190,6 +190,12 @@ impl Watched {
 
     /// A unit that is not loaded has no state but its load state: `load` if it is known anew.
     pub(super) fn not_loaded(&mut self, unit: &UnitName, load: Option<LoadState>, outbox: &mut Outbox) {
+        let own = bus::unit_path(unit.as_str());
+        if load.is_some() && self.paths.get(unit).is_some_and(|path| *path != own.as_str()) {
+            // What it was another name of goes on without it.
+            self.leave(unit);
+            self.place(unit, own.as_str());
+        }
         let Some(path) = self.paths.get(unit).cloned() else {
             return;
         };

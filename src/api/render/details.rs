@@ -225,7 +225,10 @@ pub fn release(look: &Look, release: &Release) -> Vec<String> {
         lines.push(match (&link.current, &link.problem) {
             (Some(current), _) => {
                 let age = look.age(link.switched_at);
-                format!("{} {arrow} {current}, switched {age} ago", link.link)
+                match *current == link.link {
+                    true => format!("{current} is a directory of its own since {age} ago"),
+                    false => format!("{} {arrow} {current}, switched {age} ago", link.link),
+                }
             }
             (None, problem) => {
                 let problem = problem.as_deref().unwrap_or("it leads nowhere");

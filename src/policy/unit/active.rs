@@ -126,11 +126,9 @@ impl Unit {
         let long = since.plus(limits::LONG_AUTO_RESTART);
         let told = |at: &Moment| *at > long && long <= now && !self.run.ended_well();
         if let Some(at) = at.filter(told) {
-            let exit = reading.exit.map_or(String::new(), |exit| format!(": {exit}"));
-            let after = span(at.since(since));
+            let (ending, after) = (reading.ending(), span(at.since(since)));
             let message = format!(
-                "{unit} failed with result {}{exit}; systemd restarts it by itself {after} after that (RestartSec=)",
-                reading.result
+                "{unit} failed with result {ending}; systemd restarts it by itself {after} after that (RestartSec=)"
             );
             return self.bad(Code::UnitFailed, message, None, now).until(over);
         }
@@ -175,8 +173,9 @@ impl Unit {
             counted => format!(" (NRestarts={counted})"),
         };
         let often = times(recent.len() as u64);
+        let left = if reading.active == ActiveState::Failed { ", and has given up" } else { "" };
         let message =
-            format!("systemd restarted {} {least}{often} within {}{counted}", self.name, span(window));
+            format!("systemd restarted {} {least}{often} within {}{counted}{left}", self.name, span(window));
         let repair = Some(format!("journalctl -u {} -n 50", self.name));
         let judgement = self.bad(Code::UnitCrashLooping, message, repair, now);
         recent.first().map_or(judgement.clone(), |oldest| judgement.until(oldest.plus(window)))
@@ -242,9 +241,8 @@ impl Unit {
         let (code, message) = if let Some(message) = self.clean_end() {
             (Code::UnitInactive, message)
         } else if reading.active == ActiveState::Failed {
-            let exit = reading.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));
             let will = self.forbidden().map_or(String::new(), |why| format!("; {why}"));
-            (Code::UnitFailed, format!("{unit} failed with result {}{exit}{will}", reading.result))
+            (Code::UnitFailed, format!("{unit} failed with result {}{will}", reading.ending()))
         } else if reading.invocation.is_empty() {
             (Code::UnitInactive, format!("{unit} was not started in this boot"))
         } else {

@@ -55,7 +55,8 @@ impl Unit {
         let want = Want { kind, because: Code::UnitInactive, due: view.now };
         let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
         let gate = gate.or_else(|| self.barred(kind, view.now));
-        gate.or_else(|| self.doubled(kind)).or_else(|| self.programless(kind)).map(|gate| gate.why)
+        let rival = || self.rival(view).filter(|_| kind.disturbs()).map(Gate::because);
+        gate.or_else(rival).or_else(|| self.doubled(kind)).or_else(|| self.programless(kind)).map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.
@@ -205,10 +206,18 @@ impl Unit {
 
     /// A start stops what it conflicts with (`Conflicts=`): what a person holds, or only observes, is not stopped that way.
     fn conflict(&self, view: &View<'_>) -> Option<Gate> {
-        self.run.settings()?.conflicts.iter().find_map(|other| {
+        let spared = self.run.settings()?.conflicts.iter().find_map(|other| {
             let why = view.peers.spared(other)?;
             Some(Gate::because(format!("its start would stop {other} (Conflicts=), which {why}")))
-        })
+        });
+        spared.or_else(|| self.rival(view).map(Gate::because))
+    }
+
+    /// A managed unit runs with which it conflicts: an order of ours never stops it, and the two would run together.
+    pub(super) fn rival(&self, view: &View<'_>) -> Option<String> {
+        let settings = self.run.settings().filter(|_| !self.run.is_up())?;
+        let other = settings.conflicts.iter().find(|other| view.peers.runs(other))?;
+        Some(format!("{other} runs, and the two cannot run together (Conflicts=)"))
     }
 
     /// Why it is not to be restarted along with another unit, where it runs and a person wants that.

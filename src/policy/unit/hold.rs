@@ -145,7 +145,7 @@ impl Unit {
         message
     }
 
-    /// It is about to be let go: what was stopped on purpose is down on purpose until its start has failed.
+    /// It is about to be let go: what was stopped on purpose, or with another, is no trouble of its own until its start has failed.
     pub(super) fn bid(&mut self, now: Moment) {
         if self.run.is_down() && self.is_stopped_on_purpose() {
             self.bidden = Some(now);
@@ -189,12 +189,14 @@ impl Unit {
     /// Another unit was read: where this one was stopped along with it, or for it, that may be over. Says whether it is.
     pub fn release_from(&mut self, other: &UnitName, reading: &UnitReading, now: Moment) -> bool {
         let (up, down) = (reading.active.is_up(), reading.active.is_down());
-        let over = |hold: &mut Hold| match &hold.kind {
+        let over = |hold: &Hold| match &hold.kind {
             HoldKind::StoppedWith { unit, conflicts } => unit == other && if *conflicts { down } else { up },
             HoldKind::Operator { .. } | HoldKind::ManualStop => false,
         };
-        let released = self.kept.hold.take_if(over).is_some();
+        let released = self.kept.hold.as_ref().is_some_and(over);
         if released {
+            self.bid(now);
+            self.kept.hold = None;
             let fate = if down { "down" } else { "up again" };
             let message = format!("the hold of {} has ended: {other} is {fate}", self.name);
             self.out.note(EventKind::Decided, None, message);

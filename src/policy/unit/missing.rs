@@ -15,6 +15,10 @@ impl Unit {
         if reading.active.is_down() && self.run.settings().is_none() {
             return format!("there is no unit {unit}; the file {file} manages nothing");
         }
+        let stood_for = self.run.settings().and_then(|known| known.names.first()).filter(|id| *id != unit);
+        if let Some(id) = stood_for {
+            return format!("{unit} was another name of {id}, and is no more; rename {file} to {id}.toml");
+        }
         if reading.active.is_down() {
             return format!("the unit file of {unit} is gone; if that was meant, remove {file} as well");
         }

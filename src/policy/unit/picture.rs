@@ -129,6 +129,7 @@ impl Unit {
         Peer {
             requires: self.spec.requires.clone(),
             down: self.down(),
+            up: self.run.is_up(),
             skipped: self.rests(),
             uncertain: self.probes.leave_open().filter(|_| serves),
             answers,

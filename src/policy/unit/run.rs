@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::moment::Moment;
 use crate::model::unit::{ActiveState, LoadState, UnitName, UnitReading, UnitSettings};
-use crate::model::will::Exit;
+use crate::model::will::{Exit, UnitResult};
 use crate::policy::limits;
 
 /// What is read of one unit. A new reading replaces the one before.
@@ -236,6 +236,22 @@ impl UnitReading {
             && self.active == ActiveState::Inactive
             && self.result.is_success()
             && !self.invocation.is_empty()
+    }
+
+    /// Its result, and how its main process ended, unless another command of its file is what failed.
+    #[must_use]
+    pub fn ending(&self) -> String {
+        match self.exit {
+            _ if self.is_of_command() => format!("{}: a command of its file, not its main process", self.result),
+            Some(exit) => format!("{}: {exit}", self.result),
+            None => self.result.to_string(),
+        }
+    }
+
+    /// The exit code that makes it failed is not its main process's: that of `ExecStop=`, `ExecStopPost=` and the like.
+    #[must_use]
+    pub fn is_of_command(&self) -> bool {
+        self.result == UnitResult::ExitCode && matches!(self.exit, Some(Exit::Code(0) | Exit::Signal { .. }))
     }
 
     /// What systemd says of it, for people.

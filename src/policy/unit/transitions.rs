@@ -139,6 +139,11 @@ impl Unit {
             (Cause::Dependency(_), Some(Pull { unit, how: Tie::Job | Tie::End })) => {
                 HoldKind::StoppedWith { unit: unit.clone(), conflicts: false }
             }
+            (Cause::Dependency(_), Some(Pull { how: Tie::Death, .. })) => {
+                // The other one is told; this one only if it does not come back.
+                self.bidden = Some(now);
+                return;
+            }
             (Cause::Dependency(_), Some(Pull { unit, how: Tie::Conflict })) => {
                 HoldKind::StoppedWith { unit: unit.clone(), conflicts: true }
             }

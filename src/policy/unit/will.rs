@@ -71,6 +71,9 @@ impl Unit {
             let message = "not running: systemd runs it while a unit that is up needs it (StopWhenUnneeded=)";
             return Some(Judgement::good("unneeded", message));
         }
+        if let Some(rival) = self.rival(view) {
+            return Some(Judgement::unknown(Why::ByWill, "conflicts", format!("not running: {rival}")));
+        }
         if self.is_of_device(view) {
             let devices = settings.will.devices.join(", ");
             let message = format!("not running: started when its device appears ({devices})");
