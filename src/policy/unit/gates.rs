@@ -56,7 +56,10 @@ impl Unit {
         let gate = view.host.closed(view.now).or_else(|| self.busy_with(&want));
         let gate = gate.or_else(|| self.barred(kind, view.now));
         let rival = || self.rival(view).filter(|_| kind.disturbs()).map(Gate::because);
-        gate.or_else(rival).or_else(|| self.doubled(kind)).or_else(|| self.programless(kind)).map(|gate| gate.why)
+        gate.or_else(rival)
+            .or_else(|| self.doubled(kind))
+            .or_else(|| self.programless(kind))
+            .map(|gate| gate.why)
     }
 
     /// A person does not want us to act on it: switched off, observed only, or held.
