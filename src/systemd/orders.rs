@@ -240,7 +240,7 @@ async fn blamed(calls: &Connection, unit: &UnitName) -> String {
     }
     down.sort();
     down.dedup();
-    format!("dependency: {}", down.join(", "))
+    if down.is_empty() { "dependency".to_owned() } else { format!("dependency: {}", down.join(", ")) }
 }
 
 /// The order has no job: refused, or, where no answer came, perhaps queued all the same.

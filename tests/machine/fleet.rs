@@ -3,7 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use steadfast::probe::{Lock, LockAsked, LockSaid, lock};
 
 use crate::rig::Machine;
 use crate::watched::{journal, state, unit};
@@ -114,6 +118,83 @@ fn name(number: u8) -> String {
     format!("web{number}")
 }
 
+/// Contenders for one slot, each with its own connection; CONTENDERS=200 for the figure.
+fn contenders() -> usize {
+    std::env::var("CONTENDERS").ok().and_then(|count| count.parse().ok()).unwrap_or(20)
+}
+
+/// How often each contender is to have the slot.
+const ROUNDS: usize = 3;
+
+/// Takes the slot and gives it back, again and again; how often it was asked for, and how long each time took.
+async fn contend(keys: Arc<String>, holder: String, inside: Arc<AtomicUsize>) -> (usize, Vec<Duration>) {
+    let (mut asked, mut took) = (0, Vec::new());
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        loop {
+            let take = LockAsked::Take { holder: holder.clone(), what: "a contest".to_owned(), now_ms: 1 };
+            asked += 1;
+            match lock(&keys, "contest", &take).await {
+                Ok(LockSaid::Ours) => break,
+                Ok(_) | Err(_) => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        }
+        took.push(began.elapsed());
+        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have the one slot");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+        let leave = LockAsked::Leave { holder: holder.clone() };
+        while lock(&keys, "contest", &leave).await.is_err() {
+            asked += 1;
+        }
+    }
+    (asked, took)
+}
+
+#[test]
+fn many_contenders_have_the_one_slot_in_turn() {
+    let bridge = Bridge::new();
+    let hub = Machine::boot_with_servers("hub");
+    bridge.connect(&hub, 1);
+    ip(&["addr", "add", "10.77.0.254/24", "dev", &bridge.0]);
+    hub.sh(ETCD);
+    hub.wait_until("etcd answers", LONG, || healthy(&hub));
+    let etcd = ["23", "24", "25"].map(|port| format!("http://10.77.0.1:{port}79")).to_vec();
+    let keys = Arc::new(Lock { etcd, slots: 1, ..Lock::default() }.keys());
+    let inside = Arc::new(AtomicUsize::new(0));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let began = Instant::now();
+    let all = runtime.block_on(async {
+        let tasks = (0..contenders()).map(|number| {
+            tokio::spawn(contend(Arc::clone(&keys), format!("web{number}/a"), Arc::clone(&inside)))
+        });
+        let mut all = Vec::new();
+        for task in tasks.collect::<Vec<_>>() {
+            all.push(task.await.expect("no two at once"));
+        }
+        all
+    });
+    let seconds = began.elapsed().as_secs_f64();
+    let asked: usize = all.iter().map(|(asked, _)| asked).sum();
+    let mut waits: Vec<Duration> = all.iter().flat_map(|(_, took)| took.clone()).collect();
+    waits.sort();
+    assert_eq!(waits.len(), contenders() * ROUNDS);
+    println!(
+        "{} contenders, {} turns in {seconds:.1} s; {asked} questions, {:.0} a second; waited {:.1} s (median), {:.1} s (longest)",
+        contenders(),
+        waits.len(),
+        asked as f64 / seconds,
+        waits[waits.len() / 2].as_secs_f64(),
+        waits[waits.len() - 1].as_secs_f64()
+    );
+}
+
+/// The first of the servers has a leader.
+fn healthy(hub: &Machine) -> bool {
+    let asked = "curl -s --max-time 2 http://10.77.0.1:2379/health | grep -q true && echo is healthy";
+    hub.try_sh(asked).stdout.contains("is healthy")
+}
+
 impl Fleet {
     fn begin(count: u8) -> Self {
         let bridge = Bridge::new();
@@ -139,9 +220,7 @@ impl Fleet {
             hosts.insert(number, host);
         }
         let fleet = Self { hub, hosts, bridge };
-        fleet
-            .hub
-            .wait_until("etcd answers", LONG, || fleet.etcdctl("endpoint health").contains("is healthy"));
+        fleet.hub.wait_until("etcd answers", LONG, || healthy(&fleet.hub));
         for host in fleet.hosts.values() {
             state(host, "shop.service", "ok");
         }
@@ -153,14 +232,6 @@ impl Fleet {
         ));
         fleet.watch_from_outside();
         fleet
-    }
-
-    /// Asks the etcd servers, as the API of their gateway has it.
-    fn etcdctl(&self, what: &str) -> String {
-        assert_eq!(what, "endpoint health");
-        self.hub
-            .try_sh("curl -s --max-time 2 http://10.77.0.1:2379/health | grep -q true && echo is healthy")
-            .stdout
     }
 
     /// From outside, several times a second: how many of the hosts do not answer.
