@@ -33,8 +33,8 @@ pub enum SlotSpec {
 /// What is asked of a lock server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SlotAsk {
-    /// A slot; for what, one clause. Asked again by the same holder it is the same slot.
-    Take { what: String },
+    /// A slot; for what, one clause. Asked again by the same holder it is the same slot. `machine`: tells hosts of one name apart.
+    Take { what: String, machine: String },
     /// The slot is given back; one that is not there is nothing.
     Leave,
 }

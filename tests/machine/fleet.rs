@@ -126,13 +126,18 @@ fn contenders() -> usize {
 /// How often each contender is to have the slot.
 const ROUNDS: usize = 3;
 
+fn take(holder: &str, machine: &str) -> LockAsked {
+    let (holder, machine) = (holder.to_owned(), machine.to_owned());
+    LockAsked::Take { holder, what: "a contest".to_owned(), machine, now_ms: 1 }
+}
+
 /// Takes the slot and gives it back, again and again; how often it was asked for, and how long each time took.
 async fn contend(keys: Arc<String>, holder: String, inside: Arc<AtomicUsize>) -> (usize, Vec<Duration>) {
     let (mut asked, mut took) = (0, Vec::new());
     for _ in 0..ROUNDS {
         let began = Instant::now();
         loop {
-            let take = LockAsked::Take { holder: holder.clone(), what: "a contest".to_owned(), now_ms: 1 };
+            let take = take(&holder, &holder);
             asked += 1;
             match lock(&keys, "contest", &take).await {
                 Ok(LockSaid::Ours) => break,
@@ -174,6 +179,13 @@ fn many_contenders_have_the_one_slot_in_turn() {
         }
         all
     });
+    // Another host of the same name has no slot by that.
+    let twice = runtime.block_on(async {
+        let asked = take("web1/a", "one");
+        let (first, again) = (lock(&keys, "contest", &asked).await, lock(&keys, "contest", &asked).await);
+        (first, again, lock(&keys, "contest", &take("web1/a", "two")).await)
+    });
+    assert!(matches!(&twice, (Ok(LockSaid::Ours), Ok(LockSaid::Ours), Ok(LockSaid::Busy(_)))), "{twice:?}");
     let seconds = began.elapsed().as_secs_f64();
     let asked: usize = all.iter().map(|(asked, _)| asked).sum();
     let mut waits: Vec<Duration> = all.iter().flat_map(|(_, took)| took.clone()).collect();

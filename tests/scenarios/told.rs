@@ -17,7 +17,7 @@ const BEGAN: i64 = 1_795_168_800_000;
 /// The line for an action; readings and the words of alerts only when asked for.
 fn asked(group: &str, holder: &str, ask: &SlotAsk) -> String {
     match ask {
-        SlotAsk::Take { what } => format!("take a slot of {group} for {holder} ({what})"),
+        SlotAsk::Take { what, .. } => format!("take a slot of {group} for {holder} ({what})"),
         SlotAsk::Leave => format!("give the slot of {group} for {holder} back"),
     }
 }

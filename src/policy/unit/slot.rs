@@ -200,7 +200,9 @@ impl Unit {
         let group = slot.group.clone();
         let ask = match slot.state {
             SlotState::Leaving => SlotAsk::Leave,
-            SlotState::Asked | SlotState::Held => SlotAsk::Take { what: self.slot_for() },
+            SlotState::Asked | SlotState::Held => {
+                SlotAsk::Take { what: self.slot_for(), machine: view.host.here().machine_id.clone() }
+            }
         };
         let until = now.plus(lock.limit.saturating_add(limits::LOCK_SLACK));
         self.lock.until = Some(until);
@@ -286,9 +288,13 @@ impl Unit {
             Why::Away(why) if lasts >= limits::LOCK_AWAY => {
                 let deleted = self.has(Code::ReleaseDeleted) && lasts >= lock.patience;
                 let severity = if deleted { self.spec.severity } else { Severity::Warning };
-                let message = format!(
-                    "the lock server of the fleet does not answer: {why}; restarts of what works wait for it"
-                );
+                let leaves = self.kept.slot.as_ref().is_some_and(|slot| slot.state == SlotState::Leaving);
+                let then = if leaves {
+                    "a slot that it may have there is given back when it answers"
+                } else {
+                    "restarts of what works wait for it"
+                };
+                let message = format!("the lock server of the fleet does not answer: {why}; {then}");
                 Some(finding(Code::FleetUnreachable, severity, message, *since))
             }
             Why::Busy(holders) if lasts >= lock.patience => {

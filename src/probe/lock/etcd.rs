@@ -90,7 +90,9 @@ impl<'a> Etcd<'a> {
 
     async fn ask(&self, asked: &LockAsked) -> Result<LockSaid, Failure> {
         match asked {
-            LockAsked::Take { holder, what, now_ms } => self.take(holder, what, *now_ms).await,
+            LockAsked::Take { holder, what, machine, now_ms } => {
+                self.take(holder, (what, machine, *now_ms)).await
+            }
             LockAsked::Leave { holder } => {
                 self.remove(|known| known == holder, None).await?;
                 Ok(LockSaid::Left)
@@ -105,16 +107,13 @@ impl<'a> Etcd<'a> {
         }
     }
 
-    async fn take(&self, holder: &str, what: &str, now_ms: i64) -> Result<LockSaid, Failure> {
+    async fn take(&self, holder: &str, told: (&str, &str, i64)) -> Result<LockSaid, Failure> {
         for _ in 0..TRIES {
             let (mut semaphore, revision) = self.semaphore().await?;
             if semaphore.holders.iter().any(|known| known == holder) {
-                return Ok(LockSaid::Ours);
+                return self.ours(holder, told.1).await;
             }
-            let note = |key: String| {
-                json!({ "request_put": { "key": encoded(&key),
-                "value": encoded(&json!({ "name": holder, "what": what, "since_ms": now_ms }).to_string()) } })
-            };
+            let note = |key: String| note(&key, holder, told);
             let slots = self.lock.slots.max(1);
             if semaphore.holders.len() >= slots {
                 let waits = json!({ "success": [note(self.key("waiting", holder))] });
@@ -130,6 +129,19 @@ impl<'a> Etcd<'a> {
             }
         }
         Err(Failure::unknown("its semaphore is changed all the time"))
+    }
+
+    /// The slot is there already: of this host, or of another one of its name.
+    async fn ours(&self, holder: &str, machine: &str) -> Result<LockSaid, Failure> {
+        let known = self.described(&[holder.to_owned()]).await?;
+        let others = |known: &Known| known.machine.as_ref().is_some_and(|other| other != machine);
+        match known.into_iter().find(others) {
+            Some(known) => {
+                let what = Some("another host of the same name".to_owned());
+                Ok(LockSaid::Busy(vec![Known { what, ..known }]))
+            }
+            None => Ok(LockSaid::Ours),
+        }
     }
 
     /// Takes holders out. It is written even where none is in it: a question of ours that is still under way, and would put one
@@ -149,7 +161,7 @@ impl<'a> Etcd<'a> {
                 keys.map(|key| json!({ "request_delete_range": { "key": encoded(&key) } })).collect();
             if let Some((why, now_ms)) = by_people {
                 with.extend(
-                    gone.iter().map(|holder| note(&self.key("released", holder), holder, why, now_ms)),
+                    gone.iter().map(|holder| note(&self.key("released", holder), holder, (why, "", now_ms))),
                 );
             }
             if self.swap(&semaphore, &revision, with).await? {
@@ -236,8 +248,8 @@ impl<'a> Etcd<'a> {
 }
 
 /// What is known of a holder beside the semaphore.
-fn note(key: &str, holder: &str, what: &str, now_ms: i64) -> Value {
-    let told = json!({ "name": holder, "what": what, "since_ms": now_ms });
+fn note(key: &str, holder: &str, (what, machine, now_ms): (&str, &str, i64)) -> Value {
+    let told = json!({ "name": holder, "what": what, "since_ms": now_ms, "machine": machine });
     json!({ "request_put": { "key": encoded(key), "value": encoded(&told.to_string()) } })
 }
 

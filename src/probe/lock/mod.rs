@@ -42,6 +42,8 @@ pub enum LockAsked {
     Take {
         holder: String,
         what: String,
+        /// Another host of the same name has another.
+        machine: String,
         /// Unix time in milliseconds.
         now_ms: i64,
     },
@@ -81,6 +83,8 @@ pub struct Known {
     pub name: String,
     pub what: Option<String>,
     pub since_ms: Option<i64>,
+    #[serde(default)]
+    pub machine: Option<String>,
 }
 
 impl From<Known> for Holder {

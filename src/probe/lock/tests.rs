@@ -60,7 +60,12 @@ async fn serve(app: Router) -> (String, JoinHandle<()>) {
 }
 
 fn take(holder: &str) -> LockAsked {
-    LockAsked::Take { holder: holder.to_owned(), what: "restart".to_owned(), now_ms: 1 }
+    LockAsked::Take {
+        holder: holder.to_owned(),
+        what: "restart".to_owned(),
+        machine: "m".to_owned(),
+        now_ms: 1,
+    }
 }
 
 fn leave(holder: &str) -> LockAsked {
