@@ -12,9 +12,18 @@ use std::process::{Command, ExitStatus};
 const BROWSER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 const STORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pictures/zoo.txt");
 
-/// Cargo builds examples with the tests, beside the programs.
+/// Cargo builds examples along with all tests, beside the programs; but not with this one alone.
+#[track_caller]
 fn stage() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_steadfast")).with_file_name("examples").join("stage")
+    let stage = Path::new(env!("CARGO_BIN_EXE_steadfast")).with_file_name("examples").join("stage");
+    let written = |file: &Path| fs::metadata(file).and_then(|file| file.modified()).ok();
+    let made_of = fs::read_to_string(stage.with_extension("d")).unwrap_or_default();
+    let newest = made_of.split_whitespace().skip(1).filter_map(|file| written(Path::new(file))).max();
+    assert!(
+        newest.is_some() && written(&stage) >= newest,
+        "it is of other sources: cargo build --example stage"
+    );
+    stage
 }
 
 /// Runs a script of ours in the browser, which is installed first.

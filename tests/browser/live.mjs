@@ -53,6 +53,21 @@ const verbs = {
     }
   },
   says: (...words) => until((text) => document.body.innerText.includes(text), words.join(" ")),
+  // Nothing that others wrote is an element, runs, or steers the eye.
+  async harmless() {
+    const found = await tab.evaluate(() => {
+      document.querySelectorAll("details").forEach((one) => { one.open = true; });
+      const steers = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
+      const all = [...document.querySelectorAll("*")];
+      return {
+        ran: "pwned" in window,
+        elements: all.filter((one) => ["SCRIPT", "IMG", "B"].includes(one.tagName) && /pwned|2J/.test(one.outerHTML)).length,
+        attributes: all.filter((one) => [...one.attributes].some((a) => a.name.startsWith("on") || steers.test(a.value))).length,
+        steers: steers.test(document.documentElement.textContent) || steers.test(document.title),
+      };
+    });
+    if (Object.values(found).some(Boolean)) throw new Error(JSON.stringify(found));
+  },
   live: () => is("live"),
   stale: () => is("stale"),
   async well() {
@@ -63,7 +78,6 @@ const verbs = {
   },
   // What the browser itself says of a server that is away, or of a page that is not there, is no fault of the page.
   forgive: () => { said.splice(0, said.length, ...said.filter((one) => !/net::ERR_|status of 404/.test(one))); },
-  shot: (name) => tab.screenshot({ path: `${folder}/${name}.png`, fullPage: true }),
 };
 console.log("ok started");
 for await (const line of createInterface(process.stdin)) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::rig::Machine;
-use crate::watched::{manage, status};
+use crate::watched::{LIMIT, finding, manage, status};
 
 const BROWSER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
 const SLEEPER: &str = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n";
@@ -138,4 +138,101 @@ fn the_page_lives_through_an_outage_and_through_the_absence_of_the_daemon() {
     machine.sh("rm /srv/data; systemctl kill -s KILL shop.service");
     tab.ask("says ✖ down");
     tab.ask("well");
+}
+
+/// What others write: an element, quotes, what steers a terminal, and what turns the direction of a text.
+const NASTY: &str =
+    "<script>window.pwned=1</script><img src=x onerror=pwned=1>\"'&amp;\u{1b}[2J\u{202e}\u{9b}31m";
+
+/// It answers so, writes so, is called so, and lives in a release that is called so.
+const WRITER: &str = r#"
+import http.server, os, sys, time
+nasty = open("/opt/nasty").read()
+open("/proc/self/comm", "w").write("<b>\x1b[2J\"'")
+print("<3>" + nasty, file=sys.stderr, flush=True)
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        import json
+        body = json.dumps({"status": nasty}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", 8080), Answer).serve_forever()
+"#;
+
+const WRITTEN: &str = r#"
+mode = "observe"
+owner = "<script>window.pwned=2</script>"
+[release]
+settle = "200ms"
+[probe.answer]
+http = "http://127.0.0.1:8080/"
+json = { "/status" = "ok" }
+period = "1s"
+timeout = "900ms"
+failure_threshold = 1
+[probe.command]
+command = ["/bin/sh", "-c", "cat /opt/nasty; exit 1"]
+period = "1s"
+timeout = "900ms"
+failure_threshold = 1
+"#;
+
+#[test]
+fn row_12_what_a_service_writes_is_text_in_a_browser_and_in_top() {
+    let machine = Machine::boot_with_servers("nasty");
+    machine.write("/opt/nasty", NASTY);
+    machine.write("/opt/writer.py", WRITER);
+    machine.sh("mkdir -p '/srv/app/releases/<script>window.pwned=3</script>' /srv/app/releases/2
+         ln -s 'releases/<script>window.pwned=3</script>' /srv/app/current");
+    let description = NASTY.replace('%', "%%");
+    machine.write(
+        "/etc/systemd/system/shop.service",
+        &format!(
+            "[Unit]\nDescription={description}\n[Service]\nWorkingDirectory=/srv/app/current\n\
+             ExecStart=/usr/bin/python3 /opt/writer.py\n[Install]\nWantedBy=multi-user.target\n"
+        ),
+    );
+    machine.write("/etc/steadfast/steadfast.toml", "listen = \"127.0.0.1:9631\"\nlog_lines = true\n");
+    machine.sh("systemctl daemon-reload; systemctl enable -q --now shop.service");
+    machine.install_steadfast();
+    machine.write("/etc/steadfast/units.d/shop.service.toml", WRITTEN);
+    finding(&machine, "shop.service", "probe-failed");
+    machine.sh("ln -sfn releases/2 /srv/app/current");
+    finding(&machine, "shop.service", "release-outdated");
+    let incident = status(&machine, ".units[] | select(.unit == \"shop.service\") | .incident");
+    let mut tab = Tab::of(&machine, "http://127.0.0.1:9631/");
+    for page in ["", "units/shop.service", &format!("incidents/{incident}")] {
+        tab.ask(&format!("open {page}"));
+        tab.ask("harmless");
+        tab.ask("says <script>window.pwned=1</script><img src=x onerror=pwned=1>");
+        tab.ask("says <script>window.pwned=3</script>");
+        tab.ask(r"says <b>\u{1b}[2J");
+        tab.ask(r"says \u{202e}\u{9b}31m");
+        tab.ask("well");
+    }
+    tab.ask("open units/shop.service");
+    tab.ask("says It wrote");
+    tab.ask("says <script>window.pwned=2</script>");
+    machine.sh("tmux -u new-session -d -s top -x 200 -y 60 'steadfast top'");
+    let screen = || machine.sh("tmux -u capture-pane -p -t top");
+    let shown = [
+        "<script>window.pwned=1</script><img src=x",
+        "<script>window.pwned=2</script>",
+        "<script>window.pwned=3</script>",
+        r"<b>\u{1b}[2J",
+        r"\u{202e}\u{9b}31m",
+        // Nothing cleared it.
+        "nasty  ✖ 1 down",
+    ];
+    let whole = |shown: &[&str]| {
+        let screen = screen();
+        shown.iter().all(|text| screen.contains(text))
+    };
+    machine.wait_or_tell("all of it is shown", LIMIT, || whole(&shown), screen);
+    // Its log as well.
+    machine.sh("tmux send-keys -t top l");
+    machine.wait_or_tell("its log is shown", LIMIT, || whole(&["python3[", "nasty  ✖ 1 down"]), screen);
 }
