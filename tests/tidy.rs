@@ -30,7 +30,7 @@ const TWO_MUT_IN_POLICY: f64 = 0.6;
 /// Functions of `policy` with four or more parameters, `self` not counted, in percent, at most.
 const FOUR_PARAMETERS_IN_POLICY: f64 = 3.7;
 /// Lines of `policy`, at most.
-const LINES_OF_POLICY: usize = 17_766;
+const LINES_OF_POLICY: usize = 17_836;
 /// Functions with more than two `&mut`, `&mut self` counted, at most.
 const MORE_THAN_TWO_MUT: usize = 0;
 /// Functions with more than five parameters, `self` not counted, at most.
@@ -38,7 +38,7 @@ const MORE_THAN_FIVE_PARAMETERS: usize = 5;
 /// Functions that carry a deadline along in a parameter named `wake`, at most.
 const CARRIERS_OF_WAKE: usize = 0;
 /// Fields that `State` reaches, at most.
-const FIELDS_OF_STATE: usize = 778;
+const FIELDS_OF_STATE: usize = 779;
 /// Files in the largest circle inside a room, at most.
 const CIRCLE: usize = 3;
 

@@ -23,6 +23,7 @@ mod directives;
 mod directories;
 mod drill;
 mod enablement;
+mod explored;
 mod far;
 mod faults;
 mod figures;

@@ -242,7 +242,9 @@ impl UnitReading {
     #[must_use]
     pub fn ending(&self) -> String {
         match self.exit {
-            _ if self.is_of_command() => format!("{}: a command of its file, not its main process", self.result),
+            _ if self.is_of_command() => {
+                format!("{}: a command of its file, not its main process", self.result)
+            }
             Some(exit) => format!("{}: {exit}", self.result),
             None => self.result.to_string(),
         }
