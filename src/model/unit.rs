@@ -254,7 +254,7 @@ pub struct UnitSettings {
     pub sees_more: bool,
     /// `WorkingDirectory=`, without the `!` or `-` prefix; empty when unset.
     pub working_directory: String,
-    /// `WorkingDirectory=-…`: it need not exist.
+    /// `WorkingDirectory=-…`, or made by systemd (`RuntimeDirectory=`): it need not exist.
     pub directory_optional: bool,
     /// Path and arguments of every `ExecStart=` command.
     pub exec_start: Vec<Vec<String>>,

@@ -22,8 +22,8 @@ pub struct Peer {
     pub requires: Vec<UnitName>,
     /// It is down: why.
     pub down: Option<String>,
-    /// It is up, whether or not it serves.
-    pub up: bool,
+    /// It is up or about to be, whether or not it serves: whether it is enabled.
+    pub up: Option<bool>,
     /// It does not run, by the will of its own file: why.
     pub skipped: Option<String>,
     /// Whether it serves cannot be known: why, and since when.
@@ -350,10 +350,10 @@ impl Peers {
         self.units.get(unit)?.kept_down.as_ref()
     }
 
-    /// It is managed, and is up or about to be.
+    /// It is managed, and is up or about to be: whether it is enabled.
     #[must_use]
-    pub fn runs(&self, unit: &UnitName) -> bool {
-        self.units.get(unit).is_some_and(|peer| peer.up || peer.order.is_some())
+    pub fn runs(&self, unit: &UnitName) -> Option<bool> {
+        self.units.get(unit)?.up
     }
 
     /// The unit whose job of ours starts this one, too.

@@ -35,6 +35,7 @@ const BEGIN_TRIES: u32 = 10;
 const BEGIN_PAUSE: Duration = Duration::from_millis(300);
 /// Never queue an order in place of another's job: what a person ordered stands.
 const MODE: &str = "fail";
+const REPLACE: &str = "replace";
 
 /// Gives orders to one service manager. Cheap to clone; the clones share their turns.
 ///
@@ -189,9 +190,10 @@ async fn carry_out(instance: Instance, verb: Verb, unit: &UnitName) -> JobResult
 async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, unit: &UnitName) -> JobResult {
     let lost = || JobResult::Lost("the connection to the bus was lost".to_owned());
     let order = async {
+        let mode = mode(manager, unit).await;
         match verb {
-            Verb::Start => manager.start_unit(unit.as_str(), MODE).await,
-            Verb::Restart => manager.restart_unit(unit.as_str(), MODE).await,
+            Verb::Start => manager.start_unit(unit.as_str(), mode).await,
+            Verb::Restart => manager.restart_unit(unit.as_str(), mode).await,
         }
     };
     tokio::pin!(order);
@@ -224,6 +226,20 @@ async fn ordered(manager: &ManagerProxy<'_>, mut signals: Signals, verb: Verb, u
             },
         }
     }
+}
+
+/// By `fail`, systemd leaves running what has `Conflicts=` with the unit in its own file: the two would run side by side.
+async fn mode(manager: &ManagerProxy<'_>, unit: &UnitName) -> &'static str {
+    let calls = manager.inner().connection();
+    let path = bus::unit_path(unit.as_str());
+    let rivals = bus::property::<Vec<String>>(calls, &path, UNIT, "ConflictedBy").await.unwrap_or_default();
+    for rival in rivals {
+        let state = bus::property::<String>(calls, &bus::unit_path(&rival), UNIT, "ActiveState").await;
+        if state.is_ok_and(|state| state == "active") {
+            return REPLACE;
+        }
+    }
+    MODE
 }
 
 /// A job that failed with its dependencies: the units that it requires and that are not up, which systemd names only in their own logs.

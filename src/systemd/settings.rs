@@ -1,5 +1,7 @@
 //! What is configured for a loaded unit: read after each load of it, never with each change of its state.
 
+use std::path::Path;
+
 use zbus::Variant;
 
 use super::values::{self, INFINITY, Values};
@@ -124,11 +126,12 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     settings.root_image = !values::text_or_empty(told, "RootImage").is_empty();
     let more = ["BindPaths", "BindReadOnlyPaths", "MountImages", "ExtensionImages", "ExtensionDirectories"];
     settings.sees_more = more.iter().any(|name| values::items(told, name).next().is_some());
-    settings.directory_optional =
-        values::text(told, "WorkingDirectory").is_some_and(|directory| directory.starts_with(['!', '-']));
     settings.working_directory = values::text(told, "WorkingDirectory")
         .map(|directory| directory.trim_start_matches(['!', '-']).to_owned())
         .unwrap_or_default();
+    settings.directory_optional = values::text(told, "WorkingDirectory")
+        .is_some_and(|directory| directory.starts_with(['!', '-']))
+        || is_made_by_systemd(told, &settings.working_directory);
     settings.exec_start = values::items(told, "ExecStart").filter_map(command).collect();
     let assigned = values::texts(told, "Environment");
     settings.environment_paths = assigned
@@ -150,6 +153,20 @@ pub(super) fn add_kind(settings: &mut UnitSettings, told: &Values<'_>) {
     will.prevents = exit_set(told, "RestartPreventExitStatus");
     will.forces = exit_set(told, "RestartForceExitStatus") != ExitSet::default();
     will.runtime_max_ms = limit_ms(told, "RuntimeMaxUSec").filter(|limit| *limit > 0);
+}
+
+/// Whether systemd makes this directory at each start.
+fn is_made_by_systemd(told: &Values<'_>, directory: &str) -> bool {
+    let made = [
+        ("RuntimeDirectory", "/run"),
+        ("StateDirectory", "/var/lib"),
+        ("CacheDirectory", "/var/cache"),
+        ("LogsDirectory", "/var/log"),
+    ];
+    made.iter().any(|(name, base)| {
+        let named = values::texts(told, name);
+        named.iter().any(|name| Path::new(directory).starts_with(Path::new(base).join(name)))
+    })
 }
 
 /// The longest that systemd waits before a restart of its own. Steps and a longest delay came with systemd 254.

@@ -81,9 +81,10 @@ pub(super) async fn waits(
     told
 }
 
+/// The jobs that must end before this one is begun: `GetBefore`; `GetAfter` are those that wait for it.
 async fn awaited(calls: &Connection, unit: &Listed) -> zbus::Result<Vec<UnitName>> {
     let interface = "org.freedesktop.systemd1.Job";
-    let reply = calls.call_method(Some(bus::SYSTEMD), &unit.9, Some(interface), "GetAfter", &()).await?;
+    let reply = calls.call_method(Some(bus::SYSTEMD), &unit.9, Some(interface), "GetBefore", &()).await?;
     let jobs: Vec<Awaited> = reply.body().deserialize()?;
     Ok(jobs.into_iter().map(|job| UnitName(job.1)).collect())
 }

@@ -25,6 +25,7 @@ mod directories;
 mod drained;
 mod drill;
 mod enablement;
+mod explored;
 mod far;
 mod faults;
 mod figures;

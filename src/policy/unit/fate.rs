@@ -39,7 +39,7 @@ pub struct Step {
     pub missed: bool,
     /// `NRestarts=` rose since it was last up.
     pub restarted_itself: bool,
-    /// It waited for systemd's own restart before.
+    /// It waited for systemd's own restart before, and was not started since.
     pub waited: bool,
 }
 
@@ -146,7 +146,8 @@ impl Fate {
             self.job = Some(known.unwrap_or((job, now)));
         }
         let restarted_itself = reading.n_restarts > self.restarts_up && !first;
-        let waited = self.rest.as_ref().is_some_and(|rest| rest.passing);
+        let run = |rest: &Rest| rest.passing && rest.invocation == reading.invocation;
+        let waited = self.rest.as_ref().is_some_and(run);
         let stepped = self.rest(reading);
         let what = if by_stop_job || missed { Some(What::Stopped) } else { stepped };
         let job = self.job;

@@ -11,7 +11,7 @@ use crate::model::operator::StepName;
 use crate::model::span::{span, times};
 use crate::model::spec::Mode;
 use crate::model::state::{HoldKind, OrderKind};
-use crate::model::unit::UnitName;
+use crate::model::unit::{ActiveState, UnitName};
 use crate::policy::gate::Gate;
 use crate::policy::limits;
 use crate::policy::peers::{Explanation, Ordered};
@@ -216,10 +216,14 @@ impl Unit {
         spared.or_else(|| self.rival(view).map(Gate::because))
     }
 
-    /// A managed unit runs with which it conflicts: an order of ours never stops it, and the two would run together.
+    /// A managed unit runs with which it conflicts. What is enabled and failed takes the place of what is not, as of a page for its
+    /// absence; nothing else of ours ends what runs.
     pub(super) fn rival(&self, view: &View<'_>) -> Option<String> {
         let settings = self.run.settings().filter(|_| !self.run.is_up())?;
-        let other = settings.conflicts.iter().find(|other| view.peers.runs(other))?;
+        let failed = self.run.reading().is_some_and(|reading| reading.active == ActiveState::Failed);
+        let displaces = failed && self.is_enabled();
+        let stays = |other: &&UnitName| view.peers.runs(other).is_some_and(|enabled| enabled || !displaces);
+        let other = settings.conflicts.iter().find(stays)?;
         Some(format!("{other} runs, and the two cannot run together (Conflicts=)"))
     }
 

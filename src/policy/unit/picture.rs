@@ -129,7 +129,7 @@ impl Unit {
         Peer {
             requires: self.spec.requires.clone(),
             down: self.down(),
-            up: self.run.is_up(),
+            up: (self.run.is_up() || self.kept.recovery.is_some()).then(|| self.is_enabled()),
             skipped: self.rests(),
             uncertain: self.probes.leave_open().filter(|_| serves),
             answers,
@@ -248,9 +248,14 @@ impl Unit {
         self.run.reading()
     }
 
-    /// Every name of it.
+    /// Every name of it. What has no unit file any more is no other's name, either.
     pub fn names(&self) -> impl Iterator<Item = &UnitName> {
-        let known = self.run.settings().into_iter().flat_map(|settings| &settings.names);
+        let known = self
+            .run
+            .settings()
+            .filter(|_| !self.is_missing())
+            .into_iter()
+            .flat_map(|settings| &settings.names);
         known.chain([self.name()])
     }
 

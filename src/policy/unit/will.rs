@@ -223,7 +223,7 @@ impl Unit {
     }
 
     /// Boot is told to start it.
-    fn is_enabled(&self) -> bool {
+    pub(super) fn is_enabled(&self) -> bool {
         matches!(self.enablement, Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime))
     }
 
