@@ -128,7 +128,7 @@ impl Setup<'_> {
         let unmanaged = self.look().await?;
         let named = &self.arguments.adopt;
         let wanted = !self.arguments.no_adopt && (unmanaged || !named.is_empty());
-        if !wanted || !self.agrees("\nWatch the unmanaged units of this host?") {
+        if !wanted || !self.agrees("\nAdopt the unmanaged units of this host?") {
             return Ok(Exit::Ok);
         }
         let observe = !self.arguments.act

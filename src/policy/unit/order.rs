@@ -125,13 +125,13 @@ impl Unit {
             return self.closed_for_people(order.kind, view);
         };
         if self.is_new_run(order) {
-            return Some("it was started by somebody else meanwhile".to_owned());
+            return Some("somebody else has started it meanwhile".to_owned());
         }
         if let Some(why) = self.skipped() {
             return Some(why);
         }
         if view.packages.is_unknown(view.now) {
-            return Some("whether a package manager is at work is to be looked at again".to_owned());
+            return Some("whether a package manager is at work must be read again".to_owned());
         }
         let want = Want { kind: order.kind, because, due: view.now };
         self.closed(&want, view).map(|gate| gate.why)
@@ -142,7 +142,7 @@ impl Unit {
         match result {
             JobResult::Done => Next::enter(name, "the job is done", Phase::Enable),
             JobResult::Lost(why) if self.is_carried_out(order) => {
-                Next::enter(name, format!("it runs anew ({why})"), Phase::Enable)
+                Next::enter(name, format!("it runs again ({why})"), Phase::Enable)
             }
             JobResult::Ended(word) => Next::Fail(name, format!("the job ended with result {word}")),
             JobResult::Refused(why) => Next::Fail(name, format!("systemd refused it: {why}")),
