@@ -27,7 +27,7 @@ impl Unit {
         };
         let running = !reading.active.is_down();
         let judgement = match self.residents.reading() {
-            _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
+            _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "the unit is not running"),
             None => Judgement::unknown(Why::NotRead, "unread", "its processes have not been looked at yet"),
             Some(processes) => {
                 let judgement = self.residence(reading, settings, processes, view);
