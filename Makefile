@@ -300,6 +300,12 @@ deb-tools: cc # what `deb` needs besides
 check-deb: tools-fast deb-tools ## installs, upgrades, removes and purges the package on throw-away Debian 12 and 13; lintian; the same bytes twice; as root
 	packaging/deb/check.sh $(BINARY)
 
+.PHONY: check-completions
+check-completions: cc $(BINARY) ## asks the real bash, zsh and fish what TAB offers
+	@command -v zsh >/dev/null && command -v fish >/dev/null || { echo 'installing zsh and fish' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends zsh fish; }
+	tests/completions.sh $(BINARY)
+
 .PHONY: rpm
 rpm: rpm-tools $(BINARY) ## makes target/rpm/steadfast-VERSION-1.ARCH.rpm from the same files, for distributions with glibc 2.34 or newer
 	packaging/rpm/build.sh $(BINARY) $(dir $(BINARY))../rpm
