@@ -293,6 +293,25 @@ deb-tools: cc # what `deb` needs besides
 check-deb: tools-fast deb-tools ## installs, upgrades, removes and purges the package on throw-away Debian 12 and 13; lintian; the same bytes twice; as root
 	packaging/deb/check.sh $(BINARY)
 
+.PHONY: check-completions
+check-completions: cc $(BINARY) ## asks the real bash, zsh and fish what TAB offers
+	@command -v zsh >/dev/null && command -v fish >/dev/null || { echo 'installing zsh and fish' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends zsh fish; }
+	tests/completions.sh $(BINARY)
+
+.PHONY: rpm
+rpm: rpm-tools $(BINARY) ## makes target/rpm/steadfast-VERSION-1.ARCH.rpm from the same files, for distributions with glibc 2.34 or newer
+	packaging/rpm/build.sh $(BINARY) $(dir $(BINARY))../rpm
+
+.PHONY: rpm-tools
+rpm-tools: cc # what `rpm` needs besides
+	@command -v rpmbuild >/dev/null && command -v cpio >/dev/null || { echo 'installing rpm and cpio' && apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends rpm cpio; }
+
+.PHONY: check-rpm
+check-rpm: rpm-tools $(BINARY) ## looks at the rpm: its files, scripts and dependencies; the same bytes twice
+	packaging/rpm/check.sh $(BINARY)
+
 .PHONY: uninstall
 uninstall: ## removes what `install` put there; keeps /etc/steadfast and /var/lib/steadfast
 	@if $(LIVE); then systemctl disable --now --quiet steadfast.service steadfast.socket steadfast-boot-check.service || true; systemctl stop --quiet steadfast-prober.socket steadfast-prober.service || true; fi

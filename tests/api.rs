@@ -250,7 +250,7 @@ async fn incidents_are_read_from_the_history() {
     assert_eq!(body["durations"], json!({"detect": 2.0, "decide": 0.0, "act": 0.0, "recover": 17.0}));
     assert_eq!(body["told"][0]["sink"], "mail");
     let (status, body) = served.ask("GET", "/v1/incidents/99", "").await;
-    let sentence = "cannot find incident 99: there is none, or not any more";
+    let sentence = "cannot find incident 99: it does not exist, or is no longer kept";
     assert_eq!((status, body), (404, json!({ "error": sentence })));
     assert_eq!(served.ask("GET", "/v1/incidents/x", "").await.0, 400);
     assert_eq!(served.ask("GET", "/v1/incidents?until=2", "").await.0, 400);
@@ -386,9 +386,9 @@ async fn an_incident_that_is_not_there_cannot_be_acknowledged() {
     served.answer_with(Answer::NoIncident);
     let (status, body) = served.ask("POST", "/v1/incidents/9/ack", "").await;
     assert_eq!(status, 404);
-    assert_eq!(body["error"], "cannot find incident 9: there is none, or not any more");
+    assert_eq!(body["error"], "cannot find incident 9: it does not exist, or is no longer kept");
     let why = served.client().acknowledge(9).await.unwrap_err();
-    assert_eq!(why.to_string(), "cannot find incident 9: there is none, or not any more");
+    assert_eq!(why.to_string(), "cannot find incident 9: it does not exist, or is no longer kept");
 }
 
 #[tokio::test]

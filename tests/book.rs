@@ -301,3 +301,41 @@ fn a_shell_is_offered_what_there_is() {
     assert!(offered(&["status", "x"]).is_empty(), "no daemon, no names, and no complaint");
     assert!(!offered(&[""]).contains("man"), "hidden commands are not offered");
 }
+
+/// What the program says, as its source has it: one line, no escapes.
+fn said_in_source() -> String {
+    let mut folders = vec![root().join("src")];
+    let mut text = String::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                text.push_str(&read(&path).replace("\\\"", "\""));
+            }
+        }
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_sentences_of_the_style_guide_are_those_of_the_program() {
+    let guide = read(&root().join("docs/STYLE.md"));
+    let (_, list) = guide.split_once("## The twenty most seen sentences").expect("the list");
+    let rows: Vec<(&str, &str)> = list
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.strip_suffix("` |")?.split_once("` | `"))
+        .collect();
+    assert_eq!(rows.len(), 20);
+    let said = said_in_source();
+    let parts = |sentence: &str| -> Vec<String> {
+        sentence.split('…').map(|part| part.trim().to_owned()).filter(|part| part.len() > 2).collect()
+    };
+    for (before, after) in rows {
+        for part in parts(after) {
+            assert!(said.contains(&part), "nothing in src says {part:?}, of {after:?}");
+        }
+        assert!(parts(before).iter().any(|part| !said.contains(part)), "{before:?} is still said");
+    }
+}

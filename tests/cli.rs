@@ -204,7 +204,10 @@ async fn incidents_are_listed_and_one_is_told_whole() {
     let none = shown(&served.run(&["incidents", "nginx", "--open"]).await);
     assert!(none.contains("no incident") && none.ends_with("exit status 0\n"), "{none}");
     let missing = shown(&served.run(&["incident", "99"]).await);
-    assert!(missing.contains("cannot find incident 99: there is none, or not any more"), "{missing}");
+    assert!(
+        missing.contains("cannot find incident 99: it does not exist, or is no longer kept"),
+        "{missing}"
+    );
 
     let mut zoo = pictures::zoo_and("", pictures::now());
     let broker = pictures::incident(&zoo, "rabbitmq-server.service", Code::UnitFailed).to_string();
@@ -265,7 +268,7 @@ async fn who_knows_of_an_incident_says_so() {
     assert_eq!(
         shown(&served.run(&["ack", &id]).await),
         format!(
-            "anna (uid 1000) acknowledged incident {id}: no reminders, and nobody else is alerted unless it gets worse\n\
+            "anna (uid 1000) acknowledged incident {id}: no reminders and no escalation unless it gets worse\n\
              ---- standard error\n---- exit status 0\n"
         )
     );
@@ -273,7 +276,10 @@ async fn who_knows_of_an_incident_says_so() {
     assert_eq!(unknown, Answer::NoIncident);
     drop(served.answer_with(unknown));
     let missing = shown(&served.run(&["ack", "99"]).await);
-    assert!(missing.contains("cannot find incident 99: there is none, or not any more"), "{missing}");
+    assert!(
+        missing.contains("cannot find incident 99: it does not exist, or is no longer kept"),
+        "{missing}"
+    );
     assert!(missing.ends_with("exit status 3\n"), "as of `incident 99`: {missing}");
 }
 

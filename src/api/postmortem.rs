@@ -86,7 +86,7 @@ fn impact(details: &IncidentDetails) -> Vec<String> {
 
 fn changes(incident: &Incident) -> Vec<String> {
     if incident.changes.is_empty() {
-        return vec!["Nothing was seen to change.".to_owned()];
+        return vec!["No change was recorded.".to_owned()];
     }
     incident.changes.iter().map(|change| format!("- {}: {}", exact(change.at), cell(&change.what))).collect()
 }

@@ -39,7 +39,8 @@ pub struct Arguments {
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
     if !arguments.yes && !arguments.dry_run && !terminal.can_ask() {
-        terminal.remark("steadfast: cannot ask whether to drill: this is no terminal (--yes does not ask)");
+        terminal
+            .remark("steadfast: cannot ask whether to drill: this is not a terminal (--yes does not ask)");
         return Ok(Exit::Usage);
     }
     let client = options.client()?;

@@ -75,7 +75,7 @@ fn name(pid: i32) -> String {
 /// Passed on as it was written.
 fn checked(text: &str) -> Result<String, String> {
     match duration(text)? {
-        Duration::ZERO => Err("a hold lasts longer than nothing".to_owned()),
+        Duration::ZERO => Err("a hold must be longer than 0s".to_owned()),
         length if length > HOLD_MAX => {
             Err("a hold may be at most 24h; for longer, use [disabled] in the unit's file".to_owned())
         }
@@ -85,7 +85,7 @@ fn checked(text: &str) -> Result<String, String> {
 
 /// Others will wonder why.
 fn sentence(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("it is empty; say why".to_owned()) } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() { Err("it is empty; write why".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) -> anyhow::Result<Exit> {
@@ -184,7 +184,7 @@ impl Lease<'_> {
 
 /// Waits on a thread for the end of a process, whichever other one bears its number later.
 fn watched(pid: i32) -> anyhow::Result<JoinHandle<()>> {
-    let known = Pid::from_raw(pid).with_context(|| format!("{pid} is no process id"))?;
+    let known = Pid::from_raw(pid).with_context(|| format!("{pid} is not a process ID"))?;
     let fd =
         pidfd_open(known, PidfdFlags::empty()).with_context(|| format!("cannot follow process {pid}"))?;
     Ok(spawn_blocking(move || {

@@ -8,6 +8,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
+use self::next::{Outcome, steps};
 use super::Options;
 use super::exit::Exit;
 use super::render::adopt::adopted as pages;
@@ -20,6 +21,8 @@ use crate::api::client::Error;
 use crate::api::wire::{Status, Tested};
 use crate::audit::{self, Audit};
 use crate::config;
+
+mod next;
 
 /// The daemon is ready within this time.
 const READY: Duration = Duration::from_secs(60);
@@ -79,6 +82,11 @@ struct Sink {
 struct Done {
     written: Vec<String>,
     refused: Vec<String>,
+    /// Units that were adopted now, with their files.
+    #[serde(skip)]
+    adopted: Vec<(String, String)>,
+    #[serde(skip)]
+    observed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     test: Option<Tested>,
 }
@@ -102,7 +110,7 @@ pub async fn run(options: &Options, terminal: &Terminal, arguments: &Arguments) 
     if has_sink {
         exit = exit.worse(setup.test(&mut done).await?);
     }
-    setup.end(&done)?;
+    setup.end(&done, has_sink)?;
     Ok(exit)
 }
 
@@ -128,7 +136,7 @@ impl Setup<'_> {
         let unmanaged = self.look().await?;
         let named = &self.arguments.adopt;
         let wanted = !self.arguments.no_adopt && (unmanaged || !named.is_empty());
-        if !wanted || !self.agrees("\nWatch the unmanaged units of this host?") {
+        if !wanted || !self.agrees("\nAdopt the unmanaged units of this host?") {
             return Ok(Exit::Ok);
         }
         let observe = !self.arguments.act
@@ -136,12 +144,17 @@ impl Setup<'_> {
                 "Only observe them at first? Everything is reported, nothing is started or restarted.",
             );
         let purpose = if self.arguments.dry_run { Purpose::Show } else { Purpose::Write };
+        done.observed = observe;
         let wish = Wish { purpose, observe };
         let (adopted, untold) = adopt::units(self.options.user, named, named.is_empty(), wish).await?;
         self.say(&format!("\n{}", self.shown(&adopted, &untold)))?;
         for one in &adopted {
             match &one.fate {
-                Fate::Written => done.written.push(one.file.display().to_string()),
+                Fate::Written => {
+                    let file = one.file.display().to_string();
+                    done.adopted.push((one.unit.to_string(), file.clone()));
+                    done.written.push(file);
+                }
                 Fate::Refused(why) => done.refused.push(format!("{}: {why}", one.unit)),
                 Fate::Shown | Fate::Exists => {}
             }
@@ -290,27 +303,21 @@ impl Setup<'_> {
         Ok(exit)
     }
 
-    fn end(&self, done: &Done) -> anyhow::Result<()> {
+    fn end(&self, done: &Done, has_sink: bool) -> anyhow::Result<()> {
         if self.options.json {
             return self.terminal.print_json(done);
         }
-        let program = self.terminal.look().program();
         let mut text = format!(
             "\n{} written{}\n",
             count(done.written.len(), "file"),
             if done.written.is_empty() { "" } else { ":" }
         );
         text.extend(done.written.iter().map(|file| format!("  {}\n", clean(file))));
-        text.push_str(&format!("\nNext:\n  {program} status\n"));
-        let observed = !self.arguments.act && done.written.iter().any(|file| file.contains("units.d"));
-        if observed {
-            text.push_str(
-                "  when you trust what it reports, remove mode = \"observe\" from the unit files\n",
-            );
+        text.push_str("\nNext:\n");
+        let outcome = Outcome { units: &done.adopted, observed: done.observed, has_sink };
+        for (command, purpose) in steps(self.terminal.look().program(), &outcome) {
+            text.push_str(&format!("  {}\n      {purpose}\n", clean(&command)));
         }
-        text.push_str(&format!(
-            "  {program} drill UNIT --dry-run    shows what a test of the whole path would do\n"
-        ));
         self.terminal.print(&text)
     }
 }

@@ -8,7 +8,7 @@ use super::terminal::Terminal;
 
 pub async fn run(options: &Options, terminal: &Terminal) -> anyhow::Result<Exit> {
     if terminal.is_interactive() && !options.json {
-        terminal.remark("telling every sink a test ...");
+        terminal.remark("sending a test alert to every sink ...");
     }
     let result = options.client()?.test_alert().await?;
     let exit = if result.sinks.iter().all(|sink| sink.arrived) { Exit::Ok } else { Exit::Critical };

@@ -123,7 +123,8 @@ pub fn first(mut mistakes: Vec<Mistake>) -> Vec<Mistake> {
         let more = all - mistakes.len();
         let message = format!("cannot read it: {more} more mistakes stand in it");
         mistakes.push(
-            Mistake::whole(message).help("is it a file for Steadfast? mend the first ones, then look again"),
+            Mistake::whole(message)
+                .help("is it a file for Steadfast? correct the first ones, then look again"),
         );
     }
     mistakes

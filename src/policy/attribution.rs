@@ -53,7 +53,7 @@ impl Evidence {
         }
         if after.result.is_failure() {
             let flip = self.flip().map_or(String::new(), |flip| format!(", {flip}"));
-            let given_up = if self.given_up { "systemd restarts it no more (start limit): " } else { "" };
+            let given_up = if self.given_up { "systemd no longer restarts it (start limit): " } else { "" };
             return (Cause::Crash, format!("{given_up}{}{flip}", failure(after)));
         }
         if let Some(job) = self.job.filter(|job| job.kind != JobKind::Other) {
@@ -100,7 +100,7 @@ impl Evidence {
     fn by_job(&self, packages: Option<&str>, word: &str) -> (Cause, String) {
         let job = self.job.map_or(String::new(), |job| format!(" {}", job.id));
         if self.ours {
-            return (Cause::Ours, format!("{word} job{job} was ours"));
+            return (Cause::Ours, format!("{word} job{job} was from Steadfast"));
         }
         let pulled = self.pull.as_ref().map(|pull| along(pull, self.pull_is_ours));
         if let Some(who) = packages {
@@ -111,20 +111,21 @@ impl Evidence {
             return (cause, format!("{word} job{job}: {along}"));
         }
         if let Some(flip) = self.flip() {
-            return (Cause::Deploy, format!("{word} job{job} was not ours and came {flip}"));
+            return (Cause::Deploy, format!("{word} job{job} was not from Steadfast and came {flip}"));
         }
         let triggers: Vec<&str> = self.triggers.iter().map(|unit| unit.as_str()).collect();
         if self.what == What::Started && !triggers.is_empty() {
             let triggers = triggers.join(", ");
-            let why =
-                format!("{word} job{job} was not ours; it cannot be distinguished from one of {triggers}");
+            let why = format!(
+                "{word} job{job} was not from Steadfast; it cannot be distinguished from one of {triggers}"
+            );
             return (Cause::Unknown, why);
         }
         if self.what == What::Stopped && self.unneeded {
             let why = "of systemd, as no unit needs it any more (StopWhenUnneeded=), or of a person";
-            return (Cause::Unknown, format!("{word} job{job} was not ours: {why}"));
+            return (Cause::Unknown, format!("{word} job{job} was not from Steadfast: {why}"));
         }
-        (Cause::Operator, format!("{word} job{job} was not ours: a person or a script"))
+        (Cause::Operator, format!("{word} job{job} was not from Steadfast: a person or a script"))
     }
 
     /// It failed, whatever job was there; a stop job that ends badly is a stop all the same.
@@ -162,7 +163,7 @@ fn along(pull: &Pull, ours: bool) -> (Cause, String) {
         Tie::Job if ours => format!("it came along with {unit}, as Steadfast ordered for that"),
         Tie::Job => format!("it came along with a job of {unit}"),
         Tie::Death => format!("it is bound to {unit}, which went down (BindsTo=)"),
-        Tie::End => format!("it is bound to {unit}, which is there no more (BindsTo=)"),
+        Tie::End => format!("it is bound to {unit}, which is no longer there (BindsTo=)"),
         Tie::Conflict => format!("it conflicts with {unit}, which was started (Conflicts=)"),
     };
     (Cause::Dependency(unit.clone()), text)
@@ -171,10 +172,10 @@ fn along(pull: &Pull, ours: bool) -> (Cause, String) {
 /// systemd's `Result=` in words, with how the main process ended.
 fn failure(after: &UnitReading) -> String {
     let what = match &after.result {
-        UnitResult::OomKill => "the kernel killed it for want of memory".to_owned(),
-        UnitResult::Watchdog => "it did not feed its watchdog in time".to_owned(),
+        UnitResult::OomKill => "the kernel killed it: out of memory".to_owned(),
+        UnitResult::Watchdog => "it missed its watchdog deadline (WatchdogSec=)".to_owned(),
         UnitResult::Timeout => "it exceeded a time limit of its unit file".to_owned(),
-        UnitResult::StartLimitHit => "it was started too often, and systemd gave it up".to_owned(),
+        UnitResult::StartLimitHit => "it was started too often, and systemd gave up (start limit)".to_owned(),
         UnitResult::CoreDump => "it crashed with a core dump".to_owned(),
         UnitResult::ExitCode if after.is_of_command() => {
             return "a command of its file failed, not its main process (Result=exit-code)".to_owned();
@@ -182,8 +183,8 @@ fn failure(after: &UnitReading) -> String {
         UnitResult::ExitCode => "its process reported a failure".to_owned(),
         UnitResult::Signal => "a signal killed it".to_owned(),
         UnitResult::Protocol => "it did not report as its Type= demands".to_owned(),
-        UnitResult::Resources => "systemd could not do what it takes to run it".to_owned(),
-        UnitResult::ExecCondition => "its ExecCondition= says that it is not to run now".to_owned(),
+        UnitResult::Resources => "systemd could not set up what it needs to run".to_owned(),
+        UnitResult::ExecCondition => "its ExecCondition= does not let it run now".to_owned(),
         other @ (UnitResult::Success | UnitResult::Other(_)) => format!("it failed with result {other}"),
     };
     let exit = after.exit.as_ref().map_or(String::new(), |exit| format!(": {exit}"));

@@ -124,7 +124,7 @@ fn by_others(unit: &UnitName, state: &UnitFileState, verdict: Option<&BootVerdic
     let state = state.as_str();
     match verdict {
         None => {
-            let message = format!("{unit} is {state}; whether boot starts it was not computed yet");
+            let message = format!("{unit} is {state}; whether boot starts it has not been computed yet");
             Some(Opinion::Unknown(Why::NotRead, "unread", message))
         }
         Some(BootVerdict::Starts) => {

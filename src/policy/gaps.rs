@@ -133,7 +133,7 @@ impl Gaps {
             Err(why) => {
                 self.poll.wish(now.plus(limits::AUDIT_RETRY.min(every)));
                 if self.failure.replace(why.clone()).is_none() {
-                    self.out.file(None, EventKind::Notice, format!("cannot look over the host: {why}"));
+                    self.out.file(None, EventKind::Notice, format!("cannot audit the host: {why}"));
                 }
                 return Settled::default();
             }
@@ -270,8 +270,8 @@ fn of_code(code: Code, gaps: &[Gap]) -> Vec<Finding> {
     let of_it: Vec<&Gap> = gaps.iter().filter(|gap| gap.finding.code == code).collect();
     let names: Vec<&str> = of_it.iter().map(|gap| gap.subject.as_str()).collect();
     let sentence = match (code, names.len()) {
-        (Code::Unmanaged, 1) => format!("1 unit is managed by nobody: {}", listed(&names, NAMED)),
-        (Code::Unmanaged, many) => format!("{many} units are managed by nobody: {}", listed(&names, NAMED)),
+        (Code::Unmanaged, 1) => format!("1 unit is not managed: {}", listed(&names, NAMED)),
+        (Code::Unmanaged, many) => format!("{many} units are not managed: {}", listed(&names, NAMED)),
         (Code::HostUnprobed, 2..) => {
             format!(
                 "{} managed units listen, and no probe asks whether they answer: {}",

@@ -138,10 +138,10 @@ impl Host {
         let before = self.manager.replace(manager);
         self.manager_since = now;
         let message = match manager {
-            ManagerState::Unreachable => "the service manager cannot be reached: nothing is acted on",
-            ManagerState::Stopping => "the host shuts down: nothing is acted on",
-            ManagerState::Starting => "boot is not finished: nothing is acted on yet",
-            ManagerState::Maintenance => "the host is in rescue or emergency mode: nothing is acted on",
+            ManagerState::Unreachable => "the service manager cannot be reached: no orders are given",
+            ManagerState::Stopping => "the host shuts down: no orders are given",
+            ManagerState::Starting => "boot is not finished: no orders are given yet",
+            ManagerState::Maintenance => "the host is in rescue or emergency mode: no orders are given",
             ManagerState::Running => "the service manager runs",
         };
         self.out.file(None, EventKind::Notice, message);
@@ -170,7 +170,7 @@ impl Host {
             return Some(Gate::because("startup_hold of steadfast.toml is not over").until(ready));
         }
         if let Some((_, until)) = self.rereading.filter(|(_, until)| *until > now) {
-            let why = "the host slept or stood still; everything is read anew first";
+            let why = "the host was suspended or stalled; everything is read again first";
             return Some(Gate::because(why).until(until));
         }
         match self.manager {
@@ -249,7 +249,8 @@ impl Host {
     pub fn save_failed(&mut self, why: String, now: Moment) -> bool {
         let known = self.save_failure.as_ref().map(|known| known.since);
         if known.is_none() {
-            let message = format!("cannot save the durable state: {why}; nothing is acted on meanwhile");
+            let message =
+                format!("cannot save the durable state: {why}; no orders are given until it is saved");
             self.out.file(None, EventKind::Notice, message);
         }
         self.save_failure = Some(SaveFailure { since: known.unwrap_or(now), tried_at: now, why });
@@ -306,8 +307,10 @@ impl Host {
             first.push(proven(found, Vec::new(), Some("systemctl status dbus".to_owned())));
         }
         if let Some(failure) = &self.save_failure {
-            let message =
-                format!("cannot save the durable state: {}; nothing is acted on meanwhile", failure.why);
+            let message = format!(
+                "cannot save the durable state: {}; no orders are given until it is saved",
+                failure.why
+            );
             first.push(finding(Code::HostStateUnsaved, Severity::Critical, message, failure.since));
         }
         let last = self.impaired.iter();

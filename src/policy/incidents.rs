@@ -252,8 +252,9 @@ impl Incidents {
         let known = incident.acknowledged.take_if(|_| graver);
         if let Some(known) = known {
             let (who, code) = (known.who, present.as_str());
-            let message =
-                format!("incident {id} got worse since {who} acknowledged it ({code}): it is alerted again");
+            let message = format!(
+                "incident {id} got worse since {who} acknowledged it ({code}): alerts are sent again"
+            );
             self.out.file(Some(id), EventKind::Told, message);
         }
     }
@@ -346,9 +347,8 @@ impl Incidents {
         if incident.resolved_at.is_some() {
             return Answer::Refused { message: format!("incident {id} is over") };
         }
-        let message = format!(
-            "{who} acknowledged incident {id}: no reminders, and nobody else is alerted unless it gets worse"
-        );
+        let message =
+            format!("{who} acknowledged incident {id}: no reminders and no escalation unless it gets worse");
         if let Some(incident) = self.open_mut(id) {
             incident.acknowledged.get_or_insert(Acknowledgement { at: now, who });
         }

@@ -118,8 +118,7 @@ impl Packages {
     /// Writes down that its work has begun. `before`: why nothing was acted on before this look.
     pub fn note_begin(&mut self, before: Option<&Gate>, now: Moment) {
         if let (None, Some(_), Some(who)) = (before, self.quiet(now), self.last.busy.clone()) {
-            let message =
-                format!("{who} is at work: nothing is acted on until it is done and a minute has passed");
+            let message = format!("{who} is at work: no orders are given until a minute after it is done");
             self.out.file(None, EventKind::Notice, message);
         }
     }

@@ -21,7 +21,7 @@ use crate::policy::peers::{Ordered, Peers};
 use crate::policy::window::{Went, Window};
 
 const STOPPED: &str = "a storm of restarts on this host, and the last one failed: the next is tried later";
-const ITS_TURN: &str = "other units are being restarted; it is its turn in a moment";
+const ITS_TURN: &str = "other units are being restarted; it waits for its turn";
 
 /// Whose orders are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,7 +203,7 @@ impl Storm {
             Some(_) | None => (counts.values().sum(), "this host".to_owned()),
         };
         format!(
-            "{units} units of {whose} were started or restarted within {}: more than single faults explain; restarts go one at a time now, and starts stop when they fail",
+            "{units} units of {whose} were started or restarted within {}: more than single faults explain; restarts now run one at a time, and starts pause when they fail",
             span(limits::STORM_WINDOW)
         )
     }

@@ -85,7 +85,7 @@ async fn many_hosts_are_one_table_the_worst_first() {
     at("unreachable: ssh: connect to host down1 port 22: Connection refused\n");
     at("steadfast cannot be run there: bash: line 1: steadfast: command not found\n");
     at("its steadfast is of another version, and its answer does not fit this table: use --json\n");
-    at("the user of this login may not: log in as one who may, such as -H root@nobody1\n");
+    at("this user is not permitted: log in as one who is, such as -H root@nobody1\n");
     assert!(output.ends_with("---- exit status 2\n"), "{output}");
     let asked = far.asked();
     assert!(

@@ -129,7 +129,7 @@ fn row_8_readers_who_fill_listen_hold_up_neither_supervision_nor_a_scrape_from_e
     machine.sh("systemd-run -q --uid=joe --unit=readers python3 /opt/readers.py");
     machine.wait_until("their address has no place left", LIMIT, || {
         let answer = machine.try_sh("curl -s http://127.0.0.1:9631/healthz").stdout;
-        answer.contains("too many connections from where you come")
+        answer.contains("too many connections from your address")
     });
     for round in 0..5 {
         let took = runs_anew(&machine, "shop.service");

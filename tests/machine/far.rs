@@ -53,7 +53,7 @@ fn other_hosts_are_asked_over_ssh() {
         "? gone     unreachable: ssh: connect to host 127.0.0.1 port 9: Connection refused\n",
         "? old      steadfast 0.0.9 there does not know what was asked (error: unexpected argument '--for' found)",
         "● web1     shop.service: Active, Enabled as wanted",
-        "? may-not  the user of this login may not: log in as one who may, such as -H root@may-not\n",
+        "? may-not  this user is not permitted: log in as one who is, such as -H root@may-not\n",
         "? barred   unreachable: nobody@127.0.0.1: Permission denied",
     ] {
         let (plain, ascii) = (said.to_owned(), said.replace('●', "*"));

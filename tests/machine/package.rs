@@ -48,6 +48,33 @@ fn apt(machine: &Machine, what: &str) {
     println!("{}", machine.sh(&format!("DEBIAN_FRONTEND=noninteractive apt-get -y -q {what} 2>&1")));
 }
 
+/// The version that a field of dependencies asks of this package, as numbers.
+fn at_least(depends: &str, package: &str) -> Vec<u32> {
+    let asked = depends.split(", ").find_map(|one| one.strip_prefix(&format!("{package} (>= ")));
+    let version = asked.unwrap_or_else(|| panic!("no {package} in {depends}")).trim_end_matches(')');
+    version.split('.').map(|part| part.parse().expect("a number")).collect()
+}
+
+/// Ubuntu 22.04 has glibc 2.35 and systemd 249, and is the oldest that docs/packages.md names. What the program needs of glibc
+/// depends on the one that it was built with, so that this says when a build on a newer host would not install there.
+#[test]
+fn what_it_depends_on_is_there_in_ubuntu_22_04() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let made = package(folder.path(), "0.1.0");
+    let output = Command::new("dpkg-deb").arg("-f").arg(made).arg("Depends").output().expect("dpkg-deb runs");
+    let depends = String::from_utf8(output.stdout).expect("text").trim().to_owned();
+    assert!(at_least(&depends, "libc6") <= vec![2, 35], "{depends}");
+    assert!(at_least(&depends, "systemd") <= vec![249], "{depends}");
+    // The field is what the program itself asks for, and not only a promise.
+    let symbols = Command::new("objdump").arg("-T").arg(folder.path().join("steadfast")).output();
+    let symbols = String::from_utf8(symbols.expect("objdump runs").stdout).expect("text");
+    let versions = symbols.split("GLIBC_").skip(1).filter_map(|rest| {
+        let version = rest.split(|letter: char| !letter.is_ascii_digit() && letter != '.').next()?;
+        version.split('.').map(|part| part.parse::<u32>().ok()).collect::<Option<Vec<u32>>>()
+    });
+    assert_eq!(versions.max(), Some(at_least(&depends, "libc6")), "{depends}");
+}
+
 fn whole_life(release: &str) {
     let folder = tempfile::tempdir().expect("a folder");
     let packages = [("first.deb", "0.0.9"), ("second.deb", "0.1.0")];

@@ -188,7 +188,7 @@ fn of_proxy(live: &Live, mut written: Written) -> Written {
         let to: Vec<&str> = passed.iter().map(|one| one.to.as_str()).collect();
         let to = if to.is_empty() { "other servers".to_owned() } else { listed(&to, NAMED) };
         let why = format!(
-            "it passes pages on to {to}: what fails may be that, which no restart of this unit mends"
+            "it passes pages on to {to}: what fails may be that, which no restart of this unit repairs"
         );
         written.table.keys.push(Key::text("on_failure", "alert", why));
     }

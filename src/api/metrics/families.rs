@@ -101,7 +101,7 @@ impl Picture {
             let labels = [("unit", unit.unit.as_str()), ("outcome", outcome)];
             Some((labels, drill.at.wall_ms as f64 / 1000.0))
         });
-        let help = "When a unit was last drilled, and what came of it: Unix time.";
+        let help = "When a unit was last drilled, with the result: Unix time.";
         gauges(to, "steadfast_drill_timestamp_seconds", help, drilled)?;
 
         let help =
@@ -175,11 +175,11 @@ impl Picture {
         let help = "Mistakes in files of /etc/steadfast; of a broken file the last good version is in force.";
         gauge(to, "steadfast_config_problems", help, snapshot.problems.len())?;
         let connected = snapshot.manager.is_some_and(|known| known != ManagerState::Unreachable);
-        let help = "Whether the service manager can be spoken to.";
+        let help = "Whether the service manager can be reached.";
         gauge(to, "steadfast_manager_connected", help, i64::from(connected))?;
         let help = "Whether the configuration and every managed unit were read.";
         gauge(to, "steadfast_ready", help, i64::from(snapshot.ready))?;
-        let help = "When this picture was made: Unix time.";
+        let help = "When this snapshot was made: Unix time.";
         gauge(to, "steadfast_snapshot_timestamp_seconds", help, snapshot.at.wall_ms as f64 / 1000.0)?;
         let help = "Units, probes and queues left out of the metrics because there are too many.";
         gauge(to, "steadfast_metrics_left_out", help, self.left_out())

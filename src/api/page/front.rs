@@ -90,7 +90,7 @@ impl Sight<'_> {
         html! {
             @if !self.snapshot.ready { p.note { "starting: not every unit has been read" } }
             @for reason in &self.snapshot.unfit { p.note { "not ready: " (clean(reason)) } }
-            @if let Err(why) = &self.past { p.note { "the history is not known: " (clean(why)) } }
+            @if let Err(why) = &self.past { p.note { "cannot read the history: " (clean(why)) } }
         }
     }
 

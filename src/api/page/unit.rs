@@ -50,7 +50,7 @@ fn past(sight: &Sight<'_>, unit: &Unit) -> maud::Markup {
         section {
             h2 { "Incidents within 24 hours" }
             @match &sight.past {
-                Err(why) => p.note { "the history is not known: " (clean(why)) },
+                Err(why) => p.note { "cannot read the history: " (clean(why)) },
                 Ok(_) if incidents.is_empty() => p.f { "none" },
                 Ok(_) => ul.lines { @for one in incidents.iter().take(INCIDENTS) { li { (sight.incident(one, "../")) } } },
             }

@@ -228,12 +228,12 @@ fn slot_line(look: &Look, slot: &Slot) -> Option<String> {
 /// Why there is nothing to come.
 fn idle(unit: &Unit) -> &'static str {
     match unit.state {
-        State::Ok => "nothing: all is well, and it goes on being watched",
+        State::Ok => "nothing: all is well; Steadfast goes on reading it",
         State::Disabled => "nothing: the unit's file is switched off",
-        State::Unknown => "nothing until it is known how the unit is",
+        State::Unknown => "nothing until the state of the unit is known",
         State::Degraded | State::Down | State::Recovering | State::Held | State::Quarantined => {
             if unit.findings.is_empty() && unit.state == State::Down {
-                "nothing now: what is awaited stands above"
+                "nothing now: what it waits for is shown above"
             } else if unit.mode == "observe" {
                 "nothing: mode = \"observe\" only reports"
             } else {

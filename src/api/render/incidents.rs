@@ -121,7 +121,7 @@ pub fn tale(page: &mut Page<'_>, details: &IncidentDetails) {
     }
     page.heading("WHAT CHANGED BEFORE, most suspect first");
     if incident.changes.is_empty() {
-        page.faint(2, "nothing was seen to change");
+        page.faint(2, "no change was recorded");
     }
     for change in &incident.changes {
         let clock = look.clock(change.at);

@@ -111,9 +111,9 @@ fn nothing(page: &mut Page<'_>, of: Option<usize>) {
         return;
     }
     let program = page.look.program();
-    page.line("No unit is managed yet. Set this host up by a few questions:");
+    page.line("No unit is managed yet. Set up this host by answering a few questions:");
     page.line(&format!("  {program} init"));
-    page.line("Or see what runs here and is not watched, and adopt it:");
+    page.line("Or list what is not managed on this host, and adopt it:");
     page.line(&format!("  {program} audit"));
     page.line(&format!("  {program} adopt --observe UNIT"));
     let files = if page.look.user { "~/.config/steadfast/units.d" } else { "/etc/steadfast/units.d" };

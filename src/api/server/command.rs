@@ -114,10 +114,10 @@ async fn answer(shared: &Shared, who: String, ask: Ask) -> Result<Answer, Fail> 
     passed_on.map_err(|error| Fail::not_passed_on(&error, &format!("cannot ask for {what}"), "requests"))?;
     let answer = timeout(ANSWER_TIME, receiver).await.map_err(|_| {
         let sentence =
-            format!("cannot say what became of {what}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
+            format!("cannot tell the result of {what}: no answer within {} min", ANSWER_TIME.as_secs() / 60);
         Fail(StatusCode::GATEWAY_TIMEOUT, sentence)
     })?;
-    answer.map_err(|_| Fail::stopping(&format!("cannot say what became of {what}")))
+    answer.map_err(|_| Fail::stopping(&format!("cannot tell the result of {what}")))
 }
 
 /// Has the unit read once more, so that the picture of it is of now. What keeps that from coming is seen in the picture.

@@ -26,7 +26,7 @@ pub fn commands() -> Vec<Route> {
         Route::of_unit("/v1/units/{unit}/resume", "End a hold or a quarantine.", |()| Ok(UnitAsk::Resume)),
         Route::of_unit(
             "/v1/units/{unit}/drill",
-            "Prove the whole path by a fault; answers when the drill is over.",
+            "Test the whole path by a fault (a drill); answers when the drill is over.",
             drill,
         ),
         Route::of_incident(
@@ -34,16 +34,18 @@ pub fn commands() -> Vec<Route> {
             "Acknowledge an incident: no reminders, no escalation.",
             |incident| Ask::Acknowledge { incident },
         ),
-        Route::of_host("/v1/alerts/test", "Tell every sink a test; 502 where one did not take it.", |()| {
-            Ok(Ask::TestAlerts)
-        })
+        Route::of_host(
+            "/v1/alerts/test",
+            "Send a test alert to every sink; 502 if one did not accept it.",
+            |()| Ok(Ask::TestAlerts),
+        )
         .with_responses(openapi::tests::<Tested>),
         Route::of_host(
             "/v1/baseline",
             "A comparison with a baseline: what is worse, or that nothing is.",
             compared,
         ),
-        Route::of_host("/v1/baseline/accept", "What is worse than a baseline is to stay so.", |()| {
+        Route::of_host("/v1/baseline/accept", "Accept what is worse than a baseline.", |()| {
             Ok(Ask::AcceptBaseline)
         }),
     ]
@@ -73,7 +75,7 @@ fn drill(body: DrillBody) -> Result<UnitAsk, String> {
 fn hold(body: HoldBody) -> Result<UnitAsk, String> {
     let length = clock::length(&body.length).map_err(|why| format!("cannot read \"for\": {why}"))?;
     if length.is_zero() {
-        return Err("cannot hold: \"for\" must be more than nothing".to_owned());
+        return Err("cannot hold: \"for\" must be longer than 0s".to_owned());
     }
     if length > HOLD_MAX {
         return Err("cannot hold: \"for\" may be at most 24h; \
@@ -82,7 +84,7 @@ fn hold(body: HoldBody) -> Result<UnitAsk, String> {
     }
     let reason = body.reason.trim().to_owned();
     if reason.is_empty() {
-        return Err("cannot hold: \"reason\" is empty; say why, the others will wonder".to_owned());
+        return Err("cannot hold: \"reason\" is empty; write why".to_owned());
     }
     if reason.chars().count() > REASON_MAX {
         return Err(format!("cannot hold: \"reason\" has more than {REASON_MAX} characters"));

@@ -178,7 +178,7 @@ async fn converse(stream: impl Caller, router: Router) -> hyper::Result<()> {
 
 /// One attempt to say why, without waiting for anything.
 fn turn_away(stream: &impl Caller, full: Full) {
-    let from = if full == Full::Origin { " from where you come" } else { "" };
+    let from = if full == Full::Origin { " from your address" } else { "" };
     let body = format!(r#"{{"error":"cannot serve the request: too many connections{from}"}}"#);
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\

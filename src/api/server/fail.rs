@@ -27,7 +27,7 @@ impl Fail {
 
     /// 404 for what is not there: `incident 9`.
     pub fn no_such(what: &str) -> Self {
-        Self(StatusCode::NOT_FOUND, format!("cannot find {what}: there is none, or not any more"))
+        Self(StatusCode::NOT_FOUND, format!("cannot find {what}: it does not exist, or is no longer kept"))
     }
 
     /// Never happens: policy and history answer what they are asked.

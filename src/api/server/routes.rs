@@ -32,7 +32,7 @@ pub fn routes() -> Vec<Route> {
         page("/", "The status page, for people.", pages::front),
         page("/units/{unit}", "One unit, for people.", pages::unit),
         page("/incidents/{id}", "One incident, for people.", pages::incident),
-        Route::reads::<Status, _, _>("/v1/status", "The whole picture.", status),
+        Route::reads::<Status, _, _>("/v1/status", "The host and every managed unit.", status),
         Route::reads::<Unit, _, _>("/v1/units/{unit}", "One unit with its part of the timeline.", unit)
             .with_parameters(of_unit()),
         Route::reads::<Incidents, _, _>("/v1/incidents", "Incidents, newest first.", incidents::list)
@@ -58,7 +58,11 @@ pub fn routes() -> Vec<Route> {
             metrics::metrics,
         )
         .with_responses(openapi::metrics),
-        Route::reads::<Health, _, _>("/healthz", "How Steadfast itself is; 503 if not well.", health),
+        Route::reads::<Health, _, _>(
+            "/healthz",
+            "The health of Steadfast itself; 503 if it is not healthy.",
+            health,
+        ),
     ];
     routes.extend(commands());
     routes
@@ -78,7 +82,7 @@ fn of_incidents() -> Value {
     json!([
         {"name": "unit", "in": "query", "schema": {"type": "string"}},
         {"name": "since", "in": "query", "schema": {"type": "string", "format": "date-time"},
-         "description": "Not over before this."},
+         "description": "Only incidents that were open at this time or later."},
         {"name": "open", "in": "query", "schema": {"type": "boolean"}},
     ])
 }

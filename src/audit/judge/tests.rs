@@ -192,7 +192,7 @@ fn what_nobody_manages_is_ranked() {
     assert_eq!(page.len(), 1);
     assert_eq!(
         page[0].message,
-        "5 units are managed by nobody: app.service, later.timer, quiet.service, work@.service, nginx.service"
+        "5 units are not managed: app.service, later.timer, quiet.service, work@.service, nginx.service"
     );
     assert_eq!(page[0].evidence.len(), 5);
     assert_eq!(page[0].repair.as_deref(), Some("steadfast adopt app.service"));

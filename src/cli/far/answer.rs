@@ -118,9 +118,8 @@ impl Answer {
             // That line is for somebody who is there.
             answer.remarks.retain(|line| !more_rights(line));
             let machine = host.rsplit_once('@').map_or(host, |(_, machine)| machine);
-            answer.why = Some(format!(
-                "the user of this login may not: log in as one who may, such as -H root@{machine}"
-            ));
+            answer.why =
+                Some(format!("this user is not permitted: log in as one who is, such as -H root@{machine}"));
         }
         answer
     }

@@ -61,7 +61,7 @@ fn read(answer: &Answer) -> Result<Known, String> {
         (Some(why), true) => return Err(with_remark(answer, why)),
         (None, true) => {
             let said = answer.remarks.first();
-            return Err(said.cloned().unwrap_or_else(|| "it answered nothing".to_owned()));
+            return Err(said.cloned().unwrap_or_else(|| "it gave no answer".to_owned()));
         }
         (_, false) => {}
     }

@@ -59,7 +59,7 @@ fn unit_file() -> Page {
     blocks.push(Block::text(
         "`steadfast.toml`(5), `steadfast-adopt`(1), `steadfast-verify`(1), `steadfast-findings`(7)",
     ));
-    page("steadfast.unit", 5, "how Steadfast keeps a unit", blocks)
+    page("steadfast.unit", 5, "how Steadfast manages a unit", blocks)
 }
 
 const EXAMPLE: &str = r#"# /etc/steadfast/units.d/shop.service.toml

@@ -194,7 +194,7 @@ fn entry(page: &mut Page<'_>, entry: &Entry, matched: &Matched, adopted: &[Adopt
 fn fate(into: &str, entry: &Entry, matched: &Matched, file: Option<&Adopted>) -> String {
     let comment = file.is_some_and(|one| one.text.lines().any(|line| line == format!("# {into}")));
     if comment {
-        format!("{into}, a comment: it was not well just now")
+        format!("{into}, a comment: its trial failed just now")
     } else if matched.unit.is_none() && entry.about == About::Process && into.starts_with('[') {
         format!("{into}, once it is a unit")
     } else {
@@ -237,7 +237,7 @@ pub fn adopted(look: &Look, adopted: &[Adopted], untold: &[String]) -> String {
         }
     }
     if adopted.is_empty() {
-        page.line("no file was written: nothing of it is a unit of this host, or could be asked");
+        page.line("no file was written: no entry belongs to a unit of this host, or none could be tried");
     }
     if !untold.is_empty() {
         page.heading(look.not_known());
@@ -250,7 +250,7 @@ pub fn adopted(look: &Look, adopted: &[Adopted], untold: &[String]) -> String {
     if adopted.len() > 1 && written > 0 {
         page.gap();
         page.line(&format!(
-            "{} written; what was seen and not asked, or not well, is a comment in each",
+            "{} written; what was not tried, or failed, is a comment in each",
             count(written, "file")
         ));
     }

@@ -69,7 +69,7 @@ fn next(page: &mut Page<'_>, bad: usize, now: bool, told: Option<&str>) {
     }
     if bad > 0 && now {
         page.line(&format!(
-            "next: repair it and run this again; if it is meant so: {program} baseline accept"
+            "next: repair it and run this again; if it is intended: {program} baseline accept"
         ));
     }
 }

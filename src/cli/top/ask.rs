@@ -75,11 +75,9 @@ impl Question {
             ),
             "It is shown as held, with the reason; what is found is shown and alerted as before.".to_owned(),
         ];
-        lines.extend(unit.hold.as_ref().map(|_| "The hold that is in force is replaced.".to_owned()));
+        lines.extend(unit.hold.as_ref().map(|_| "The current hold is replaced.".to_owned()));
         lines.extend(
-            unit.recovery
-                .as_ref()
-                .map(|known| format!("What is under way ({}) is carried to its end.", known.action)),
+            unit.recovery.as_ref().map(|known| format!("The {} under way is finished first.", known.action)),
         );
         lines.push(format!("It ends by itself, or by: {} resume {}", look.program(), unit.unit));
         let order = Order::Hold { unit: unit.unit.clone(), length: "30m".to_owned(), reason: String::new() };

@@ -160,7 +160,7 @@ fn units(frame: &mut Frame<'_>, app: &mut App, area: Rect) {
         let said = match (&app.status, app.filter.is_empty() && app.state.is_none()) {
             (None, _) => "",
             (Some(_), true) => "no unit is managed yet",
-            (Some(_), false) => "no unit fits the filter (Esc ends it)",
+            (Some(_), false) => "no unit matches the filter (Esc clears it)",
         };
         lines.push(Line::styled(said, dim()));
     }

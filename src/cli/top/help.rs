@@ -17,7 +17,7 @@ const KEYS: [(&str, &str); 16] = [
     ("R", "resume: end a hold or a quarantine; asks first"),
     ("a", "acknowledge the open incident: no reminders, no escalation; asks first"),
     ("mouse", "click a unit; the wheel scrolls what is under it"),
-    ("Ctrl-L", "draw the screen anew"),
+    ("Ctrl-L", "redraw the screen"),
     ("?", "this page"),
     ("Esc", "back"),
     ("q, Ctrl-C", "end"),
@@ -31,7 +31,7 @@ const STATES: [(State, &str); 8] = [
         "its restarts are spent: Steadfast tries again later, once, and a person should look",
     ),
     (State::Degraded, "it runs, and something about it is wrong"),
-    (State::Unknown, "it cannot be told how it is; nothing is done about that"),
+    (State::Unknown, "its state cannot be determined; nothing is restarted for that"),
     (State::Recovering, "Steadfast starts or restarts it, or waits for the proof that it works"),
     (State::Held, "left alone on purpose until a time: by a person's hold, or because a person stopped it"),
     (State::Disabled, "its file is switched off, with a reason and an end"),
@@ -44,7 +44,7 @@ const CONDITIONS: [(&str, &str); 7] = [
     ("Boot", "the next boot does start it: systemd was asked what it would do"),
     ("Release", "all of its processes run the release that is deployed, and no deleted or replaced files"),
     ("Serving", "its probes get good answers"),
-    ("Progressing", "its queues are worked off"),
+    ("Progressing", "its queues are being drained"),
 ];
 
 const EVENTS: [(&str, &str); 12] = [
@@ -53,28 +53,28 @@ const EVENTS: [(&str, &str); 12] = [
     ("decided", "what to do about it, or why nothing"),
     ("acted", "an order began"),
     ("outcome", "how a step of it ended"),
-    ("told", "people were alerted, or could not be"),
+    ("told", "an alert was sent, or could not be"),
     ("notice", "settings, files, Steadfast itself"),
     ("deployed", "a release link leads elsewhere"),
     ("changed", "files, packages or settings of the host changed"),
     ("operated", "a person, a package manager or another unit started or stopped it"),
     ("ran", "it started or stopped by itself, or by Steadfast"),
-    ("measured", "figures of a trouble: what waits, what failed"),
+    ("measured", "figures during trouble: what waits, what failed"),
 ];
 
 const WORDS: [(&str, &str); 12] = [
-    ("for 3m", "since when the unit is in its state"),
+    ("for 3m", "how long the unit has been in its state"),
     (
         "restart in 5s",
         "what Steadfast will do next and when; \"waits\": something keeps it back, and is named",
     ),
-    ("not now", "what keeps the next action back"),
+    ("not now", "what keeps the next order from being given"),
     ("because", "the finding that asks for it; docs/findings.md explains each code"),
     ("budget", "restarts within a time; when they are spent the unit is quarantined"),
     ("probe", "a question that is put to the service again and again"),
     ("queue", "work that waits for the unit: how much, and whether it moves"),
     ("incident", "a stretch of trouble from its first finding to its last, with a number"),
-    ("drill", "a fault made on purpose, to prove that it is found, mended and told"),
+    ("drill", "a fault made on purpose, to test that it is found, repaired and alerted"),
     ("act, observe", "whether Steadfast acts on the unit, or only says what it would do"),
     ("critical, warning", "how bad trouble of the unit is"),
     ("explained by", "the trouble of another unit is the cause; nothing is restarted for it"),
@@ -101,6 +101,6 @@ pub fn help(look: &Look) -> String {
     list(&mut page, "WORDS", &WORDS);
     page.heading("LAST HOURS");
     page.labelled("  ", 2, "The worst latency or depth of every two minutes, the newest at the right; in another colour beyond \
-        the limit of the unit's file, a cross where an answer was wrong. Kept in memory: it begins anew with Steadfast.");
+        the limit of the unit's file, a cross where an answer was wrong. Kept in memory: it begins again when Steadfast starts.");
     page.into_text()
 }

@@ -97,7 +97,7 @@ fn doubtful_condition(settings: &UnitSettings) -> Option<String> {
         ));
     }
     let untried = facts.untried_conditions.first()?;
-    Some(format!("boot starts it only if {untried} holds, which was not tried in this boot yet"))
+    Some(format!("boot starts it only if {untried} holds, which has not been tried in this boot yet"))
 }
 
 /// Reasons that hold whatever the transaction says of others.

@@ -204,19 +204,19 @@ impl Installed {
         };
         let because = match self.kind {
             Kind::File if self.is_one_of_many() => {
-                format!("an archive in {place} was replaced after it began")
+                format!("an archive in {place} was replaced after it started")
             }
-            Kind::File => format!("{place} was replaced after it began"),
-            Kind::Container => format!("{place} names another image since it began"),
-            Kind::Git => format!("another commit was checked out after it began ({})", current.path),
+            Kind::File => format!("{place} was replaced after it started"),
+            Kind::Container => format!("{place} names another image than when it started"),
+            Kind::Git => format!("another commit was checked out after it started ({})", current.path),
             Kind::Venv | Kind::Npm | Kind::Link | Kind::Directory | Kind::Package => {
                 let content = self.content.as_ref();
                 match content.and_then(|content| content.removed.as_ref()) {
-                    Some(gone) => format!("{gone} was removed after it began"),
+                    Some(gone) => format!("{gone} was removed after it started"),
                     None if content.is_some_and(|content| content.is_older_than(resident.started_ms)) => {
-                        format!("{place} was changed after it began")
+                        format!("{place} was changed after it started")
                     }
-                    None => format!("{} was written after it began", current.path),
+                    None => format!("{} was written after it started", current.path),
                 }
             }
         };

@@ -101,7 +101,7 @@ fn residence(process: &ProcessReading, main: bool, links: &[Yardstick<'_>], know
         Lies::Gone(release) => Residence::Deleted { release },
         Lies::Old(release) => Residence::Outdated { release, because: because.to_owned() },
         Lies::Refilled(release) => {
-            let because = "it was filled anew after that process began".to_owned();
+            let because = "it was filled again after that process started".to_owned();
             Residence::Outdated { release, because }
         }
         Lies::Current => Residence::Current,

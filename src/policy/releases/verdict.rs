@@ -161,7 +161,7 @@ fn now_there(link: Option<&LinkReading>, releases: &BTreeSet<String>, deleted: b
         }
         Some(_) if link.plain => format!("{fate}; {name} is another directory now"),
         Some(target) if releases.contains(&target.path) && !deleted => {
-            format!(" as it was before it was filled anew; {name} leads to it")
+            format!(" as it was before it was filled again; {name} leads to it")
         }
         Some(target) => format!("{fate}; {name} leads to {}", target.path),
     }

@@ -72,7 +72,7 @@ impl State {
                 return;
             }
             let message = flight.message;
-            self.delivered(&sink.name, message, Err("nothing was heard of it".to_owned()));
+            self.delivered(&sink.name, message, Err("the send did not end in time".to_owned()));
         }
         if let Some(request) = self.alerts.next_test(&sink.name) {
             let parcel = Parcel { alerts: vec![self.test_alert()], news: Vec::new(), test: Some(request) };

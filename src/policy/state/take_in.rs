@@ -242,7 +242,8 @@ impl State {
         self.touched_all = true;
         self.actions.push(Action::ReadAllUnits);
         let seconds = after.as_secs();
-        let message = format!("the host slept or stood still for {seconds} s: everything is read anew first");
+        let message =
+            format!("the host was suspended or stalled for {seconds} s: everything is read again first");
         self.host.out().file(None, EventKind::Notice, message);
         self.drain_host();
     }

@@ -27,7 +27,7 @@ impl Unit {
     pub(super) fn loaded(&self, now: Moment) -> Judgement {
         let unit = &self.name;
         let Some(reading) = self.run.reading() else {
-            return Judgement::unknown(Why::NotRead, "unread", format!("{unit} was not read yet"));
+            return Judgement::unknown(Why::NotRead, "unread", format!("{unit} has not been read yet"));
         };
         match &reading.load {
             LoadState::Loaded => Judgement::good("loaded", "the unit file is loaded"),
@@ -51,7 +51,7 @@ impl Unit {
     /// The unit is active, or has done what it is for.
     pub(super) fn active(&self, view: &View<'_>) -> Judgement {
         let Some(reading) = self.run.reading() else {
-            return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
+            return Judgement::unknown(Why::NotRead, "unread", "the unit has not been read yet");
         };
         if reading.load != LoadState::Loaded && reading.active.is_down() {
             return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
@@ -74,7 +74,8 @@ impl Unit {
         }
         if reading.frozen && !reading.active.is_down() {
             let unit = &self.name;
-            let message = format!("{unit} is frozen: its processes stand still, and it is left alone");
+            let message =
+                format!("{unit} is frozen: its processes are suspended, and Steadfast leaves it alone");
             let found = finding(Code::UnitFrozen, Severity::Warning, message.clone(), view.now);
             let repair = Some(format!("systemctl thaw {unit}"));
             let judgement = Judgement::unknown(Why::CannotTell, Code::UnitFrozen.as_str(), message);
@@ -262,7 +263,7 @@ impl Unit {
         let message = match self.fate.last().filter(|last| matches!(last.cause, Cause::Unknown | Cause::Exit))
         {
             Some(last) => format!("{unit} is down: {}", last.message),
-            None => format!("{unit} was stopped by a stop job that was not ours"),
+            None => format!("{unit} was stopped by a stop job that was not from Steadfast"),
         };
         let message = match self.stop_ends_in() {
             Some(then) => format!("{message}; {then}"),
@@ -274,7 +275,7 @@ impl Unit {
     /// Down for a reason that is no trouble: somebody brings it up again, or it is to be down now.
     fn left_alone(&self, view: &View<'_>) -> Option<Judgement> {
         if self.fate.doubts(What::Stopped) {
-            return Some(Judgement::passing("stopped", "it was just stopped; by whom is being looked up"));
+            return Some(Judgement::passing("stopped", "it was just stopped; who did it is being looked up"));
         }
         let packages = self.fate.last().filter(|last| last.cause == Cause::PackageManager);
         let quiet_until = view.packages.quiet(view.now).and_then(|gate| gate.until);

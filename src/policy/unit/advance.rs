@@ -17,7 +17,7 @@ impl Unit {
     pub(super) fn take_up(&mut self, order: &Recovery, view: &View<'_>) {
         let patience = view.host.started_at().plus(limits::LONGEST_RESUME).max(order.phase_due);
         if patience <= view.now {
-            self.abandon("it could not be taken up again in time");
+            self.abandon("it could not be resumed in time");
             return;
         }
         self.look_again(patience);
@@ -47,7 +47,7 @@ impl Unit {
             let undone =
                 order.phase == Phase::SmokeTest || (order.phase == Phase::Job && !self.is_new_run(order));
             if undone && asked && !found {
-                self.abandon("what asked for it is not found any more");
+                self.abandon("the finding that asked for it is gone");
                 return;
             }
             if self.must_ask_packages(view) {
@@ -56,7 +56,7 @@ impl Unit {
         }
         self.resume = false;
         let message = format!(
-            "takes up the {} of {} that was in flight ({}) when Steadfast ended",
+            "resumes the {} of {} that was in flight ({}) when Steadfast ended",
             order.kind.as_str(),
             self.name,
             order.phase.as_str()

@@ -30,7 +30,7 @@ impl Unit {
             return Judgement::unknown(Why::NotRunning, "not-loaded", "the unit is not loaded");
         }
         let Some(read) = &self.enablement else {
-            return Judgement::unknown(Why::NotRead, "unread", "its enablement was not read yet");
+            return Judgement::unknown(Why::NotRead, "unread", "its enablement has not been read yet");
         };
         let nothing_to_enable = matches!(
             read,
@@ -61,7 +61,7 @@ impl Unit {
                 enablement::boot(&self.name, self.enablement.as_ref(), verdict, reading)
                     .judgement(self.boot_severity(), view.now)
             }
-            _ => Judgement::unknown(Why::NotRead, "unread", "the next boot was not predicted yet"),
+            _ => Judgement::unknown(Why::NotRead, "unread", "the next boot has not been predicted yet"),
         };
         if !self.run.is_loaded() {
             // Loaded names the cause; that boot does not start it either is no second finding.

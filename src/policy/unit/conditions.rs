@@ -66,7 +66,7 @@ impl Unit {
         }
         if !self.is_asked() {
             let message = match self.run.is_frozen() {
-                true => "probes are not asked while the unit is frozen",
+                true => "probes do not run while the unit is frozen",
                 false => "probes run while the unit is active",
             };
             return Judgement::unknown(Why::NotRunning, "not-active", message);
@@ -83,7 +83,7 @@ impl Unit {
             return Judgement::unknown(Why::NotConfigured, "no-progress", message);
         }
         if !self.is_asked() {
-            let message = "progress is asked for while the unit is active";
+            let message = "progress is read while the unit is active";
             return Judgement::unknown(Why::NotRunning, "not-active", message);
         }
         if self.is_draining() {
@@ -184,7 +184,7 @@ impl Unit {
             let down = self.conditions.get(&Active).filter(|known| known.truth == Truth::False);
             let left = left.map(|found| &found.message).or(down.map(|known| &known.message));
             if let Some(left) = left {
-                return format!("{unit}: {word} is past; what is seen now: {left}");
+                return format!("{unit}: {word} is past; seen now: {left}");
             }
         }
         let condition = code.row().concern.condition().and_then(|kind| self.conditions.get(&kind));

@@ -72,7 +72,7 @@ impl Unit {
                 span(length),
                 self.spec.file
             ),
-            None => "Steadfast leaves it so".to_owned(),
+            None => "Steadfast leaves it disabled".to_owned(),
         }
     }
 

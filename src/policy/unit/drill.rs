@@ -55,9 +55,9 @@ impl Unit {
         let message = match &kind {
             DrillKind::Kill => {
                 self.act(Action::KillMainProcess { unit: unit.clone() });
-                format!("DRILL: {who} has the main process of {unit} killed (pid {main}, SIGKILL)")
+                format!("DRILL: {who} kills the main process of {unit} (pid {main}, SIGKILL)")
             }
-            DrillKind::Probe(name) => format!("DRILL: {who} has a failure of probe {name} of {unit} feigned"),
+            DrillKind::Probe(name) => format!("DRILL: {who} simulates a failure of probe {name} of {unit}"),
         };
         self.kept.drills.push(Drill {
             kind,
@@ -109,7 +109,7 @@ impl Unit {
         if !self.drill_in_flight().is_some_and(drilled) {
             return outcome;
         }
-        let message = format!("a failure feigned by a drill; in truth: {}", outcome.message);
+        let message = format!("a failure simulated by a drill; the real answer: {}", outcome.message);
         ProbeOutcome { status: ProbeStatus::Unhealthy, message, latency: None }
     }
 

@@ -20,10 +20,10 @@ impl Unit {
     /// The first reason not to drill this unit now, if any.
     pub(super) fn undrillable(&self, kind: &DrillKind, view: &View<'_>) -> Option<String> {
         if self.spec.is_dependency() {
-            return Some("it is no unit of this host; it is only probed".to_owned());
+            return Some("it is not a unit of this host; it is only probed".to_owned());
         }
         if self.run.reading().is_none() {
-            return Some("it was not read yet".to_owned());
+            return Some("it has not been read yet".to_owned());
         }
         if let Some(other) = view.peers.drilled() {
             return Some(format!("a drill of {other} is under way; one at a time on a host"));
@@ -40,7 +40,7 @@ impl Unit {
             .or_else(|| {
                 let state = self.state(view.now);
                 (state != UnitState::Ok)
-                    .then(|| format!("it is {}, and only what is well can be drilled", state.as_str()))
+                    .then(|| format!("it is {}; only a unit that is ok can be drilled", state.as_str()))
             })
             .or_else(|| match self.fault(kind) {
                 Err(why) => Some(why),
@@ -54,8 +54,7 @@ impl Unit {
         match kind {
             DrillKind::Kill => {
                 if self.run.main_pid().is_none() {
-                    let why =
-                        "it has no main process that could be killed (--probe NAME feigns a failing probe)";
+                    let why = "it has no main process that could be killed (--probe NAME simulates a failing probe)";
                     return Err(why.to_owned());
                 }
                 if !self.spec.recovery.start {
@@ -78,7 +77,7 @@ impl Unit {
 
     fn is_in_trouble(&self, view: &View<'_>) -> Option<String> {
         let incident = view.incidents.of_unit(&self.name, self.is_troubled());
-        let incident = incident.map(|id| format!("incident {id} of it is open"));
+        let incident = incident.map(|id| format!("its incident {id} is open"));
         incident.or_else(|| view.peers.cause(&self.name).map(|(_, why)| why))
     }
 
@@ -104,7 +103,7 @@ impl Unit {
                 let main = self.run.main_pid().unwrap_or_default();
                 format!("SIGKILL to its main process (pid {main}), as in a crash")
             }
-            DrillKind::Probe(name) => format!("a failing answer of probe {name} is feigned"),
+            DrillKind::Probe(name) => format!("a failing answer of probe {name} is simulated"),
         };
         Some(DrillPlan {
             kind: kind.clone(),
@@ -135,7 +134,7 @@ impl Unit {
         let (mut told, mut untold) = (Vec::new(), Vec::new());
         for sink in &view.host.settings().sinks {
             if !sink.wants(&incident, &labels) {
-                untold.push((sink.name.clone(), "is not meant to hear of it".to_owned()));
+                untold.push((sink.name.clone(), "filters it out".to_owned()));
             } else if sink.after.is_zero() {
                 told.push(sink.name.clone());
             } else {

@@ -21,7 +21,7 @@ impl Unit {
         let drill = self.drill_in_flight()?.clone();
         let over = drill.due <= view.now;
         let Some(struck) = drill.struck_at else {
-            let message = "whether the main process was killed was not heard in time";
+            let message = "no answer in time whether the main process was killed";
             return over.then(|| (Verdict::Interrupted, message.to_owned()));
         };
         if let Some(ended) = self.drill_is_hopeless(&drill, struck, view) {
@@ -39,7 +39,7 @@ impl Unit {
         }
         let so_far = seconds(view.now.since(struck));
         let Some(found) = since(drill.detected_at) else {
-            return over.then(|| (Verdict::Failed, format!("it was not found within {so_far}")));
+            return over.then(|| (Verdict::Failed, format!("the fault was not found within {so_far}")));
         };
         let done = if self.is_only_told(&drill) {
             Some(Verdict::Told)
@@ -47,7 +47,7 @@ impl Unit {
             recovered.as_ref().map(|_| Verdict::Proven)
         };
         let Some(done) = done else {
-            let message = format!("found after {found}, and not put right within {so_far}");
+            let message = format!("found after {found}, but not repaired within {so_far}");
             return over.then_some((Verdict::Failed, message));
         };
         self.drill_is_told(&drill, done, view)

@@ -76,8 +76,7 @@ impl Unit {
     /// What would keep us from putting right what a drill is to break; `kind`: the order that would be given.
     pub(super) fn closed_for_drill(&self, kind: OrderKind, view: &View<'_>) -> Option<String> {
         let want = Want { kind, because: Code::UnitFailed, due: view.now };
-        let storm =
-            || view.storm.is_on().then(|| "too much is being restarted on this host already".to_owned());
+        let storm = || view.storm.is_on().then(|| "too many restarts are under way on this host".to_owned());
         self.closed_to_drill(view).or_else(storm).or_else(|| {
             self.quarantined(view.now)
                 .or_else(|| self.pattern(kind))
@@ -105,14 +104,14 @@ impl Unit {
 
     fn held(&self) -> Option<Gate> {
         if self.fate.doubts(What::Stopped) {
-            return Some(Gate::because("it was just stopped, and who did that is being looked up"));
+            return Some(Gate::because("it was just stopped; who did it is being looked up"));
         }
         let hold = self.kept.hold.as_ref()?;
         let gate = Gate::because(match &hold.kind {
             HoldKind::Operator { who, reason } => format!("held by {who}: {reason}"),
             HoldKind::ManualStop => match hold.until {
-                Some(_) => "it was stopped on purpose; it is left so until the end of its hold".to_owned(),
-                None => "it was stopped on purpose; it is left so until somebody starts it".to_owned(),
+                Some(_) => "it was stopped on purpose; it stays down until its hold ends".to_owned(),
+                None => "it was stopped on purpose; it stays down until somebody starts it".to_owned(),
             },
             HoldKind::StoppedWith { unit, conflicts: false } => {
                 format!("it was stopped along with {unit}, which is not up again")
@@ -135,7 +134,7 @@ impl Unit {
         let last = self.kept.last_action.as_ref().filter(|last| !last.ok && last.because.is_some())?;
         let without = last.steps.last().is_some_and(|step| step.name == StepName::Progress);
         let queues = because.row().concern == Concern::Progressing && self.queues.are_still(because, now);
-        let why = "the last restart brought no progress, and another one would lose what is in work";
+        let why = "the last restart brought no progress, and another one would lose the work in progress";
         (without && queues).then(|| Gate::because(why))
     }
 
@@ -169,7 +168,7 @@ impl Unit {
         let settings = self.run.settings();
         if settings.is_none() && want.kind.disturbs() {
             // It may refuse the order, or end the host when it fails.
-            return Some(Gate::because("what its unit file says was not read yet"));
+            return Some(Gate::because("its unit file has not been read yet"));
         }
         let refuses = match want.kind {
             OrderKind::Start => settings.is_some_and(|known| !known.can_start),
@@ -269,7 +268,7 @@ impl Unit {
         let starts: Vec<Moment> = self.run.starts_within(interval, now).collect();
         let oldest = starts.first().filter(|_| starts.len() + 1 >= burst)?;
         let why = format!(
-            "it was started {} within {}, and systemd allows {burst} (StartLimitBurst=): the last one is left to people",
+            "it was started {} within {}, and systemd allows {burst} (StartLimitBurst=): the last one is left for a person",
             times(starts.len() as u64),
             span(interval)
         );

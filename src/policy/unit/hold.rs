@@ -35,10 +35,10 @@ impl Unit {
         Some(match &hold.kind {
             _ if !acts => "then it is observed as before".to_owned(),
             HoldKind::StoppedWith { unit, conflicts: false } => {
-                format!("it is free when {unit} is up again")
+                format!("the hold ends when {unit} is up again")
             }
             HoldKind::StoppedWith { unit, conflicts: true } => {
-                format!("it is free when {unit} is down again")
+                format!("the hold ends when {unit} is down again")
             }
             _ if hold.is_stop() && self.is_masked() => "it is masked: nothing starts it".to_owned(),
             _ if hold.is_stop() && self.is_missing() => "it has no unit file: nothing starts it".to_owned(),
@@ -51,7 +51,7 @@ impl Unit {
             _ if hold.is_stop() => "then it is started again".to_owned(),
             HoldKind::Operator { .. } | HoldKind::ManualStop => match &self.plan.next {
                 Some(next) => format!("then: {} because of {}", next.action.as_str(), next.because.as_str()),
-                None => "then what is found is acted on again".to_owned(),
+                None => "then Steadfast acts on it again".to_owned(),
             },
         })
     }

@@ -121,7 +121,7 @@ impl Unit {
         match result {
             JobResult::Done => Next::enter(name, "the job is done", Phase::Enable),
             JobResult::Lost(why) if self.is_carried_out(order) => {
-                Next::enter(name, format!("it runs anew ({why})"), Phase::Enable)
+                Next::enter(name, format!("it runs again ({why})"), Phase::Enable)
             }
             JobResult::Ended(word) => Next::Fail(name, format!("the job ended with result {word}")),
             JobResult::Refused(why) => Next::Fail(name, format!("systemd refused it: {why}")),

@@ -69,7 +69,7 @@ impl Unit {
             return Some("it belongs to systemd");
         }
         let Some(settings) = self.run.settings() else {
-            return Some("whether it may be started is not read yet");
+            return Some("whether it may be started has not been read yet");
         };
         let stem = name.strip_suffix(".target").unwrap_or_default();
         let mode = MODES.contains(&stem) || stem.starts_with("runlevel") || stem.starts_with("initrd-");
@@ -97,7 +97,7 @@ impl Unit {
             return None;
         }
         match &self.enablement {
-            None => Some("whether it is enabled is not read yet"),
+            None => Some("whether it is enabled has not been read yet"),
             Some(UnitFileState::Enabled | UnitFileState::EnabledRuntime) => None,
             // An instance is somebody's choice, even where its template has no [Install] section.
             Some(UnitFileState::Static | UnitFileState::Indirect) if self.name.template().is_none() => {

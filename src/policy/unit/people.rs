@@ -82,10 +82,10 @@ impl Unit {
     /// What a person's recovery orders now.
     fn recovery(&self, view: &View<'_>) -> Result<OrderKind, Refusal> {
         if self.spec.is_dependency() {
-            return Err(Refusal::NotNow("it is no unit of this host; it is only probed".to_owned()));
+            return Err(Refusal::NotNow("it is not a unit of this host; it is only probed".to_owned()));
         }
         if self.run.reading().is_none() {
-            return Err(Refusal::NotNow("it was not read yet".to_owned()));
+            return Err(Refusal::NotNow("it has not been read yet".to_owned()));
         }
         let kind = self.remedy().map_err(Refusal::NoRemedy)?;
         self.closed_for_people(kind, view).map_or(Ok(kind), |why| Err(Refusal::NotNow(why)))
@@ -180,6 +180,6 @@ impl Finding {
     /// Why a person's recovery does not help.
     fn no_remedy(&self) -> String {
         let repair = self.repair.as_ref().map_or(String::new(), |repair| format!(" (try: {repair})"));
-        format!("no restart mends {}: {}{repair}", self.code.as_str(), self.message)
+        format!("no restart repairs {}: {}{repair}", self.code.as_str(), self.message)
     }
 }

@@ -48,7 +48,7 @@ impl Unit {
     /// Weighs what was read since the proof began.
     pub(super) fn proof(&self, order: &Recovery, now: Moment) -> Proof {
         let Some(reading) = self.run.reading() else {
-            return Proof::lacks("the unit was not read yet");
+            return Proof::lacks("the unit has not been read yet");
         };
         if let Some(unproven) = self.runs_anew(order, reading) {
             return unproven;
@@ -57,7 +57,7 @@ impl Unit {
         match self.processes_proven(order) {
             Err(proof) => Proof { runs: true, ..proof },
             Ok(_) if steady > now => {
-                let lacking = Some("it is not steady long enough".to_owned());
+                let lacking = Some("it has not been steady long enough".to_owned());
                 Proof { runs: true, lacking, steady_at: Some(steady), ..Proof::default() }
             }
             Ok(message) => Proof { runs: true, proven: Some(message), ..Proof::default() },
@@ -99,7 +99,7 @@ impl Unit {
             return Ok("active".to_owned());
         }
         if self.residents.inspected_at().is_none_or(|at| at <= order.phase_at) {
-            return Err(Proof::lacks("its processes were not looked at yet").looks_again());
+            return Err(Proof::lacks("its processes have not been looked at yet").looks_again());
         }
         let before = |started_ms: i64| anew && started_ms.saturating_add(TICK_MS) < order.began_at.boot_ms;
         // Such a unit leaves processes on purpose: they are named, and prove nothing of the new run.
@@ -110,7 +110,7 @@ impl Unit {
             .map(|process| format!("{} ({})", process.pid, process.name))
             .collect();
         if !old.is_empty() && !leaves {
-            let why = format!("processes of the old run are left: {}", old.join(", "));
+            let why = format!("processes of the previous run are left: {}", old.join(", "));
             return Err(Proof::lacks(why).looks_again());
         }
         let judged = self.residents.judged();

@@ -23,17 +23,17 @@ use super::residents::Execs;
 impl Unit {
     pub(super) fn release(&self, view: &View<'_>) -> Judgement {
         let (Some(reading), Some(settings)) = (self.run.reading(), self.run.settings()) else {
-            return Judgement::unknown(Why::NotRead, "unread", "the unit was not read yet");
+            return Judgement::unknown(Why::NotRead, "unread", "the unit has not been read yet");
         };
         let running = !reading.active.is_down();
         let judgement = match self.residents.reading() {
-            _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "nothing of it runs"),
-            None => Judgement::unknown(Why::NotRead, "unread", "its processes were not looked at yet"),
+            _ if !running => Judgement::unknown(Why::NotRunning, "not-active", "the unit is not running"),
+            None => Judgement::unknown(Why::NotRead, "unread", "its processes have not been looked at yet"),
             Some(processes) => {
                 let judgement = self.residence(reading, settings, processes, view);
                 // Between two runs nothing shows which release the next one lives in.
                 let word = reading.active.as_str();
-                let why = format!("it is {word}: what it runs then cannot be seen yet");
+                let why = format!("it is {word}: what it will run cannot be seen yet");
                 if reading.active.is_up() { judgement } else { judgement.not_true_yet(word, why) }
             }
         };
@@ -89,9 +89,9 @@ impl Unit {
         let again = span(next.due_at.since(now));
         Some(match self.run.is_up() {
             true => format!(
-                "what runs is left alone; mend the release, or point the link back (the test is run again in {again})"
+                "the running processes are left alone; repair the release, or point the link back (the test is run again in {again})"
             ),
-            false => format!("mend the release, or point the link back (the test is run again in {again})"),
+            false => format!("repair the release, or point the link back (the test is run again in {again})"),
         })
     }
 
@@ -238,7 +238,7 @@ impl Unit {
         let due = since.plus(limit);
         if due > now {
             let message =
-                format!("{}; of the old release {names} still drain after the handover", judgement.message);
+                format!("{}; {names} of the old release still drain after the handover", judgement.message);
             let good = judgement.truth == Truth::True;
             let judgement = judgement.until(due);
             return if good { Judgement { message, ..judgement } } else { judgement };
@@ -254,7 +254,8 @@ impl Unit {
     fn survivors_finding(&self, settings: &UnitSettings, now: Moment) -> Option<Finding> {
         let left: Vec<String> =
             self.residents.left_over().map(|process| format!("{} ({})", process.pid, process.name)).collect();
-        let message = format!("left by an earlier run of {}: {}", self.name, left.join(", "));
+        let message =
+            format!("processes left behind by an earlier run of {}: {}", self.name, left.join(", "));
         let found = finding(Code::Survivors, self.spec.severity, message, now);
         (!left.is_empty())
             .then(|| proven(found, vec![format!("KillMode={}", settings.kill_mode.as_str())], None))
@@ -317,7 +318,7 @@ impl Unit {
     /// Where a restart would lead, or whether anything is stale, cannot be told now: why.
     pub(super) fn release_uncertain(&self) -> Option<String> {
         let Some(verdict) = self.residents.verdict() else {
-            return Some("its processes were not looked at yet".to_owned());
+            return Some("its processes have not been looked at yet".to_owned());
         };
         let missing = self.residents.links().iter().find(|link| link.target.is_none());
         missing

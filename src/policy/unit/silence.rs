@@ -148,7 +148,7 @@ impl Unit {
             }
             None => {
                 known.sinks.remove(sink);
-                Some(format!("{sink}: the alerts of {name} are silenced no longer"))
+                Some(format!("{sink}: the alerts of {name} are no longer silenced"))
             }
         };
         if let Some(message) = message {

@@ -47,13 +47,13 @@ impl Unit {
             return self.closed_for_people(order.kind, view);
         };
         if self.is_new_run(order) {
-            return Some("it was started by somebody else meanwhile".to_owned());
+            return Some("somebody else has started it meanwhile".to_owned());
         }
         if let Some(why) = self.skipped() {
             return Some(why);
         }
         if view.packages.is_unknown(view.now) {
-            return Some("whether a package manager is at work is to be looked at again".to_owned());
+            return Some("whether a package manager is at work must be read again".to_owned());
         }
         let want = Want { kind: order.kind, because, due: view.now };
         self.closed(&want, view).map(|gate| gate.why)

@@ -25,7 +25,7 @@ impl Unit {
 
     fn presence(&self) -> Presence {
         let Some(reading) = self.run.reading() else {
-            return Presence::Away("it was not read yet".to_owned());
+            return Presence::Away("it has not been read yet".to_owned());
         };
         if let Some(order) = self.kept.recovery.as_ref().filter(|order| order.kind.disturbs()) {
             return Presence::Away(format!("its {} is not proven yet", order.kind.as_str()));

@@ -41,7 +41,7 @@ impl Unit {
         let untried = written(facts.map(|facts| &facts.untried_conditions));
         Some(match (unmet.as_slice(), untried.as_slice()) {
             // systemd calls that an unmet condition, too.
-            ([], []) if by_command => format!("{word}: its ExecCondition= says that it is not to run now"),
+            ([], []) if by_command => format!("{word}: its ExecCondition= does not let it run now"),
             ([], []) => format!("{word}: a {kind}…= of its unit file was not met"),
             ([], [one]) => format!("{word}: {one} not met"),
             ([], several) => format!("{word}: one of {} not met", several.join(", ")),
@@ -100,7 +100,7 @@ impl Unit {
             return Some(Judgement::unknown(
                 Why::NotRead,
                 "unread",
-                "whether it is still enabled was not read yet",
+                "whether it is still enabled has not been read yet",
             ));
         }
         // What boot starts by itself is meant to run until it ends by itself.
@@ -193,7 +193,7 @@ impl Unit {
         }
         if reading.active == ActiveState::Failed && will.restart == Restart::No && settings.is_a_job() {
             return Some(
-                "its unit file makes it a job that runs once (Type=oneshot): a failed run is left to people"
+                "its unit file makes it a job that runs once (Type=oneshot): a failed run is left for a person"
                     .to_owned(),
             );
         }
@@ -205,7 +205,7 @@ impl Unit {
         let (restart, excluded) = (will.restart, will.restart.excludes(&reading.result));
         let limits = ["unit-start-limit-hit", "trigger-limit-hit"];
         if limits.contains(&reading.result.to_string().as_str()) {
-            let why = "what it starts ends at once, again and again, and would do so anew: that one is to be mended first";
+            let why = "what it starts ends at once, again and again, and would again: repair that one first";
             return Some(why.to_owned());
         }
         excluded
