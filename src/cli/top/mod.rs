@@ -156,9 +156,15 @@ impl Desk {
                 self.app.take_event(event);
                 self.wanted.get_or_insert((Instant::now() + SETTLE).max(self.read_at + PACE));
             }
-            Came::Away(why) | Came::Unread(why) => {
+            Came::Away(why) => {
                 self.app.away = Some(why);
                 self.reading = None;
+            }
+            Came::Unread(why) => {
+                self.app.away = Some(why);
+                self.reading = None;
+                // Events may come all the same: without them nobody would ask again for a minute.
+                self.wanted.get_or_insert(Instant::now() + PACE);
             }
             Came::Status(status) => {
                 self.reading = None;
