@@ -51,7 +51,8 @@ fn apt(machine: &Machine, what: &str) {
 /// The version that a field of dependencies asks of this package, as numbers.
 fn at_least(depends: &str, package: &str) -> Vec<u32> {
     let asked = depends.split(", ").find_map(|one| one.strip_prefix(&format!("{package} (>= ")));
-    let version = asked.unwrap_or_else(|| panic!("no {package} in {depends}")).trim_end_matches(')');
+    assert!(asked.is_some(), "no {package} in {depends}");
+    let version = asked.unwrap_or_default().trim_end_matches(')');
     version.split('.').map(|part| part.parse().expect("a number")).collect()
 }
 
