@@ -39,11 +39,11 @@ pub enum Cause {
     Crash,
     /// It ended by itself, and well.
     Exit,
-    /// A job that was not ours: a person or a script.
+    /// A job that was not from Steadfast: a person or a script.
     Operator,
     /// A job while a package manager was at work.
     PackageManager,
-    /// A job that was not ours, shortly after a release link was switched.
+    /// A job that was not from Steadfast, shortly after a release link was switched.
     Deploy,
     /// A job that came with the fate of this other unit.
     Dependency(UnitName),
@@ -114,7 +114,7 @@ pub struct Evidence {
     pub after: UnitReading,
     /// The last job that was seen on the unit meanwhile.
     pub job: Option<Job>,
-    /// A stop job that was not ours went to its end and left the unit down; or, without any job, it was unmounted.
+    /// A stop job that was not from Steadfast went to its end and left the unit down; or, without any job, it was unmounted.
     pub by_stop_job: bool,
     /// systemd itself stops it when no unit needs it.
     pub unneeded: bool,

@@ -164,7 +164,7 @@ codes! {
     ProcessStopped = "process-stopped": Active, Warning, trouble, own, Nothing, No;
     /// It is down, and its program runs outside of it.
     OutsideUnit = "outside-unit": Active, Warning, trouble, own, Nothing, MeantToRun;
-    /// A clean stop that was not ours.
+    /// A clean stop that was not from Steadfast.
     UnitStoppedByOperator = "unit-stopped-by-operator": Active, OfUnit, note, own, Start, No;
     /// Boot will not start it.
     NotEnabled = "not-enabled": Enabled, OfUnit, trouble, own, Enable, LostAtBoot;
@@ -252,7 +252,7 @@ codes! {
     HostManagerUnreachable = "host-manager-unreachable": Host, Critical, trouble, own, Nothing, No;
     /// Too much is being restarted: one unit at a time.
     HostStorm = "host-storm": Host, Critical, trouble, own, Nothing, No;
-    /// The durable state cannot be saved; nothing is acted on meanwhile.
+    /// The durable state cannot be saved; no orders until it is saved.
     HostStateUnsaved = "host-state-unsaved": Host, Critical, trouble, own, Nothing, No;
     /// The state directory cannot be written: the state is kept where it survives our crash and no reboot.
     HostStateVolatile = "host-state-volatile": Host, Warning, trouble, own, Nothing, No;

@@ -116,9 +116,7 @@ impl Evidence {
         let triggers: Vec<&str> = self.triggers.iter().map(|unit| unit.as_str()).collect();
         if self.what == What::Started && !triggers.is_empty() {
             let triggers = triggers.join(", ");
-            let why = format!(
-                "{word} job{job} was not from Steadfast; it cannot be distinguished from one of {triggers}"
-            );
+            let why = format!("{word} job{job} was not from Steadfast; it may be one of {triggers}");
             return (Cause::Unknown, why);
         }
         if self.what == What::Stopped && self.unneeded {

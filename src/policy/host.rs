@@ -249,8 +249,7 @@ impl Host {
     pub fn save_failed(&mut self, why: String, now: Moment) -> bool {
         let known = self.save_failure.as_ref().map(|known| known.since);
         if known.is_none() {
-            let message =
-                format!("cannot save the durable state: {why}; no orders are given until it is saved");
+            let message = format!("cannot save the durable state: {why}; no orders until it is saved");
             self.out.file(None, EventKind::Notice, message);
         }
         self.save_failure = Some(SaveFailure { since: known.unwrap_or(now), tried_at: now, why });
@@ -307,10 +306,8 @@ impl Host {
             first.push(proven(found, Vec::new(), Some("systemctl status dbus".to_owned())));
         }
         if let Some(failure) = &self.save_failure {
-            let message = format!(
-                "cannot save the durable state: {}; no orders are given until it is saved",
-                failure.why
-            );
+            let message =
+                format!("cannot save the durable state: {}; no orders until it is saved", failure.why);
             first.push(finding(Code::HostStateUnsaved, Severity::Critical, message, failure.since));
         }
         let last = self.impaired.iter();

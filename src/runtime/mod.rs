@@ -314,7 +314,7 @@ mod tests {
             ours.into_outside().told,
             [
                 "the host was rebooted",
-                "cannot save the durable state: disk full; no orders are given until it is saved",
+                "cannot save the durable state: disk full; no orders until it is saved",
                 "the durable state is saved again, after 75 s"
             ]
         );

@@ -125,7 +125,7 @@ fn units_that_are_well_are_folded_and_found() {
     press(&mut app, "\u{1b}");
     assert!(app.filter.is_empty());
     press(&mut app, "/nobody\n");
-    assert!(drawn(&mut app, 80, 24).contains("no unit fits the filter"));
+    assert!(drawn(&mut app, 80, 24).contains("no unit matches the filter"));
     press(&mut app, "\u{1b}s");
     assert!(app.state == Some(State::Degraded) && app.rows().len() == 2);
     press(&mut app, "s");

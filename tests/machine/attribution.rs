@@ -441,5 +441,5 @@ fn a_package_manager_is_left_alone_and_what_it_leaves_down_is_brought_back() {
         state(&machine, &format!("{name}.service"), "ok");
         assert_eq!(unit(&machine, &format!("{name}.service"), ".last_transition.cause"), "steadfast");
     }
-    assert!(journal(&machine).contains("is at work: nothing is acted on"));
+    assert!(journal(&machine).contains("is at work: no orders are given"));
 }

@@ -210,7 +210,7 @@ fn told(machine: &Machine) {
     };
     let fired = heard("web.service", true, "firing").expect("the drill was told");
     let summary = fired["summary"].as_str().unwrap_or_default();
-    assert!(summary.starts_with("DRILL: probe page: a failure feigned by a drill"), "{summary}");
+    assert!(summary.starts_with("DRILL: probe page: a failure simulated by a drill"), "{summary}");
     machine.wait_until("its end is told", LIMIT, || heard("web.service", true, "resolved").is_some());
     // The last of them can never start again: that is no drill any more.
     machine.wait_until("what a drill left is told in earnest", LIMIT, || {

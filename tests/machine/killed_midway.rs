@@ -111,7 +111,7 @@ fn many_kills(machine: &Machine, seed: u64) -> Figures {
             assert_eq!(action, "done", "{name}, seed {seed}, round {round}");
         }
     }
-    for line in journal(machine).lines().filter(|line| line.starts_with("takes up the")) {
+    for line in journal(machine).lines().filter(|line| line.starts_with("resumes the")) {
         let phase = line.replace("bus.service", "it").replace("queue.service", "it");
         *figures.phases.entry(phase).or_default() += 1;
     }

@@ -242,8 +242,7 @@ impl State {
         self.touched_all = true;
         self.actions.push(Action::ReadAllUnits);
         let seconds = after.as_secs();
-        let message =
-            format!("the host was suspended or stalled for {seconds} s: everything is read again first");
+        let message = format!("the host was suspended or stalled for {seconds} s: everything is read again");
         self.host.out().file(None, EventKind::Notice, message);
         self.drain_host();
     }

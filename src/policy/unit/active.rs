@@ -74,8 +74,7 @@ impl Unit {
         }
         if reading.frozen && !reading.active.is_down() {
             let unit = &self.name;
-            let message =
-                format!("{unit} is frozen: its processes are suspended, and Steadfast leaves it alone");
+            let message = format!("{unit} is frozen: its processes are suspended, and it is left alone");
             let found = finding(Code::UnitFrozen, Severity::Warning, message.clone(), view.now);
             let repair = Some(format!("systemctl thaw {unit}"));
             let judgement = Judgement::unknown(Why::CannotTell, Code::UnitFrozen.as_str(), message);

@@ -292,11 +292,7 @@ impl ProgressSpec {
         let deep = deep.map(|most| format!("{} items wait; at most {most} may", sample.depth));
         let old = sample.age.zip(self.max_age).filter(|(age, most)| age > most);
         let old = old.map(|(age, most)| {
-            format!(
-                "the oldest item has waited {} s; at most {} s are allowed",
-                age.as_secs(),
-                most.as_secs()
-            )
+            format!("the oldest item has waited {} s; the limit is {} s", age.as_secs(), most.as_secs())
         });
         deep.or(old)
     }

@@ -254,8 +254,7 @@ impl Unit {
     fn survivors_finding(&self, settings: &UnitSettings, now: Moment) -> Option<Finding> {
         let left: Vec<String> =
             self.residents.left_over().map(|process| format!("{} ({})", process.pid, process.name)).collect();
-        let message =
-            format!("processes left behind by an earlier run of {}: {}", self.name, left.join(", "));
+        let message = format!("processes left by an earlier run of {}: {}", self.name, left.join(", "));
         let found = finding(Code::Survivors, self.spec.severity, message, now);
         (!left.is_empty())
             .then(|| proven(found, vec![format!("KillMode={}", settings.kill_mode.as_str())], None))

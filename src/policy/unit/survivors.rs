@@ -42,11 +42,8 @@ impl Unit {
         }
         let kill = ending.is_some();
         let signal = if kill { "SIGKILL" } else { "SIGTERM" };
-        let message = format!(
-            "end processes left behind by an earlier run of {}, with {signal}: {}",
-            self.name,
-            names.join(", ")
-        );
+        let message =
+            format!("end what an earlier run of {} left, with {signal}: {}", self.name, names.join(", "));
         self.out.note(EventKind::Acted, Some(Code::Survivors), message);
         let (unit, processes) = (self.name.clone(), left.iter().copied().collect());
         self.act(Action::EndProcesses { unit, control_group, processes, kill });

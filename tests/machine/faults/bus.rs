@@ -30,7 +30,7 @@ fn the_bus_is_killed_and_the_manager_executes_itself() {
     machine.sh("systemctl stop dbus.socket dbus.service; systemctl kill -s KILL shop.service");
     machine.wait_until("it is dead", LIMIT, || show(&machine, "shop.service", "ActiveState") == "failed");
     machine.wait_until("the loss is told", LIMIT, || {
-        journal(&machine).contains("cannot be reached: nothing is acted on")
+        journal(&machine).contains("cannot be reached: no orders are given")
     });
     machine.sh("systemctl start dbus.socket dbus.service");
     let took = machine
