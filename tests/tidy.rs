@@ -30,7 +30,7 @@ const TWO_MUT_IN_POLICY: f64 = 0.6;
 /// Functions of `policy` with four or more parameters, `self` not counted, in percent, at most.
 const FOUR_PARAMETERS_IN_POLICY: f64 = 3.7;
 /// Lines of `policy`, at most.
-const LINES_OF_POLICY: usize = 18_368;
+const LINES_OF_POLICY: usize = 18_376;
 /// Functions with more than two `&mut`, `&mut self` counted, at most.
 const MORE_THAN_TWO_MUT: usize = 0;
 /// Functions with more than five parameters, `self` not counted, at most.

@@ -75,6 +75,10 @@ pub async fn drained(
     let environment: Vec<String> = main_pid.iter().map(|pid| format!("MAINPID={pid}")).collect();
     let run = |argv: Vec<String>, limit: Duration| run_like(orders, unit, argv, (None, &environment), limit);
     let mut outcome = run(drain.command, drain.timeout).await;
+    if outcome.ended == CommandEnd::TimedOut {
+        // It was told nothing, perhaps: that it does not finish is something else.
+        outcome.ended = CommandEnd::NotRun("it did not end in time".to_owned());
+    }
     let Some(until) = drain.until.filter(|_| outcome.ended == CommandEnd::Exited(0)) else {
         return outcome;
     };

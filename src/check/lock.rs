@@ -24,7 +24,9 @@ pub async fn ask_lock(
             let (holder, machine) = (holder.to_owned(), disguised(&machine));
             LockAsked::Take { holder, what, machine, now_ms: clock::now().wall_ms }
         }
-        SlotAsk::Leave => LockAsked::Leave { holder: holder.to_owned() },
+        SlotAsk::Leave { machine } => {
+            LockAsked::Leave { holder: holder.to_owned(), machine: disguised(&machine) }
+        }
     };
     match prober.lock(holder, (&lock.keys, group), asked, lock.limit).await? {
         LockSaid::Ours => Ok(SlotSaid::Ours),

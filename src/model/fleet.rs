@@ -35,8 +35,8 @@ pub enum SlotSpec {
 pub enum SlotAsk {
     /// A slot; for what, one clause. Asked again by the same holder it is the same slot. `machine`: tells hosts of one name apart.
     Take { what: String, machine: String },
-    /// The slot is given back; one that is not there is nothing.
-    Leave,
+    /// The slot is given back; one that is not there is nothing, and one of another machine stays.
+    Leave { machine: String },
 }
 
 /// What a lock server says.

@@ -87,7 +87,7 @@ const WAYS: &[Way] = &[
         service: "ExecStart=/bin/sh -c 'trap \"\" TERM; sleep infinity & sleep infinity'",
         script: "python3 -c \"import os; os.setxattr('/sys/fs/cgroup/system.slice/starved.service', 'user.oomd_ooms', b'1')\" && \
                  systemctl kill -s KILL starved",
-        because: "want of memory",
+        because: "out of memory",
         ..PLAIN
     },
     Way {
@@ -113,7 +113,7 @@ const WAYS: &[Way] = &[
         unit: "StartLimitBurst=3\nStartLimitIntervalSec=60",
         service: "ExecStart=/bin/sh -c 'while [ ! -e /run/loop ]; do sleep 0.1; done; exit 1'\nRestart=always\nRestartSec=100ms",
         script: "touch /run/loop",
-        because: "systemd restarts it no more",
+        because: "systemd no longer restarts it",
         ..PLAIN
     },
     Way {

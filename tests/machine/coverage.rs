@@ -310,7 +310,7 @@ fn the_daemon_tells_what_is_new_once_and_shows_what_audit_shows() {
     let took = machine.wait_until("the first look is told", LIMIT, || !alerts(&machine).is_empty());
     println!("told {took:?} after the file was there: {:#?}", alerts(&machine));
     machine.wait_until("its findings are shown", LIMIT, || {
-        shown().contains("managed by nobody: receiver.service, feeds.service, mail.service")
+        shown().contains("not managed: receiver.service, feeds.service, mail.service")
     });
     let audited = || {
         machine.sh("steadfast audit --json | jq -r '[.findings[] | .message] | sort | join(\"\\n\")'; true")
@@ -343,7 +343,7 @@ fn the_daemon_tells_what_is_new_once_and_shows_what_audit_shows() {
     // Our own death forgets nothing of it.
     let told = alerts(&machine);
     machine.sh("systemctl kill -s KILL steadfast");
-    machine.wait_until("it looks again", LIMIT, || shown().contains("managed by nobody: receiver.service"));
+    machine.wait_until("it looks again", LIMIT, || shown().contains("not managed: receiver.service"));
     assert_eq!(alerts(&machine), told);
     println!("{told:#?}\n{}", machine.try_sh("steadfast status").stdout);
 }

@@ -38,7 +38,7 @@ WantedBy=multi-user.target
 const CELERY_FILE: &str = r#"
 [recovery]
 verify_within = "30s"
-drain = { command = ["/usr/bin/python3", "-m", "celery", "-A", "tasks", "control", "cancel_consumer", "jobs"], until = "a=$(python3 -m celery -A tasks inspect active -j) && r=$(python3 -m celery -A tasks inspect reserved -j) && case $a$r in *'\"id\"'*) exit 1;; esac", timeout = "60s" }
+drain = { command = ["/usr/bin/python3", "-m", "celery", "-A", "tasks", "control", "-d", "w@celery", "cancel_consumer", "jobs"], until = "a=$(python3 -m celery -A tasks inspect -d w@celery active -j) && r=$(python3 -m celery -A tasks inspect -d w@celery reserved -j) && case $a$r in *'\"id\"'*) exit 1;; esac", timeout = "60s" }
 [release]
 settle = "1s"
 [probe.up]
@@ -72,7 +72,7 @@ WantedBy=multi-user.target
 
 const SIDEKIQ_FILE: &str = r#"
 [recovery]
-drain = { command = ["/bin/kill", "-TSTP", "$MAINPID"], until = "all=$(redis-cli smembers processes) && for p in $all; do test $(redis-cli hget $p busy) = 0 || exit 1; done", timeout = "60s" }
+drain = { command = ["/bin/kill", "-TSTP", "$MAINPID"], until = "all=$(redis-cli smembers processes) && for p in $all; do case $p in $(hostname):$MAINPID:*) test $(redis-cli hget $p busy) = 0 || exit 1;; esac; done", timeout = "60s" }
 [release]
 settle = "1s"
 "#;

@@ -148,7 +148,7 @@ async fn contend(keys: Arc<String>, holder: String, inside: Arc<AtomicUsize>) ->
         assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two have the one slot");
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
-        let leave = LockAsked::Leave { holder: holder.clone() };
+        let leave = LockAsked::Leave { holder: holder.clone(), machine: holder.clone() };
         while lock(&keys, "contest", &leave).await.is_err() {
             asked += 1;
         }

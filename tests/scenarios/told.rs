@@ -18,7 +18,7 @@ const BEGAN: i64 = 1_795_168_800_000;
 fn asked(group: &str, holder: &str, ask: &SlotAsk) -> String {
     match ask {
         SlotAsk::Take { what, .. } => format!("take a slot of {group} for {holder} ({what})"),
-        SlotAsk::Leave => format!("give the slot of {group} for {holder} back"),
+        SlotAsk::Leave { .. } => format!("give the slot of {group} for {holder} back"),
     }
 }
 

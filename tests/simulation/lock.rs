@@ -61,7 +61,7 @@ impl Host {
             self.lock.holder = None;
         }
         match ask {
-            SlotAsk::Leave => {
+            SlotAsk::Leave { .. } => {
                 self.lock.left_at = number;
                 self.lock.holder.take_if(|known| known == holder);
                 Ok(SlotSaid::Left)

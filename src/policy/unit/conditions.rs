@@ -277,7 +277,7 @@ impl Unit {
         }
     }
 
-    fn is_well_in(&self, kind: ConditionKind) -> bool {
+    pub(super) fn is_well_in(&self, kind: ConditionKind) -> bool {
         if self.run.reading().is_some_and(UnitReading::is_passing) {
             // Between two runs the one is over, and nothing is known of the other.
             return false;

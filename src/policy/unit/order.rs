@@ -84,6 +84,9 @@ impl Unit {
             (Phase::Drain, Event::Overdue) => {
                 self.after_drain(order, (&CommandEnd::TimedOut, LATE.to_owned()), view)
             }
+            (Phase::Drain, Event::TakenUp) if self.is_new_run(order) => {
+                Next::Abandon(StepName::Drain, "somebody else has started it meanwhile".to_owned())
+            }
             (Phase::Drain, Event::TakenUp) => Next::Enter(None, Phase::Drain),
 
             // A job is ours until it ends, however long it waits.

@@ -64,6 +64,7 @@ impl Unit {
         // The release was not tried; a smoke test is remembered by itself.
         if order.kind.disturbs() && !name.is_before_job() {
             self.judge_release(order.release, false);
+            self.doubt_slot();
         }
         self.prolong_quarantine(view.now);
         let what = format!("failed: {}: {why}", name.as_str());

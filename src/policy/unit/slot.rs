@@ -2,7 +2,7 @@
 //! came after is proven, and not before: a release that does not work ends there.
 
 use crate::model::action::Action;
-use crate::model::finding::{Code, Finding, Severity};
+use crate::model::finding::{Code, ConditionKind, Finding, Severity};
 use crate::model::fleet::{Holder, LockSpec, Slot, SlotAsk, SlotSaid, SlotSpec, SlotState};
 use crate::model::incident::EventKind;
 use crate::model::moment::Moment;
@@ -128,8 +128,15 @@ impl Unit {
 
     /// The job is given: from here on the slot is kept until the unit is proven.
     pub(super) fn use_slot(&mut self) {
-        if let Some(slot) = &mut self.kept.slot {
+        if let Some(slot) = self.kept.slot.as_mut().filter(|slot| slot.state == SlotState::Held) {
             slot.used = true;
+        }
+    }
+
+    /// It is not proven: whether the slot is still there, or people gave it back, is asked before another restart.
+    pub(super) fn doubt_slot(&mut self) {
+        if let Some(slot) = self.kept.slot.as_mut().filter(|slot| slot.state == SlotState::Held) {
+            slot.state = SlotState::Asked;
         }
     }
 
@@ -170,6 +177,7 @@ impl Unit {
         }
         let group = self.slot_group(view).map(str::to_owned);
         let wished = self.wishes_slot();
+        let ordered = self.kept.recovery.is_some();
         match (&mut self.kept.slot, group) {
             (None, Some(group)) if wished => {
                 self.kept.slot = Some(Slot { group, since: now, state: SlotState::Asked, used: false });
@@ -178,7 +186,12 @@ impl Unit {
                 self.lock = Lock { until: self.lock.until, ..Lock::default() };
                 return;
             }
-            (Some(slot), group) if !wished || group.as_ref().is_some_and(|group| *group != slot.group) => {
+            (Some(slot), group)
+                if !wished
+                    || (!slot.used
+                        && !ordered
+                        && group.as_ref().is_some_and(|group| *group != slot.group)) =>
+            {
                 slot.state = SlotState::Leaving;
             }
             (Some(slot), _) if slot.state == SlotState::Leaving => slot.state = SlotState::Asked,
@@ -197,12 +210,10 @@ impl Unit {
             self.look_again(at);
             return;
         }
-        let group = slot.group.clone();
+        let (group, machine) = (slot.group.clone(), view.host.here().machine_id.clone());
         let ask = match slot.state {
-            SlotState::Leaving => SlotAsk::Leave,
-            SlotState::Asked | SlotState::Held => {
-                SlotAsk::Take { what: self.slot_for(), machine: view.host.here().machine_id.clone() }
-            }
+            SlotState::Leaving => SlotAsk::Leave { machine },
+            SlotState::Asked | SlotState::Held => SlotAsk::Take { what: self.slot_for(), machine },
         };
         let until = now.plus(lock.limit.saturating_add(limits::LOCK_SLACK));
         self.lock.until = Some(until);
@@ -233,7 +244,7 @@ impl Unit {
                 self.lock.refused(Why::Away(why), now);
                 return;
             }
-            (Ok(SlotSaid::Busy(holders)), SlotState::Asked) if !slot.used => {
+            (Ok(SlotSaid::Busy(holders)), SlotState::Asked) => {
                 self.kept.slot = None;
                 self.lock.refused(Why::Busy(holders), now);
                 return;
@@ -275,7 +286,15 @@ impl Unit {
     /// Whatever it took: it runs, and nothing is wrong with it.
     fn is_sound(&self, now: Moment) -> bool {
         let steady = self.lasts_at().is_some_and(|at| at <= now);
-        self.kept.recovery.is_none() && steady && self.is_calm()
+        let well = [
+            ConditionKind::Active,
+            ConditionKind::Release,
+            ConditionKind::Serving,
+            ConditionKind::Progressing,
+        ];
+        let stale = self.findings.iter().any(|found| found.code.is_stale_release());
+        let judged = !self.is_off() && !stale && well.into_iter().all(|kind| self.is_well_in(kind));
+        self.kept.recovery.is_none() && steady && judged && self.is_calm()
     }
 
     /// What is found about the fleet, and when it is to be looked at again.

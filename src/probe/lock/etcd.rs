@@ -34,7 +34,7 @@ pub async fn ask(lock: &Lock, group: &str, asked: &LockAsked) -> Result<LockSaid
     let mut first = None;
     // Hosts do not all begin with the same address.
     let start = match asked {
-        LockAsked::Take { holder, .. } | LockAsked::Leave { holder } => {
+        LockAsked::Take { holder, .. } | LockAsked::Leave { holder, .. } => {
             holder.bytes().map(usize::from).sum::<usize>()
         }
         LockAsked::Look | LockAsked::Release { .. } => 0,
@@ -93,7 +93,10 @@ impl<'a> Etcd<'a> {
             LockAsked::Take { holder, what, machine, now_ms } => {
                 self.take(holder, (what, machine, *now_ms)).await
             }
-            LockAsked::Leave { holder } => {
+            LockAsked::Leave { holder, machine } => {
+                if self.ours(holder, machine).await? != LockSaid::Ours {
+                    return Ok(LockSaid::Left);
+                }
                 self.remove(|known| known == holder, None).await?;
                 Ok(LockSaid::Left)
             }
@@ -144,8 +147,8 @@ impl<'a> Etcd<'a> {
         }
     }
 
-    /// Takes holders out. It is written even where none is in it: a question of ours that is still under way, and would put one
-    /// in, fails then.
+    /// Takes holders out. It is written even where none is in it: a transaction that was prepared before, and would put one in,
+    /// fails then.
     async fn remove(
         &self,
         which: impl Fn(&str) -> bool,
@@ -155,6 +158,9 @@ impl<'a> Etcd<'a> {
             let (mut semaphore, revision) = self.semaphore().await?;
             let gone: Vec<String> = semaphore.holders.iter().filter(|known| which(known)).cloned().collect();
             semaphore.holders.retain(|known| !gone.contains(known));
+            if semaphore.total_slots == 0 {
+                semaphore.total_slots = self.lock.slots.max(1);
+            }
             let keys =
                 gone.iter().flat_map(|holder| [self.key("holders", holder), self.key("waiting", holder)]);
             let mut with: Vec<Value> =

@@ -10,7 +10,7 @@ use super::{Failure, Known, Limit, Lock, LockAsked, LockSaid, text};
 pub async fn ask(lock: &Lock, address: &str, group: &str, asked: &LockAsked) -> Result<LockSaid, Failure> {
     let (path, holder) = match asked {
         LockAsked::Take { holder, .. } => ("/v1/pre-reboot", holder),
-        LockAsked::Leave { holder } | LockAsked::Release { holder, .. } => ("/v1/steady-state", holder),
+        LockAsked::Leave { holder, .. } | LockAsked::Release { holder, .. } => ("/v1/steady-state", holder),
         LockAsked::Look => return Err(Failure::unknown("FleetLock does not tell who has slots")),
     };
     let mut headers = vec![("fleet-lock-protocol", "true".to_owned())];

@@ -49,6 +49,7 @@ pub enum LockAsked {
     },
     Leave {
         holder: String,
+        machine: String,
     },
     /// Who has slots, and who waits.
     Look,

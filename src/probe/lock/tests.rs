@@ -69,7 +69,7 @@ fn take(holder: &str) -> LockAsked {
 }
 
 fn leave(holder: &str) -> LockAsked {
-    LockAsked::Leave { holder: holder.to_owned() }
+    LockAsked::Leave { holder: holder.to_owned(), machine: "m".to_owned() }
 }
 
 #[tokio::test]

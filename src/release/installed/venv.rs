@@ -94,7 +94,9 @@ fn against(content: Content, place: &Path, look: &Look<'_>) -> Content {
     if known.print == content.print {
         return Content { removed: known.removed.clone(), ..content };
     }
-    let newer = content.newest_at > known.newest_at || !content.parts.is_subset(&known.parts);
+    // By the clock that files are written by: two looks may convert the same time to boot times a millisecond apart.
+    let newest = |content: &Content| content.newest_at.map(|at| at.wall_ms);
+    let newer = newest(&content) > newest(known) || !content.parts.is_subset(&known.parts);
     let removed = known.parts.difference(&content.parts).next().filter(|_| !newer).cloned();
     if removed.is_none() {
         return content;

@@ -198,7 +198,7 @@ fn conditions(dice: &mut Dice, unit: &mut Composed, head: &mut String, body: &mu
         }
         2 => {
             *body += "ExecCondition=/bin/false\n";
-            Some("its ExecCondition= says no")
+            Some("its ExecCondition= does not let")
         }
         3 => {
             *head += "ConditionPathExists=/etc/passwd\n";
