@@ -56,9 +56,11 @@ fn a_daemon_that_runs_outside_its_unit_is_said_and_not_doubled() {
           kill -KILL $(systemctl show -P MainPID $name) &
         done
         wait %2 %3 %4 %5 2>/dev/null || true
-        /usr/local/bin/namedctl
         by_hand /usr/local/bin/listen 8107
         by_hand /usr/local/bin/wrappedctl
+        # Not before systemd has seen the end: it would take what the PID file names for the service.
+        for n in $(seq 40); do [ \"$(systemctl show -P SubState named-rig)\" = failed ] && break; done
+        /usr/local/bin/namedctl
         sleep 0.1");
     let told: Vec<String> = ["named-rig.service", "listening.service", "wrapped.service"]
         .iter()
