@@ -145,7 +145,8 @@ fn busy_and_slow_readers_of_a_crowd_delay_no_recovery() {
         used * 100.0,
         machine.sh("cat /proc/loadavg")
     );
-    assert!(middle(&disturbed) <= 2 * middle(&peace).max(100), "{disturbed:?}, in peace {peace:?}");
+    // The two are measured one after the other, and what else the machine does changes meanwhile; the defect was a minute.
+    assert!(middle(&disturbed) <= 2 * middle(&peace).max(250), "{disturbed:?}, in peace {peace:?}");
     let answered = scrapes.split(' ').next().and_then(|count| count.parse::<u32>().ok());
     assert!(answered.is_some_and(|count| count > 0) && scrapes.contains(" 0 not"), "{scrapes}");
     assert_eq!(machine.sh("systemctl show -P NRestarts steadfast.service"), "0");
