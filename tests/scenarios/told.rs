@@ -14,7 +14,6 @@ use steadfast::model::unit::UnitName;
 /// When every story begins, by the wall clock.
 const BEGAN: i64 = 1_795_168_800_000;
 
-/// The line for an action; readings and the words of alerts only when asked for.
 fn asked(group: &str, holder: &str, ask: &SlotAsk) -> String {
     match ask {
         SlotAsk::Take { what, .. } => format!("take a slot of {group} for {holder} ({what})"),
@@ -22,6 +21,7 @@ fn asked(group: &str, holder: &str, ask: &SlotAsk) -> String {
     }
 }
 
+/// The line for an action; readings and the words of alerts only when asked for.
 pub fn action(action: &Action, (reads, words): (bool, bool)) -> Option<String> {
     match action {
         Action::StartUnit { unit, .. } => Some(format!("StartUnit {unit}")),

@@ -45,7 +45,7 @@ impl Unit {
         if let Some(why) = self.closed_meanwhile(order, view) {
             let idle = self.run.is_up() && !self.is_new_run(order);
             let hint = if idle { "; it was told to take no more work, and waits for a restart" } else { "" };
-            return Next::Abandon(StepName::Drain, format!("{why}{hint}"));
+            return Next::Abandon(None, format!("{why}{hint}"));
         }
         let (result, message) = match ended {
             _ if !self.run.is_up() => (StepResult::Done, "it ended by itself".to_owned()),

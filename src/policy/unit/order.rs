@@ -32,13 +32,16 @@ pub enum Event<'a> {
     Overdue,
 }
 
+/// A step that is over, and its sentence.
+type Made = (StepName, StepResult, String);
+
 /// What follows from an event.
 #[derive(Debug)]
 pub(super) enum Next {
     /// It came too late, or is not for this stage.
     Stay,
     /// A step is over; the next stage is entered.
-    Enter(Option<(StepName, StepResult, String)>, Phase),
+    Enter(Option<Made>, Phase),
     /// The job is given again: it was not carried out.
     GiveAgain,
     /// The order is over, and what it was for is done.
@@ -46,7 +49,7 @@ pub(super) enum Next {
     /// The order is over, and failed at this step.
     Fail(StepName, String),
     /// The order is given up before it did anything.
-    Abandon(StepName, String),
+    Abandon(Option<Made>, String),
 }
 
 impl Next {
@@ -85,7 +88,7 @@ impl Unit {
                 self.after_drain(order, (&CommandEnd::TimedOut, LATE.to_owned()), view)
             }
             (Phase::Drain, Event::TakenUp) if self.is_new_run(order) => {
-                Next::Abandon(StepName::Drain, "somebody else has started it meanwhile".to_owned())
+                Next::Abandon(None, "somebody else has started it meanwhile".to_owned())
             }
             (Phase::Drain, Event::TakenUp) => Next::Enter(None, Phase::Drain),
 
@@ -158,9 +161,7 @@ impl Unit {
         match self.next(&order, event, view) {
             Next::Stay => {}
             Next::Enter(step, phase) => {
-                if let Some((name, result, message)) = step {
-                    self.report(name, result, message, view);
-                }
+                step.into_iter().for_each(|(name, result, text)| self.report(name, result, text, view));
                 self.enter(phase, view);
             }
             Next::GiveAgain => self.give_job(&order, view),
@@ -174,10 +175,8 @@ impl Unit {
                 }
                 self.fail(name, &why, view);
             }
-            Next::Abandon(name, why) => {
-                if name == StepName::SmokeTest {
-                    self.report(name, StepResult::Done, "passed".to_owned(), view);
-                }
+            Next::Abandon(step, why) => {
+                step.into_iter().for_each(|(name, result, text)| self.report(name, result, text, view));
                 self.abandon(&why);
             }
         }

@@ -1,7 +1,7 @@
 //! The smoke test of an order: before its job, new code is tried.
 
 use crate::model::action::Action;
-use crate::model::operator::StepName;
+use crate::model::operator::{StepName, StepResult};
 use crate::model::probe::{CommandEnd, CommandOutcome};
 use crate::model::spec::SmokeDirectory;
 use crate::model::state::{Phase, Recovery};
@@ -35,9 +35,10 @@ impl Unit {
         if outcome.ended != CommandEnd::Exited(0) {
             return Next::Fail(StepName::SmokeTest, outcome.sentence());
         }
+        let passed = Some((StepName::SmokeTest, StepResult::Done, "passed".to_owned()));
         match self.closed_meanwhile(order, view) {
-            Some(why) => Next::Abandon(StepName::SmokeTest, why),
-            None => Next::enter(StepName::SmokeTest, "passed", Phase::Drain),
+            Some(why) => Next::Abandon(passed, why),
+            None => Next::Enter(passed, Phase::Drain),
         }
     }
 
